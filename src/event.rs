@@ -1,0 +1,263 @@
+//! The one enum of what can happen in a run.
+//!
+//! The engine emits events and never prints. Terminal, JSON lines and every later view are
+//! consumers of this stream; see `report/`.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::clock::Clock;
+
+/// Something that happened, with its place in the stream and its time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stamped {
+    /// Counts from 1 within a run, without gaps.
+    pub seq: u64,
+    /// The run's time: the simulated world's with a virtual clock.
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What can happen. The JSON form (`--json`) is this enum, tagged by `event`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A run began. Always the first event.
+    RunStarted {
+        run: String,
+        runbook: String,
+        /// `aws`, `sim`, or the endpoint's URL.
+        target: String,
+        version: String,
+    },
+    /// The runbook named its environment, and where calls go is settled.
+    Environment { environment: String, region: String, account: String },
+    /// The runbook named the stack that owns what is made from here on.
+    Stack { stack: String },
+    StageStarted { stage: String },
+    StageFinished {
+        stage: String,
+        #[serde(with = "seconds")]
+        elapsed: Duration,
+    },
+    OperationStarted {
+        /// Path id, `3` or `3.1.2`: stable for the same runbook, whatever the timing.
+        id: String,
+        operation: String,
+        /// What it is about, in the user's words: usually the name.
+        subject: String,
+    },
+    OperationFinished {
+        id: String,
+        operation: String,
+        subject: String,
+        change: Change,
+        /// What differed, or was set.
+        fields: Vec<Field>,
+        #[serde(with = "seconds")]
+        elapsed: Duration,
+    },
+    OperationFailed { id: String, operation: String, subject: String, error: String },
+    /// One request was answered, or given up.
+    Call {
+        /// The operation it belongs to.
+        id: String,
+        /// As AWS names it: `ec2:CreateVpc`.
+        call: String,
+        mutation: bool,
+        /// Counts from 1.
+        attempt: u32,
+        /// AWS's error code, or what happened to the connection. `None`: it succeeded.
+        error: Option<String>,
+        #[serde(with = "seconds")]
+        elapsed: Duration,
+    },
+    /// A call will be sent again.
+    Retrying {
+        id: String,
+        call: String,
+        reason: String,
+        #[serde(with = "seconds")]
+        delay: Duration,
+    },
+    /// An operation waits; sent when it begins to wait and whenever what it sees changes.
+    Waiting {
+        id: String,
+        /// What for: `nat gateway nat-1 to be available`.
+        what: String,
+        /// What it sees now: `pending`.
+        seen: String,
+        #[serde(with = "seconds")]
+        elapsed: Duration,
+        #[serde(with = "seconds")]
+        timeout: Duration,
+    },
+    /// The weights of a route, as read back after a change.
+    Weights { id: String, route: String, weights: Vec<Weight> },
+    /// What this run would do to take a change back.
+    UndoArmed { id: String, undo: String },
+    /// The point of no return: earlier undos are not run any more.
+    Committed { label: String },
+    Log { message: String },
+    Warning { message: String },
+    Output { name: String, value: Value },
+    RollbackStarted { reason: String, undos: usize },
+    UndoFinished {
+        undo: String,
+        outcome: UndoOutcome,
+        /// Why, and what to do, when it was not undone.
+        detail: Option<String>,
+    },
+    /// A hook of the runbook ran during rollback.
+    HookFinished { hook: String, error: Option<String> },
+    /// Always the last event.
+    RunFinished { outcome: Outcome, exit_code: u8, error: Option<String>, summary: Box<Summary> },
+}
+
+/// What an operation did to its resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    Created,
+    Updated,
+    Unchanged,
+    Deleted,
+    /// It only looked.
+    Read,
+    /// It waited, and what it waited for came.
+    Waited,
+}
+
+/// A field an operation set or changed. `before` is `None` for a new resource.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Field {
+    pub name: String,
+    pub before: Option<Value>,
+    pub after: Value,
+}
+
+/// A target group's share of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weight {
+    pub target_group: String,
+    pub weight: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UndoOutcome {
+    Undone,
+    /// Nothing to do: it was gone, or had its old value.
+    AlreadyGone,
+    /// The user asked to keep it.
+    Kept,
+    /// Somebody else changed it since; it was left as it is.
+    Foreign,
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Succeeded,
+    /// It failed before it changed anything.
+    Failed,
+    RolledBack,
+    /// It failed, and something could not be taken back.
+    RollbackFailed,
+    /// Deployed; the clean-up after the point of no return is for the next run.
+    CleanUpUnfinished,
+    Interrupted,
+}
+
+/// The figures of a finished run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    pub stack: Option<String>,
+    pub environment: Option<String>,
+    /// In the order in which the runbook gave them.
+    pub outputs: Vec<(String, Value)>,
+    pub created: u32,
+    pub updated: u32,
+    pub deleted: u32,
+    pub unchanged: u32,
+    pub calls: u32,
+    pub mutations: u32,
+    /// The run's own time.
+    #[serde(with = "seconds")]
+    pub elapsed: Duration,
+    /// Time on the wall. Left out of snapshots and of the journal's comparison.
+    #[serde(with = "seconds")]
+    pub wall: Duration,
+    /// Simulated requests, when the target is the simulated AWS.
+    pub traffic: Option<Traffic>,
+}
+
+/// Requests of the simulated load during a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    pub served: u64,
+    pub failed: u64,
+}
+
+/// Consumes events. Called in order, from one thread at a time.
+pub trait Report: Send {
+    fn event(&mut self, stamped: &Stamped);
+}
+
+/// Where the engine sends events. Cheap to clone.
+#[derive(Clone)]
+pub struct Events {
+    clock: Clock,
+    fan_out: Arc<Mutex<FanOut>>,
+}
+
+struct FanOut {
+    seq: u64,
+    reports: Vec<Box<dyn Report>>,
+}
+
+impl Events {
+    pub fn new(clock: Clock, reports: Vec<Box<dyn Report>>) -> Self {
+        Self { clock, fan_out: Arc::new(Mutex::new(FanOut { seq: 0, reports })) }
+    }
+
+    pub fn emit(&self, event: Event) {
+        let at = self.clock.now();
+        let mut fan_out = self.fan_out.lock().unwrap_or_else(PoisonError::into_inner);
+        fan_out.seq += 1;
+        let stamped = Stamped { seq: fan_out.seq, at, event };
+        for report in &mut fan_out.reports {
+            report.event(&stamped);
+        }
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Events")
+    }
+}
+
+/// Durations as seconds with a fraction: what jq users expect.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(value.as_secs_f64())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}

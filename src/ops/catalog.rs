@@ -1,0 +1,78 @@
+//! The one list of operations, undos and look-ups. Registration, documentation, completion and
+//! checks all read it.
+
+use futures::future::LocalBoxFuture;
+use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::Value;
+
+use super::{Error, Kind, Operation};
+use crate::run::{Ctx, LookUp, UndoAction};
+
+/// All operations, in the order in which the reference lists them.
+pub const OPERATIONS: &[Entry] = &[];
+
+/// All undos: how the journal's undo records find their code.
+pub const UNDOS: &[&UndoAction] = &[];
+
+/// All look-ups: how a call whose reply was lost is found again.
+pub const LOOK_UPS: &[&LookUp] = &[];
+
+/// An operation with its types taken off.
+pub struct Entry {
+    pub name: &'static str,
+    pub area: &'static str,
+    pub positional: Option<&'static str>,
+    pub example: &'static str,
+    /// The kind of handle it returns.
+    pub returns: &'static str,
+    /// The JSON schema of its options, with the doc comments in it.
+    pub schema: fn() -> Schema,
+    /// Decodes the options. Fails with [`Error::Option`] without doing anything.
+    pub prepare: fn(Value) -> Result<Prepared, Error>,
+}
+
+/// A call of an operation whose options were understood.
+pub struct Prepared {
+    pub subject: String,
+    pub run: Box<dyn for<'a> FnOnce(&'a Ctx) -> LocalBoxFuture<'a, Result<Value, Error>>>,
+}
+
+impl Entry {
+    /// The entry of operation `O`.
+    pub const fn of<O: Operation>() -> Self {
+        Self {
+            name: O::NAME,
+            area: O::AREA,
+            positional: O::POSITIONAL,
+            example: O::EXAMPLE,
+            returns: O::Handle::KIND,
+            schema: || {
+                let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
+                SchemaGenerator::new(settings).into_root_schema_for::<O::Options>()
+            },
+            prepare: prepare::<O>,
+        }
+    }
+}
+
+/// The operation of that name.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    OPERATIONS.iter().find(|entry| entry.name == name)
+}
+
+fn prepare<O: Operation>(options: Value) -> Result<Prepared, Error> {
+    let options: O::Options = serde_path_to_error::deserialize(options).map_err(|error| {
+        let path = error.path().to_string();
+        Error::option(if path == "." { String::new() } else { path }, error.inner().to_string())
+    })?;
+    Ok(Prepared {
+        subject: O::subject(&options),
+        run: Box::new(move |ctx| {
+            Box::pin(async move {
+                let handle = O::run(ctx, options).await?;
+                let value = serde_json::to_value(handle);
+                Ok(value.expect("a handle is a struct of plain data"))
+            })
+        }),
+    })
+}

@@ -1,0 +1,161 @@
+//! Why an operation failed, and the words for it.
+//!
+//! The message is a lowercase fragment that says what was wanted and what was found; the hint says
+//! what to do next.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Why an operation failed.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// An option has the wrong type or value. `path` is the place inside the options: `ingress[1].port`.
+    #[error("{message}")]
+    Option { path: String, message: String },
+
+    /// AWS refused a call, or it could not be made.
+    #[error(transparent)]
+    Call(#[from] Box<CallError>),
+
+    /// The resource exists, and is not this stack's.
+    #[error("{resource} exists and is not owned by stack `{stack}`{}", owner.as_ref().map(|o| format!(", but by `{o}`")).unwrap_or_default())]
+    NotOwned { resource: String, stack: String, owner: Option<String> },
+
+    /// AWS cannot change this field in place.
+    #[error("{resource} has {field} {found}, wanted {wanted}, and AWS cannot change it in place")]
+    NeedsReplacement { resource: String, field: &'static str, found: String, wanted: String },
+
+    /// What was looked for is not there.
+    #[error("{what} was not found")]
+    NotFound { what: String, hint: Option<String> },
+
+    /// More than one thing answers to the description.
+    #[error("{what} is ambiguous: {}", found.join(", "))]
+    Ambiguous { what: String, found: Vec<String> },
+
+    /// A wait reached its deadline.
+    #[error("{what}: not reached within {}, last seen: {seen}", crate::ops::Duration(*timeout))]
+    TimedOut { what: String, timeout: Duration, seen: String },
+
+    /// Waiting longer is pointless.
+    #[error("{what}: {reason}")]
+    Hopeless { what: String, reason: String },
+
+    /// A safety rule says no: weight onto an unhealthy group, a fleet that serves would be removed, …
+    #[error("refused: {0}")]
+    Unsafe(String),
+
+    /// Declared outside a stack, environment or scope that it needs.
+    #[error("{what} needs {needs}")]
+    Missing { what: String, needs: &'static str, hint: &'static str },
+
+    /// The journal could not be written. Nothing was sent.
+    #[error(transparent)]
+    Journal(#[from] crate::run::JournalError),
+
+    /// Somebody asked the run to stop.
+    #[error("interrupted")]
+    Interrupted,
+
+    /// A reply lacks what AWS documents to be there.
+    #[error("the reply of {call} has no {member}")]
+    Reply { call: &'static str, member: &'static str },
+}
+
+impl Error {
+    /// The option at `path` is wrong.
+    pub fn option(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Option { path: path.into(), message: message.into() }
+    }
+
+    /// AWS's error code, when a call was refused.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Call(error) => error.code.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether AWS refused the call with one of these codes.
+    pub fn is(&self, codes: &[&str]) -> bool {
+        self.code().is_some_and(|code| codes.contains(&code))
+    }
+
+    /// Whether credentials or permissions are the cause.
+    pub fn is_permission(&self) -> bool {
+        matches!(self, Self::Call(error) if error.kind == CallErrorKind::Permission)
+    }
+
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotOwned { .. } => Some(
+                "use `find_…` to use it without touching it, give another `name`, or say `adopt: true` to take it over".into(),
+            ),
+            Self::NeedsReplacement { .. } => {
+                Some("say `replace: true` to let it be deleted and made again, or put the old value back".into())
+            }
+            Self::NotFound { hint, .. } => hint.clone(),
+            Self::Ambiguous { .. } => Some("narrow the description, or give the id".into()),
+            Self::Missing { hint, .. } => Some((*hint).into()),
+            Self::Call(error) => error.hint(),
+            Self::TimedOut { .. } => Some("if this is how long it takes, give a longer `timeout`".into()),
+            Self::Option { .. }
+            | Self::Hopeless { .. }
+            | Self::Unsafe(_)
+            | Self::Journal(_)
+            | Self::Interrupted
+            | Self::Reply { .. } => None,
+        }
+    }
+}
+
+/// A call that failed for good: what was asked, of what, and AWS's own words.
+#[derive(Debug, Error)]
+#[error("{call}{} failed: {}{message}{}",
+    resource.as_ref().map(|r| format!(" for {r}")).unwrap_or_default(),
+    code.as_ref().map(|c| format!("{c}: ")).unwrap_or_default(),
+    request_id.as_ref().map(|id| format!(" (request id {id})")).unwrap_or_default())]
+pub struct CallError {
+    /// `ec2:CreateVpc`
+    pub call: &'static str,
+    pub resource: Option<String>,
+    pub kind: CallErrorKind,
+    pub code: Option<String>,
+    pub message: String,
+    pub request_id: Option<String>,
+    /// How often it was sent.
+    pub attempts: u32,
+}
+
+/// What kind of failure it is: decides about retries and the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallErrorKind {
+    /// AWS understood the request and said no.
+    Refused,
+    /// No credentials, expired ones, or not allowed.
+    Permission,
+    /// Too many requests; nothing was done.
+    Throttled,
+    /// The request did not reach AWS; nothing was done.
+    NotSent,
+    /// The reply is lost or says that AWS failed: it may have been done.
+    Unknown,
+    /// The declaration and the request do not agree. A bug in the operation.
+    Undeclared,
+}
+
+impl CallError {
+    fn hint(&self) -> Option<String> {
+        match self.kind {
+            CallErrorKind::Permission => Some(format!(
+                "check the credentials (`aws sts get-caller-identity`) and that their policies allow `{}`",
+                self.call
+            )),
+            CallErrorKind::Undeclared => Some("this is a bug in runner, please report it".into()),
+            CallErrorKind::Unknown => Some("the request may have been carried out: look at the resource before you repeat it".into()),
+            CallErrorKind::Refused | CallErrorKind::Throttled | CallErrorKind::NotSent => None,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What a runbook can do: one operation per file, a folder per AWS area, listed in `catalog`.
+//!
+//! An operation is ordinary AWS SDK code. It gets a [`Ctx`](crate::run::Ctx) and decoded options,
+//! reads what is there, changes what differs, and returns a handle. It never asks whether it is
+//! simulated, never names the script language, and changes AWS only through
+//! [`Ctx::mutate`](crate::run::Ctx::mutate), which declares the call with its undo.
+
+pub mod catalog;
+mod error;
+mod options;
+
+pub use error::{CallError, CallErrorKind, Error};
+pub use options::{Duration, IdOf, Kind, Sensitive, Tags};
+
+use std::future::Future;
+
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::run::Ctx;
+
+/// One verb of the runbook language.
+///
+/// The doc comment of `Options` is the operation's description, the doc comments of its fields are
+/// the reference of its option keys: they feed `runner docs`, `check` and decoding alike.
+pub trait Operation: 'static {
+    /// What a runbook calls it.
+    const NAME: &'static str;
+    /// The area it is listed under in the reference, as AWS names it: `VPC`, `Auto Scaling`.
+    const AREA: &'static str;
+    /// The option a runbook may give as a plain first argument: `traffic(route)`.
+    const POSITIONAL: Option<&'static str> = None;
+    /// A runnable example of its use, without what it needs around it.
+    const EXAMPLE: &'static str;
+
+    type Options: DeserializeOwned + JsonSchema;
+    /// What the runbook gets back: a read-only value whose fields are AWS's names in snake_case.
+    type Handle: Serialize + Kind;
+
+    /// What this call is about, in the user's words, for the progress line: usually a name.
+    fn subject(options: &Self::Options) -> String;
+
+    /// Does it.
+    fn run(ctx: &Ctx, options: Self::Options) -> impl Future<Output = Result<Self::Handle, Error>>;
+}

@@ -1,0 +1,281 @@
+//! Types that options of operations are made of.
+
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, IntoDeserializer},
+};
+use serde_json::Value;
+
+/// Names the kind of a handle, and which of its fields says which resource it is.
+pub trait Kind {
+    /// `vpc`: said in errors, and carried by the value a script holds.
+    const KIND: &'static str;
+    /// The field that identifies it to AWS: `vpc_id`.
+    const ID: &'static str;
+}
+
+/// The key under which a handle's kind travels when a script passes it on.
+pub const HANDLE: &str = "$handle";
+/// The key under which a secret's text travels from the script to an option.
+pub const SECRET: &str = "$secret";
+
+/// A resource of kind `K`, given as the handle an operation returned or as a plain id.
+pub struct IdOf<K>(String, PhantomData<fn() -> K>);
+
+impl<K> IdOf<K> {
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into(), PhantomData)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl<K> Clone for IdOf<K> {
+    fn clone(&self) -> Self {
+        Self::new(self.0.clone())
+    }
+}
+
+impl<K> fmt::Debug for IdOf<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<K> fmt::Display for IdOf<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de, K: Kind> Deserialize<'de> for IdOf<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = || format!("a {} or its {}", words(K::KIND), words(K::ID));
+        match Value::deserialize(deserializer)? {
+            Value::String(id) if !id.is_empty() => Ok(Self::new(id)),
+            Value::Object(fields) => {
+                let kind = fields.get(HANDLE).and_then(Value::as_str);
+                match (kind, fields.get(K::ID).and_then(Value::as_str)) {
+                    (None, Some(id)) => Ok(Self::new(id)),
+                    (Some(kind), Some(id)) if kind == K::KIND => Ok(Self::new(id)),
+                    (Some(kind), _) => {
+                        Err(D::Error::custom(format!("expected {}, found a {}", expected(), words(kind))))
+                    }
+                    (None, None) => {
+                        Err(D::Error::custom(format!("expected {}, found an object without `{}`", expected(), K::ID)))
+                    }
+                }
+            }
+            other => Err(D::Error::custom(format!("expected {}, found {}", expected(), describe(&other)))),
+        }
+    }
+}
+
+impl<K: Kind> JsonSchema for IdOf<K> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        K::KIND.into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "object"], "x-type": K::KIND })
+    }
+}
+
+/// A length of time, written `"90s"`, `"5m"`, `"1h 30m"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Duration(pub std::time::Duration);
+
+impl Duration {
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(std::time::Duration::from_secs(seconds))
+    }
+
+    /// Whole seconds, as most of AWS's parameters want it.
+    pub fn as_secs(self) -> i32 {
+        i32::try_from(self.0.as_secs()).unwrap_or(i32::MAX)
+    }
+}
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::SignedDuration::try_from(self.0) {
+            Ok(duration) => write!(f, "{duration:#}"),
+            Err(_) => write!(f, "{:?}", self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const EXPECTED: &str = r#"a duration such as "90s", "5m" or "1h 30m""#;
+        let value = Value::deserialize(deserializer)?;
+        let Value::String(text) = &value else {
+            return Err(D::Error::custom(format!("expected {EXPECTED}, found {}", describe(&value))));
+        };
+        let parsed: jiff::SignedDuration =
+            text.parse().map_err(|_| D::Error::custom(format!("expected {EXPECTED}, found {text:?}")))?;
+        std::time::Duration::try_from(parsed)
+            .map(Self)
+            .map_err(|_| D::Error::custom(format!("expected {EXPECTED}, found the negative {text:?}")))
+    }
+}
+
+impl Serialize for Duration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl JsonSchema for Duration {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "x-type": "duration" })
+    }
+}
+
+/// Text that may be a secret. It is shown nowhere: not in `Debug`, events or the journal.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sensitive {
+    text: String,
+    secret: bool,
+}
+
+impl Sensitive {
+    /// The text itself, for the one request that needs it.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the runbook marked it as a secret.
+    pub fn is_secret(&self) -> bool {
+        self.secret
+    }
+}
+
+impl fmt::Debug for Sensitive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(sensitive)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Sensitive {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => Ok(Self { text, secret: false }),
+            Value::Object(mut fields) if fields.contains_key(SECRET) => match fields.remove(SECRET) {
+                Some(Value::String(text)) => Ok(Self { text, secret: true }),
+                _ => Err(D::Error::custom("expected text or a secret")),
+            },
+            other => Err(D::Error::custom(format!("expected text or a secret, found {}", describe(&other)))),
+        }
+    }
+}
+
+impl JsonSchema for Sensitive {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "object"], "x-type": "string or secret" })
+    }
+}
+
+/// Tags a runbook gives a resource, besides those that say who owns it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Tags(pub BTreeMap<String, String>);
+
+/// What a JSON value is, for errors: `the integer 3`.
+pub fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".into(),
+        Value::Bool(b) => format!("the boolean {b}"),
+        Value::Number(n) if n.is_f64() => format!("the number {n}"),
+        Value::Number(n) => format!("the integer {n}"),
+        Value::String(s) => format!("the string {s:?}"),
+        Value::Array(a) => format!("an array of {}", a.len()),
+        Value::Object(o) => match o.get(HANDLE).and_then(Value::as_str) {
+            Some(kind) => format!("a {}", words(kind)),
+            None if o.contains_key(SECRET) => "a secret".into(),
+            None => "an object map".into(),
+        },
+    }
+}
+
+fn words(name: &str) -> String {
+    name.replace('_', " ")
+}
+
+/// Reads `value` as a `T`, through the same path as options: for tests and for journaled data.
+pub fn from_value<T: for<'de> Deserialize<'de>>(value: Value) -> Result<T, serde_json::Error> {
+    T::deserialize(value.into_deserializer())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    struct Vpc;
+    impl Kind for Vpc {
+        const KIND: &'static str = "vpc";
+        const ID: &'static str = "vpc_id";
+    }
+
+    #[test]
+    fn a_resource_is_a_handle_or_an_id() {
+        let read = |value| from_value::<IdOf<Vpc>>(value).map(|id| id.to_string()).map_err(|e| e.to_string());
+        assert_eq!(read(json!("vpc-1")), Ok("vpc-1".into()));
+        assert_eq!(read(json!({ "$handle": "vpc", "vpc_id": "vpc-1" })), Ok("vpc-1".into()));
+        assert_eq!(
+            read(json!({ "$handle": "security_group", "vpc_id": "vpc-1", "group_id": "sg-1" })),
+            Err("expected a vpc or its vpc id, found a security group".into())
+        );
+        assert_eq!(read(json!(7)), Err("expected a vpc or its vpc id, found the integer 7".into()));
+    }
+
+    #[test]
+    fn durations_are_strings() {
+        let read = |value| from_value::<Duration>(value).map(Duration::as_secs).map_err(|e| e.to_string());
+        assert_eq!(read(json!("90s")), Ok(90));
+        assert_eq!(read(json!("1h 30m")), Ok(5400));
+        assert_eq!(
+            read(json!(90)),
+            Err(r#"expected a duration such as "90s", "5m" or "1h 30m", found the integer 90"#.into())
+        );
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let secret: Sensitive = from_value(json!({ SECRET: "hunter2" })).expect("a secret");
+        assert_eq!(format!("{secret:?}"), "(sensitive)");
+        assert_eq!(secret.expose(), "hunter2");
+    }
+}

@@ -1,0 +1,20 @@
+//! One run: what operations get to work with, what they declare, and how it is taken back.
+//!
+//! `context` is what an operation sees; `mutation` is what it declares; `undo` keeps what was
+//! declared and runs it backwards; `journal` writes it all down before it is sent.
+
+mod branch;
+mod context;
+mod journal;
+mod mutation;
+mod rollback;
+mod session;
+mod undo;
+
+pub use branch::Branch;
+pub use context::{Ctx, Wait};
+pub use journal::{Journal, JournalError, Record};
+pub use mutation::{Class, LookUp, Mutation};
+pub use rollback::{Hook, RollbackReport};
+pub use session::{Defaults, Run, RunId};
+pub use undo::{Phase, Undo, UndoAction, Undone};
