@@ -65,6 +65,12 @@ struct Inner {
     store: Option<Store>,
 }
 
+impl std::fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Simulator({})", self.world_id())
+    }
+}
+
 impl Simulator {
     /// Opens a world. That of a directory is locked until the simulator is dropped; its own seed wins over `seed`.
     pub fn open(source: Source, seed: u64) -> Result<Simulator, WorldError> {
