@@ -22,6 +22,7 @@ mod observe;
 mod select;
 mod service;
 mod store;
+mod sts;
 mod table;
 mod tags;
 mod tx;
