@@ -38,7 +38,11 @@ impl Account {
         Self {
             simulator: Arc::new(Simulator::open(Source::Fresh, seed).expect("a fresh world")),
             seed,
-            tokio: tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime"),
+            tokio: tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .expect("a runtime"),
             journals: tempfile::tempdir().expect("a directory"),
         }
     }
@@ -58,7 +62,8 @@ impl Account {
         let reports: Vec<Box<dyn Report>> = vec![Box::new(Keep(events.clone()))];
         let run = Run::new(id, clock.clone(), Events::new(clock, reports), journal, endpoint, self.seed);
         self.simulator.begin_run();
-        let environment = Environment { name: "prod".into(), region: Some("eu-central-1".into()), ..Default::default() };
+        let environment =
+            Environment { name: "prod".into(), region: Some("eu-central-1".into()), ..Default::default() };
         run.clock().block_on(run.use_environment(&environment)).expect("the environment");
         run.set_stack("shop-prod".into());
         Trial { run, branch: Branch::root(), events, account: self }
@@ -122,7 +127,8 @@ impl Trial<'_> {
     /// With a virtual clock every call takes the same time, so their ends tell.
     pub fn depth(&self) -> usize {
         let events = self.events.lock().expect("no report panicked");
-        let ends = events.iter().filter(|stamped| matches!(stamped.event, Event::Call { .. })).map(|stamped| stamped.at);
+        let ends =
+            events.iter().filter(|stamped| matches!(stamped.event, Event::Call { .. })).map(|stamped| stamped.at);
         ends.collect::<std::collections::BTreeSet<_>>().len()
     }
 }
