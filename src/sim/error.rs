@@ -13,7 +13,11 @@ pub struct AwsError {
 
 impl AwsError {
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> AwsError {
-        AwsError { code: code.into(), message: message.into(), status: 400 }
+        AwsError {
+            code: code.into(),
+            message: message.into(),
+            status: 400,
+        }
     }
 
     pub fn status(mut self, status: u16) -> AwsError {
@@ -23,7 +27,10 @@ impl AwsError {
 
     /// A required parameter is absent. `wire` renames it where a protocol has another word for it.
     pub fn missing(parameter: &str) -> AwsError {
-        AwsError::new(MISSING_PARAMETER, format!("The request must contain the parameter {parameter}"))
+        AwsError::new(
+            MISSING_PARAMETER,
+            format!("The request must contain the parameter {parameter}"),
+        )
     }
 
     /// A parameter has a value AWS refuses.
@@ -36,7 +43,10 @@ impl AwsError {
 
     /// The simulator has no answer: it refuses, by name, what it does not model.
     pub fn not_modelled(code: &str, what: &str, name: &str, action: &str) -> AwsError {
-        AwsError::new(code, format!("the simulator does not model the {what} `{name}` of {action}"))
+        AwsError::new(
+            code,
+            format!("the simulator does not model the {what} `{name}` of {action}"),
+        )
     }
 }
 

@@ -69,17 +69,25 @@ impl Simulator {
     /// Opens a world. That of a directory is locked until the simulator is dropped; its own seed wins over `seed`.
     pub fn open(source: Source, seed: u64) -> Result<Simulator, WorldError> {
         let inner = match source {
-            Source::Fresh => Inner { world: World::new(format!("world-{seed:016x}"), seed), store: None },
+            Source::Fresh => Inner {
+                world: World::new(format!("world-{seed:016x}"), seed),
+                store: None,
+            },
             Source::Dir(dir) => {
                 // Two directories are two worlds, whatever their seeds: runs are remembered by world.
                 let create = || World::new(format!("world-{:016x}", fastrand::u64(..)), seed);
                 let (store, world, entries) = Store::open(dir, create)?;
-                let mut inner = Inner { world, store: Some(store) };
+                let mut inner = Inner {
+                    world,
+                    store: Some(store),
+                };
                 inner.replay(&entries)?;
                 inner
             }
         };
-        Ok(Simulator { inner: Mutex::new(inner) })
+        Ok(Simulator {
+            inner: Mutex::new(inner),
+        })
     }
 
     pub fn world_id(&self) -> String {
@@ -131,7 +139,9 @@ impl Simulator {
     /// time that passed since the last change.
     pub fn close(&self) -> Result<(), WorldError> {
         let Inner { world, store } = &mut *self.inner();
-        store.as_mut().map_or(Ok(()), |store| store.write_snapshot(world))
+        store
+            .as_mut()
+            .map_or(Ok(()), |store| store.write_snapshot(world))
     }
 
     // A panic elsewhere leaves the world as it was between two statements; there is no better one to go on with.
@@ -144,7 +154,10 @@ impl Inner {
     fn answer(&mut self, request: &http::Request<Bytes>, now: Timestamp) -> http::Response<Bytes> {
         self.world.advance(now);
         self.world.requests += 1;
-        let id = format!("{:08x}-0000-4000-8000-{:012x}", self.world.seed as u32, self.world.requests);
+        let id = format!(
+            "{:08x}-0000-4000-8000-{:012x}",
+            self.world.seed as u32, self.world.requests
+        );
         let caller = match wire::caller(request) {
             Ok(caller) => caller,
             Err(error) => return wire::write(None, "", Err(error), &id),
@@ -162,19 +175,37 @@ impl Inner {
     fn call(&mut self, service: &Service, mut request: Request) -> Reply {
         let action = service.action(&request.action)?;
         service.check(action, &request.params)?;
-        if request.params.opt_bool("DryRun")? == Some(true) && matches!(service.protocol, Protocol::Ec2) {
+        if request.params.opt_bool("DryRun")? == Some(true)
+            && matches!(service.protocol, Protocol::Ec2)
+        {
             let message = "Request would have succeeded, but DryRun flag is set.";
             return Err(AwsError::new("DryRunOperation", message).status(412));
         }
         (service.sanitise)(&mut request);
-        let Request { account, region, params, .. } = request;
+        let Request {
+            account,
+            region,
+            params,
+            ..
+        } = request;
         let scope = Scope { account, region };
         if action.reads() {
-            return (action.run)(&mut self.world.tx(&scope, service.name, action.name), &params);
+            return (action.run)(
+                &mut self.world.tx(&scope, service.name, action.name),
+                &params,
+            );
         }
-        let reply = self.world.attempt(|world| (action.run)(&mut world.tx(&scope, service.name, action.name), &params))?;
+        let reply = self.world.attempt(|world| {
+            (action.run)(&mut world.tx(&scope, service.name, action.name), &params)
+        })?;
         let (service, action) = (service.name.to_owned(), action.name.to_owned());
-        self.log(Change::Call { scope, service, action, params }).map_err(|error| {
+        self.log(Change::Call {
+            scope,
+            service,
+            action,
+            params,
+        })
+        .map_err(|error| {
             // As with a 500 of AWS: the change may have been made. Here it has, for as long as the process lives.
             AwsError::new("InternalError", error.to_string()).status(500)
         })?;
@@ -187,14 +218,27 @@ impl Inner {
     }
 
     fn log(&mut self, change: Change) -> Result<(), WorldError> {
-        let World { now: at, requests, .. } = self.world;
+        let World {
+            now: at, requests, ..
+        } = self.world;
         self.world.logged += 1;
-        let entry = Entry { number: self.world.logged, at, requests, change };
-        self.store.as_mut().map_or(Ok(()), |store| store.append(&entry))
+        let entry = Entry {
+            number: self.world.logged,
+            at,
+            requests,
+            change,
+        };
+        self.store
+            .as_mut()
+            .map_or(Ok(()), |store| store.append(&entry))
     }
 
     fn replay(&mut self, entries: &[Entry]) -> Result<(), WorldError> {
-        for entry in entries.iter().filter(|entry| entry.number > self.world.logged).collect::<Vec<_>>() {
+        for entry in entries
+            .iter()
+            .filter(|entry| entry.number > self.world.logged)
+            .collect::<Vec<_>>()
+        {
             self.world.advance(entry.at);
             if let (Err(error), Some(store)) = (self.apply(&entry.change), &self.store) {
                 return Err(store.damaged(entry, error));
@@ -207,11 +251,22 @@ impl Inner {
 
     fn apply(&mut self, change: &Change) -> Result<(), AwsError> {
         match change {
-            Change::Call { scope, service, action, params } => {
-                let service = service::find(service)
-                    .ok_or_else(|| AwsError::new("InvalidAction", format!("service `{service}` is not modelled")))?;
+            Change::Call {
+                scope,
+                service,
+                action,
+                params,
+            } => {
+                let service = service::find(service).ok_or_else(|| {
+                    AwsError::new(
+                        "InvalidAction",
+                        format!("service `{service}` is not modelled"),
+                    )
+                })?;
                 let action = service.action(action)?;
-                self.world.attempt(|world| (action.run)(&mut world.tx(scope, service.name, action.name), params))?;
+                self.world.attempt(|world| {
+                    (action.run)(&mut world.tx(scope, service.name, action.name), params)
+                })?;
             }
             Change::Settings(settings) => self.world.settings = settings.clone(),
             Change::BeginRun => self.world.begin_run(),

@@ -29,14 +29,20 @@ pub fn residues() -> &'static [Residue] {
 }
 
 pub fn observe(world: &World) -> Value {
-    let accounts = world.accounts.iter().filter_map(|(name, account)| Some((name.clone(), self::account(name, account)?)));
+    let accounts = world
+        .accounts
+        .iter()
+        .filter_map(|(name, account)| Some((name.clone(), self::account(name, account)?)));
     Value::Object(accounts.collect())
 }
 
 fn account(name: &str, account: &Account) -> Option<Value> {
     let mut regions = Map::new();
     for (region, now) in &account.regions {
-        let scope = Scope { account: name.to_owned(), region: region.clone() };
+        let scope = Scope {
+            account: name.to_owned(),
+            region: region.clone(),
+        };
         let now = rows(now);
         if now != rows(&Region::pristine(&scope)) {
             regions.insert(region.clone(), now);
@@ -56,19 +62,27 @@ fn rows<T: serde::Serialize>(part: &T) -> Value {
 fn reduce(table: &str, value: Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let kept = fields.into_iter().filter_map(|(name, value)| match as_row(&value) {
-                Some((row, deleted)) => {
-                    let counts = !deleted && !RESIDUES.iter().any(|residue| residue.covers(table, row));
-                    counts.then(|| (name, row.clone()))
-                }
-                None => {
-                    let value = reduce(&name, value);
-                    Some((name, value))
-                }
-            });
+            let kept = fields
+                .into_iter()
+                .filter_map(|(name, value)| match as_row(&value) {
+                    Some((row, deleted)) => {
+                        let counts =
+                            !deleted && !RESIDUES.iter().any(|residue| residue.covers(table, row));
+                        counts.then(|| (name, row.clone()))
+                    }
+                    None => {
+                        let value = reduce(&name, value);
+                        Some((name, value))
+                    }
+                });
             Value::Object(kept.collect())
         }
-        Value::Array(elements) => Value::Array(elements.into_iter().map(|value| reduce(table, value)).collect()),
+        Value::Array(elements) => Value::Array(
+            elements
+                .into_iter()
+                .map(|value| reduce(table, value))
+                .collect(),
+        ),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
     }
 }

@@ -7,8 +7,8 @@ use super::tags::Tags;
 use super::tx::Tx;
 use super::wire::Params;
 
-/// What a filter compares: its name, and the values a row has for it.
-pub type Filters<T> = &'static [(&'static str, fn(&T) -> Vec<String>)];
+/// What a describe can be filtered by: the filter's name, and the values a row has for it.
+pub type Filters<T> = &'static [(&'static str, fn(&T, &Tx) -> Vec<String>)];
 
 /// The one value of a filter.
 pub fn one(value: impl ToString) -> Vec<String> {
@@ -25,19 +25,32 @@ pub fn filter<'r, T>(
     mut rows: Vec<&'r T>,
 ) -> Result<Vec<&'r T>, AwsError> {
     // EC2 sends `Filter.1.Value.1`, Auto Scaling `Filters.member.1.Values.member.1`.
-    for wanted in params.list("Filter").into_iter().chain(params.list("Filters")) {
+    for wanted in params
+        .list("Filter")
+        .into_iter()
+        .chain(params.list("Filters"))
+    {
         let name = wanted.str("Name")?;
         let patterns = [wanted.strings("Value"), wanted.strings("Values")].concat();
         let matches = |value: &String| patterns.iter().any(|pattern| wildcard(pattern, value));
         if let Some(key) = name.strip_prefix("tag:") {
-            rows.retain(|row| tags(row).and_then(|tags| tags.get(key)).is_some_and(matches));
+            rows.retain(|row| {
+                tags(row)
+                    .and_then(|tags| tags.get(key))
+                    .is_some_and(matches)
+            });
         } else if name == "tag-key" {
             rows.retain(|row| tags(row).is_some_and(|tags| tags.keys().any(matches)));
         } else if let Some((_, values)) = known.iter().find(|(known, _)| *known == name) {
-            rows.retain(|row| values(row).iter().any(matches));
+            rows.retain(|row| values(row, tx).iter().any(matches));
         } else {
             let action = format!("{}:{}", tx.service, tx.action);
-            return Err(AwsError::not_modelled(INVALID_VALUE, "filter", name, &action));
+            return Err(AwsError::not_modelled(
+                INVALID_VALUE,
+                "filter",
+                name,
+                &action,
+            ));
         }
     }
     Ok(rows)
@@ -49,7 +62,9 @@ pub fn wildcard(pattern: &str, text: &str) -> bool {
         match (pattern, text) {
             ([], []) => true,
             (['*', rest @ ..], _) => (0..=text.len()).any(|skip| matches(rest, &text[skip..])),
-            (['\\', literal, rest @ ..], [first, text @ ..]) => literal == first && matches(rest, text),
+            (['\\', literal, rest @ ..], [first, text @ ..]) => {
+                literal == first && matches(rest, text)
+            }
             (['?', rest @ ..], [_, text @ ..]) => matches(rest, text),
             ([literal, rest @ ..], [first, text @ ..]) => literal == first && matches(rest, text),
             ([], [_, ..]) | ([_, ..], []) => false,
@@ -90,13 +105,19 @@ pub fn page<T>(
     };
     if let Some(token) = params.opt_str(paging.token) {
         let last = token.strip_prefix("after:").ok_or_else(|| {
-            AwsError::new(paging.invalid_token, format!("The token '{token}' is not valid"))
+            AwsError::new(
+                paging.invalid_token,
+                format!("The token '{token}' is not valid"),
+            )
         })?;
         rows.retain(|row| key(row) > last);
     }
     let more = rows.len() > size;
     rows.truncate(size);
-    let next = rows.last().filter(|_| more).map(|row| Value::String(format!("after:{}", key(row))));
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|row| Value::String(format!("after:{}", key(row))));
     Ok((rows, next.unwrap_or(Value::Null)))
 }
 

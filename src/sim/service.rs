@@ -31,7 +31,10 @@ pub struct Action {
 }
 
 pub fn find(name: &str) -> Option<&'static Service> {
-    SERVICES.iter().copied().find(|service| service.name == name)
+    SERVICES
+        .iter()
+        .copied()
+        .find(|service| service.name == name)
 }
 
 /// The `sanitise` of a service whose requests hold no secrets.
@@ -39,13 +42,24 @@ pub fn no_secrets(_: &mut Request) {}
 
 impl Service {
     pub fn action(&self, name: &str) -> Result<&'static Action, AwsError> {
-        let known = self.actions.iter().copied().flatten().find(|action| action.name == name);
+        let known = self
+            .actions
+            .iter()
+            .copied()
+            .flatten()
+            .find(|action| action.name == name);
         known.ok_or_else(|| {
             let code = match self.protocol {
                 Protocol::Ec2 | Protocol::Query | Protocol::RestXml(_) => "InvalidAction",
                 Protocol::Json => "UnknownOperationException",
             };
-            AwsError::new(code, format!("the simulator does not model the action `{}:{name}`", self.name))
+            AwsError::new(
+                code,
+                format!(
+                    "the simulator does not model the action `{}:{name}`",
+                    self.name
+                ),
+            )
         })
     }
 
@@ -54,7 +68,10 @@ impl Service {
         // Every action of EC2 takes DryRun; `Simulator` answers it.
         let common = matches!(self.protocol, Protocol::Ec2).then_some("DryRun");
         let unknown = params.paths().into_iter().find(|path| {
-            !action.paths().chain(common).any(|known| matches(known, path))
+            !action
+                .paths()
+                .chain(common)
+                .any(|known| matches(known, path))
         });
         let Some(path) = unknown else { return Ok(()) };
         let code = match self.protocol {
@@ -63,18 +80,27 @@ impl Service {
             Protocol::RestXml(_) => "InvalidInput",
             Protocol::Json => "ValidationException",
         };
-        Err(AwsError::not_modelled(code, "parameter", &path, &format!("{}:{}", self.name, action.name)))
+        Err(AwsError::not_modelled(
+            code,
+            "parameter",
+            &path,
+            &format!("{}:{}", self.name, action.name),
+        ))
     }
 }
 
 impl Action {
     pub fn paths(&self) -> impl Iterator<Item = &'static str> {
-        self.params.iter().flat_map(|group| group.split_whitespace())
+        self.params
+            .iter()
+            .flat_map(|group| group.split_whitespace())
     }
 
     /// Whether the action only reads: then it is not logged. AWS's names tell.
     pub fn reads(&self) -> bool {
-        ["Describe", "Get", "List"].iter().any(|verb| self.name.starts_with(verb))
+        ["Describe", "Get", "List"]
+            .iter()
+            .any(|verb| self.name.starts_with(verb))
     }
 }
 
@@ -83,7 +109,9 @@ fn matches(known: &str, path: &str) -> bool {
     let mut known = known.split('.');
     let mut parts = path.split('.').peekable();
     while let Some(part) = parts.next() {
-        let Some(expected) = known.next() else { return false };
+        let Some(expected) = known.next() else {
+            return false;
+        };
         let begins = parts.peek().is_none() && expected.trim_end_matches("[]") == part;
         if expected != part && expected != "*" && !begins {
             return false;

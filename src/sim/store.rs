@@ -27,7 +27,10 @@ pub enum WorldError {
     #[error("the simulated world is damaged: {} {what}; delete the directory to start a new world", .file.display())]
     Damaged { file: PathBuf, what: String },
     #[error("{}: {source}", .file.display())]
-    Io { file: PathBuf, source: std::io::Error },
+    Io {
+        file: PathBuf,
+        source: std::io::Error,
+    },
 }
 
 /// One line of the log.
@@ -43,7 +46,12 @@ pub struct Entry {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    Call { scope: Scope, service: String, action: String, params: Params },
+    Call {
+        scope: Scope,
+        service: String,
+        action: String,
+        params: Params,
+    },
     Settings(Settings),
     BeginRun,
 }
@@ -59,15 +67,26 @@ pub struct Store {
 
 impl Store {
     /// Takes the directory, and reads the last snapshot and the log after it. `create` makes the world of a new one.
-    pub fn open(dir: PathBuf, create: impl FnOnce() -> World) -> Result<(Store, World, Vec<Entry>), WorldError> {
+    pub fn open(
+        dir: PathBuf,
+        create: impl FnOnce() -> World,
+    ) -> Result<(Store, World, Vec<Entry>), WorldError> {
         std::fs::create_dir_all(&dir).map_err(io(&dir))?;
         let lock = open_file(&dir.join("lock"))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => WorldError::Locked(dir.clone()),
-            TryLockError::Error(source) => WorldError::Io { file: dir.join("lock"), source },
+            TryLockError::Error(source) => WorldError::Io {
+                file: dir.join("lock"),
+                source,
+            },
         })?;
         let log = open_file(&dir.join("log.jsonl"))?;
-        let mut store = Store { dir, log, broken: false, _lock: lock };
+        let mut store = Store {
+            dir,
+            log,
+            broken: false,
+            _lock: lock,
+        };
         let world = match store.read_snapshot()? {
             Some(world) => world,
             None => {
@@ -91,10 +110,18 @@ impl Store {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(WorldError::Io { file, source }),
         };
-        let damaged = |error: serde_json::Error| WorldError::Damaged { file: file.clone(), what: error.to_string() };
-        let found = serde_json::from_slice::<Head>(&text).map_err(damaged)?.version;
+        let damaged = |error: serde_json::Error| WorldError::Damaged {
+            file: file.clone(),
+            what: error.to_string(),
+        };
+        let found = serde_json::from_slice::<Head>(&text)
+            .map_err(damaged)?
+            .version;
         if found > u64::from(VERSION) {
-            return Err(WorldError::Newer { dir: self.dir.clone(), found });
+            return Err(WorldError::Newer {
+                dir: self.dir.clone(),
+                found,
+            });
         }
         serde_json::from_slice(&text).map(Some).map_err(damaged)
     }
@@ -103,12 +130,22 @@ impl Store {
     fn read_log(&mut self) -> Result<Vec<Entry>, WorldError> {
         let file = self.dir.join("log.jsonl");
         let text = std::fs::read(&file).map_err(io(&file))?;
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        self.log.set_len(whole as u64).and_then(|()| self.log.seek(std::io::SeekFrom::End(0))).map_err(io(&file))?;
-        let lines = text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let whole = text
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        self.log
+            .set_len(whole as u64)
+            .and_then(|()| self.log.seek(std::io::SeekFrom::End(0)))
+            .map_err(io(&file))?;
+        let lines = text[..whole]
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
         let entries = lines.enumerate().map(|(index, line)| {
-            serde_json::from_slice(line)
-                .map_err(|error| WorldError::Damaged { file: file.clone(), what: format!("line {}: {error}", index + 1) })
+            serde_json::from_slice(line).map_err(|error| WorldError::Damaged {
+                file: file.clone(),
+                what: format!("line {}: {error}", index + 1),
+            })
         });
         entries.collect()
     }
@@ -120,38 +157,61 @@ impl Store {
             let source = std::io::Error::other("an earlier write failed");
             return Err(WorldError::Io { file, source });
         }
-        let written = serde_json::to_vec(entry).map_err(std::io::Error::from).and_then(|mut line| {
-            line.push(b'\n');
-            self.log.write_all(&line)?;
-            self.log.flush()
-        });
+        let written = serde_json::to_vec(entry)
+            .map_err(std::io::Error::from)
+            .and_then(|mut line| {
+                line.push(b'\n');
+                self.log.write_all(&line)?;
+                self.log.flush()
+            });
         self.broken = written.is_err();
         written.map_err(io(&file))
     }
 
     /// Writes the world and empties the log. Entries are numbered, so a crash in between replays none of them twice.
     pub fn write_snapshot(&mut self, world: &World) -> Result<(), WorldError> {
-        let (file, draft) = (self.dir.join("snapshot.json"), self.dir.join("snapshot.json.new"));
+        let (file, draft) = (
+            self.dir.join("snapshot.json"),
+            self.dir.join("snapshot.json.new"),
+        );
         let text = serde_json::to_vec_pretty(world).map_err(|error| io(&file)(error.into()))?;
         let mut written = File::create(&draft).map_err(io(&draft))?;
-        written.write_all(&text).and_then(|()| written.sync_all()).map_err(io(&draft))?;
+        written
+            .write_all(&text)
+            .and_then(|()| written.sync_all())
+            .map_err(io(&draft))?;
         std::fs::rename(&draft, &file).map_err(io(&file))?;
         let log = self.dir.join("log.jsonl");
-        self.log.set_len(0).and_then(|()| self.log.rewind()).map_err(io(&log))?;
+        self.log
+            .set_len(0)
+            .and_then(|()| self.log.rewind())
+            .map_err(io(&log))?;
         self.broken = false;
         Ok(())
     }
 
     pub fn damaged(&self, entry: &Entry, what: impl std::fmt::Display) -> WorldError {
-        WorldError::Damaged { file: self.dir.join("log.jsonl"), what: format!("entry {}: {what}", entry.number) }
+        WorldError::Damaged {
+            file: self.dir.join("log.jsonl"),
+            what: format!("entry {}: {what}", entry.number),
+        }
     }
 }
 
 fn open_file(file: &Path) -> Result<File, WorldError> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(file).map_err(io(file))
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(file)
+        .map_err(io(file))
 }
 
 fn io(file: &Path) -> impl Fn(std::io::Error) -> WorldError {
     let file = file.to_owned();
-    move |source| WorldError::Io { file: file.clone(), source }
+    move |source| WorldError::Io {
+        file: file.clone(),
+        source,
+    }
 }

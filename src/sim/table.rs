@@ -52,11 +52,16 @@ pub struct Lag {
 
 impl Lag {
     fn salt(self, id: &str) -> u64 {
-        id.bytes().fold(mix(self.seed), |salt, byte| mix(salt ^ u64::from(byte)))
+        id.bytes()
+            .fold(mix(self.seed), |salt, byte| mix(salt ^ u64::from(byte)))
     }
 
     fn delay(self, salt: u64) -> Duration {
-        if self.on { Duration::from_millis(mix(salt) % LONGEST.as_millis() as u64) } else { Duration::ZERO }
+        if self.on {
+            Duration::from_millis(mix(salt) % LONGEST.as_millis() as u64)
+        } else {
+            Duration::ZERO
+        }
     }
 }
 
@@ -80,45 +85,74 @@ impl Seen {
 impl<T> Table<T> {
     /// The row as a call that names it finds it now.
     pub fn get(&self, id: &str, now: Timestamp) -> Option<&T> {
-        self.rows.get(id).filter(|row| row.seen.to_lookup(now)).map(|row| &row.row)
+        self.rows
+            .get(id)
+            .filter(|row| row.seen.to_lookup(now))
+            .map(|row| &row.row)
     }
 
     pub fn get_mut(&mut self, id: &str, now: Timestamp) -> Option<&mut T> {
-        self.rows.get_mut(id).filter(|row| row.seen.to_lookup(now)).map(|row| &mut row.row)
+        self.rows
+            .get_mut(id)
+            .filter(|row| row.seen.to_lookup(now))
+            .map(|row| &mut row.row)
     }
 
     /// The rows as a list shows them now, in the order of their creation.
     pub fn list(&self, now: Timestamp) -> impl Iterator<Item = &T> {
-        self.rows.values().filter(move |row| row.seen.to_list(now)).map(|row| &row.row)
+        self.rows
+            .values()
+            .filter(move |row| row.seen.to_list(now))
+            .map(|row| &row.row)
     }
 
     /// One row as a describe that names it shows it now.
     pub fn listed(&self, id: &str, now: Timestamp) -> Option<&T> {
-        self.rows.get(id).filter(|row| row.seen.to_list(now)).map(|row| &row.row)
+        self.rows
+            .get(id)
+            .filter(|row| row.seen.to_list(now))
+            .map(|row| &row.row)
     }
 
     /// The row as it is, whatever reads see: for events and for AWS's own dependency checks.
     pub fn peek(&self, id: &str) -> Option<&T> {
-        self.rows.get(id).filter(|row| row.seen.deleted_at.is_none()).map(|row| &row.row)
+        self.rows
+            .get(id)
+            .filter(|row| row.seen.deleted_at.is_none())
+            .map(|row| &row.row)
     }
 
     pub fn peek_mut(&mut self, id: &str) -> Option<&mut T> {
-        self.rows.get_mut(id).filter(|row| row.seen.deleted_at.is_none()).map(|row| &mut row.row)
+        self.rows
+            .get_mut(id)
+            .filter(|row| row.seen.deleted_at.is_none())
+            .map(|row| &mut row.row)
     }
 
     /// All rows as they are.
     pub fn all(&self) -> impl Iterator<Item = &T> {
-        self.rows.values().filter(|row| row.seen.deleted_at.is_none()).map(|row| &row.row)
+        self.rows
+            .values()
+            .filter(|row| row.seen.deleted_at.is_none())
+            .map(|row| &row.row)
     }
 
     pub fn all_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.rows.values_mut().filter(|row| row.seen.deleted_at.is_none()).map(|row| &mut row.row)
+        self.rows
+            .values_mut()
+            .filter(|row| row.seen.deleted_at.is_none())
+            .map(|row| &mut row.row)
     }
 
     pub fn insert(&mut self, id: &str, row: T, now: Timestamp, lag: Lag) {
         self.forget(now);
         let salt = lag.salt(id);
-        let seen = Seen { visible_from: now + lag.delay(salt), deleted_at: None, lingers_until: None, salt };
+        let seen = Seen {
+            visible_from: now + lag.delay(salt),
+            deleted_at: None,
+            lingers_until: None,
+            salt,
+        };
         self.rows.insert(id.to_owned(), Row { row, seen });
     }
 
@@ -131,13 +165,16 @@ impl<T> Table<T> {
     }
 
     fn forget(&mut self, now: Timestamp) {
-        self.rows.retain(|_, row| row.seen.lingers_until.is_none_or(|until| now < until));
+        self.rows
+            .retain(|_, row| row.seen.lingers_until.is_none_or(|until| now < until));
     }
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Table<T> {
-        Table { rows: BTreeMap::new() }
+        Table {
+            rows: BTreeMap::new(),
+        }
     }
 }
 

@@ -70,12 +70,16 @@ pub(crate) use resource;
 impl Tx<'_> {
     /// The row of that id, or AWS's error; a row just made may not be found yet.
     pub fn get<T: Resource>(&self, id: &str) -> Result<&T, AwsError> {
-        T::table(self).get(id, self.now).ok_or_else(|| T::absent(id))
+        T::table(self)
+            .get(id, self.now)
+            .ok_or_else(|| T::absent(id))
     }
 
     pub fn get_mut<T: Resource>(&mut self, id: &str) -> Result<&mut T, AwsError> {
         let now = self.now;
-        T::table_mut(self).get_mut(id, now).ok_or_else(|| T::absent(id))
+        T::table_mut(self)
+            .get_mut(id, now)
+            .ok_or_else(|| T::absent(id))
     }
 
     /// The row as it is, without lag: for events and dependency checks.
@@ -102,7 +106,9 @@ impl Tx<'_> {
         if ids.is_empty() {
             return Ok(table.list(self.now).collect());
         }
-        ids.iter().map(|id| table.listed(id, self.now).ok_or_else(|| T::absent(id))).collect()
+        ids.iter()
+            .map(|id| table.listed(id, self.now).ok_or_else(|| T::absent(id)))
+            .collect()
     }
 
     /// Adds a row. A row that is there already is changed through `get_mut`.
@@ -124,7 +130,10 @@ impl Tx<'_> {
     /// `arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE`
     pub fn arn(&self, service: &str, resource: &str) -> String {
         let Scope { account, region } = self.scope;
-        format!("arn:{}:{service}:{region}:{account}:{resource}", partition(region))
+        format!(
+            "arn:{}:{service}:{region}:{account}:{resource}",
+            partition(region)
+        )
     }
 
     /// An ARN without a region: IAM, Route 53.
@@ -135,7 +144,8 @@ impl Tx<'_> {
 
     /// Has `event` happen in this account and region, `after` from now.
     pub fn schedule(&mut self, after: Duration, event: impl Into<Event>) {
-        self.queue.push(self.now + after, self.scope.clone(), event.into());
+        self.queue
+            .push(self.now + after, self.scope.clone(), event.into());
     }
 
     /// Runs `make` once per client token: the same token again gets the first reply, with other parameters an error.
@@ -147,8 +157,13 @@ impl Tx<'_> {
         life: Duration,
         make: impl FnOnce(&mut Self) -> Reply,
     ) -> Reply {
-        let Some(value) = params.opt_str(token) else { return make(self) };
-        let key = format!("{}/{}/{}/{value}", self.scope.account, self.scope.region, self.action);
+        let Some(value) = params.opt_str(token) else {
+            return make(self);
+        };
+        let key = format!(
+            "{}/{}/{}/{value}",
+            self.scope.account, self.scope.region, self.action
+        );
         let now = self.now;
         if let Some(known) = self.tokens.get(&key).filter(|known| now < known.until) {
             if known.params == *params {
@@ -160,7 +175,14 @@ impl Tx<'_> {
         }
         let reply = make(self)?;
         self.tokens.retain(|_, known| now < known.until);
-        self.tokens.insert(key, Token { params: params.clone(), reply: reply.clone(), until: now + life });
+        self.tokens.insert(
+            key,
+            Token {
+                params: params.clone(),
+                reply: reply.clone(),
+                until: now + life,
+            },
+        );
         Ok(reply)
     }
 }
@@ -183,7 +205,10 @@ pub struct Ids {
 
 impl Ids {
     pub fn new(family: u64) -> Ids {
-        Ids { family: format!("{:09x}", family & 0xf_ffff_ffff), next: 0 }
+        Ids {
+            family: format!("{:09x}", family & 0xf_ffff_ffff),
+            next: 0,
+        }
     }
 
     pub fn next(&mut self, prefix: &str) -> String {

@@ -102,7 +102,10 @@ impl World {
     /// One account and region, for one action. A region that was never used gets what AWS puts into every region.
     pub fn tx<'w>(&'w mut self, scope: &'w Scope, service: &'w str, action: &'w str) -> Tx<'w> {
         let account = self.accounts.entry(scope.account.clone()).or_default();
-        let region = account.regions.entry(scope.region.clone()).or_insert_with(|| Region::pristine(scope));
+        let region = account
+            .regions
+            .entry(scope.region.clone())
+            .or_insert_with(|| Region::pristine(scope));
         Tx {
             scope,
             service,
@@ -113,12 +116,18 @@ impl World {
             ids: &mut self.ids,
             queue: &mut self.queue,
             tokens: &mut self.tokens,
-            lag: Lag { on: self.settings.lag, seed: self.seed },
+            lag: Lag {
+                on: self.settings.lag,
+                seed: self.seed,
+            },
         }
     }
 
     /// Runs `change`; if it is refused, nothing of it stays.
-    pub fn attempt<T>(&mut self, change: impl FnOnce(&mut World) -> Result<T, AwsError>) -> Result<T, AwsError> {
+    pub fn attempt<T>(
+        &mut self,
+        change: impl FnOnce(&mut World) -> Result<T, AwsError>,
+    ) -> Result<T, AwsError> {
         let before = self.clone();
         change(self).inspect_err(|_| *self = before)
     }
@@ -152,7 +161,10 @@ impl Region {
     /// region was first used.
     pub fn pristine(scope: &Scope) -> Region {
         let name = format!("{}/{}", scope.account, scope.region);
-        let family = name.bytes().fold(1, |family, byte| mix(family ^ u64::from(byte))) | 0x8_0000_0000;
+        let family = name
+            .bytes()
+            .fold(1, |family, byte| mix(family ^ u64::from(byte)))
+            | 0x8_0000_0000;
         let mut region = Region::default();
         ec2::furnish(&mut Tx {
             scope,
@@ -191,6 +203,9 @@ impl Queue {
     }
 
     fn pop_until(&mut self, to: Timestamp) -> Option<Due> {
-        self.due.first().is_some_and(|due| due.at <= to).then(|| self.due.remove(0))
+        self.due
+            .first()
+            .is_some_and(|due| due.at <= to)
+            .then(|| self.due.remove(0))
     }
 }

@@ -19,14 +19,22 @@ fn a_world_survives_its_process() {
     let aws = Caller::new(open(dir.path()).unwrap());
     let id = aws.sim.world_id();
     aws.ec2("CreateVpc", &[("CidrBlock", "10.0.0.0/16")]).ok();
-    assert_eq!(aws.ec2("CreateVpc", &[("CidrBlock", "10.0.0.0/8")]).error(), "InvalidVpc.Range");
+    assert_eq!(
+        aws.ec2("CreateVpc", &[("CidrBlock", "10.0.0.0/8")]).error(),
+        "InvalidVpc.Range"
+    );
     let before = aws.sim.observe();
     drop(aws); // no close: the log alone has it
 
     let aws = Caller::new(open(dir.path()).unwrap());
     assert_eq!(aws.sim.observe(), before);
     assert_eq!(aws.sim.world_id(), id);
-    assert_eq!(aws.ec2("CreateVpc", &[("CidrBlock", "10.1.0.0/16")]).one("vpcId").len(), "vpc-".len() + 17);
+    assert_eq!(
+        aws.ec2("CreateVpc", &[("CidrBlock", "10.1.0.0/16")])
+            .one("vpcId")
+            .len(),
+        "vpc-".len() + 17
+    );
     assert_eq!(vpcs(&aws), 3);
     let time = aws.now.get();
     aws.sim.advance(time);
@@ -72,9 +80,16 @@ fn a_snapshot_that_has_the_log_already_does_not_take_it_twice() {
 #[test]
 fn a_newer_version_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("snapshot.json"), r#"{"version": 99, "shape": "unheard of"}"#).unwrap();
+    std::fs::write(
+        dir.path().join("snapshot.json"),
+        r#"{"version": 99, "shape": "unheard of"}"#,
+    )
+    .unwrap();
     let error = open(dir.path()).err().unwrap();
-    assert!(matches!(error, WorldError::Newer { found: 99, .. }), "{error}");
+    assert!(
+        matches!(error, WorldError::Newer { found: 99, .. }),
+        "{error}"
+    );
     assert!(error.to_string().contains("version 99"), "{error}");
 }
 
@@ -93,7 +108,12 @@ fn one_process_at_a_time() {
     let first = open(dir.path()).unwrap();
     let error = open(dir.path()).err().unwrap();
     assert!(matches!(error, WorldError::Locked(_)), "{error}");
-    assert!(error.to_string().contains(&dir.path().display().to_string()), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains(&dir.path().display().to_string()),
+        "{error}"
+    );
     drop(first);
     open(dir.path()).unwrap();
 }

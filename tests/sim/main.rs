@@ -2,4 +2,5 @@
 
 mod basics;
 mod disk;
+mod network;
 mod support;

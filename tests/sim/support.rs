@@ -22,7 +22,12 @@ pub struct Answer {
 impl Caller {
     pub fn new(sim: Simulator) -> Caller {
         let now = Cell::new(sim.clock());
-        Caller { sim, now, key: "111122223333", region: "eu-west-1" }
+        Caller {
+            sim,
+            now,
+            key: "111122223333",
+            region: "eu-west-1",
+        }
     }
 
     /// A world of its own, in which every read sees everything.
@@ -44,21 +49,31 @@ impl Caller {
     /// Sends `Name=value` parameters to EC2.
     pub fn ec2(&self, action: &str, params: &[(&str, &str)]) -> Answer {
         let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("Action", action).append_pair("Version", "2016-11-15").extend_pairs(params);
+        form.append_pair("Action", action)
+            .append_pair("Version", "2016-11-15")
+            .extend_pairs(params);
         self.send("ec2", form.finish())
     }
 
     pub fn send(&self, service: &str, body: String) -> Answer {
-        let scope = format!("{}/20260101/{}/{service}/aws4_request", self.key, self.region);
-        let signature = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00");
-        let request = http::Request::post(format!("https://{service}.{}.amazonaws.com/", self.region))
-            .header("authorization", signature)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(Bytes::from(body))
-            .unwrap();
+        let scope = format!(
+            "{}/20260101/{}/{service}/aws4_request",
+            self.key, self.region
+        );
+        let signature =
+            format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00");
+        let request =
+            http::Request::post(format!("https://{service}.{}.amazonaws.com/", self.region))
+                .header("authorization", signature)
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(Bytes::from(body))
+                .unwrap();
         let response = self.sim.answer(&request, self.now.get());
         self.now.set(self.now.get() + self.sim.latency());
-        Answer { status: response.status().as_u16(), body: String::from_utf8(response.body().to_vec()).unwrap() }
+        Answer {
+            status: response.status().as_u16(),
+            body: String::from_utf8(response.body().to_vec()).unwrap(),
+        }
     }
 }
 
@@ -66,13 +81,20 @@ impl Answer {
     /// The texts of all elements of that name.
     pub fn all(&self, name: &str) -> Vec<&str> {
         let (open, close) = (format!("<{name}>"), format!("</{name}>"));
-        self.body.split(&open).skip(1).map(|rest| rest.split(&close).next().unwrap()).collect()
+        self.body
+            .split(&open)
+            .skip(1)
+            .map(|rest| rest.split(&close).next().unwrap())
+            .collect()
     }
 
     #[track_caller]
     pub fn one(&self, name: &str) -> String {
         assert_eq!(self.status, 200, "{}", self.body);
-        self.all(name).first().unwrap_or_else(|| panic!("no <{name}> in {}", self.body)).to_string()
+        self.all(name)
+            .first()
+            .unwrap_or_else(|| panic!("no <{name}> in {}", self.body))
+            .to_string()
     }
 
     #[track_caller]
@@ -90,6 +112,9 @@ impl Answer {
     #[track_caller]
     pub fn message(&self) -> String {
         self.error();
-        self.all("Message").first().expect("an error message").to_string()
+        self.all("Message")
+            .first()
+            .expect("an error message")
+            .to_string()
     }
 }

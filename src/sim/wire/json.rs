@@ -7,11 +7,23 @@ use super::Params;
 use crate::sim::error::AwsError;
 
 pub fn read(request: &http::Request<Bytes>) -> Result<(String, Params), AwsError> {
-    let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let target = request
+        .headers()
+        .get("x-amz-target")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let action = target.rsplit('.').next().unwrap_or_default();
-    let body = if request.body().is_empty() { b"{}" } else { request.body().as_ref() };
-    let params: Value = serde_json::from_slice(body)
-        .map_err(|error| AwsError::new("SerializationException", format!("the body is not JSON: {error}")))?;
+    let body = if request.body().is_empty() {
+        b"{}"
+    } else {
+        request.body().as_ref()
+    };
+    let params: Value = serde_json::from_slice(body).map_err(|error| {
+        AwsError::new(
+            "SerializationException",
+            format!("the body is not JSON: {error}"),
+        )
+    })?;
     Ok((action.to_owned(), Params(params)))
 }
 
@@ -27,7 +39,10 @@ fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let kept = fields.iter().filter(|(_, value)| !value.is_null());
-            Value::Object(kept.map(|(name, value)| (name.clone(), without_nulls(value))).collect())
+            Value::Object(
+                kept.map(|(name, value)| (name.clone(), without_nulls(value)))
+                    .collect(),
+            )
         }
         Value::Array(elements) => Value::Array(elements.iter().map(without_nulls).collect()),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),

@@ -53,7 +53,11 @@ pub struct Caller {
 
 /// Reads who is asked by whom. This comes first: the service decides how everything else is read and answered.
 pub fn caller(request: &http::Request<Bytes>) -> Result<Caller, AwsError> {
-    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let header = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let scope = header
         .split_once("Credential=")
         .map(|(_, rest)| rest.split([',', ' ']).next().unwrap_or_default())
@@ -62,14 +66,25 @@ pub fn caller(request: &http::Request<Bytes>) -> Result<Caller, AwsError> {
     let (Some(key), Some(_date), Some(region), Some(service)) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
-        return Err(AwsError::new("MissingAuthenticationToken", "Request is missing Authentication Token").status(403));
+        return Err(AwsError::new(
+            "MissingAuthenticationToken",
+            "Request is missing Authentication Token",
+        )
+        .status(403));
     };
     let service = service::find(service).ok_or_else(|| {
-        AwsError::new("InvalidAction", format!("the simulator does not model the service `{service}`"))
+        AwsError::new(
+            "InvalidAction",
+            format!("the simulator does not model the service `{service}`"),
+        )
     })?;
     let names_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
     let account = if names_account { key } else { DEFAULT_ACCOUNT };
-    Ok(Caller { service, account: account.to_owned(), region: region.to_owned() })
+    Ok(Caller {
+        service,
+        account: account.to_owned(),
+        region: region.to_owned(),
+    })
 }
 
 /// Reads what is asked.
@@ -79,18 +94,36 @@ pub fn read(caller: Caller, request: &http::Request<Bytes>) -> Result<Request, A
         Protocol::RestXml(routes) => rest_xml::read(routes, request)?,
         Protocol::Json => json::read(request)?,
     };
-    let Caller { service, account, region } = caller;
-    Ok(Request { service: service.name, action, account, region, params })
+    let Caller {
+        service,
+        account,
+        region,
+    } = caller;
+    Ok(Request {
+        service: service.name,
+        action,
+        account,
+        region,
+        params,
+    })
 }
 
 /// Writes the answer of `service`. A request that names no service we know is answered as the query protocol would.
-pub fn write(service: Option<&Service>, action: &str, reply: Reply, id: &str) -> http::Response<Bytes> {
+pub fn write(
+    service: Option<&Service>,
+    action: &str,
+    reply: Reply,
+    id: &str,
+) -> http::Response<Bytes> {
     let protocol = service.map_or(Protocol::Query, |service| service.protocol);
     let namespace = service.map_or("", |service| service.namespace);
     let reply = reply.map_err(|error| in_words_of(protocol, error));
     let mut status = reply.as_ref().map_or_else(|error| error.status, |_| 200);
     let (content_type, body) = match (protocol, &reply) {
-        (Protocol::Ec2, Ok(value)) => ("text/xml;charset=UTF-8", xml::ec2(namespace, action, value, id)),
+        (Protocol::Ec2, Ok(value)) => (
+            "text/xml;charset=UTF-8",
+            xml::ec2(namespace, action, value, id),
+        ),
         (Protocol::Ec2, Err(error)) => ("text/xml;charset=UTF-8", xml::ec2_error(error, id)),
         (Protocol::Query, Ok(value)) => ("text/xml", xml::query(namespace, action, value, id)),
         (Protocol::Query, Err(error)) => ("text/xml", xml::error(namespace, error, id)),
@@ -103,7 +136,8 @@ pub fn write(service: Option<&Service>, action: &str, reply: Reply, id: &str) ->
         (Protocol::Json, Err(error)) => ("application/x-amz-json-1.1", json::error(error)),
     };
     let mut response = http::Response::new(Bytes::from(body));
-    *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
     if let Ok(id) = http::HeaderValue::from_str(id) {
@@ -131,6 +165,7 @@ pub fn time(at: jiff::Timestamp) -> String {
 }
 
 /// A time as the JSON protocol writes it: seconds since 1970.
+#[expect(dead_code, reason = "ACM and SSM need it")]
 pub fn epoch(at: jiff::Timestamp) -> f64 {
     at.as_millisecond() as f64 / 1000.0
 }

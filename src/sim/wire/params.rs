@@ -13,7 +13,9 @@ pub struct Params(pub Value);
 
 impl Params {
     pub fn get(&self, path: &str) -> Option<&Value> {
-        path.split('.').try_fold(&self.0, |value, name| value.get(name)).filter(|value| !value.is_null())
+        path.split('.')
+            .try_fold(&self.0, |value, name| value.get(name))
+            .filter(|value| !value.is_null())
     }
 
     pub fn has(&self, path: &str) -> bool {
@@ -50,9 +52,12 @@ impl Params {
         expected: &str,
         typed: fn(&Value) -> Option<T>,
     ) -> Result<Option<T>, AwsError> {
-        let Some(value) = self.get(path) else { return Ok(None) };
+        let Some(value) = self.get(path) else {
+            return Ok(None);
+        };
         let read = typed(value).or_else(|| value.as_str().and_then(|text| text.parse().ok()));
-        read.map(Some).ok_or_else(|| AwsError::invalid(path, value, expected))
+        read.map(Some)
+            .ok_or_else(|| AwsError::invalid(path, value, expected))
     }
 
     /// The structures of a list; an absent list is an empty one.
@@ -62,12 +67,17 @@ impl Params {
 
     /// The strings of a list; an absent list is an empty one.
     pub fn strings(&self, path: &str) -> Vec<&str> {
-        self.elements(path).iter().filter_map(Value::as_str).collect()
+        self.elements(path)
+            .iter()
+            .filter_map(Value::as_str)
+            .collect()
     }
 
     // The query protocol writes an empty list as an empty string.
     fn elements(&self, path: &str) -> &[Value] {
-        self.get(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        self.get(path)
+            .and_then(Value::as_array)
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Every path that is set, list indices folded: `TagSpecification[].Tag[].Key`.
@@ -81,7 +91,9 @@ impl Params {
                     }
                 }
                 Value::Array(elements) if !elements.is_empty() => {
-                    elements.iter().for_each(|element| walk(element, format!("{path}[]"), into));
+                    elements
+                        .iter()
+                        .for_each(|element| walk(element, format!("{path}[]"), into));
                 }
                 _ if path.is_empty() || into.contains(&path) => {}
                 _ => into.push(path),
@@ -110,12 +122,26 @@ impl Params {
 }
 
 fn fold(value: Value) -> Value {
-    let Value::Object(fields) = value else { return value };
-    let mut numbered: Vec<(usize, &String)> =
-        fields.keys().filter_map(|name| Some((name.parse().ok()?, name))).collect();
+    let Value::Object(fields) = value else {
+        return value;
+    };
+    let mut numbered: Vec<(usize, &String)> = fields
+        .keys()
+        .filter_map(|name| Some((name.parse().ok()?, name)))
+        .collect();
     if fields.is_empty() || numbered.len() < fields.len() {
-        return Value::Object(fields.into_iter().map(|(name, value)| (name, fold(value))).collect());
+        return Value::Object(
+            fields
+                .into_iter()
+                .map(|(name, value)| (name, fold(value)))
+                .collect(),
+        );
     }
     numbered.sort_unstable();
-    Value::Array(numbered.into_iter().map(|(_, name)| fold(fields[name].clone())).collect())
+    Value::Array(
+        numbered
+            .into_iter()
+            .map(|(_, name)| fold(fields[name].clone()))
+            .collect(),
+    )
 }

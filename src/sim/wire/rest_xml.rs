@@ -22,7 +22,10 @@ pub struct Route {
     pub status: u16,
 }
 
-pub fn read(routes: &[Route], request: &http::Request<Bytes>) -> Result<(String, Params), AwsError> {
+pub fn read(
+    routes: &[Route],
+    request: &http::Request<Bytes>,
+) -> Result<(String, Params), AwsError> {
     let path = request.uri().path();
     let unknown = || {
         let what = format!("the simulator does not model {} {path}", request.method());
@@ -33,9 +36,15 @@ pub fn read(routes: &[Route], request: &http::Request<Bytes>) -> Result<(String,
         .filter(|route| route.method == request.method().as_str())
         .find_map(|route| Some((route, captures(route.path, path)?)))
         .ok_or_else(unknown)?;
-    for (name, value) in form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
+    for (name, value) in
+        form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
+    {
         // A name the route does not list stays as it is, and is refused with the parameters the action does not list.
-        let parameter = route.query.iter().find(|(wire, _)| *wire == name).map_or(name.as_ref(), |(_, member)| member);
+        let parameter = route
+            .query
+            .iter()
+            .find(|(wire, _)| *wire == name)
+            .map_or(name.as_ref(), |(_, member)| member);
         fields.insert(parameter.to_owned(), Value::String(value.into_owned()));
     }
     if !request.body().is_empty() {
@@ -48,7 +57,10 @@ pub fn read(routes: &[Route], request: &http::Request<Bytes>) -> Result<(String,
 }
 
 pub fn status(routes: &[Route], action: &str) -> u16 {
-    routes.iter().find(|route| route.action == action).map_or(200, |route| route.status)
+    routes
+        .iter()
+        .find(|route| route.action == action)
+        .map_or(200, |route| route.status)
 }
 
 fn captures(pattern: &str, path: &str) -> Option<Map<String, Value>> {
@@ -57,11 +69,16 @@ fn captures(pattern: &str, path: &str) -> Option<Map<String, Value>> {
     let mut expected = pattern.split('/').peekable();
     while let Some(name) = expected.next() {
         let part = parts.next()?;
-        match name.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+        match name
+            .strip_prefix('{')
+            .and_then(|name| name.strip_suffix('}'))
+        {
             Some(name) => {
                 let mut text = part.to_owned();
                 if expected.peek().is_none() {
-                    parts.by_ref().for_each(|rest| text = format!("{text}/{rest}"));
+                    parts
+                        .by_ref()
+                        .for_each(|rest| text = format!("{text}/{rest}"));
                 }
                 // A path is percent-encoded too, but "+" and "&" are themselves there.
                 let form = format!("={}", text.replace('+', "%2B").replace('&', "%26"));
@@ -96,10 +113,18 @@ pub fn parse(text: &str, lists: &[&str]) -> Result<Value, AwsError> {
     let mut stack: Vec<Open> = Vec::new();
     loop {
         match reader.read_event().map_err(|error| malformed(&error))? {
-            Event::Start(_) => stack.push(Open { text: String::new(), fields: Map::new(), list: None }),
+            Event::Start(_) => stack.push(Open {
+                text: String::new(),
+                fields: Map::new(),
+                list: None,
+            }),
             Event::End(end) => {
-                let Some(closed) = stack.pop().map(Open::close) else { continue };
-                let Some(parent) = stack.last_mut() else { return Ok(closed) };
+                let Some(closed) = stack.pop().map(Open::close) else {
+                    continue;
+                };
+                let Some(parent) = stack.last_mut() else {
+                    return Ok(closed);
+                };
                 let name = end.local_name();
                 let name: &str = name.as_ref();
                 if lists.contains(&name) {
@@ -120,13 +145,18 @@ pub fn parse(text: &str, lists: &[&str]) -> Result<Value, AwsError> {
             }
             Event::GeneralRef(reference) => {
                 let entity = format!("&{};", reference.xml10_content());
-                let resolved = quick_xml::escape::unescape(&entity).map_err(|error| malformed(&error))?;
+                let resolved =
+                    quick_xml::escape::unescape(&entity).map_err(|error| malformed(&error))?;
                 if let Some(open) = stack.last_mut() {
                     open.text.push_str(&resolved);
                 }
             }
             Event::Eof => return Err(malformed(&"it ends early")),
-            Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
+            Event::Empty(_)
+            | Event::Comment(_)
+            | Event::Decl(_)
+            | Event::PI(_)
+            | Event::DocType(_) => {}
         }
     }
 }
@@ -153,9 +183,10 @@ mod tests {
     fn path_query_and_body_become_one_tree() {
         let body = "<R xmlns='x'><ChangeBatch><Comment>a &amp; b</Comment><Changes><Change><Action>UPSERT</Action>\
             </Change></Changes></ChangeBatch></R>";
-        let request = http::Request::post("https://r53/2013-04-01/hostedzone/Z%201/rrset?maxitems=3")
-            .body(Bytes::from(body))
-            .unwrap();
+        let request =
+            http::Request::post("https://r53/2013-04-01/hostedzone/Z%201/rrset?maxitems=3")
+                .body(Bytes::from(body))
+                .unwrap();
         let (action, params) = read(ROUTES, &request).unwrap();
         assert_eq!(action, "ChangeResourceRecordSets");
         let expected = json!({

@@ -17,7 +17,8 @@ enum Lists {
 }
 
 pub fn ec2(namespace: &str, action: &str, value: &Value, id: &str) -> String {
-    let mut out = format!("{DECLARATION}<{action}Response xmlns=\"{namespace}\"><requestId>{id}</requestId>");
+    let mut out =
+        format!("{DECLARATION}<{action}Response xmlns=\"{namespace}\"><requestId>{id}</requestId>");
     children(&mut out, value, Lists::Wrapped("item"));
     out + &format!("</{action}Response>")
 }
@@ -46,7 +47,11 @@ pub fn rest(namespace: &str, action: &str, value: &Value) -> String {
 
 /// The error of the query and the REST-XML protocol.
 pub fn error(namespace: &str, error: &AwsError, id: &str) -> String {
-    let fault = if error.status < 500 { "Sender" } else { "Receiver" };
+    let fault = if error.status < 500 {
+        "Sender"
+    } else {
+        "Receiver"
+    };
     let (code, message) = (escape(&error.code), escape(&error.message));
     format!(
         "{DECLARATION}<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{fault}</Type><Code>{code}</Code>\
@@ -73,11 +78,15 @@ fn element(out: &mut String, name: &str, value: &Value, lists: Lists) {
         }
         (Value::Array(elements), Lists::Wrapped(member)) => {
             out.push_str(&format!("<{name}>"));
-            elements.iter().for_each(|value| element(out, member, value, lists));
+            elements
+                .iter()
+                .for_each(|value| element(out, member, value, lists));
             out.push_str(&format!("</{name}>"));
         }
         (Value::Array(elements), Lists::Repeated) => {
-            elements.iter().for_each(|value| element(out, name, value, lists));
+            elements
+                .iter()
+                .for_each(|value| element(out, name, value, lists));
         }
     }
 }
