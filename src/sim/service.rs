@@ -125,6 +125,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_action_is_listed_twice() {
+        for service in SERVICES {
+            let mut names: Vec<_> = service
+                .actions
+                .iter()
+                .copied()
+                .flatten()
+                .map(|action| action.name)
+                .collect();
+            let all = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), all, "{}", service.name);
+        }
+    }
+
+    #[test]
     fn known_paths() {
         assert!(matches("Tag[].Key", "Tag[].Key"));
         assert!(matches("Tag[].Key", "Tag"));

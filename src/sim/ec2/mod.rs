@@ -8,7 +8,7 @@ mod cidr;
 mod internet_gateway;
 mod nat_gateway;
 mod network_acl;
-mod network_interface;
+pub mod network_interface;
 mod permission;
 mod prefix_list;
 mod route;
