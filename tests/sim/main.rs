@@ -3,4 +3,5 @@
 mod basics;
 mod disk;
 mod network;
+mod sdk;
 mod support;
