@@ -1,3 +1,17 @@
+//! `runner` executes Rhai runbooks that change AWS.
+//!
+//! ```text
+//! words typed      settings         script              operation            journal + transport        AWS
+//! cli/  ────────►  settings/ ────►  script/ + api/ ──►  ops/  ───────────►   run/  +  aws/  ─────────►  aws | sim/
+//!                                                         │ events
+//!                                                         └──────────────► report/
+//! ```
+
+pub mod aws;
 pub mod clock;
 pub mod event;
+pub mod ops;
 pub mod report;
+pub mod run;
+pub mod settings;
+pub mod sim;

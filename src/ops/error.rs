@@ -18,6 +18,10 @@ pub enum Error {
     #[error(transparent)]
     Call(#[from] Box<CallError>),
 
+    /// No clients for where the calls should go.
+    #[error(transparent)]
+    Connect(#[from] crate::aws::ConnectError),
+
     /// The resource exists, and is not this stack's.
     #[error("{resource} exists and is not owned by stack `{stack}`{}", owner.as_ref().map(|o| format!(", but by `{o}`")).unwrap_or_default())]
     NotOwned { resource: String, stack: String, owner: Option<String> },
@@ -84,7 +88,11 @@ impl Error {
 
     /// Whether credentials or permissions are the cause.
     pub fn is_permission(&self) -> bool {
-        matches!(self, Self::Call(error) if error.kind == CallErrorKind::Permission)
+        match self {
+            Self::Call(error) => error.kind == CallErrorKind::Permission,
+            Self::Connect(_) => true,
+            _ => false,
+        }
     }
 
     /// What the user can do about it.
@@ -100,6 +108,7 @@ impl Error {
             Self::Ambiguous { .. } => Some("narrow the description, or give the id".into()),
             Self::Missing { hint, .. } => Some((*hint).into()),
             Self::Call(error) => error.hint(),
+            Self::Connect(error) => Some(error.hint().into()),
             Self::TimedOut { .. } => Some("if this is how long it takes, give a longer `timeout`".into()),
             Self::Option { .. }
             | Self::Hopeless { .. }

@@ -12,9 +12,9 @@ mod session;
 mod undo;
 
 pub use branch::Branch;
-pub use context::{Ctx, Wait};
-pub use journal::{Journal, JournalError, Record};
+pub use context::{Ctx, Seen, Wait};
+pub use journal::{Journal, JournalError, Record, hex};
 pub use mutation::{Class, LookUp, Mutation};
 pub use rollback::{Hook, RollbackReport};
-pub use session::{Defaults, Run, RunId};
+pub use session::{Defaults, Interrupt, Run, RunId};
 pub use undo::{Phase, Undo, UndoAction, Undone};

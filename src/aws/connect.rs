@@ -1,0 +1,281 @@
+//! From settings to clients: endpoint, region, credentials, who we are.
+//!
+//! Credentials always have a client of their own, on the real clock: an expiring session must be
+//! renewed in real time whatever the run's clock shows. With the simulated AWS nothing of the
+//! environment is looked at.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use aws_config::{BehaviorVersion, Region, sts::AssumeRoleProvider, timeout::TimeoutConfig};
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
+};
+use aws_smithy_async::{
+    rt::sleep::{AsyncSleep, Sleep},
+    time::TimeSource,
+};
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::{http::SharedHttpClient, stalled_stream_protection::StalledStreamProtectionConfig};
+use aws_smithy_types::retry::RetryConfig;
+use aws_types::{SdkConfig, app_name::AppName};
+use thiserror::Error;
+
+use super::{Clients, Scope, Transport};
+use crate::{clock::Clock, sim::Simulator};
+
+/// How long one attempt may take. The SDK has no limit of its own, and a hung socket would hang a
+/// deploy. `RunInstances` with many instances answers within this.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The account in which a simulated run takes place, when the environment names none.
+pub const SIM_ACCOUNT: &str = "123456789012";
+/// Its region, when the environment names none.
+pub const SIM_REGION: &str = "us-east-1";
+
+/// Where calls go.
+#[derive(Clone, Debug)]
+pub enum Endpoint {
+    Aws,
+    /// Any AWS-compatible endpoint.
+    Url(String),
+    Sim(Arc<Simulator>),
+}
+
+/// Who the credentials belong to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub account: String,
+    pub arn: String,
+    pub region: String,
+    /// When the credentials end, if they do.
+    pub expires: Option<SystemTime>,
+}
+
+/// Why no connection could be made.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    #[error("no AWS region is set")]
+    NoRegion,
+    #[error("no AWS credentials were found: {0}")]
+    NoCredentials(String),
+    #[error("the credentials were refused: {0}")]
+    Refused(String),
+    #[error("`{0}` is not the ARN of an IAM role")]
+    BadRole(String),
+    #[error("environment `{environment}` is account {wanted}, but these credentials belong to account {found}")]
+    OtherAccount { environment: String, wanted: String, found: String },
+}
+
+impl ConnectError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NoRegion => "give the environment a `region` in runner.toml, or set AWS_REGION",
+            Self::NoCredentials(_) => {
+                "sign in (`aws sso login`, or set AWS_PROFILE or AWS_ACCESS_KEY_ID), or add `--sim` to run on the simulated AWS"
+            }
+            Self::Refused(_) => "check them with `aws sts get-caller-identity`",
+            Self::OtherAccount { .. } => "sign in to the right account, or give the environment a `role_arn` in runner.toml",
+            Self::BadRole(_) => "write it as `arn:aws:iam::123456789012:role/NAME`",
+        }
+    }
+}
+
+/// Makes clients, one set per scope.
+#[derive(Debug)]
+pub struct Connections {
+    endpoint: Endpoint,
+    clock: Clock,
+    app_name: Option<AppName>,
+    made: Mutex<BTreeMap<Scope, Arc<Clients>>>,
+}
+
+impl Connections {
+    /// `run` goes into the user agent of every request, so that CloudTrail can tell runs apart.
+    pub fn new(endpoint: Endpoint, clock: Clock, run: &str) -> Self {
+        let app_name = AppName::new(format!("runner-{}-{run}", env!("CARGO_PKG_VERSION"))).ok();
+        Self { endpoint, clock, app_name, made: Mutex::default() }
+    }
+
+    /// The clients of `scope`, with the identity they act as.
+    pub async fn clients(&self, scope: &Scope, identity: &Identity) -> Result<Arc<Clients>, ConnectError> {
+        if let Some(clients) = self.made().get(scope) {
+            return Ok(clients.clone());
+        }
+        let config = self.config(scope).await?;
+        let clients = Arc::new(Clients {
+            account: identity.account.clone(),
+            partition: partition_of(&identity.arn),
+            ..Clients::new(&config, &scope.region)
+        });
+        self.made().insert(scope.clone(), clients.clone());
+        Ok(clients)
+    }
+
+    /// Whether calls go to the simulated AWS.
+    pub fn is_simulated(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Sim(_))
+    }
+
+    /// The region to use when the settings name none.
+    pub async fn default_region(&self) -> Result<String, ConnectError> {
+        match &self.endpoint {
+            Endpoint::Sim(_) => Ok(SIM_REGION.to_owned()),
+            Endpoint::Aws | Endpoint::Url(_) => {
+                let region = aws_config::default_provider::region::default_provider();
+                use aws_config::meta::region::ProvideRegion;
+                let region = self.clock.external(region.region()).await.ok_or(ConnectError::NoRegion)?;
+                Ok(region.to_string())
+            }
+        }
+    }
+
+    /// Asks AWS who the credentials of `scope` belong to.
+    pub async fn identify(&self, scope: &Scope) -> Result<Identity, ConnectError> {
+        let config = self.config(scope).await?;
+        let provider = config.credentials_provider().ok_or_else(|| ConnectError::NoCredentials("no provider".into()))?;
+        let credentials =
+            provider.provide_credentials().await.map_err(|error| ConnectError::NoCredentials(words(&error)))?;
+        let reply = Clients::new(&config, &scope.region)
+            .sts
+            .get_caller_identity()
+            .send()
+            .await
+            .map_err(|error| ConnectError::Refused(super::retry::classify("sts:GetCallerIdentity", error, 1).to_string()))?;
+        Ok(Identity {
+            account: reply.account().unwrap_or_default().to_owned(),
+            arn: reply.arn().unwrap_or_default().to_owned(),
+            region: scope.region.clone(),
+            expires: credentials.expiry(),
+        })
+    }
+
+    async fn config(&self, scope: &Scope) -> Result<SdkConfig, ConnectError> {
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(scope.region.clone()))
+            .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .sleep_impl(RunSleep(self.clock.clone()))
+            .identity_cache(aws_config::identity::IdentityCache::lazy().build());
+        if let Some(name) = &self.app_name {
+            config = config.app_name(name.clone());
+        }
+        let config = match &self.endpoint {
+            Endpoint::Sim(simulator) => config
+                .http_client(Transport::sim(self.clock.clone(), simulator.clone()))
+                .time_source(RunTime(self.clock.clone()))
+                .credentials_provider(sim_credentials(scope)?),
+            Endpoint::Aws | Endpoint::Url(_) => {
+                if let Endpoint::Url(url) = &self.endpoint {
+                    config = config.endpoint_url(url);
+                }
+                config
+                    .http_client(Transport::network(self.clock.clone(), network()))
+                    // Live requests are signed with real time, whatever the run's clock shows.
+                    .time_source(aws_smithy_async::time::SystemTimeSource::new())
+                    .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
+                    .credentials_provider(self.live_credentials(scope).await)
+            }
+        };
+        Ok(config.build())
+    }
+
+    async fn live_credentials(&self, scope: &Scope) -> SharedCredentialsProvider {
+        let own = async {
+            let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+                .http_client(network())
+                .region(Region::new(scope.region.clone()));
+            if let Endpoint::Url(url) = &self.endpoint {
+                loader = loader.endpoint_url(url);
+            }
+            let base = loader.load().await;
+            let Some(role) = &scope.role_arn else { return base.credentials_provider() };
+            let role = AssumeRoleProvider::builder(role).session_name("runner").configure(&base);
+            let role = match &scope.external_id {
+                Some(id) => role.external_id(id),
+                None => role,
+            };
+            Some(SharedCredentialsProvider::new(role.build().await))
+        };
+        let provider = self.clock.external(own).await;
+        SharedCredentialsProvider::new(HoldTime { provider, clock: self.clock.clone() })
+    }
+
+    fn made(&self) -> std::sync::MutexGuard<'_, BTreeMap<Scope, Arc<Clients>>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn network() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https()
+}
+
+/// The simulated AWS takes a twelve-digit access key for the account: a role is an account.
+fn sim_credentials(scope: &Scope) -> Result<SharedCredentialsProvider, ConnectError> {
+    let account = match &scope.role_arn {
+        Some(arn) => account_of(arn).ok_or_else(|| ConnectError::BadRole(arn.clone()))?,
+        None => SIM_ACCOUNT,
+    };
+    Ok(SharedCredentialsProvider::new(Credentials::from_keys(account, "simulated", None)))
+}
+
+fn account_of(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4).filter(|account| account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// `aws`, `aws-cn` or `aws-us-gov`, from any ARN.
+fn partition_of(arn: &str) -> String {
+    arn.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws").to_owned()
+}
+
+fn words(error: &CredentialsError) -> String {
+    let cause = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+    format!("{error}{cause}")
+}
+
+/// Virtual time stands still while credentials are fetched.
+#[derive(Debug)]
+struct HoldTime {
+    provider: Option<SharedCredentialsProvider>,
+    clock: Clock,
+}
+
+impl ProvideCredentials for HoldTime {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async move {
+            let provider = self.provider.as_ref().ok_or_else(|| CredentialsError::not_loaded("no provider in the chain"))?;
+            self.clock.external(provider.provide_credentials()).await
+        })
+    }
+}
+
+/// The SDK's timers are the run's.
+#[derive(Debug)]
+struct RunSleep(Clock);
+
+impl AsyncSleep for RunSleep {
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Sleep::new(self.0.sleep(duration))
+    }
+}
+
+/// The SDK's clock is the run's.
+#[derive(Debug)]
+struct RunTime(Clock);
+
+impl TimeSource for RunTime {
+    fn now(&self) -> SystemTime {
+        self.0.now().into()
+    }
+}

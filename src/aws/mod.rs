@@ -1,0 +1,68 @@
+//! SDK clients, and the transport they share.
+//!
+//! A [`Scope`] (region and role) has one set of [`Clients`]. All of them send through one
+//! [`Transport`], which lets reads pass and refuses any other request that was not declared.
+//! The SDK's own retries are off: [`retry`] is the one retry layer.
+
+mod action;
+mod connect;
+mod permit;
+mod read_only;
+pub mod retry;
+mod transport;
+
+pub use action::service_of;
+pub use connect::{ConnectError, Connections, Endpoint, Identity};
+pub use permit::{BeforeSend, Permit, PermitError};
+pub use read_only::is_read_only;
+pub use transport::Transport;
+
+use aws_types::SdkConfig;
+
+/// Where calls of a block of the runbook go: the environment's own scope, or one named by `within`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Scope {
+    pub region: String,
+    pub role_arn: Option<String>,
+    pub external_id: Option<String>,
+}
+
+/// One client per service, for one scope.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    pub region: String,
+    pub account: String,
+    pub partition: String,
+    pub acm: aws_sdk_acm::Client,
+    pub autoscaling: aws_sdk_autoscaling::Client,
+    pub ec2: aws_sdk_ec2::Client,
+    pub elbv2: aws_sdk_elasticloadbalancingv2::Client,
+    pub iam: aws_sdk_iam::Client,
+    pub route53: aws_sdk_route53::Client,
+    pub ssm: aws_sdk_ssm::Client,
+    pub sts: aws_sdk_sts::Client,
+}
+
+impl Clients {
+    fn new(config: &SdkConfig, region: &str) -> Self {
+        /// A client that says in each request which action it is.
+        macro_rules! client {
+            ($sdk:ident) => {
+                $sdk::Client::from_conf($sdk::config::Builder::from(config).interceptor(action::NameAction).build())
+            };
+        }
+        Self {
+            region: region.to_owned(),
+            account: String::new(),
+            partition: "aws".to_owned(),
+            acm: client!(aws_sdk_acm),
+            autoscaling: client!(aws_sdk_autoscaling),
+            ec2: client!(aws_sdk_ec2),
+            elbv2: client!(aws_sdk_elasticloadbalancingv2),
+            iam: client!(aws_sdk_iam),
+            route53: client!(aws_sdk_route53),
+            ssm: client!(aws_sdk_ssm),
+            sts: client!(aws_sdk_sts),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The one retry layer: tells failures apart and says how long to wait.
+//!
+//! The SDK retries blindly; here the outcome decides. A throttled request was not carried out and
+//! can be sent again; one whose reply is lost may have been, and what then is right depends on the
+//! call's class.
+
+use std::{collections::BTreeMap, error::Error as StdError, time::Duration};
+
+use aws_smithy_runtime_api::client::{
+    orchestrator::HttpResponse,
+    result::{ConnectorError, SdkError},
+};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use super::permit::PermitError;
+use crate::ops::{CallError, CallErrorKind};
+
+/// How often a throttled call is repeated before it fails.
+pub const THROTTLED_ATTEMPTS: u32 = 10;
+/// How often a call whose outcome is unknown, or that was not sent, is repeated.
+pub const BROKEN_ATTEMPTS: u32 = 5;
+/// How long a resource of our own may be "not found" after it was made. EC2's documentation says
+/// to back off for up to five minutes.
+pub const CONSISTENCY_WINDOW: Duration = Duration::from_secs(300);
+
+/// Codes for "too many requests": the request was not carried out. Source: aws-runtime's list,
+/// without `LimitExceededException`, which is a quota in ACM and ECS.
+const THROTTLED: &[&str] = &[
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "BandwidthLimitExceeded",
+    "RequestThrottled",
+    "SlowDown",
+    "PriorRequestNotComplete",
+    "EC2ThrottledException",
+];
+
+/// Codes for "who are you?" and "you may not".
+const PERMISSION: &[&str] = &[
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "OptInRequired",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "UnauthorizedOperation",
+    "UnrecognizedClientException",
+];
+
+/// Codes with which AWS says that it failed itself: the request may have been carried out.
+/// `ResourceContention` of Auto Scaling also comes with status 500, but was not carried out.
+const FAILED: &[&str] = &["InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "Unavailable"];
+
+/// Turns the SDK's error into ours.
+pub fn classify<E>(call: &'static str, error: SdkError<E, HttpResponse>, attempts: u32) -> CallError
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    let request_id = error.request_id().map(str::to_owned);
+    let (kind, code, message) = match &error {
+        SdkError::ServiceError(service) => {
+            let meta = service.err().meta();
+            let status = service.raw().status().as_u16();
+            let code = meta.code().map(str::to_owned);
+            (of_reply(code.as_deref(), status), code, meta.message().unwrap_or("no message").to_owned())
+        }
+        SdkError::ResponseError(response) => {
+            let status = response.raw().status().as_u16();
+            (CallErrorKind::Unknown, None, format!("an unreadable reply with status {status}"))
+        }
+        SdkError::TimeoutError(_) => (CallErrorKind::Unknown, None, "no reply in time".to_owned()),
+        SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+            Some(error) if error.is_user() => of_our_own(error),
+            Some(error) if error.is_timeout() => (CallErrorKind::Unknown, None, "no reply in time".to_owned()),
+            Some(error) if never_connected(error) => (CallErrorKind::NotSent, None, chain(error)),
+            _ => (CallErrorKind::Unknown, None, chain(&error)),
+        },
+        SdkError::ConstructionFailure(_) => of_construction(&error),
+        _ => (CallErrorKind::Unknown, None, chain(&error)),
+    };
+    CallError { call, resource: None, kind, code, message, request_id, attempts }
+}
+
+fn of_reply(code: Option<&str>, status: u16) -> CallErrorKind {
+    match code {
+        Some(code) if THROTTLED.contains(&code) || code == "ResourceContention" || code == "ResourceContentionFault" => {
+            CallErrorKind::Throttled
+        }
+        Some(code) if PERMISSION.contains(&code) => CallErrorKind::Permission,
+        Some(code) if FAILED.contains(&code) => CallErrorKind::Unknown,
+        _ if status == 429 || status == 503 => CallErrorKind::Throttled,
+        _ if status >= 500 => CallErrorKind::Unknown,
+        _ => CallErrorKind::Refused,
+    }
+}
+
+/// Our own guard said no, or the journal could not be written.
+fn of_our_own(error: &ConnectorError) -> (CallErrorKind, Option<String>, String) {
+    let undeclared = StdError::source(error).is_some_and(|source| source.is::<PermitError>());
+    let kind = if undeclared { CallErrorKind::Undeclared } else { CallErrorKind::NotSent };
+    (kind, None, chain(error))
+}
+
+/// The request could not be built: missing credentials end up here.
+fn of_construction(error: &(dyn StdError + 'static)) -> (CallErrorKind, Option<String>, String) {
+    let text = chain(error);
+    let kind = if text.contains("redential") { CallErrorKind::Permission } else { CallErrorKind::Undeclared };
+    (kind, None, text)
+}
+
+fn never_connected(error: &ConnectorError) -> bool {
+    let text = chain(error);
+    ["Connection refused", "dns error", "tcp connect error"].iter().any(|sign| text.contains(sign))
+}
+
+/// An error with its causes, without repetition.
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// The waits between attempts: exponential with full jitter, from 0.5 s to 20 s, seeded so that a
+/// simulated run repeats.
+pub fn delays(seed: u64) -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(Duration::from_secs(20))
+        .with_factor(2.0)
+        .without_max_times()
+        .with_jitter()
+        .with_jitter_seed(seed)
+        .build()
+}
+
+/// What this run made, and when: "not found" soon after is a delay of AWS, not an answer.
+#[derive(Debug, Default)]
+pub struct Fresh(BTreeMap<String, jiff::Timestamp>);
+
+impl Fresh {
+    /// Remembers every id, name and ARN in the recorded result of a mutation.
+    pub fn remember(&mut self, result: &serde_json::Value, now: jiff::Timestamp) {
+        match result {
+            serde_json::Value::String(text) if text.len() > 3 => {
+                self.0.insert(text.clone(), now);
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| self.remember(item, now)),
+            serde_json::Value::Object(fields) => fields.values().for_each(|field| self.remember(field, now)),
+            _ => {}
+        }
+    }
+
+    /// Whether `error` only says that AWS has not yet heard everywhere of what we just made.
+    pub fn explains(&self, error: &CallError, now: jiff::Timestamp) -> bool {
+        let Some(code) = error.code.as_deref() else { return false };
+        let says_absent = code.ends_with("NotFound")
+            || code.ends_with("NotFoundException")
+            || code == "NoSuchEntity"
+            // IAM's new roles and profiles reach EC2 and Auto Scaling with a delay; both say it in
+            // words only. Source: terraform-provider-aws' propagation retries.
+            || (matches!(code, "ValidationError" | "InvalidParameterValue" | "InvalidParameterException")
+                && ["nvalid IAM Instance Profile", "instance profile", "assume", "not authorized", "does not exist"]
+                    .iter()
+                    .any(|sign| error.message.contains(sign)));
+        says_absent
+            && self.0.iter().any(|(id, made)| {
+                error.message.contains(id.as_str()) && now.duration_since(*made).unsigned_abs() < CONSISTENCY_WINDOW
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str, message: &str) -> CallError {
+        CallError {
+            call: "ec2:DescribeVpcs",
+            resource: None,
+            kind: CallErrorKind::Refused,
+            code: Some(code.into()),
+            message: message.into(),
+            request_id: None,
+            attempts: 1,
+        }
+    }
+
+    #[test]
+    fn only_what_was_just_made_may_be_missing_for_a_while() {
+        let mut fresh = Fresh::default();
+        let made = jiff::Timestamp::UNIX_EPOCH;
+        fresh.remember(&serde_json::json!({ "vpc_id": "vpc-1" }), made);
+        let ours = refused("InvalidVpcID.NotFound", "The vpc ID 'vpc-1' does not exist");
+        assert!(fresh.explains(&ours, made + Duration::from_secs(10)));
+        assert!(!fresh.explains(&ours, made + Duration::from_secs(301)));
+        let other = refused("InvalidVpcID.NotFound", "The vpc ID 'vpc-2' does not exist");
+        assert!(!fresh.explains(&other, made));
+        let refusal = refused("DependencyViolation", "The vpc 'vpc-1' has dependencies");
+        assert!(!fresh.explains(&refusal, made));
+    }
+
+    #[test]
+    fn the_reply_decides_what_kind_of_failure_it_is() {
+        assert_eq!(of_reply(Some("RequestLimitExceeded"), 503), CallErrorKind::Throttled);
+        assert_eq!(of_reply(Some("UnauthorizedOperation"), 403), CallErrorKind::Permission);
+        assert_eq!(of_reply(Some("LimitExceededException"), 400), CallErrorKind::Refused);
+        assert_eq!(of_reply(Some("InternalError"), 500), CallErrorKind::Unknown);
+        assert_eq!(of_reply(None, 502), CallErrorKind::Unknown);
+    }
+
+    #[test]
+    fn delays_repeat_with_the_seed_and_stay_in_bounds() {
+        let first: Vec<_> = delays(7).take(12).collect();
+        assert_eq!(first, delays(7).take(12).collect::<Vec<_>>());
+        assert!(first.iter().all(|delay| (500..=40_000).contains(&delay.as_millis())));
+    }
+}

@@ -1,0 +1,141 @@
+//! The one way out of the process for AWS requests.
+//!
+//! Guard: a request passes if its action is on the read-only list, or if it carries a permit for
+//! exactly this action; everything else is refused before a byte leaves. Behind the guard is the
+//! network, or the simulated AWS.
+
+use std::sync::Arc;
+
+use aws_smithy_runtime_api::{
+    client::{
+        http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector},
+        orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
+        runtime_components::RuntimeComponents,
+    },
+    http::{Headers, StatusCode},
+};
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::{
+    action::{Action, on_the_wire},
+    permit::{Permit, PermitError},
+    read_only::is_read_only,
+};
+use crate::{clock::Clock, sim::Simulator};
+
+/// The transport all clients of a run share.
+#[derive(Clone, Debug)]
+pub struct Transport {
+    clock: Clock,
+    behind: Behind,
+}
+
+/// What is behind the guard.
+#[derive(Clone, Debug)]
+enum Behind {
+    Network(SharedHttpClient),
+    Sim(Arc<Simulator>),
+}
+
+impl Transport {
+    pub fn network(clock: Clock, client: SharedHttpClient) -> Self {
+        Self { clock, behind: Behind::Network(client) }
+    }
+
+    pub fn sim(clock: Clock, simulator: Arc<Simulator>) -> Self {
+        Self { clock, behind: Behind::Sim(simulator) }
+    }
+}
+
+impl HttpClient for Transport {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let out = match &self.behind {
+            Behind::Network(client) => Out::Network(client.http_connector(settings, components)),
+            Behind::Sim(simulator) => Out::Sim(simulator.clone()),
+        };
+        SharedHttpConnector::new(Guarded { clock: self.clock.clone(), out })
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Guarded {
+    clock: Clock,
+    out: Out,
+}
+
+#[derive(Clone, Debug)]
+enum Out {
+    Network(SharedHttpConnector),
+    Sim(Arc<Simulator>),
+}
+
+impl HttpConnector for Guarded {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let this = self.clone();
+        HttpConnectorFuture::new(async move {
+            if let Some(permit) = admit(&request).map_err(refused)? {
+                permit.before_send(digest(&request)).await.map_err(refused)?;
+            }
+            match this.out {
+                Out::Network(connector) => this.clock.external(connector.call(request)).await,
+                Out::Sim(simulator) => {
+                    // The request takes half of the time to get there, the reply the other half.
+                    this.clock.sleep(simulator.latency() / 2).await;
+                    let response = simulator.answer(&to_http(request)?, this.clock.now());
+                    this.clock.sleep(simulator.latency() / 2).await;
+                    from_http(response)
+                }
+            }
+        })
+    }
+}
+
+/// Decides whether a request may leave. Returns the permit it spent, if it is a mutation.
+fn admit(request: &HttpRequest) -> Result<Option<Permit>, PermitError> {
+    let action = &request.extension::<Action>().ok_or(PermitError::Nameless)?.0;
+    if let Some(wire) = on_the_wire(request)
+        && action.split_once(':').is_none_or(|(_, name)| name != wire)
+    {
+        return Err(PermitError::Wire { wire, action: action.clone() });
+    }
+    if is_read_only(action) {
+        return Ok(None);
+    }
+    let permit = request.extension::<Permit>().ok_or_else(|| PermitError::Undeclared(action.clone()))?;
+    permit.spend(action)?;
+    Ok(Some(permit.clone()))
+}
+
+/// Fingerprint of what a request asks for; headers (date, signature) are not part of it.
+fn digest(request: &HttpRequest) -> String {
+    let mut hash = Sha256::new();
+    for part in [request.method().as_bytes(), request.uri().as_bytes(), request.body().bytes().unwrap_or_default()] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    crate::run::hex(&hash.finalize())
+}
+
+/// `user` errors are never taken for a failure of the network, and never retried.
+fn refused(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ConnectorError {
+    ConnectorError::user(error.into())
+}
+
+fn to_http(request: HttpRequest) -> Result<http::Request<Bytes>, ConnectorError> {
+    let request = request.try_into_http1x().map_err(refused)?;
+    let (parts, body) = request.into_parts();
+    let bytes = body.bytes().ok_or_else(|| refused("a streaming body, which the simulated AWS does not take"))?;
+    Ok(http::Request::from_parts(parts, Bytes::copy_from_slice(bytes)))
+}
+
+fn from_http(response: http::Response<Bytes>) -> Result<HttpResponse, ConnectorError> {
+    let (parts, body) = response.into_parts();
+    let status = StatusCode::try_from(parts.status.as_u16()).map_err(refused)?;
+    let headers = Headers::try_from(parts.headers).map_err(refused)?;
+    let mut response = HttpResponse::new(status, SdkBody::from(body));
+    *response.headers_mut() = headers;
+    Ok(response)
+}

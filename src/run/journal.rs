@@ -1,0 +1,221 @@
+//! The journal of a run: what is about to be done is on disk before it is done.
+//!
+//! A journal is a sequence of immutable objects, `runs/<run>/j/<seq>`, each a batch of records with
+//! the digest of the one before: a missing, torn or edited object breaks the chain. Objects are
+//! only ever created, never overwritten ("put if absent"), so one protocol serves a directory and
+//! an object store alike. What has merely happened is noted, and travels with the next intent;
+//! what is about to happen is committed, and waits until it is durable.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use jiff::Timestamp;
+use object_store::{ObjectStore, PutMode, PutOptions, PutPayload, local::LocalFileSystem, path::Path as Key};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use super::{Class, Undo};
+
+/// The format written here. A reader refuses a newer one.
+pub const FORMAT: u32 = 1;
+const MAGIC: &str = "runner-journal";
+
+/// One thing a run did, or is about to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    RunStarted {
+        runbook: String,
+        /// Of the runbook's text.
+        script_sha256: String,
+        version: String,
+        target: String,
+        seed: u64,
+    },
+    /// An operation of the runbook began.
+    Operation { id: String, operation: String, subject: String },
+    /// A mutation is about to be sent.
+    Intent {
+        /// `3/ec2:CreateSubnet/public-a`: the operation, the call, what it changes.
+        path: String,
+        call: String,
+        class: Class,
+        token: String,
+        request_sha256: String,
+        /// How to find what it made, should the reply be lost: name and arguments.
+        look_up: Option<(String, Value)>,
+        undo: Option<Undo>,
+    },
+    /// The same mutation is about to be sent again.
+    Attempt { path: String, attempt: u32 },
+    /// What came of a mutation.
+    Result { path: String, result: Option<Value>, error: Option<String> },
+    /// Something an operation saw before its first change, and must not see differently later.
+    Capture { path: String, value: Value },
+    OperationEnded { id: String, error: Option<String> },
+    /// The point of no return.
+    Committed { label: String },
+    /// From here on it goes backwards.
+    RollbackStarted { reason: String },
+    UndoStarted { undo: String },
+    UndoEnded { undo: String, outcome: String },
+    HookEnded { hook: String, error: Option<String> },
+    Finished { exit_code: u8 },
+}
+
+/// What is stored as one object.
+#[derive(Debug, Serialize, Deserialize)]
+struct Batch {
+    magic: String,
+    format: u32,
+    run: String,
+    seq: u64,
+    /// Who writes; counts takeovers.
+    epoch: u64,
+    /// The digest of the object before.
+    previous: String,
+    /// For people; nothing depends on it.
+    written: Timestamp,
+    records: Vec<Record>,
+}
+
+/// Why the journal could not be written.
+#[derive(Debug, Error)]
+#[error("the journal of run {run} could not be written, so nothing more was sent: {cause}")]
+pub struct JournalError {
+    pub run: String,
+    pub cause: String,
+}
+
+/// Writes the journal of one run.
+pub struct Journal {
+    run: String,
+    store: Arc<dyn ObjectStore>,
+    tokio: tokio::runtime::Handle,
+    state: Mutex<State>,
+}
+
+struct State {
+    seq: u64,
+    previous: String,
+    pending: Vec<Record>,
+}
+
+impl Journal {
+    /// Begins the journal of `run` in the directory `root`, which is made if it is absent.
+    pub fn create(root: &Path, run: &str) -> Result<Self, JournalError> {
+        let failed = |cause: String| JournalError { run: run.to_owned(), cause };
+        std::fs::create_dir_all(root).map_err(|error| failed(format!("{}: {error}", root.display())))?;
+        let store = LocalFileSystem::new_with_prefix(root).map_err(|error| failed(error.to_string()))?;
+        Ok(Self {
+            run: run.to_owned(),
+            store: Arc::new(store.with_fsync(true)),
+            tokio: tokio::runtime::Handle::current(),
+            state: Mutex::new(State { seq: 0, previous: String::new(), pending: Vec::new() }),
+        })
+    }
+
+    /// Writes `record` down with the next intent.
+    pub fn note(&self, record: Record) {
+        self.state().pending.push(record);
+    }
+
+    /// Writes `record` and everything noted before it, and returns when it is durable.
+    ///
+    /// It blocks the strand without giving its turn away: how long a disk takes must not decide
+    /// which branch of a simulated run goes first.
+    pub fn commit(&self, record: Record) -> Result<(), JournalError> {
+        self.state().pending.push(record);
+        self.flush()
+    }
+
+    /// Makes durable what was noted.
+    pub fn flush(&self) -> Result<(), JournalError> {
+        let mut state = self.state();
+        if state.pending.is_empty() {
+            return Ok(());
+        }
+        let batch = Batch {
+            magic: MAGIC.to_owned(),
+            format: FORMAT,
+            run: self.run.clone(),
+            seq: state.seq + 1,
+            epoch: 1,
+            previous: state.previous.clone(),
+            written: Timestamp::now(),
+            records: std::mem::take(&mut state.pending),
+        };
+        let failed = |cause: String| JournalError { run: self.run.clone(), cause };
+        let bytes = serde_json::to_vec(&batch).map_err(|error| failed(error.to_string()))?;
+        let digest = hex(&Sha256::digest(&bytes));
+        let key = Key::from(format!("runs/{}/j/{:010}", self.run, batch.seq));
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let put = self.store.put_opts(&key, PutPayload::from(bytes), options);
+        match self.tokio.block_on(put) {
+            Ok(_) => {
+                state.seq = batch.seq;
+                state.previous = digest;
+                Ok(())
+            }
+            Err(error) => {
+                // They are still to be written: the same records go into the next try.
+                let mut records = batch.records;
+                records.append(&mut state.pending);
+                state.pending = records;
+                Err(failed(error.to_string()))
+            }
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
+    }
+
+    fn read(root: &Path, seq: u64) -> Batch {
+        let path = root.join(format!("runs/r1/j/{seq:010}"));
+        serde_json::from_slice(&std::fs::read(path).expect("the object")).expect("a batch")
+    }
+
+    #[test]
+    fn what_is_committed_is_on_disk_with_what_was_noted_before() {
+        let (tokio, root) = (runtime(), tempfile::tempdir().expect("a directory"));
+        let _context = tokio.enter();
+        let journal = Journal::create(root.path(), "r1").expect("a journal");
+        journal.commit(Record::Committed { label: "a".into() }).expect("written");
+        journal.note(Record::Committed { label: "b".into() });
+        assert!(!root.path().join("runs/r1/j/0000000002").exists());
+        journal.commit(Record::Committed { label: "c".into() }).expect("written");
+        let first = std::fs::read(root.path().join("runs/r1/j/0000000001")).expect("the object");
+        let second = read(root.path(), 2);
+        assert_eq!(second.records.len(), 2);
+        assert_eq!(second.previous, hex(&Sha256::digest(&first)), "each object names the one before");
+    }
+
+    #[test]
+    fn an_object_is_never_overwritten() {
+        let (tokio, root) = (runtime(), tempfile::tempdir().expect("a directory"));
+        let _context = tokio.enter();
+        let record = Record::Committed { label: "mine".into() };
+        Journal::create(root.path(), "r1").expect("a journal").commit(record.clone()).expect("written");
+        let error = Journal::create(root.path(), "r1").expect("a journal").commit(record).expect_err("taken");
+        assert!(error.to_string().contains("nothing more was sent"), "{error}");
+    }
+}

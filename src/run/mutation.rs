@@ -1,0 +1,71 @@
+//! What an operation declares before it changes something.
+
+use futures::future::LocalBoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Ctx, undo::Undo};
+use crate::ops::Error;
+
+/// One call that changes AWS, declared before it is sent.
+pub struct Mutation {
+    pub(super) call: &'static str,
+    pub(super) resource: String,
+    pub(super) class: Class,
+    pub(super) look_up: Option<(&'static LookUp, Value)>,
+    pub(super) undo: Option<Undo>,
+    pub(super) patience: Option<Patience>,
+}
+
+/// What may be done when it is not known whether a call was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Sets or removes: sending it again ends in the same state.
+    Idempotent,
+    /// Carries a client token: sent again with the same token, it is carried out once.
+    Token,
+    /// Makes something with a name or tag of its own: looked up before it is sent again.
+    Unique,
+    /// Cannot be repeated and leaves nothing to look for.
+    Once,
+}
+
+/// Finds what a call made whose reply was lost. Kept in the journal by name, found in the catalogue.
+pub struct LookUp {
+    pub name: &'static str,
+    /// Gets the declared arguments; returns what the call would have recorded, or `None`.
+    pub run: for<'a> fn(&'a Ctx, Value) -> LocalBoxFuture<'a, Result<Option<Value>, Error>>,
+}
+
+/// Refusals that pass by themselves, like a security group that an interface still uses.
+pub(super) struct Patience {
+    pub codes: &'static [&'static str],
+    pub timeout: std::time::Duration,
+}
+
+impl Mutation {
+    /// Declares `call` (`ec2:CreateVpc`), which changes `resource` (in the user's words).
+    pub fn new(call: &'static str, class: Class, resource: impl Into<String>) -> Self {
+        Self { call, resource: resource.into(), class, look_up: None, undo: None, patience: None }
+    }
+
+    /// How to find what the call made, should its reply be lost. Needed by [`Class::Unique`].
+    pub fn look_up(mut self, look_up: &'static LookUp, arguments: Value) -> Self {
+        self.look_up = Some((look_up, arguments));
+        self
+    }
+
+    /// What takes the call back. The recorded result is added to the undo's arguments.
+    pub fn undo(mut self, undo: Undo) -> Self {
+        self.undo = Some(undo);
+        self
+    }
+
+    /// Repeats the call while AWS refuses it with one of `codes`, for at most `timeout`: for
+    /// deletions of what others let go of only after a while.
+    pub fn patiently(mut self, codes: &'static [&'static str], timeout: std::time::Duration) -> Self {
+        self.patience = Some(Patience { codes, timeout });
+        self
+    }
+}

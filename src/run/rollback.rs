@@ -1,0 +1,120 @@
+//! Goes backwards: capacity, traffic, then hooks and undos, newest first.
+//!
+//! A step that fails is reported and the next one has its turn: what can be taken back, is.
+
+use std::sync::Arc;
+
+use super::{
+    Ctx, Record, Run,
+    undo::{self, Armed, ArmedUndo, Undone},
+};
+use crate::{
+    event::{Event, UndoOutcome},
+    ops::{Error, catalog},
+};
+
+/// A closure of the runbook, to be called in a rollback.
+pub struct Hook {
+    pub label: String,
+    pub call: Box<dyn FnOnce() -> Result<(), String> + Send>,
+}
+
+/// What a rollback came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RollbackReport {
+    /// Undone, gone already, or kept as asked.
+    pub done: u32,
+    /// Not undone: what, and why. Somebody else's changes are among them.
+    pub left: Vec<(String, String)>,
+}
+
+impl RollbackReport {
+    /// Whether the account is as it was before the run.
+    pub fn is_clean(&self) -> bool {
+        self.left.is_empty()
+    }
+}
+
+impl Run {
+    /// Takes back what this run changed. Must not be called while a strand waits.
+    pub fn roll_back(self: &Arc<Self>, reason: &str) -> RollbackReport {
+        let entries = self.state().undos.take();
+        self.set_rolling_back();
+        let mut report = RollbackReport::default();
+        if let Err(error) = self.journal().commit(Record::RollbackStarted { reason: reason.to_owned() }) {
+            // Going back matters more than writing about it: the intents are all in the journal.
+            self.emit(Event::Warning { message: error.to_string() });
+        }
+        self.emit(Event::RollbackStarted { reason: reason.to_owned(), undos: entries.len() });
+        for (index, entry) in entries.into_iter().enumerate() {
+            match entry {
+                Armed::Hook(hook) => self.run_hook(hook, &mut report),
+                Armed::Undo(armed) => self.run_undo(index, armed, &mut report),
+            }
+        }
+        report
+    }
+
+    fn run_hook(&self, hook: Hook, report: &mut RollbackReport) {
+        let error = (hook.call)().err();
+        match &error {
+            None => report.done += 1,
+            Some(error) => report.left.push((format!("hook {}", hook.label), error.clone())),
+        }
+        self.journal().note(Record::HookEnded { hook: hook.label.clone(), error: error.clone() });
+        self.emit(Event::HookFinished { hook: hook.label, error });
+    }
+
+    fn run_undo(self: &Arc<Self>, index: usize, armed: ArmedUndo, report: &mut RollbackReport) {
+        let description = armed.undo.description.clone();
+        self.journal().note(Record::UndoStarted { undo: description.clone() });
+        let (outcome, detail) = if armed.undo.keep {
+            (UndoOutcome::Kept, None)
+        } else {
+            let ctx = Ctx::new(self.clone(), format!("u{}", index + 1), armed.scope.clone());
+            match self.clock().block_on(undo_one(&ctx, armed)) {
+                Ok(Undone::Done) => (UndoOutcome::Undone, None),
+                Ok(Undone::Already) => (UndoOutcome::AlreadyGone, None),
+                Ok(Undone::Foreign(detail)) => (UndoOutcome::Foreign, Some(detail)),
+                Err(error) => {
+                    let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                    (UndoOutcome::Failed, Some(format!("{error}{hint}")))
+                }
+            }
+        };
+        match outcome {
+            UndoOutcome::Undone | UndoOutcome::AlreadyGone | UndoOutcome::Kept => report.done += 1,
+            UndoOutcome::Foreign | UndoOutcome::Failed => {
+                report.left.push((description.clone(), detail.clone().unwrap_or_default()));
+            }
+        }
+        self.journal().note(Record::UndoEnded { undo: description.clone(), outcome: format!("{outcome:?}") });
+        self.emit(Event::UndoFinished { undo: description, outcome, detail });
+    }
+}
+
+async fn undo_one(ctx: &Ctx, armed: ArmedUndo) -> Result<Undone, Error> {
+    ctx.connect().await?;
+    let mut arguments = armed.undo.arguments;
+    if let Some((look_up, wanted)) = armed.unresolved {
+        // The call's reply was lost: undo what it made, if it made something.
+        match find_look_up(&look_up, ctx, wanted).await? {
+            Some(found) => undo::complete(&mut arguments, &found),
+            None => return Ok(Undone::Already),
+        }
+    }
+    let Some(action) = undo::find(&armed.undo.action) else {
+        return Err(Error::NotFound {
+            what: format!("the undo `{}`", armed.undo.action),
+            hint: Some("use the version of runner that wrote this journal".into()),
+        });
+    };
+    (action.run)(ctx, arguments).await
+}
+
+async fn find_look_up(name: &str, ctx: &Ctx, wanted: serde_json::Value) -> Result<Option<serde_json::Value>, Error> {
+    match catalog::LOOK_UPS.iter().find(|look_up| look_up.name == name) {
+        Some(look_up) => (look_up.run)(ctx, wanted).await,
+        None => Err(Error::NotFound { what: format!("the look-up `{name}`"), hint: None }),
+    }
+}

@@ -1,0 +1,347 @@
+//! One run, from its id to its figures.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Branch, Ctx, Journal, JournalError, Record, rollback::Hook, undo::UndoStack};
+use crate::{
+    aws::{Clients, ConnectError, Connections, Endpoint, Identity, Scope, retry::Fresh},
+    clock::Clock,
+    event::{Change, Event, Events, Summary},
+    ops::Error,
+    settings::Environment,
+};
+
+/// Credentials that end sooner than this are warned of: a deploy with a bake takes about as long.
+const SHORT_CREDENTIALS: Duration = Duration::from_secs(3600);
+
+/// Names one run: sortable by time, and unique within a journal store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunId(String);
+
+impl RunId {
+    /// The id of a run that starts at `start`; `seed` tells runs of the same second apart.
+    pub fn new(start: Timestamp, seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed ^ start.as_nanosecond() as u64);
+        let tail: String = (0..4).map(|_| rng.digit(36)).collect();
+        Self(format!("{}-{tail}", start.strftime("%Y%m%d-%H%M%S")))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One execution of one runbook. Shared by the script host, the operations and the rollback.
+pub struct Run {
+    id: RunId,
+    clock: Clock,
+    events: Events,
+    journal: Journal,
+    connections: Connections,
+    seed: u64,
+    started: Timestamp,
+    interrupt: Interrupt,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    environment: Option<Known>,
+    stack: Option<String>,
+    identities: BTreeMap<Scope, Identity>,
+    outputs: Vec<(String, Value)>,
+    summary: Summary,
+    committed: Option<String>,
+    rolling_back: bool,
+    pub(super) undos: UndoStack,
+    pub(super) fresh: Fresh,
+}
+
+/// The environment the runbook named, once its account is known.
+#[derive(Clone)]
+struct Known {
+    name: String,
+    scope: Scope,
+    default_tags: BTreeMap<String, String>,
+}
+
+/// What an operation gets to know of the run it is part of.
+#[derive(Clone, Debug, Default)]
+pub struct Defaults {
+    pub environment: Option<String>,
+    pub stack: Option<String>,
+    pub default_tags: BTreeMap<String, String>,
+}
+
+impl Run {
+    pub fn new(id: RunId, clock: Clock, events: Events, journal: Journal, endpoint: Endpoint, seed: u64) -> Arc<Self> {
+        Arc::new(Self {
+            connections: Connections::new(endpoint, clock.clone(), id.as_str()),
+            started: clock.now(),
+            id,
+            clock,
+            events,
+            journal,
+            seed,
+            interrupt: Interrupt::default(),
+            state: Mutex::default(),
+        })
+    }
+
+    pub fn id(&self) -> &RunId {
+        &self.id
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    pub fn emit(&self, event: Event) {
+        self.events.emit(event);
+    }
+
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub(super) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Writes down that the run began; nothing may be sent before.
+    pub fn begin(&self, record: Record) -> Result<(), JournalError> {
+        self.journal.commit(record)
+    }
+
+    /// Settles where calls go, and that it is the right account.
+    pub async fn use_environment(&self, environment: &Environment) -> Result<Identity, Error> {
+        let region = match &environment.region {
+            Some(region) => region.clone(),
+            None => self.connections.default_region().await?,
+        };
+        let scope = Scope {
+            region,
+            role_arn: environment.role_arn.clone(),
+            external_id: environment.external_id.clone(),
+        };
+        let identity = self.identify(&scope).await?;
+        if let Some(wanted) = &environment.account_id
+            && !self.connections.is_simulated()
+            && *wanted != identity.account
+        {
+            return Err(ConnectError::OtherAccount {
+                environment: environment.name.clone(),
+                wanted: wanted.clone(),
+                found: identity.account,
+            }
+            .into());
+        }
+        self.state().environment = Some(Known {
+            name: environment.name.clone(),
+            scope,
+            default_tags: environment.default_tags.clone(),
+        });
+        self.emit(Event::Environment {
+            environment: environment.name.clone(),
+            region: identity.region.clone(),
+            account: identity.account.clone(),
+        });
+        Ok(identity)
+    }
+
+    /// The clients of `scope`, or of the environment's own.
+    pub(super) async fn clients(&self, scope: Option<&Scope>) -> Result<Arc<Clients>, Error> {
+        let known = self.state().environment.as_ref().map(|known| known.scope.clone());
+        let scope = match scope.cloned().or(known) {
+            Some(scope) => scope,
+            None => Scope { region: self.connections.default_region().await?, role_arn: None, external_id: None },
+        };
+        let identity = self.identify(&scope).await?;
+        Ok(self.connections.clients(&scope, &identity).await?)
+    }
+
+    async fn identify(&self, scope: &Scope) -> Result<Identity, Error> {
+        if let Some(identity) = self.state().identities.get(scope) {
+            return Ok(identity.clone());
+        }
+        let identity = self.connections.identify(scope).await?;
+        if let Some(expires) = identity.expires
+            && let Ok(left) = expires.duration_since(SystemTime::now())
+            && left < SHORT_CREDENTIALS
+        {
+            self.emit(Event::Warning {
+                message: format!(
+                    "the AWS credentials end in {} min and are not renewed by themselves: a longer run would stop half-way",
+                    left.as_secs() / 60
+                ),
+            });
+        }
+        self.state().identities.insert(scope.clone(), identity.clone());
+        Ok(identity)
+    }
+
+    /// The scope `within` means: the environment's own, with what is given instead.
+    pub async fn scope_within(
+        &self,
+        outer: Option<&Scope>,
+        region: Option<String>,
+        role_arn: Option<String>,
+        external_id: Option<String>,
+    ) -> Result<Scope, Error> {
+        let known = self.state().environment.as_ref().map(|known| known.scope.clone());
+        let base = match outer.cloned().or(known) {
+            Some(scope) => scope,
+            None => Scope { region: self.connections.default_region().await?, role_arn: None, external_id: None },
+        };
+        let external_id = if role_arn.is_some() { external_id } else { external_id.or(base.external_id) };
+        Ok(Scope { region: region.unwrap_or(base.region), role_arn: role_arn.or(base.role_arn), external_id })
+    }
+
+    /// Names the stack that owns what is made from here on.
+    pub fn set_stack(&self, stack: String) {
+        self.emit(Event::Stack { stack: stack.clone() });
+        self.state().stack = Some(stack);
+    }
+
+    /// What operations inherit.
+    pub fn defaults(&self) -> Defaults {
+        let state = self.state();
+        Defaults {
+            environment: state.environment.as_ref().map(|known| known.name.clone()),
+            stack: state.stack.clone(),
+            default_tags: state.environment.as_ref().map(|known| known.default_tags.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The context of the next operation at `branch`.
+    pub fn context(self: &Arc<Self>, branch: &mut Branch) -> Ctx {
+        let scope = branch.scope().cloned();
+        Ctx::new(self.clone(), branch.next_id(), scope)
+    }
+
+    pub fn output(&self, name: String, value: Value) {
+        self.emit(Event::Output { name: name.clone(), value: value.clone() });
+        let mut state = self.state();
+        state.outputs.retain(|(known, _)| *known != name);
+        state.outputs.push((name, value));
+    }
+
+    /// Keeps a closure of the runbook for the rollback.
+    pub fn on_rollback(&self, hook: Hook) {
+        self.state().undos.hook(hook);
+    }
+
+    /// The point of no return: what was done until here stays, whatever happens.
+    pub fn commit(&self, label: &str) -> Result<(), JournalError> {
+        self.journal.commit(Record::Committed { label: label.to_owned() })?;
+        let mut state = self.state();
+        state.undos.clear();
+        state.committed = Some(label.to_owned());
+        drop(state);
+        self.emit(Event::Committed { label: label.to_owned() });
+        Ok(())
+    }
+
+    pub fn committed(&self) -> Option<String> {
+        self.state().committed.clone()
+    }
+
+    /// Whether any mutation was carried out, or may have been.
+    pub fn changed_anything(&self) -> bool {
+        self.state().summary.mutations > 0
+    }
+
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
+    pub(super) fn set_rolling_back(&self) {
+        self.state().rolling_back = true;
+    }
+
+    pub(super) fn is_rolling_back(&self) -> bool {
+        self.state().rolling_back
+    }
+
+    /// The figures so far. `wall` and `traffic` are known to the caller only.
+    pub fn summary(&self) -> Summary {
+        let state = self.state();
+        Summary {
+            stack: state.stack.clone(),
+            environment: state.environment.as_ref().map(|known| known.name.clone()),
+            outputs: state.outputs.clone(),
+            elapsed: self.clock.now().duration_since(self.started).unsigned_abs(),
+            ..state.summary.clone()
+        }
+    }
+
+    pub(super) fn count_call(&self, mutation: bool) {
+        let mut state = self.state();
+        state.summary.calls += 1;
+        state.summary.mutations += u32::from(mutation);
+    }
+
+    pub(super) fn count_change(&self, change: Change) {
+        let summary = &mut self.state().summary;
+        match change {
+            Change::Created => summary.created += 1,
+            Change::Updated => summary.updated += 1,
+            Change::Deleted => summary.deleted += 1,
+            Change::Unchanged => summary.unchanged += 1,
+            Change::Read | Change::Waited => {}
+        }
+    }
+
+    /// Ends the journal.
+    pub fn finish(&self, exit_code: u8) -> Result<(), JournalError> {
+        self.journal.commit(Record::Finished { exit_code })
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody's wish that the run stop. Calls in flight are finished, waits are left.
+#[derive(Default)]
+pub struct Interrupt {
+    requested: AtomicBool,
+    notify: tokio::sync::Notify,
+}
+
+impl Interrupt {
+    /// Asks the run to stop. Asked twice, it says so: the second time means "at once".
+    pub fn request(&self) -> bool {
+        let again = self.requested.swap(true, Ordering::SeqCst);
+        self.notify.notify_waiters();
+        again
+    }
+
+    pub fn is_requested(&self) -> bool {
+        self.requested.load(Ordering::SeqCst)
+    }
+
+    pub(super) async fn requested(&self) {
+        loop {
+            let notified = self.notify.notified();
+            if self.is_requested() {
+                return;
+            }
+            notified.await;
+        }
+    }
+}

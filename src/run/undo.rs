@@ -1,0 +1,217 @@
+//! What takes a change back: data while the run goes forward, code when it goes back.
+
+use std::collections::BTreeMap;
+
+use futures::future::LocalBoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Ctx, rollback::Hook};
+use crate::{
+    aws::Scope,
+    ops::{Error, catalog},
+};
+
+/// The code of an undo. Journals name it; the catalogue finds it again.
+pub struct UndoAction {
+    pub name: &'static str,
+    /// Gets the declared arguments, completed by the recorded result of the call.
+    pub run: for<'a> fn(&'a Ctx, Value) -> LocalBoxFuture<'a, Result<Undone, Error>>,
+}
+
+/// How an undo ended, if it did not fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undone {
+    Done,
+    /// Nothing to do: it was gone already, or has its old value.
+    Already,
+    /// Somebody else has changed it since; it was left alone. Says what was expected and found.
+    Foreign(String),
+}
+
+/// When an undo has its turn. Traffic must not move back onto a fleet that was shrunk meanwhile,
+/// and nothing is deleted that still gets traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// First: the old fleet gets its size back.
+    Capacity,
+    /// Then: the weights return to what they were.
+    Traffic,
+    /// Then everything else, newest first.
+    Rest,
+}
+
+/// A declared undo: which code, with which arguments.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Undo {
+    pub action: String,
+    /// In the user's words: `delete vpc main`.
+    pub description: String,
+    pub arguments: Value,
+    pub phase: Phase,
+    /// The user asked to keep it: it is listed, and not run.
+    pub keep: bool,
+    /// Several changes of one thing are one undo, to the first value: the field `ours` of the
+    /// arguments follows, the others stay.
+    pub key: Option<String>,
+}
+
+impl Undo {
+    pub fn new(action: &'static UndoAction, description: impl Into<String>, arguments: Value) -> Self {
+        Self {
+            action: action.name.to_owned(),
+            description: description.into(),
+            arguments,
+            phase: Phase::Rest,
+            keep: false,
+            key: None,
+        }
+    }
+
+    pub fn phase(mut self, phase: Phase) -> Self {
+        self.phase = phase;
+        self
+    }
+
+    /// `keep_on_rollback` of the operation.
+    pub fn keep(mut self, keep: bool) -> Self {
+        self.keep = keep;
+        self
+    }
+
+    /// Merges this undo with an earlier one of the same key; see [`Undo::key`].
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+}
+
+/// Undos and hooks in the order in which they were registered.
+#[derive(Default)]
+pub(super) struct UndoStack {
+    entries: Vec<Armed>,
+    by_key: BTreeMap<(Option<Scope>, String), usize>,
+}
+
+/// What will be done in a rollback, with what it needs.
+pub(super) enum Armed {
+    Undo(ArmedUndo),
+    Hook(Hook),
+}
+
+/// An undo whose call was sent.
+#[derive(Clone)]
+pub(super) struct ArmedUndo {
+    pub undo: Undo,
+    pub scope: Option<Scope>,
+    /// The call's outcome is not known: look for what it made before undoing it.
+    pub unresolved: Option<(String, Value)>,
+}
+
+impl UndoStack {
+    pub fn arm(&mut self, armed: ArmedUndo) {
+        if let Some(key) = &armed.undo.key {
+            let key = (armed.scope.clone(), key.clone());
+            if let Some(Armed::Undo(first)) = self.by_key.get(&key).and_then(|&at| self.entries.get_mut(at)) {
+                if let (Some(arguments), Some(ours)) =
+                    (first.undo.arguments.as_object_mut(), armed.undo.arguments.get("ours"))
+                {
+                    arguments.insert("ours".to_owned(), ours.clone());
+                }
+                return;
+            }
+            self.by_key.insert(key, self.entries.len());
+        }
+        self.entries.push(Armed::Undo(armed));
+    }
+
+    pub fn hook(&mut self, hook: Hook) {
+        self.entries.push(Armed::Hook(hook));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes all entries, in the order of the rollback: capacity, traffic, then the rest with the
+    /// hooks, each newest first.
+    pub fn take(&mut self) -> Vec<Armed> {
+        let mut entries = std::mem::take(self).entries;
+        entries.reverse();
+        entries.sort_by_key(|entry| match entry {
+            Armed::Undo(armed) => armed.undo.phase,
+            Armed::Hook(_) => Phase::Rest,
+        });
+        entries
+    }
+}
+
+/// The code of the undo called `name`.
+pub(super) fn find(name: &str) -> Option<&'static UndoAction> {
+    catalog::UNDOS.iter().copied().find(|action| action.name == name)
+}
+
+/// Adds what the call recorded to the arguments of its undo.
+pub(super) fn complete(arguments: &mut Value, result: &Value) {
+    if let (Value::Object(arguments), Value::Object(result)) = (&mut *arguments, result) {
+        arguments.extend(result.clone());
+    } else if arguments.is_null() {
+        *arguments = if result.is_null() { Value::Object(Map::new()) } else { result.clone() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn armed(name: &str, phase: Phase, key: Option<&str>, arguments: Value) -> ArmedUndo {
+        let undo = Undo {
+            action: name.into(),
+            description: name.into(),
+            arguments,
+            phase,
+            keep: false,
+            key: key.map(str::to_owned),
+        };
+        ArmedUndo { undo, scope: None, unresolved: None }
+    }
+
+    fn names(entries: Vec<Armed>) -> Vec<String> {
+        entries
+            .into_iter()
+            .map(|entry| match entry {
+                Armed::Undo(armed) => armed.undo.action,
+                Armed::Hook(hook) => hook.label,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn capacity_then_traffic_then_the_rest_backwards() {
+        let mut stack = UndoStack::default();
+        stack.arm(armed("vpc", Phase::Rest, None, json!({})));
+        stack.arm(armed("size", Phase::Capacity, None, json!({})));
+        stack.hook(Hook { label: "tell".into(), call: Box::new(|| Ok(())) });
+        stack.arm(armed("weights", Phase::Traffic, None, json!({})));
+        stack.arm(armed("group", Phase::Rest, None, json!({})));
+        assert_eq!(names(stack.take()), ["size", "weights", "group", "tell", "vpc"]);
+        assert!(stack.is_empty());
+    }
+
+    #[test]
+    fn several_changes_of_one_field_are_one_undo_to_the_first_value() {
+        let mut stack = UndoStack::default();
+        for (before, ours) in [(0, 10), (10, 50), (50, 100)] {
+            stack.arm(armed("weights", Phase::Traffic, Some("listener"), json!({ "before": before, "ours": ours })));
+        }
+        let Some(Armed::Undo(only)) = stack.take().pop() else { panic!("one undo") };
+        assert_eq!(only.undo.arguments, json!({ "before": 0, "ours": 100 }));
+    }
+}

@@ -1,0 +1,154 @@
+//! VPCs. One comes with a main route table, a default network ACL and a default security group, and takes them along.
+
+use super::*;
+
+pub const ACTIONS: &[Action] = &[
+    Action { name: "CreateVpc", params: &["CidrBlock", "InstanceTenancy", TAGS], run: create_vpc },
+    Action { name: "DescribeVpcs", params: &["VpcId[]", FILTERS, PAGES], run: describe::<Vpc> },
+    Action { name: "DeleteVpc", params: &["VpcId"], run: delete_vpc },
+    Action { name: "DescribeVpcAttribute", params: &["VpcId", "Attribute"], run: describe_vpc_attribute },
+    Action {
+        name: "ModifyVpcAttribute",
+        params: &[
+            "VpcId",
+            "EnableDnsHostnames.Value",
+            "EnableDnsSupport.Value",
+            "EnableNetworkAddressUsageMetrics.Value",
+        ],
+        run: modify_vpc_attribute,
+    },
+];
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Vpc {
+    pub id: String,
+    pub cidr: Cidr,
+    pub association_id: String,
+    pub is_default: bool,
+    pub tenancy: String,
+    pub dns_support: bool,
+    pub dns_hostnames: bool,
+    pub usage_metrics: bool,
+    pub tags: Tags,
+}
+
+resource!(Vpc, id, region.ec2.vpcs, absent::<Vpc>);
+
+impl Kind for Vpc {
+    const PREFIX: &'static str = "vpc";
+    const TYPE: &'static str = "vpc";
+    const IDS: &'static str = "VpcId";
+    const SET: &'static str = "vpcSet";
+    const ABSENT: (&'static str, &'static str) = ("InvalidVpcID.NotFound", "The vpc ID '{}' does not exist");
+    const FILTERS: Filters<Vpc> = &[
+        ("cidr", |vpc| one(vpc.cidr)),
+        ("cidr-block-association.cidr-block", |vpc| one(vpc.cidr)),
+        ("is-default", |vpc| one(vpc.is_default)),
+        ("isDefault", |vpc| one(vpc.is_default)),
+        ("state", |_| one("available")),
+        ("vpc-id", |vpc| one(&vpc.id)),
+    ];
+
+    fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
+    fn tags_mut(&mut self) -> &mut Tags {
+        &mut self.tags
+    }
+
+    fn view(&self, tx: &Tx) -> Value {
+        json!({
+            "vpcId": self.id,
+            "ownerId": tx.scope.account,
+            "state": "available",
+            "cidrBlock": self.cidr,
+            "cidrBlockAssociationSet": [{
+                "associationId": self.association_id,
+                "cidrBlock": self.cidr,
+                "cidrBlockState": { "state": "associated" },
+            }],
+            "dhcpOptionsId": "default",
+            "instanceTenancy": self.tenancy,
+            "isDefault": self.is_default,
+            "tagSet": tag_set(&self.tags),
+        })
+    }
+}
+
+pub fn furnish(tx: &mut Tx) {
+    let cidr = Cidr::read("CidrBlock", "172.31.0.0/16").expect("a constant");
+    let mut vpc = new(tx, cidr, "default", Tags::new());
+    vpc.is_default = true;
+    vpc.dns_hostnames = true;
+    add(tx, vpc);
+}
+
+fn new(tx: &mut Tx, cidr: Cidr, tenancy: &str, tags: Tags) -> Vpc {
+    Vpc {
+        id: tx.new_id("vpc"),
+        cidr,
+        association_id: tx.new_id("vpc-cidr-assoc"),
+        is_default: false,
+        tenancy: tenancy.to_owned(),
+        dns_support: true,
+        dns_hostnames: false,
+        usage_metrics: false,
+        tags,
+    }
+}
+
+fn add(tx: &mut Tx, vpc: Vpc) {
+    tx.put(vpc);
+}
+
+fn create_vpc(tx: &mut Tx, p: &Params) -> Reply {
+    let cidr = Cidr::read("cidrBlock", p.str("CidrBlock")?)?;
+    if !cidr.is_network() {
+        return Err(AwsError::new("InvalidVpc.Range", format!("The CIDR '{cidr}' is invalid.")));
+    }
+    let tenancy = p.opt_str("InstanceTenancy").unwrap_or("default");
+    if !["default", "dedicated"].contains(&tenancy) {
+        return Err(AwsError::invalid("InstanceTenancy", tenancy, ""));
+    }
+    let vpc = new(tx, cidr, tenancy, tags_for::<Vpc>(p)?);
+    add(tx, vpc.clone());
+    let mut view = vpc.view(tx);
+    view["state"] = json!("pending"); // available at the next look
+    Ok(json!({ "vpc": view }))
+}
+
+fn delete_vpc(tx: &mut Tx, p: &Params) -> Reply {
+    let id = p.str("VpcId")?;
+    tx.get::<Vpc>(id)?;
+    tx.delete::<Vpc>(id);
+    done()
+}
+
+fn describe_vpc_attribute(tx: &mut Tx, p: &Params) -> Reply {
+    let vpc = tx.get::<Vpc>(p.str("VpcId")?)?;
+    let (attribute, value) = match p.str("Attribute")? {
+        attribute @ "enableDnsSupport" => (attribute, vpc.dns_support),
+        attribute @ "enableDnsHostnames" => (attribute, vpc.dns_hostnames),
+        attribute @ "enableNetworkAddressUsageMetrics" => (attribute, vpc.usage_metrics),
+        other => return Err(AwsError::invalid("attribute", other, "")),
+    };
+    Ok(json!({ "vpcId": vpc.id, (attribute): { "value": value } }))
+}
+
+fn modify_vpc_attribute(tx: &mut Tx, p: &Params) -> Reply {
+    let names = ["EnableDnsSupport", "EnableDnsHostnames", "EnableNetworkAddressUsageMetrics"];
+    let given: Vec<&str> = names.into_iter().filter(|name| p.has(name)).collect();
+    let [name] = given[..] else {
+        let message = "The request must contain exactly one attribute to modify";
+        return Err(AwsError::new("InvalidParameterCombination", message));
+    };
+    let value = p.bool(&format!("{name}.Value"))?;
+    let vpc = tx.get_mut::<Vpc>(p.str("VpcId")?)?;
+    match name {
+        "EnableDnsSupport" => vpc.dns_support = value,
+        "EnableDnsHostnames" => vpc.dns_hostnames = value,
+        _ => vpc.usage_metrics = value,
+    }
+    done()
+}

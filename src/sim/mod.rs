@@ -1,0 +1,221 @@
+//! The simulated AWS: a request as the SDK signs it goes in, the reply as AWS sends it comes out.
+//!
+//! It stands where the HTTP client stands, so nothing above it knows. It behaves, it does not just store: things take
+//! time, names collide, what is in use is not deleted, what was just made is not found for a moment. Time is the
+//! caller's: nothing in here looks at a clock.
+//!
+//! ```text
+//! wire     any protocol -> Request                 Reply -> bytes
+//! service  is the action modelled, are its parameters?
+//! ec2, …   handlers: fn(&mut Tx, &Params) -> Reply
+//! tx       one account and region of the world, while one handler runs
+//! world    state, clock, events      table  rows and their lag
+//! store    on disk                   observe  what counts as "the same"
+//! ```
+//!
+//! A new service is a file with `SERVICE` and `ACTIONS`, one line in `service::SERVICES`, and one field in
+//! `world::Region` (or `world::Global`).
+
+mod ec2;
+mod error;
+mod observe;
+mod select;
+mod service;
+mod store;
+mod table;
+mod tags;
+mod tx;
+mod wire;
+mod world;
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+pub use error::{AwsError, Reply};
+pub use observe::{Residue, residues};
+pub use service::{Action, SERVICES, Service};
+pub use store::WorldError;
+pub use wire::{DEFAULT_ACCOUNT, Protocol};
+pub use world::{Settings, Traffic};
+
+use store::{Change, Entry, Store};
+use tx::Scope;
+use wire::Request;
+use world::World;
+
+/// Where a world comes from.
+pub enum Source {
+    /// A new one, gone with the process.
+    Fresh,
+    /// Kept in this directory, which is made when it is not there.
+    Dir(PathBuf),
+}
+
+/// One simulated AWS, shared by all clients of a process.
+pub struct Simulator {
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    world: World,
+    store: Option<Store>,
+}
+
+impl Simulator {
+    /// Opens a world. That of a directory is locked until the simulator is dropped; its own seed wins over `seed`.
+    pub fn open(source: Source, seed: u64) -> Result<Simulator, WorldError> {
+        let inner = match source {
+            Source::Fresh => Inner { world: World::new(format!("world-{seed:016x}"), seed), store: None },
+            Source::Dir(dir) => {
+                // Two directories are two worlds, whatever their seeds: runs are remembered by world.
+                let create = || World::new(format!("world-{:016x}", fastrand::u64(..)), seed);
+                let (store, world, entries) = Store::open(dir, create)?;
+                let mut inner = Inner { world, store: Some(store) };
+                inner.replay(&entries)?;
+                inner
+            }
+        };
+        Ok(Simulator { inner: Mutex::new(inner) })
+    }
+
+    pub fn world_id(&self) -> String {
+        self.inner().world.id.clone()
+    }
+
+    /// Where the world's time stands: a run's clock starts here.
+    pub fn clock(&self) -> Timestamp {
+        self.inner().world.now
+    }
+
+    /// One whole exchange at the time `now`.
+    pub fn answer(&self, request: &http::Request<Bytes>, now: Timestamp) -> http::Response<Bytes> {
+        self.inner().answer(request, now)
+    }
+
+    /// How long one call takes.
+    pub fn latency(&self) -> Duration {
+        Duration::from_millis(50)
+    }
+
+    /// Time passes without a call.
+    pub fn advance(&self, now: Timestamp) {
+        self.inner().world.advance(now);
+    }
+
+    /// A run begins: traffic is counted from here, against the routes that are in service now.
+    pub fn begin_run(&self) {
+        // A log that cannot be written refuses the next change too, and says so there.
+        let _ = self.inner().change(Change::BeginRun);
+    }
+
+    /// How this AWS behaves from now on.
+    pub fn configure(&self, settings: Settings) -> Result<(), WorldError> {
+        self.inner().change(Change::Settings(settings))
+    }
+
+    /// What users of the load balancers saw since the run began.
+    pub fn traffic(&self) -> Traffic {
+        self.inner().world.traffic
+    }
+
+    /// What of the world can be observed: see `observe`.
+    pub fn observe(&self) -> serde_json::Value {
+        observe::observe(&self.inner().world)
+    }
+
+    /// Writes the snapshot and empties the log. Not needed for safety: it makes the next opening quick, and keeps the
+    /// time that passed since the last change.
+    pub fn close(&self) -> Result<(), WorldError> {
+        let Inner { world, store } = &mut *self.inner();
+        store.as_mut().map_or(Ok(()), |store| store.write_snapshot(world))
+    }
+
+    // A panic elsewhere leaves the world as it was between two statements; there is no better one to go on with.
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn answer(&mut self, request: &http::Request<Bytes>, now: Timestamp) -> http::Response<Bytes> {
+        self.world.advance(now);
+        self.world.requests += 1;
+        let id = format!("{:08x}-0000-4000-8000-{:012x}", self.world.seed as u32, self.world.requests);
+        let caller = match wire::caller(request) {
+            Ok(caller) => caller,
+            Err(error) => return wire::write(None, "", Err(error), &id),
+        };
+        let service = caller.service;
+        match wire::read(caller, request) {
+            Ok(request) => {
+                let action = request.action.clone();
+                wire::write(Some(service), &action, self.call(service, request), &id)
+            }
+            Err(error) => wire::write(Some(service), "", Err(error), &id),
+        }
+    }
+
+    fn call(&mut self, service: &Service, mut request: Request) -> Reply {
+        let action = service.action(&request.action)?;
+        service.check(action, &request.params)?;
+        if request.params.opt_bool("DryRun")? == Some(true) && matches!(service.protocol, Protocol::Ec2) {
+            let message = "Request would have succeeded, but DryRun flag is set.";
+            return Err(AwsError::new("DryRunOperation", message).status(412));
+        }
+        (service.sanitise)(&mut request);
+        let Request { account, region, params, .. } = request;
+        let scope = Scope { account, region };
+        if action.reads() {
+            return (action.run)(&mut self.world.tx(&scope, service.name, action.name), &params);
+        }
+        let reply = self.world.attempt(|world| (action.run)(&mut world.tx(&scope, service.name, action.name), &params))?;
+        let (service, action) = (service.name.to_owned(), action.name.to_owned());
+        self.log(Change::Call { scope, service, action, params }).map_err(|error| {
+            // As with a 500 of AWS: the change may have been made. Here it has, for as long as the process lives.
+            AwsError::new("InternalError", error.to_string()).status(500)
+        })?;
+        Ok(reply)
+    }
+
+    fn change(&mut self, change: Change) -> Result<(), WorldError> {
+        self.apply(&change).expect("only calls can be refused");
+        self.log(change)
+    }
+
+    fn log(&mut self, change: Change) -> Result<(), WorldError> {
+        let World { now: at, requests, .. } = self.world;
+        self.world.logged += 1;
+        let entry = Entry { number: self.world.logged, at, requests, change };
+        self.store.as_mut().map_or(Ok(()), |store| store.append(&entry))
+    }
+
+    fn replay(&mut self, entries: &[Entry]) -> Result<(), WorldError> {
+        for entry in entries.iter().filter(|entry| entry.number > self.world.logged).collect::<Vec<_>>() {
+            self.world.advance(entry.at);
+            if let (Err(error), Some(store)) = (self.apply(&entry.change), &self.store) {
+                return Err(store.damaged(entry, error));
+            }
+            self.world.logged = entry.number;
+            self.world.requests = entry.requests;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, change: &Change) -> Result<(), AwsError> {
+        match change {
+            Change::Call { scope, service, action, params } => {
+                let service = service::find(service)
+                    .ok_or_else(|| AwsError::new("InvalidAction", format!("service `{service}` is not modelled")))?;
+                let action = service.action(action)?;
+                self.world.attempt(|world| (action.run)(&mut world.tx(scope, service.name, action.name), params))?;
+            }
+            Change::Settings(settings) => self.world.settings = settings.clone(),
+            Change::BeginRun => self.world.begin_run(),
+        }
+        Ok(())
+    }
+}

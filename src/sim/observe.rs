@@ -1,0 +1,87 @@
+//! What of a world can be observed: the one measure of "as before".
+//!
+//! Everything in accounts counts, as it is and without lag, except the residues listed here: what AWS itself leaves
+//! behind and takes away later. A region that is as it was given to the account counts as never used.
+
+use serde_json::{Map, Value};
+
+use super::tx::Scope;
+use super::world::{Account, Global, Region, World};
+
+/// A row that does not count: table, field and values, and why. This list is closed: a service adds a line here or
+/// its rows count.
+const RESIDUES: &[Residue] = &[Residue {
+    table: "nat_gateways",
+    field: "state",
+    values: &["deleted", "failed"],
+    why: "EC2 shows a NAT gateway for about an hour after it is gone",
+}];
+
+pub struct Residue {
+    pub table: &'static str,
+    pub field: &'static str,
+    pub values: &'static [&'static str],
+    pub why: &'static str,
+}
+
+pub fn residues() -> &'static [Residue] {
+    RESIDUES
+}
+
+pub fn observe(world: &World) -> Value {
+    let accounts = world.accounts.iter().filter_map(|(name, account)| Some((name.clone(), self::account(name, account)?)));
+    Value::Object(accounts.collect())
+}
+
+fn account(name: &str, account: &Account) -> Option<Value> {
+    let mut regions = Map::new();
+    for (region, now) in &account.regions {
+        let scope = Scope { account: name.to_owned(), region: region.clone() };
+        let now = rows(now);
+        if now != rows(&Region::pristine(&scope)) {
+            regions.insert(region.clone(), now);
+        }
+    }
+    let global = rows(&account.global);
+    let untouched = regions.is_empty() && global == rows(&Global::default());
+    (!untouched).then(|| serde_json::json!({ "global": global, "regions": regions }))
+}
+
+/// Serialises, and reduces each row of a table to its value.
+fn rows<T: serde::Serialize>(part: &T) -> Value {
+    let value = serde_json::to_value(part).expect("tables have string keys and serialise");
+    reduce("", value)
+}
+
+fn reduce(table: &str, value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let kept = fields.into_iter().filter_map(|(name, value)| match as_row(&value) {
+                Some((row, deleted)) => {
+                    let counts = !deleted && !RESIDUES.iter().any(|residue| residue.covers(table, row));
+                    counts.then(|| (name, row.clone()))
+                }
+                None => {
+                    let value = reduce(&name, value);
+                    Some((name, value))
+                }
+            });
+            Value::Object(kept.collect())
+        }
+        Value::Array(elements) => Value::Array(elements.into_iter().map(|value| reduce(table, value)).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
+}
+
+/// A serialised `table::Row`, and whether it is deleted.
+fn as_row(value: &Value) -> Option<(&Value, bool)> {
+    let (row, seen) = (value.get("row")?, value.get("seen")?);
+    Some((row, seen.get("deleted_at").is_some()))
+}
+
+impl Residue {
+    fn covers(&self, table: &str, row: &Value) -> bool {
+        let value = row.get(self.field).and_then(Value::as_str);
+        table == self.table && value.is_some_and(|value| self.values.contains(&value))
+    }
+}

@@ -1,0 +1,116 @@
+//! What describes and lists have in common: filters first, then pages.
+
+use serde_json::Value;
+
+use super::error::{AwsError, INVALID_VALUE};
+use super::tags::Tags;
+use super::tx::Tx;
+use super::wire::Params;
+
+/// What a filter compares: its name, and the values a row has for it.
+pub type Filters<T> = &'static [(&'static str, fn(&T) -> Vec<String>)];
+
+/// The one value of a filter.
+pub fn one(value: impl ToString) -> Vec<String> {
+    vec![value.to_string()]
+}
+
+/// Keeps the rows for which every filter has a value that matches one of its patterns. `tags` serves `tag:KEY` and
+/// `tag-key` of kinds that have tags.
+pub fn filter<'r, T>(
+    tx: &Tx,
+    params: &Params,
+    known: Filters<T>,
+    tags: fn(&T) -> Option<&Tags>,
+    mut rows: Vec<&'r T>,
+) -> Result<Vec<&'r T>, AwsError> {
+    // EC2 sends `Filter.1.Value.1`, Auto Scaling `Filters.member.1.Values.member.1`.
+    for wanted in params.list("Filter").into_iter().chain(params.list("Filters")) {
+        let name = wanted.str("Name")?;
+        let patterns = [wanted.strings("Value"), wanted.strings("Values")].concat();
+        let matches = |value: &String| patterns.iter().any(|pattern| wildcard(pattern, value));
+        if let Some(key) = name.strip_prefix("tag:") {
+            rows.retain(|row| tags(row).and_then(|tags| tags.get(key)).is_some_and(matches));
+        } else if name == "tag-key" {
+            rows.retain(|row| tags(row).is_some_and(|tags| tags.keys().any(matches)));
+        } else if let Some((_, values)) = known.iter().find(|(known, _)| *known == name) {
+            rows.retain(|row| values(row).iter().any(matches));
+        } else {
+            let action = format!("{}:{}", tx.service, tx.action);
+            return Err(AwsError::not_modelled(INVALID_VALUE, "filter", name, &action));
+        }
+    }
+    Ok(rows)
+}
+
+/// EC2's patterns: `*` is any text, `?` any character, a backslash takes the meaning from the next one.
+pub fn wildcard(pattern: &str, text: &str) -> bool {
+    fn matches(pattern: &[char], text: &[char]) -> bool {
+        match (pattern, text) {
+            ([], []) => true,
+            (['*', rest @ ..], _) => (0..=text.len()).any(|skip| matches(rest, &text[skip..])),
+            (['\\', literal, rest @ ..], [first, text @ ..]) => literal == first && matches(rest, text),
+            (['?', rest @ ..], [_, text @ ..]) => matches(rest, text),
+            ([literal, rest @ ..], [first, text @ ..]) => literal == first && matches(rest, text),
+            ([], [_, ..]) | ([_, ..], []) => false,
+        }
+    }
+    let chars = |text: &str| text.chars().collect::<Vec<_>>();
+    matches(&chars(pattern), &chars(text))
+}
+
+/// How an API words its pages.
+pub struct Paging {
+    pub size: &'static str,
+    pub token: &'static str,
+    /// Rows of a page when the request does not say.
+    pub default: usize,
+    /// The sizes a request may ask for.
+    pub sizes: std::ops::RangeInclusive<i64>,
+    pub invalid_token: &'static str,
+}
+
+/// One page of `rows`, and the token of the next as JSON (null at the end). A token is the key of the last row given
+/// out, so a row that goes away between two pages hides no other.
+pub fn page<T>(
+    paging: &Paging,
+    params: &Params,
+    mut rows: Vec<T>,
+    key: impl Fn(&T) -> &str,
+) -> Result<(Vec<T>, Value), AwsError> {
+    rows.sort_by(|a, b| key(a).cmp(key(b)));
+    let size = match params.opt_int(paging.size)? {
+        None => paging.default,
+        Some(size) if paging.sizes.contains(&size) => size as usize,
+        Some(size) => {
+            let (low, high) = (paging.sizes.start(), paging.sizes.end());
+            let why = format!("Expecting a value between {low} and {high}.");
+            return Err(AwsError::invalid(paging.size, size, &why));
+        }
+    };
+    if let Some(token) = params.opt_str(paging.token) {
+        let last = token.strip_prefix("after:").ok_or_else(|| {
+            AwsError::new(paging.invalid_token, format!("The token '{token}' is not valid"))
+        })?;
+        rows.retain(|row| key(row) > last);
+    }
+    let more = rows.len() > size;
+    rows.truncate(size);
+    let next = rows.last().filter(|_| more).map(|row| Value::String(format!("after:{}", key(row))));
+    Ok((rows, next.unwrap_or(Value::Null)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wildcard;
+
+    #[test]
+    fn wildcards() {
+        assert!(wildcard("shop-*", "shop-prod"));
+        assert!(wildcard("*", ""));
+        assert!(wildcard("a?c", "abc"));
+        assert!(!wildcard("a?c", "ac"));
+        assert!(wildcard(r"a\*", "a*"));
+        assert!(!wildcard(r"a\*", "ab"));
+    }
+}

@@ -1,0 +1,109 @@
+//! The table of what is modelled: services, their actions, and the parameters of each action.
+//!
+//! Everything outside of it fails closed and by name, so that no runbook passes here on a request whose meaning was
+//! guessed. A service is one `Service` in [`SERVICES`]; a file of handlers contributes one `ACTIONS` list to it.
+
+use super::ec2;
+use super::error::{AwsError, Reply};
+use super::tx::Tx;
+use super::wire::{Params, Protocol, Request};
+
+pub const SERVICES: &[&Service] = &[&ec2::SERVICE];
+
+pub struct Service {
+    /// The name requests are signed with.
+    pub name: &'static str,
+    pub protocol: Protocol,
+    /// Of the XML the service writes; empty for JSON.
+    pub namespace: &'static str,
+    /// One list per file of handlers.
+    pub actions: &'static [&'static [Action]],
+    /// Takes secrets out of a request before it is handled and logged: a private key becomes its public half.
+    pub sanitise: fn(&mut Request),
+}
+
+pub struct Action {
+    pub name: &'static str,
+    /// Paths a request may set, list indices folded: `TagSpecification[].Tag[].Key`; `*` stands for any key of a map.
+    /// One entry may hold several, separated by spaces, so that common groups have a name (`ec2::FILTERS`).
+    pub params: &'static [&'static str],
+    pub run: fn(&mut Tx, &Params) -> Reply,
+}
+
+pub fn find(name: &str) -> Option<&'static Service> {
+    SERVICES.iter().copied().find(|service| service.name == name)
+}
+
+/// The `sanitise` of a service whose requests hold no secrets.
+pub fn no_secrets(_: &mut Request) {}
+
+impl Service {
+    pub fn action(&self, name: &str) -> Result<&'static Action, AwsError> {
+        let known = self.actions.iter().copied().flatten().find(|action| action.name == name);
+        known.ok_or_else(|| {
+            let code = match self.protocol {
+                Protocol::Ec2 | Protocol::Query | Protocol::RestXml(_) => "InvalidAction",
+                Protocol::Json => "UnknownOperationException",
+            };
+            AwsError::new(code, format!("the simulator does not model the action `{}:{name}`", self.name))
+        })
+    }
+
+    /// Refuses what the action does not model.
+    pub fn check(&self, action: &Action, params: &Params) -> Result<(), AwsError> {
+        // Every action of EC2 takes DryRun; `Simulator` answers it.
+        let common = matches!(self.protocol, Protocol::Ec2).then_some("DryRun");
+        let unknown = params.paths().into_iter().find(|path| {
+            !action.paths().chain(common).any(|known| matches(known, path))
+        });
+        let Some(path) = unknown else { return Ok(()) };
+        let code = match self.protocol {
+            Protocol::Ec2 => "UnknownParameter",
+            Protocol::Query => "ValidationError",
+            Protocol::RestXml(_) => "InvalidInput",
+            Protocol::Json => "ValidationException",
+        };
+        Err(AwsError::not_modelled(code, "parameter", &path, &format!("{}:{}", self.name, action.name)))
+    }
+}
+
+impl Action {
+    pub fn paths(&self) -> impl Iterator<Item = &'static str> {
+        self.params.iter().flat_map(|group| group.split_whitespace())
+    }
+
+    /// Whether the action only reads: then it is not logged. AWS's names tell.
+    pub fn reads(&self) -> bool {
+        ["Describe", "Get", "List"].iter().any(|verb| self.name.starts_with(verb))
+    }
+}
+
+/// An empty structure or list shows as its own path, so a known path covers its beginnings.
+fn matches(known: &str, path: &str) -> bool {
+    let mut known = known.split('.');
+    let mut parts = path.split('.').peekable();
+    while let Some(part) = parts.next() {
+        let Some(expected) = known.next() else { return false };
+        let begins = parts.peek().is_none() && expected.trim_end_matches("[]") == part;
+        if expected != part && expected != "*" && !begins {
+            return false;
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_paths() {
+        assert!(matches("Tag[].Key", "Tag[].Key"));
+        assert!(matches("Tag[].Key", "Tag"));
+        assert!(matches("Parameters.*", "Parameters.colour"));
+        assert!(!matches("Tag[].Key", "Tag[].Value"));
+        assert!(!matches("Tag", "Tag.Key"));
+        assert!(!matches("Tag[].Key", "Tag.Key"));
+        assert!(!matches("VpcId", "VpcIds"));
+    }
+}

@@ -1,0 +1,157 @@
+//! A world on disk: `snapshot.json`, and `log.jsonl` with every change since. `lock` is held while a process has it.
+//!
+//! A change is in the log before its reply is out. Opening reads the snapshot and runs the log again: handlers depend
+//! on the world and the time alone. The log is written through to the kernel, not to the platter: it survives the
+//! death of the process, which is what a simulated world is asked to survive.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Seek, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::tx::Scope;
+use super::wire::Params;
+use super::world::{Settings, VERSION, World};
+
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    #[error("the simulated world in {} is in use by another process; wait for it to end, or use another directory", .0.display())]
+    Locked(PathBuf),
+    #[error(
+        "the simulated world in {} has version {found}, and this runner reads up to {VERSION}; \
+         use the runner that wrote it, or another directory", .dir.display()
+    )]
+    Newer { dir: PathBuf, found: u64 },
+    #[error("the simulated world is damaged: {} {what}; delete the directory to start a new world", .file.display())]
+    Damaged { file: PathBuf, what: String },
+    #[error("{}: {source}", .file.display())]
+    Io { file: PathBuf, source: std::io::Error },
+}
+
+/// One line of the log.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Entry {
+    pub number: u64,
+    pub at: Timestamp,
+    /// The request counter, so that reads before this entry keep their place in it.
+    pub requests: u64,
+    pub change: Change,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    Call { scope: Scope, service: String, action: String, params: Params },
+    Settings(Settings),
+    BeginRun,
+}
+
+pub struct Store {
+    dir: PathBuf,
+    log: File,
+    /// A failed write leaves a log that lacks what the world has: from then on nothing more is accepted.
+    broken: bool,
+    /// Held by being open.
+    _lock: File,
+}
+
+impl Store {
+    /// Takes the directory, and reads the last snapshot and the log after it. `create` makes the world of a new one.
+    pub fn open(dir: PathBuf, create: impl FnOnce() -> World) -> Result<(Store, World, Vec<Entry>), WorldError> {
+        std::fs::create_dir_all(&dir).map_err(io(&dir))?;
+        let lock = open_file(&dir.join("lock"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => WorldError::Locked(dir.clone()),
+            TryLockError::Error(source) => WorldError::Io { file: dir.join("lock"), source },
+        })?;
+        let log = open_file(&dir.join("log.jsonl"))?;
+        let mut store = Store { dir, log, broken: false, _lock: lock };
+        let world = match store.read_snapshot()? {
+            Some(world) => world,
+            None => {
+                let world = create();
+                store.write_snapshot(&world)?;
+                world
+            }
+        };
+        let entries = store.read_log()?;
+        Ok((store, world, entries))
+    }
+
+    fn read_snapshot(&self) -> Result<Option<World>, WorldError> {
+        #[derive(Deserialize)]
+        struct Head {
+            version: u64,
+        }
+        let file = self.dir.join("snapshot.json");
+        let text = match std::fs::read(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(WorldError::Io { file, source }),
+        };
+        let damaged = |error: serde_json::Error| WorldError::Damaged { file: file.clone(), what: error.to_string() };
+        let found = serde_json::from_slice::<Head>(&text).map_err(damaged)?.version;
+        if found > u64::from(VERSION) {
+            return Err(WorldError::Newer { dir: self.dir.clone(), found });
+        }
+        serde_json::from_slice(&text).map(Some).map_err(damaged)
+    }
+
+    /// A last line without its end was being written when the process died. Its request was never answered: it goes.
+    fn read_log(&mut self) -> Result<Vec<Entry>, WorldError> {
+        let file = self.dir.join("log.jsonl");
+        let text = std::fs::read(&file).map_err(io(&file))?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        self.log.set_len(whole as u64).and_then(|()| self.log.seek(std::io::SeekFrom::End(0))).map_err(io(&file))?;
+        let lines = text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let entries = lines.enumerate().map(|(index, line)| {
+            serde_json::from_slice(line)
+                .map_err(|error| WorldError::Damaged { file: file.clone(), what: format!("line {}: {error}", index + 1) })
+        });
+        entries.collect()
+    }
+
+    /// Writes a change down. Until this returns, the request must not be answered.
+    pub fn append(&mut self, entry: &Entry) -> Result<(), WorldError> {
+        let file = self.dir.join("log.jsonl");
+        if self.broken {
+            let source = std::io::Error::other("an earlier write failed");
+            return Err(WorldError::Io { file, source });
+        }
+        let written = serde_json::to_vec(entry).map_err(std::io::Error::from).and_then(|mut line| {
+            line.push(b'\n');
+            self.log.write_all(&line)?;
+            self.log.flush()
+        });
+        self.broken = written.is_err();
+        written.map_err(io(&file))
+    }
+
+    /// Writes the world and empties the log. Entries are numbered, so a crash in between replays none of them twice.
+    pub fn write_snapshot(&mut self, world: &World) -> Result<(), WorldError> {
+        let (file, draft) = (self.dir.join("snapshot.json"), self.dir.join("snapshot.json.new"));
+        let text = serde_json::to_vec_pretty(world).map_err(|error| io(&file)(error.into()))?;
+        let mut written = File::create(&draft).map_err(io(&draft))?;
+        written.write_all(&text).and_then(|()| written.sync_all()).map_err(io(&draft))?;
+        std::fs::rename(&draft, &file).map_err(io(&file))?;
+        let log = self.dir.join("log.jsonl");
+        self.log.set_len(0).and_then(|()| self.log.rewind()).map_err(io(&log))?;
+        self.broken = false;
+        Ok(())
+    }
+
+    pub fn damaged(&self, entry: &Entry, what: impl std::fmt::Display) -> WorldError {
+        WorldError::Damaged { file: self.dir.join("log.jsonl"), what: format!("entry {}: {what}", entry.number) }
+    }
+}
+
+fn open_file(file: &Path) -> Result<File, WorldError> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(file).map_err(io(file))
+}
+
+fn io(file: &Path) -> impl Fn(std::io::Error) -> WorldError {
+    let file = file.to_owned();
+    move |source| WorldError::Io { file: file.clone(), source }
+}

@@ -1,0 +1,201 @@
+//! What a handler works with: one account and region of the world, the time, fresh ids, and the queue of events.
+//!
+//! A handler that returns an error leaves no trace, whatever it changed before: `World::attempt` sees to that.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::error::{AwsError, Reply};
+use super::table::{Lag, Table};
+use super::wire::Params;
+use super::world::{Event, Global, Queue, Region};
+
+/// Whose resources, and where.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scope {
+    pub account: String,
+    pub region: String,
+}
+
+pub struct Tx<'w> {
+    pub scope: &'w Scope,
+    /// What is being run: error messages name it. Empty while an event is being handled.
+    pub service: &'w str,
+    pub action: &'w str,
+    pub now: Timestamp,
+    /// What the region holds, by service.
+    pub region: &'w mut Region,
+    /// What the account holds outside of regions: IAM, Route 53.
+    pub global: &'w mut Global,
+    pub(super) ids: &'w mut Ids,
+    pub(super) queue: &'w mut Queue,
+    pub(super) tokens: &'w mut Tokens,
+    pub(super) lag: Lag,
+}
+
+/// A kind of row: where its table is, and what AWS says when a row is not there. `resource!` writes it.
+pub trait Resource: Sized + 'static {
+    fn id(&self) -> &str;
+    fn absent(id: &str) -> AwsError;
+    fn table<'t>(tx: &'t Tx<'_>) -> &'t Table<Self>;
+    fn table_mut<'t>(tx: &'t mut Tx<'_>) -> &'t mut Table<Self>;
+}
+
+/// `resource!(Vpc, id, region.ec2.vpcs, absent)`: the row type, the field with its key, its table in [`Tx`], and a
+/// `fn(&str) -> AwsError` for an id that is not there.
+macro_rules! resource {
+    ($type:ty, $key:ident, $($table:ident).+, $absent:expr) => {
+        impl $crate::sim::tx::Resource for $type {
+            fn id(&self) -> &str {
+                &self.$key
+            }
+            fn absent(id: &str) -> $crate::sim::error::AwsError {
+                ($absent)(id)
+            }
+            fn table<'t>(tx: &'t $crate::sim::tx::Tx<'_>) -> &'t $crate::sim::table::Table<Self> {
+                &tx.$($table).+
+            }
+            fn table_mut<'t>(tx: &'t mut $crate::sim::tx::Tx<'_>) -> &'t mut $crate::sim::table::Table<Self> {
+                &mut tx.$($table).+
+            }
+        }
+    };
+}
+pub(crate) use resource;
+
+impl Tx<'_> {
+    /// The row of that id, or AWS's error; a row just made may not be found yet.
+    pub fn get<T: Resource>(&self, id: &str) -> Result<&T, AwsError> {
+        T::table(self).get(id, self.now).ok_or_else(|| T::absent(id))
+    }
+
+    pub fn get_mut<T: Resource>(&mut self, id: &str) -> Result<&mut T, AwsError> {
+        let now = self.now;
+        T::table_mut(self).get_mut(id, now).ok_or_else(|| T::absent(id))
+    }
+
+    /// The row as it is, without lag: for events and dependency checks.
+    pub fn peek<T: Resource>(&self, id: &str) -> Option<&T> {
+        T::table(self).peek(id)
+    }
+
+    pub fn peek_mut<T: Resource>(&mut self, id: &str) -> Option<&mut T> {
+        T::table_mut(self).peek_mut(id)
+    }
+
+    /// All rows as they are, without lag: for events and dependency checks.
+    pub fn all<T: Resource>(&self) -> impl Iterator<Item = &T> {
+        T::table(self).all()
+    }
+
+    pub fn all_mut<T: Resource>(&mut self) -> impl Iterator<Item = &mut T> {
+        T::table_mut(self).all_mut()
+    }
+
+    /// The rows a describe shows: all, or those of `ids`, of which each must be there.
+    pub fn select<T: Resource>(&self, ids: &[&str]) -> Result<Vec<&T>, AwsError> {
+        let table = T::table(self);
+        if ids.is_empty() {
+            return Ok(table.list(self.now).collect());
+        }
+        ids.iter().map(|id| table.listed(id, self.now).ok_or_else(|| T::absent(id))).collect()
+    }
+
+    /// Adds a row. A row that is there already is changed through `get_mut`.
+    pub fn put<T: Resource>(&mut self, row: T) {
+        let (now, lag, id) = (self.now, self.lag, row.id().to_owned());
+        T::table_mut(self).insert(&id, row, now, lag);
+    }
+
+    pub fn delete<T: Resource>(&mut self, id: &str) {
+        let (now, lag) = (self.now, self.lag);
+        T::table_mut(self).remove(id, now, lag);
+    }
+
+    /// `vpc-00000000000000001`: the world counts.
+    pub fn new_id(&mut self, prefix: &str) -> String {
+        self.ids.next(prefix)
+    }
+
+    /// `arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE`
+    pub fn arn(&self, service: &str, resource: &str) -> String {
+        let Scope { account, region } = self.scope;
+        format!("arn:{}:{service}:{region}:{account}:{resource}", partition(region))
+    }
+
+    /// An ARN without a region: IAM, Route 53.
+    pub fn global_arn(&self, service: &str, resource: &str) -> String {
+        let Scope { account, region } = self.scope;
+        format!("arn:{}:{service}::{account}:{resource}", partition(region))
+    }
+
+    /// Has `event` happen in this account and region, `after` from now.
+    pub fn schedule(&mut self, after: Duration, event: impl Into<Event>) {
+        self.queue.push(self.now + after, self.scope.clone(), event.into());
+    }
+
+    /// Runs `make` once per client token: the same token again gets the first reply, with other parameters an error.
+    /// `life` is how long the service remembers tokens.
+    pub fn once(
+        &mut self,
+        params: &Params,
+        token: &str,
+        life: Duration,
+        make: impl FnOnce(&mut Self) -> Reply,
+    ) -> Reply {
+        let Some(value) = params.opt_str(token) else { return make(self) };
+        let key = format!("{}/{}/{}/{value}", self.scope.account, self.scope.region, self.action);
+        let now = self.now;
+        if let Some(known) = self.tokens.get(&key).filter(|known| now < known.until) {
+            if known.params == *params {
+                return Ok(known.reply.clone());
+            }
+            // Message as EC2 words it.
+            let message = "The client token you have provided is associated with a resource that has different parameters";
+            return Err(AwsError::new("IdempotentParameterMismatch", message));
+        }
+        let reply = make(self)?;
+        self.tokens.retain(|_, known| now < known.until);
+        self.tokens.insert(key, Token { params: params.clone(), reply: reply.clone(), until: now + life });
+        Ok(reply)
+    }
+}
+
+pub type Tokens = BTreeMap<String, Token>;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Token {
+    params: Params,
+    reply: Value,
+    until: Timestamp,
+}
+
+/// Counts ids: nine fixed digits and a counter in EC2's 17 hexadecimal digits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ids {
+    family: String,
+    next: u64,
+}
+
+impl Ids {
+    pub fn new(family: u64) -> Ids {
+        Ids { family: format!("{:09x}", family & 0xf_ffff_ffff), next: 0 }
+    }
+
+    pub fn next(&mut self, prefix: &str) -> String {
+        self.next += 1;
+        format!("{prefix}-{}{:08x}", self.family, self.next)
+    }
+}
+
+pub fn partition(region: &str) -> &'static str {
+    match region {
+        _ if region.starts_with("cn-") => "aws-cn",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}

@@ -1,0 +1,35 @@
+//! The JSON 1.1 protocol: the action is the end of `X-Amz-Target`, parameters and replies are JSON.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::Params;
+use crate::sim::error::AwsError;
+
+pub fn read(request: &http::Request<Bytes>) -> Result<(String, Params), AwsError> {
+    let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let action = target.rsplit('.').next().unwrap_or_default();
+    let body = if request.body().is_empty() { b"{}" } else { request.body().as_ref() };
+    let params: Value = serde_json::from_slice(body)
+        .map_err(|error| AwsError::new("SerializationException", format!("the body is not JSON: {error}")))?;
+    Ok((action.to_owned(), Params(params)))
+}
+
+pub fn reply(value: &Value) -> String {
+    without_nulls(value).to_string()
+}
+
+pub fn error(error: &AwsError) -> String {
+    json!({ "__type": error.code, "message": error.message }).to_string()
+}
+
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let kept = fields.iter().filter(|(_, value)| !value.is_null());
+            Value::Object(kept.map(|(name, value)| (name.clone(), without_nulls(value))).collect())
+        }
+        Value::Array(elements) => Value::Array(elements.iter().map(without_nulls).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}

@@ -1,0 +1,5 @@
+//! The simulated AWS, asked as the SDK asks it: signed-looking HTTP in, AWS's bytes out.
+
+mod basics;
+mod disk;
+mod support;
