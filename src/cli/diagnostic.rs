@@ -22,7 +22,8 @@ impl Failure {
     pub fn show(&self, console: &Console) -> Exit {
         let text = Rendered { diagnostic: &*self.report, console }.to_string();
         // Nobody is left to be told when this cannot be written.
-        let _ = console.live.suspend(|| std::io::stderr().write_all(text.as_bytes()));
+        // miette indents the first line too, clap does not.
+        let _ = console.live.suspend(|| std::io::stderr().write_all(text.trim_start().as_bytes()));
         self.exit
     }
 }

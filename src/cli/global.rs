@@ -9,9 +9,9 @@ use crate::report::Verbosity;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// When to use colour; `auto` also heeds NO_COLOR and CLICOLOR_FORCE
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
-    #[arg(help = "When to use colour: auto, always or never; auto heeds NO_COLOR and CLICOLOR_FORCE")]
+    /// When to use colour: auto, always or never; auto heeds NO_COLOR and CLICOLOR_FORCE
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     pub color: Colour,
 
     /// Show more: -v all fields, retries and undos, -vv every call
@@ -22,8 +22,9 @@ pub struct Global {
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub quiet: u8,
 
-    /// Write diagnostics in this format: text or json; RUNNER_LOG or -v say how much
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
+    /// How diagnostics are written to stderr: text or json; RUNNER_LOG or -v say how much
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     pub log: LogFormat,
 
     /// Never ask; fail where an answer would be needed

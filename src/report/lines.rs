@@ -51,6 +51,11 @@ pub fn finished(look: &Look, operation: &str, subject: &str, change: Change, ela
     }
 }
 
+/// An operation as a live line, which begins where a row has its symbol.
+pub fn under_way(operation: &str, text: &str) -> String {
+    format!("{operation:<OPERATION_WIDTH$} {text}")
+}
+
 pub fn failed(look: &Look, operation: &str, subject: &str, error: &str) -> Vec<String> {
     let mut lines = vec![row(look, (Ink::Red, look.failed()), operation, &clean(subject))];
     lines.extend(indented(error).map(|line| look.paint(Ink::Red, &line)));

@@ -79,11 +79,12 @@ impl Operations {
 
 fn style(look: &Look, timeout: Option<Duration>) -> ProgressStyle {
     let time = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-        // What cannot be written to a string that is being drawn is drawn the next time.
+        // Whole seconds: tenths would only flicker.
+        let elapsed = words::friendly(Duration::from_secs(state.elapsed().as_secs()));
+        // What cannot be drawn now is drawn the next time.
         let _ = match timeout {
-            Some(timeout) => write!(out, "{} of {}", words::friendly(state.elapsed()), words::friendly(timeout)),
-            None if state.elapsed() < Duration::from_secs(1) => Ok(()),
-            None => write!(out, "{}", words::friendly(state.elapsed())),
+            Some(timeout) => write!(out, "{elapsed} of {}", words::friendly(timeout)),
+            None => write!(out, "{elapsed}"),
         };
     };
     let (on, off) = if look.colour { ("\x1b[36m", "\x1b[0m") } else { ("", "") };

@@ -65,11 +65,16 @@ impl Terminal {
         match event {
             Event::OperationStarted { id, operation, subject } => {
                 self.names.insert(id.clone(), operation.clone());
-                self.operations.started(id, format!("{operation:<24} {}", clean(subject)));
+                self.operations.started(id, lines::under_way(operation, &clean(subject)));
             }
             Event::Waiting { id, what, seen, elapsed, timeout } => {
-                let name = self.name(id);
-                self.operations.waits(id, format!("{name:<24} {}: {}", clean(what), clean(seen)), *elapsed, *timeout);
+                let name = self.names.get(id).map_or("", String::as_str);
+                self.operations.waits(
+                    id,
+                    lines::under_way(name, &format!("{}: {}", clean(what), clean(seen))),
+                    *elapsed,
+                    *timeout,
+                );
             }
             Event::OperationFinished { id, .. } | Event::OperationFailed { id, .. } => {
                 self.names.remove(id);

@@ -26,8 +26,8 @@ pub enum Error {
         hint: Option<String>,
     },
 
-    #[error("cannot read {what} `{}`: {}", shown(path), reason(source))]
-    Unreadable { what: &'static str, path: PathBuf, source: io::Error },
+    #[error("cannot read {what} `{}`: {}", shown(path), reason(cause))]
+    Unreadable { what: &'static str, path: PathBuf, cause: io::Error },
 
     #[error("there is no runbook `{}`", path.display())]
     NoRunbook {

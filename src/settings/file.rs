@@ -60,10 +60,10 @@ impl File {
     }
 
     fn read(path: PathBuf) -> Result<Self, Error> {
-        let text = fs::read_to_string(&path).map_err(|source| Error::Unreadable {
+        let text = fs::read_to_string(&path).map_err(|cause| Error::Unreadable {
             what: "settings",
             path: path.clone(),
-            source,
+            cause,
         })?;
         let name = shown(&path).to_string();
         let source = Text { name: &name, text: &text };

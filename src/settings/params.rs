@@ -25,10 +25,10 @@ fn read(path: &Path) -> Result<BTreeMap<String, Value>, Error> {
         Some("json") => json,
         _ => return Err(Error::ParamsFormat { path: path.to_owned() }),
     };
-    let text = fs::read_to_string(path).map_err(|source| Error::Unreadable {
+    let text = fs::read_to_string(path).map_err(|cause| Error::Unreadable {
         what: "parameters",
         path: path.to_owned(),
-        source,
+        cause,
     })?;
     parse(&Text { name: &path.display().to_string(), text: &text })
 }

@@ -98,7 +98,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 fn absolute(dir: &Path) -> Result<PathBuf, Error> {
-    dir.canonicalize().map_err(|source| Error::Unreadable { what: "the folder", path: dir.to_owned(), source })
+    dir.canonicalize().map_err(|cause| Error::Unreadable { what: "the folder", path: dir.to_owned(), cause })
 }
 
 fn check_runbook(path: &Path) -> Result<(), Error> {

@@ -7,9 +7,11 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(&word, candidate), candidate))
         .filter(|&(similarity, candidate)| {
-            // Jaro-Winkler rewards a common prefix, and names here share many: the edits must be few too.
+            // Jaro-Winkler rewards a common prefix, and names here share many: the edits must be few
+            // too. And it is blind to swapped first letters: one slip is always forgiven.
             let edits = strsim::osa_distance(&word, candidate);
-            similarity >= 0.8 && edits <= 1 + word.chars().count().max(candidate.chars().count()) / 4
+            let slip = edits == 1 && word.len() > 2;
+            slip || similarity >= 0.8 && edits <= 1 + word.len().max(candidate.len()) / 4
         })
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
