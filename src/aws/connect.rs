@@ -224,7 +224,7 @@ fn sim_credentials(scope: &Scope) -> Result<SharedCredentialsProvider, ConnectEr
         Some(arn) => account_of(arn).ok_or_else(|| ConnectError::BadRole(arn.clone()))?,
         None => SIM_ACCOUNT,
     };
-    Ok(SharedCredentialsProvider::new(Credentials::from_keys(account, "simulated", None)))
+    Ok(SharedCredentialsProvider::new(Credentials::new(account, "simulated", None, None, "sim")))
 }
 
 fn account_of(arn: &str) -> Option<&str> {

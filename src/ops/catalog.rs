@@ -5,17 +5,18 @@ use futures::future::LocalBoxFuture;
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
-use super::{Error, Kind, Operation};
+use super::{Error, Kind, Operation, ec2_tags, network::ensure_vpc};
 use crate::run::{Ctx, LookUp, UndoAction};
 
 /// All operations, in the order in which the reference lists them.
-pub const OPERATIONS: &[Entry] = &[];
+pub const OPERATIONS: &[Entry] = &[Entry::of::<ensure_vpc::EnsureVpc>()];
 
 /// All undos: how the journal's undo records find their code.
-pub const UNDOS: &[&UndoAction] = &[];
+pub const UNDOS: &[&UndoAction] =
+    &[&ec2_tags::RESTORE_TAGS, &ensure_vpc::DELETE_VPC, &ensure_vpc::RESTORE_VPC_ATTRIBUTE];
 
 /// All look-ups: how a call whose reply was lost is found again.
-pub const LOOK_UPS: &[&LookUp] = &[];
+pub const LOOK_UPS: &[&LookUp] = &[&ensure_vpc::VPC_BY_NAME];
 
 /// An operation with its types taken off.
 pub struct Entry {

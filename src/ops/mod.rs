@@ -6,8 +6,11 @@
 //! [`Ctx::mutate`](crate::run::Ctx::mutate), which declares the call with its undo.
 
 pub mod catalog;
+pub mod ec2_tags;
 mod error;
+pub mod network;
 mod options;
+pub mod ownership;
 
 pub use error::{CallError, CallErrorKind, Error};
 pub use options::{Duration, IdOf, Kind, Sensitive, Tags};
@@ -16,6 +19,7 @@ use std::future::Future;
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::run::Ctx;
 
@@ -42,4 +46,20 @@ pub trait Operation: 'static {
 
     /// Does it.
     fn run(ctx: &Ctx, options: Self::Options) -> impl Future<Output = Result<Self::Handle, Error>>;
+}
+
+/// Decodes the arguments of an undo or a look-up, as an earlier version may have journaled them.
+///
+/// # Errors
+/// If they do not fit: the journal was written by another version.
+pub fn arguments<T: DeserializeOwned>(arguments: Value) -> Result<T, Error> {
+    serde_json::from_value(arguments).map_err(|error| Error::option("", format!("journaled arguments: {error}")))
+}
+
+/// A member that AWS documents to be in a reply.
+///
+/// # Errors
+/// [`Error::Reply`] if it is not.
+pub fn require<T, U: From<T>>(call: &'static str, member: &'static str, value: Option<T>) -> Result<U, Error> {
+    value.map(U::from).ok_or(Error::Reply { call, member })
 }

@@ -1,0 +1,180 @@
+//! An AWS account to try operations on: simulated, with runs on a virtual clock.
+
+use std::sync::{Arc, Mutex};
+
+use runner::{
+    aws::Endpoint,
+    clock::Clock,
+    event::{Event, Events, Report, Stamped},
+    ops::{self, catalog},
+    run::{Branch, Journal, RollbackReport, Run, RunId},
+    settings::Environment,
+    sim::{Simulator, Source},
+};
+use serde_json::Value;
+
+/// A simulated account that outlives the runs in it.
+pub struct Account {
+    pub simulator: Arc<Simulator>,
+    seed: u64,
+    tokio: tokio::runtime::Runtime,
+    journals: tempfile::TempDir,
+}
+
+/// One run in an account, driven operation by operation.
+pub struct Trial<'a> {
+    pub run: Arc<Run>,
+    branch: Branch,
+    events: Arc<Mutex<Vec<Stamped>>>,
+    account: &'a Account,
+}
+
+impl Account {
+    pub fn new() -> Self {
+        Self::seeded(1)
+    }
+
+    pub fn seeded(seed: u64) -> Self {
+        Self {
+            simulator: Arc::new(Simulator::open(Source::Fresh, seed).expect("a fresh world")),
+            seed,
+            tokio: tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime"),
+            journals: tempfile::tempdir().expect("a directory"),
+        }
+    }
+
+    /// Begins a run of stack `shop-prod`.
+    pub fn run(&self) -> Trial<'_> {
+        let _context = self.tokio.enter();
+        // A second of nothing, so that no two runs start at the same time.
+        let start = self.simulator.clock() + std::time::Duration::from_secs(1);
+        let clock = Clock::virtual_from(start, self.seed);
+        let simulator = self.simulator.clone();
+        clock.on_advance(move |now| simulator.advance(now));
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let id = RunId::new(start, self.seed);
+        let journal = Journal::create(self.journals.path(), id.as_str()).expect("a journal");
+        let endpoint = Endpoint::Sim(self.simulator.clone());
+        let reports: Vec<Box<dyn Report>> = vec![Box::new(Keep(events.clone()))];
+        let run = Run::new(id, clock.clone(), Events::new(clock, reports), journal, endpoint, self.seed);
+        self.simulator.begin_run();
+        let environment = Environment { name: "prod".into(), region: Some("eu-central-1".into()), ..Default::default() };
+        run.clock().block_on(run.use_environment(&environment)).expect("the environment");
+        run.set_stack("shop-prod".into());
+        Trial { run, branch: Branch::root(), events, account: self }
+    }
+
+    /// What can be observed once everything has settled.
+    pub fn observe(&self) -> Value {
+        self.simulator.advance(self.simulator.clock() + std::time::Duration::from_secs(2 * 3600));
+        self.simulator.observe()
+    }
+}
+
+impl Trial<'_> {
+    /// Runs an operation.
+    pub fn op(&mut self, name: &str, options: Value) -> Result<Value, ops::Error> {
+        let _context = self.account.tokio.enter();
+        let entry = catalog::find(name).unwrap_or_else(|| panic!("no operation {name}"));
+        let prepared = (entry.prepare)(options)?;
+        let ctx = self.run.context(&mut self.branch);
+        self.run.clock().block_on(ctx.operation(entry.name, prepared))
+    }
+
+    /// Runs an operation that must succeed.
+    pub fn ok(&mut self, name: &str, options: Value) -> Value {
+        match self.op(name, options.clone()) {
+            Ok(handle) => handle,
+            Err(error) => panic!("{name}({options}) failed: {error}\n{}", self.calls().join("\n")),
+        }
+    }
+
+    pub fn roll_back(&mut self) -> RollbackReport {
+        let _context = self.account.tokio.enter();
+        self.run.roll_back("a test")
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        self.events.lock().expect("no report panicked").iter().map(|stamped| stamped.event.clone()).collect()
+    }
+
+    /// All calls so far, with the error of those that failed.
+    pub fn calls(&self) -> Vec<String> {
+        let one = |event| match event {
+            Event::Call { call, error, .. } => Some(error.map_or(call.clone(), |error| format!("{call} {error}"))),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(one).collect()
+    }
+
+    /// The calls that changed something, so far.
+    pub fn mutations(&self) -> Vec<String> {
+        let one = |event| match event {
+            Event::Call { call, mutation: true, error: None, .. } => Some(call),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(one).collect()
+    }
+}
+
+impl Trial<'_> {
+    /// How many calls deep the run was so far: calls that were under way together count once.
+    /// With a virtual clock every call takes the same time, so their ends tell.
+    pub fn depth(&self) -> usize {
+        let events = self.events.lock().expect("no report panicked");
+        let ends = events.iter().filter(|stamped| matches!(stamped.event, Event::Call { .. })).map(|stamped| stamped.at);
+        ends.collect::<std::collections::BTreeSet<_>>().len()
+    }
+}
+
+/// What every operation that makes something must keep: it is made from nothing; again, nothing
+/// changes; after a change of options only the difference is sent; and undone, newest first, the
+/// account is as before. Returns the calls of the four parts, for the test to pin.
+pub struct Contract {
+    pub created: Vec<String>,
+    pub created_depth: usize,
+    pub unchanged_depth: usize,
+    pub updated: Vec<String>,
+}
+
+/// Tries the contract of `operation` in a new account. `setup` makes what it needs and returns the
+/// options, and the options changed.
+pub fn contract(operation: &str, setup: impl Fn(&mut Trial<'_>) -> (Value, Value)) -> Contract {
+    let account = Account::new();
+    let mut needs = account.run();
+    let (options, changed) = setup(&mut needs);
+    let before = account.observe();
+
+    let mut first = account.run();
+    let made = first.ok(operation, options.clone());
+    assert_eq!(made["change"], "created", "from nothing");
+    let (created, created_depth) = (first.mutations(), first.depth());
+    let after = account.observe();
+    assert_ne!(after, before, "something was made");
+
+    let mut second = account.run();
+    assert_eq!(second.ok(operation, options.clone())["change"], "unchanged", "again");
+    assert_eq!(second.mutations(), [""; 0], "again");
+
+    let mut third = account.run();
+    assert_eq!(third.ok(operation, changed.clone())["change"], "updated", "changed options");
+    let updated = third.mutations();
+    assert_eq!(account.run().ok(operation, changed)["change"], "unchanged", "changed options, again");
+
+    let report = third.roll_back();
+    assert!(report.is_clean(), "the change undone: {report:?}");
+    assert_eq!(account.observe(), after, "the change undone");
+    let report = first.roll_back();
+    assert!(report.is_clean(), "undone: {report:?}");
+    assert_eq!(account.observe(), before, "undone");
+
+    Contract { created, created_depth, unchanged_depth: second.depth(), updated }
+}
+
+struct Keep(Arc<Mutex<Vec<Stamped>>>);
+
+impl Report for Keep {
+    fn event(&mut self, stamped: &Stamped) {
+        self.0.lock().expect("no report panicked").push(stamped.clone());
+    }
+}
