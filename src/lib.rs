@@ -14,5 +14,6 @@ pub mod event;
 pub mod ops;
 pub mod report;
 pub mod run;
+pub mod script;
 pub mod settings;
 pub mod sim;
