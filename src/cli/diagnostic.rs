@@ -21,8 +21,7 @@ impl Failure {
 
     pub fn show(&self, console: &Console) -> Exit {
         let text = Rendered { diagnostic: &*self.report, console }.to_string();
-        // Nobody is left to be told when this cannot be written.
-        // miette indents the first line too, clap does not.
+        // miette indents the first line, clap does not. Nobody is left to be told when this cannot be written.
         let _ = console.live.suspend(|| std::io::stderr().write_all(text.trim_start().as_bytes()));
         self.exit
     }

@@ -53,10 +53,10 @@ pub struct Args {
     #[arg(long, value_name = "URL", conflicts_with = "sim", value_parser = url, help_heading = "Target")]
     pub endpoint_url: Option<String>,
 
-    /// The simulated world: a file that keeps it, or `fresh` for an empty one that is not kept
+    /// The folder that keeps the simulated world, or `fresh` for an empty one that is not kept
     ///
     /// Without it, the world in .runner/sim, which each simulated run goes on with.
-    #[arg(long, value_name = "FILE|fresh", conflicts_with = "endpoint_url", help_heading = "Target")]
+    #[arg(long, value_name = "PATH|fresh", conflicts_with = "endpoint_url", help_heading = "Target")]
     pub world: Option<PathBuf>,
 
     /// Choose another course of simulated events; the same seed gives the same run [default: 1]

@@ -141,7 +141,7 @@ impl Terminal {
                 let heading = look.paint(Ink::Bold, &format!("rolling back {}", plural(*undos, "change")));
                 let known = self.shown_error.as_ref() == Some(reason);
                 let reason = if known { String::new() } else { format!(": {}", clean(reason)) };
-                vec![String::new(), heading + &reason]
+                vec![String::new(), format!("{heading}{reason}")]
             }
             Event::UndoFinished { undo, outcome, detail } => lines::undone(look, undo, *outcome, detail.as_deref()),
             Event::HookFinished { hook, error } => lines::hook(look, hook, error.as_deref()),

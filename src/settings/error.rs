@@ -9,22 +9,15 @@ use std::{
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use thiserror::Error;
 
-use super::suggest;
+use crate::script::suggest;
 
 /// Why there are no settings to run with.
 #[derive(Debug, Error, Diagnostic)]
 pub enum Error {
     /// A file says something that cannot be meant.
-    #[error("{message}")]
-    Text {
-        message: String,
-        #[source_code]
-        text: NamedSource<String>,
-        #[label("here")]
-        at: SourceSpan,
-        #[help]
-        hint: Option<String>,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Text(#[from] Box<TextError>),
 
     #[error("cannot read {what} `{}`: {}", shown(path), reason(cause))]
     Unreadable { what: &'static str, path: PathBuf, cause: io::Error },
@@ -61,6 +54,19 @@ pub enum Error {
     EndpointOfSim { environment: Option<String> },
 }
 
+/// What is wrong with a file, and where.
+#[derive(Debug, Error, Diagnostic)]
+#[error("{message}")]
+pub struct TextError {
+    message: String,
+    #[source_code]
+    text: NamedSource<String>,
+    #[label("here")]
+    at: SourceSpan,
+    #[help]
+    hint: Option<String>,
+}
+
 fn because(environment: Option<&String>) -> String {
     environment.map(|name| format!(" (so says environment `{name}`)")).unwrap_or_default()
 }
@@ -91,7 +97,7 @@ pub struct Text<'a> {
 impl Text<'_> {
     pub fn error(&self, at: Range<usize>, message: impl Into<String>, hint: Option<String>) -> Error {
         let text = NamedSource::new(self.name, self.text.to_owned());
-        Error::Text { message: message.into(), text, at: at.into(), hint }
+        Box::new(TextError { message: message.into(), text, at: at.into(), hint }).into()
     }
 
     /// Of the TOML parser or of serde, in the words used elsewhere.

@@ -7,7 +7,6 @@ mod error;
 mod file;
 mod params;
 mod run;
-mod suggest;
 
 pub use error::Error;
 pub use run::{RunSettings, WorldChoice};

@@ -7,8 +7,8 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Environment, Error, Target, error::shown, file::File, params, suggest};
-use crate::cli;
+use super::{Environment, Error, Target, error::shown, file::File, params};
+use crate::{cli, script::suggest};
 
 /// Without `--seed`, so that two simulated runs of one runbook are the same.
 const DEFAULT_SEED: u64 = 1;
@@ -36,10 +36,8 @@ pub struct RunSettings {
 /// Which world the simulated AWS begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorldChoice {
-    /// The one in the state directory, which the next run goes on with.
+    /// The one in this folder, which the next run goes on with. Made when it is not there.
     Kept(PathBuf),
-    /// Another one, kept in the same way.
-    File(PathBuf),
     /// An empty one, gone when the run ends.
     Fresh,
 }
@@ -73,7 +71,7 @@ impl RunSettings {
         let world = match args.world {
             None => WorldChoice::Kept(state_dir.join("sim")),
             Some(world) if world.as_os_str() == "fresh" => WorldChoice::Fresh,
-            Some(world) => WorldChoice::File(world),
+            Some(world) => WorldChoice::Kept(world),
         };
         let root = absolute(config.as_deref().map_or(Path::new("."), parent))?;
         Ok(Self {
@@ -127,4 +125,80 @@ fn unknown_environment(name: &str, config: Option<&Path>, environments: &BTreeMa
     let hint =
         suggest::did_you_mean(name, names).unwrap_or_else(|| format!("add `[environments.{name}]` to runner.toml"));
     Error::UnknownEnvironment { name: name.to_owned(), known, hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        args: cli::run::Args,
+    }
+
+    /// Resolves a command line for a project with two environments, in a folder of its own.
+    fn resolve(flags: &[&str], declared: Option<&str>) -> (tempfile::TempDir, Result<RunSettings, Error>) {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| dir.path().join(name);
+        let write = |name: &str, text: &str| std::fs::write(path(name), text).expect("it takes files");
+        std::fs::create_dir(path("runbooks")).expect("it takes folders");
+        write("runbooks/deploy.rhai", "");
+        write("params.toml", "image = \"ami-1\"\nsize = 3\nzones = [\"a\"]\nfrom = 2026-01-01\n");
+        write("runner.toml", "[environments.dev]\ntarget = \"sim\"\n[environments.prod]\nvars.sizes = { min = 3 }\n");
+        let (runbook, params) = (path("runbooks/deploy.rhai"), path("params.toml"));
+        let flags = flags.iter().map(|flag| if *flag == "PARAMS" { params.as_os_str() } else { flag.as_ref() });
+        let words = ["runner".as_ref(), runbook.as_os_str()].into_iter().chain(flags);
+        let resolved = RunSettings::resolve(Typed::parse_from(words).args, declared, false);
+        (dir, resolved)
+    }
+
+    #[test]
+    fn the_flag_wins_over_the_environment_and_the_environment_over_aws() {
+        let target = |flags, declared| resolve(flags, declared).1.expect("it resolves").target;
+        assert_eq!(target(&[], None), Target::Aws);
+        assert_eq!(target(&[], Some("dev")), Target::Sim);
+        assert_eq!(target(&["--env", "dev"], None), Target::Sim);
+        assert_eq!(target(&["--env", "prod"], Some("dev")), Target::Aws);
+        assert_eq!(target(&["--env", "prod", "--sim"], None), Target::Sim);
+        assert_eq!(target(&["--env", "dev", "--target", "aws"], None), Target::Aws);
+    }
+
+    #[test]
+    fn flags_win_over_the_parameter_file() {
+        let (_dir, settings) =
+            resolve(&["--params-file", "PARAMS", "--param", "image=ami-2=b", "--param", "empty="], None);
+        let params = json!(settings.expect("it resolves").params);
+        let expected = json!({ "image": "ami-2=b", "size": 3, "zones": ["a"], "from": "2026-01-01", "empty": "" });
+        assert_eq!(params, expected);
+    }
+
+    #[test]
+    fn state_and_imports_are_where_runner_toml_is() {
+        let (dir, settings) = resolve(&["--sim"], None);
+        let settings = settings.expect("it resolves");
+        let root = dir.path().canonicalize().expect("it is there");
+        assert_eq!(settings.project_root, root);
+        assert_eq!(settings.state_dir, root.join(".runner"));
+        assert_eq!(settings.world, WorldChoice::Kept(root.join(".runner/sim")));
+        assert_eq!(settings.environments["prod"].vars["sizes"], json!({ "min": 3 }));
+    }
+
+    #[test]
+    fn a_world_can_be_chosen() {
+        let world = |flags| resolve(flags, None).1.expect("it resolves").world;
+        assert_eq!(world(&["--sim", "--world", "fresh"]), WorldChoice::Fresh);
+        assert_eq!(world(&["--env", "dev", "--world", "w"]), WorldChoice::Kept("w".into()));
+    }
+
+    #[test]
+    fn the_shipped_settings_are_understood() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let file = File::load(Some(&root.join("runner.toml")), &[]).expect("it is understood");
+        assert_eq!(file.environments.keys().collect::<Vec<_>>(), ["prod", "staging"]);
+        assert_eq!(file.environments["prod"].vars["max_size"], 9);
+    }
 }

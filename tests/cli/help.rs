@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::Project;
+use crate::project::Project;
 
 #[test]
 fn help() {

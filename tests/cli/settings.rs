@@ -1,6 +1,6 @@
 //! `runner.toml` and parameter files that cannot be meant.
 
-use crate::support::{Project, Ran};
+use crate::project::{Project, Ran};
 
 fn run_with_settings(settings: &str, args: &[&str]) -> Ran {
     let project = Project::with_runbook().file("runner.toml", settings);

@@ -1,6 +1,6 @@
 //! What is typed wrongly. All of it ends with exit code 3.
 
-use crate::support::Project;
+use crate::project::Project;
 
 #[test]
 fn no_verb() {
