@@ -8,8 +8,10 @@ use std::{
 use super::{Global, global::Colour};
 use crate::report::{Live, Look, Verbosity};
 
-/// Used where the width is not known. Longer lines are for the terminal to wrap.
-const WIDTH: usize = 100;
+/// Columns of a terminal that does not say how many it has.
+const TERMINAL_WIDTH: usize = 80;
+/// Columns of a file or a pipe.
+const FILE_WIDTH: usize = 100;
 
 /// The streams of this process.
 pub struct Console {
@@ -25,8 +27,12 @@ impl Console {
         let (out_tty, err_tty) = (io::stdout().is_terminal(), io::stderr().is_terminal());
         let dumb = variable("TERM").is_some_and(|term| term == "dumb");
         let unicode = !dumb && is_unicode();
-        let width = variable("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(WIDTH);
-        let look = |tty| Look { colour: is_coloured(global.color, tty && !dumb), unicode, width };
+        let columns = variable("COLUMNS").and_then(|columns| columns.parse().ok());
+        let look = |tty| Look {
+            colour: is_coloured(global.color, tty && !dumb),
+            unicode,
+            width: columns.unwrap_or(if tty { TERMINAL_WIDTH } else { FILE_WIDTH }),
+        };
         Self {
             out: look(out_tty),
             err: look(err_tty),
