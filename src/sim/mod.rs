@@ -179,7 +179,8 @@ impl Inner {
         if action.reads() {
             return (action.run)(&mut self.world.tx(&scope, service.name, action.name), &params);
         }
-        let reply = self.world.attempt(|world| (action.run)(&mut world.tx(&scope, service.name, action.name), &params))?;
+        let reply =
+            self.world.attempt(|world| (action.run)(&mut world.tx(&scope, service.name, action.name), &params))?;
         let (service, action) = (service.name.to_owned(), action.name.to_owned());
         self.log(Change::Call { scope, service, action, params }).map_err(|error| {
             // As with a 500 of AWS: the change may have been made. Here it has, for as long as the process lives.

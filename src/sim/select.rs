@@ -89,9 +89,9 @@ pub fn page<T>(
         }
     };
     if let Some(token) = params.opt_str(paging.token) {
-        let last = token.strip_prefix("after:").ok_or_else(|| {
-            AwsError::new(paging.invalid_token, format!("The token '{token}' is not valid"))
-        })?;
+        let last = token
+            .strip_prefix("after:")
+            .ok_or_else(|| AwsError::new(paging.invalid_token, format!("The token '{token}' is not valid")))?;
         rows.retain(|row| key(row) > last);
     }
     let more = rows.len() > size;

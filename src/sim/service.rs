@@ -3,10 +3,10 @@
 //! Everything outside of it fails closed and by name, so that no runbook passes here on a request whose meaning was
 //! guessed. A service is one `Service` in [`SERVICES`]; a file of handlers contributes one `ACTIONS` list to it.
 
-use super::{ec2, sts};
 use super::error::{AwsError, Reply};
 use super::tx::Tx;
 use super::wire::{Params, Protocol, Request};
+use super::{ec2, sts};
 
 pub const SERVICES: &[&Service] = &[&ec2::SERVICE, &sts::SERVICE];
 
@@ -53,9 +53,8 @@ impl Service {
     pub fn check(&self, action: &Action, params: &Params) -> Result<(), AwsError> {
         // Every action of EC2 takes DryRun; `Simulator` answers it.
         let common = matches!(self.protocol, Protocol::Ec2).then_some("DryRun");
-        let unknown = params.paths().into_iter().find(|path| {
-            !action.paths().chain(common).any(|known| matches(known, path))
-        });
+        let unknown =
+            params.paths().into_iter().find(|path| !action.paths().chain(common).any(|known| matches(known, path)));
         let Some(path) = unknown else { return Ok(()) };
         let code = match self.protocol {
             Protocol::Ec2 => "UnknownParameter",

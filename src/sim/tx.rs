@@ -155,7 +155,8 @@ impl Tx<'_> {
                 return Ok(known.reply.clone());
             }
             // Message as EC2 words it.
-            let message = "The client token you have provided is associated with a resource that has different parameters";
+            let message =
+                "The client token you have provided is associated with a resource that has different parameters";
             return Err(AwsError::new("IdempotentParameterMismatch", message));
         }
         let reply = make(self)?;

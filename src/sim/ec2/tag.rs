@@ -94,8 +94,6 @@ fn describe_tags(tx: &mut Tx, p: &Params) -> Reply {
     let keyed: Vec<(String, &Tag)> =
         tags.into_iter().map(|tag| (format!("{}/{}", tag.resource, tag.key), tag)).collect();
     let (tags, next) = select::page(&PAGING, p, keyed, |(key, _)| key)?;
-    let view = |(_, tag): (String, &Tag)| {
-        json!({ "resourceId": tag.resource, "resourceType": tag.kind, "key": tag.key, "value": tag.value })
-    };
+    let view = |(_, tag): (String, &Tag)| json!({ "resourceId": tag.resource, "resourceType": tag.kind, "key": tag.key, "value": tag.value });
     Ok(json!({ "tagSet": tags.into_iter().map(view).collect::<Vec<_>>(), "nextToken": next }))
 }
