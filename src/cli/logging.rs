@@ -1,14 +1,17 @@
 //! Diagnostics about `runner` itself, for who looks for a fault in it: `tracing`, to stderr.
 
-use std::io::{self, Write};
+use std::{
+    env,
+    io::{self, Write},
+};
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Console, Global, global::LogFormat};
+use super::{Console, Failure, Global, exit, global::LogFormat};
 use crate::report::Live;
 
 /// Begins to write diagnostics. `RUNNER_LOG` overrides the level that `-v` gives.
-pub fn init(global: &Global, console: &Console) {
+pub fn init(global: &Global, console: &Console) -> Result<(), Failure> {
     let level = match (global.quiet, global.verbose) {
         (1.., _) => "error",
         (0, 0) => "warn",
@@ -16,7 +19,13 @@ pub fn init(global: &Global, console: &Console) {
         (0, 2) => "runner=debug,warn",
         (0, 3..) => "runner=trace,info",
     };
-    let filter = EnvFilter::try_from_env("RUNNER_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let filter = match env::var("RUNNER_LOG") {
+        Ok(typed) if !typed.is_empty() => EnvFilter::try_new(&typed).map_err(|_| {
+            let help = "write a level, or a level for a part: RUNNER_LOG=runner=debug";
+            Failure::new(exit::USAGE, miette::miette!(help = help, "RUNNER_LOG is not understood: `{typed}`"))
+        })?,
+        Ok(_) | Err(_) => EnvFilter::new(level),
+    };
     let live = console.live.clone();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -27,6 +36,7 @@ pub fn init(global: &Global, console: &Console) {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
+    Ok(())
 }
 
 /// stderr, without writing into the live lines.

@@ -13,7 +13,11 @@ mod global;
 mod logging;
 pub mod run;
 
-use std::{ffi::OsString, io, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::{
     CommandFactory, FromArgMatches, Parser, Subcommand,
@@ -58,12 +62,11 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             Err(asked) => return help_or_usage(&asked).into(),
         };
     let console = Console::new(&global);
-    logging::init(&global, &console);
-    let ended = match verb {
+    let ended = logging::init(&global, &console).and_then(|()| match verb {
         Verb::Run(args) => run::run(args, &global, &console),
         Verb::Docs(args) => docs::docs(&args),
         Verb::Completions(args) => completions::completions(&args),
-    };
+    });
     match ended {
         Ok(exit) => exit.into(),
         Err(failure) => failure.show(&console).into(),
@@ -80,7 +83,7 @@ fn help_or_usage(asked: &clap::Error) -> Exit {
 /// Writes a result to stdout. That the reader has had enough is not a failure.
 fn print(text: &str) -> Result<Exit, Failure> {
     let mut out = io::stdout().lock();
-    match io::Write::write_all(&mut out, text.as_bytes()).and_then(|()| io::Write::flush(&mut out)) {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::new(exit::FAILED, miette::miette!("cannot write to stdout: {error}")))
         }

@@ -55,3 +55,9 @@ fn verbose_and_quiet() {
 fn a_server_that_is_no_url() {
     insta::assert_snapshot!(Project::with_runbook().runner(&["run", "deploy.rhai", "--endpoint-url", "localhost"]));
 }
+
+#[test]
+fn a_log_level_that_is_none() {
+    let ran = Project::with_runbook().runner_in(&["run", "deploy.rhai"], &[("RUNNER_LOG", "runner=loud")]);
+    insta::assert_snapshot!(ran);
+}
