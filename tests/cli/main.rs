@@ -3,5 +3,6 @@
 mod help;
 #[path = "../support/project.rs"]
 mod project;
+mod rules;
 mod settings;
 mod usage;
