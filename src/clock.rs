@@ -396,11 +396,8 @@ mod tests {
     use super::*;
 
     fn with_clock<T>(seed: u64, f: impl FnOnce(&Clock) -> T) -> T {
-        let tokio = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime");
+        let tokio =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let _context = tokio.enter();
         f(&Clock::virtual_from(Timestamp::UNIX_EPOCH, seed))
     }

@@ -39,10 +39,18 @@ pub enum Event {
         version: String,
     },
     /// The runbook named its environment, and where calls go is settled.
-    Environment { environment: String, region: String, account: String },
+    Environment {
+        environment: String,
+        region: String,
+        account: String,
+    },
     /// The runbook named the stack that owns what is made from here on.
-    Stack { stack: String },
-    StageStarted { stage: String },
+    Stack {
+        stack: String,
+    },
+    StageStarted {
+        stage: String,
+    },
     StageFinished {
         stage: String,
         #[serde(with = "seconds")]
@@ -65,7 +73,12 @@ pub enum Event {
         #[serde(with = "seconds")]
         elapsed: Duration,
     },
-    OperationFailed { id: String, operation: String, subject: String, error: String },
+    OperationFailed {
+        id: String,
+        operation: String,
+        subject: String,
+        error: String,
+    },
     /// One request was answered, or given up.
     Call {
         /// The operation it belongs to.
@@ -101,15 +114,34 @@ pub enum Event {
         timeout: Duration,
     },
     /// The weights of a route, as read back after a change.
-    Weights { id: String, route: String, weights: Vec<Weight> },
+    Weights {
+        id: String,
+        route: String,
+        weights: Vec<Weight>,
+    },
     /// What this run would do to take a change back.
-    UndoArmed { id: String, undo: String },
+    UndoArmed {
+        id: String,
+        undo: String,
+    },
     /// The point of no return: earlier undos are not run any more.
-    Committed { label: String },
-    Log { message: String },
-    Warning { message: String },
-    Output { name: String, value: Value },
-    RollbackStarted { reason: String, undos: usize },
+    Committed {
+        label: String,
+    },
+    Log {
+        message: String,
+    },
+    Warning {
+        message: String,
+    },
+    Output {
+        name: String,
+        value: Value,
+    },
+    RollbackStarted {
+        reason: String,
+        undos: usize,
+    },
     UndoFinished {
         undo: String,
         outcome: UndoOutcome,
@@ -117,9 +149,17 @@ pub enum Event {
         detail: Option<String>,
     },
     /// A hook of the runbook ran during rollback.
-    HookFinished { hook: String, error: Option<String> },
+    HookFinished {
+        hook: String,
+        error: Option<String>,
+    },
     /// Always the last event.
-    RunFinished { outcome: Outcome, exit_code: u8, error: Option<String>, summary: Box<Summary> },
+    RunFinished {
+        outcome: Outcome,
+        exit_code: u8,
+        error: Option<String>,
+        summary: Box<Summary>,
+    },
 }
 
 /// What an operation did to its resource.

@@ -9,9 +9,11 @@
 
 pub mod api;
 pub mod aws;
+pub mod cli;
 pub mod clock;
 pub mod event;
 pub mod ops;
+pub mod report;
 pub mod run;
 pub mod script;
 pub mod settings;

@@ -20,7 +20,9 @@ use aws_smithy_async::{
     time::TimeSource,
 };
 use aws_smithy_http_client::tls;
-use aws_smithy_runtime_api::client::{http::SharedHttpClient, stalled_stream_protection::StalledStreamProtectionConfig};
+use aws_smithy_runtime_api::client::{
+    http::SharedHttpClient, stalled_stream_protection::StalledStreamProtectionConfig,
+};
 use aws_smithy_types::retry::RetryConfig;
 use aws_types::{SdkConfig, app_name::AppName};
 use thiserror::Error;
@@ -80,7 +82,9 @@ impl ConnectError {
                 "sign in (`aws sso login`, or set AWS_PROFILE or AWS_ACCESS_KEY_ID), or add `--sim` to run on the simulated AWS"
             }
             Self::Refused(_) => "check them with `aws sts get-caller-identity`",
-            Self::OtherAccount { .. } => "sign in to the right account, or give the environment a `role_arn` in runner.toml",
+            Self::OtherAccount { .. } => {
+                "sign in to the right account, or give the environment a `role_arn` in runner.toml"
+            }
             Self::BadRole(_) => "write it as `arn:aws:iam::123456789012:role/NAME`",
         }
     }
@@ -138,15 +142,13 @@ impl Connections {
     /// Asks AWS who the credentials of `scope` belong to.
     pub async fn identify(&self, scope: &Scope) -> Result<Identity, ConnectError> {
         let config = self.config(scope).await?;
-        let provider = config.credentials_provider().ok_or_else(|| ConnectError::NoCredentials("no provider".into()))?;
+        let provider =
+            config.credentials_provider().ok_or_else(|| ConnectError::NoCredentials("no provider".into()))?;
         let credentials =
             provider.provide_credentials().await.map_err(|error| ConnectError::NoCredentials(words(&error)))?;
-        let reply = Clients::new(&config, &scope.region)
-            .sts
-            .get_caller_identity()
-            .send()
-            .await
-            .map_err(|error| ConnectError::Refused(super::retry::classify("sts:GetCallerIdentity", error, 1).to_string()))?;
+        let reply = Clients::new(&config, &scope.region).sts.get_caller_identity().send().await.map_err(|error| {
+            ConnectError::Refused(super::retry::classify("sts:GetCallerIdentity", error, 1).to_string())
+        })?;
         Ok(Identity {
             account: reply.account().unwrap_or_default().to_owned(),
             arn: reply.arn().unwrap_or_default().to_owned(),
@@ -254,7 +256,8 @@ impl ProvideCredentials for HoldTime {
         Self: 'a,
     {
         future::ProvideCredentials::new(async move {
-            let provider = self.provider.as_ref().ok_or_else(|| CredentialsError::not_loaded("no provider in the chain"))?;
+            let provider =
+                self.provider.as_ref().ok_or_else(|| CredentialsError::not_loaded("no provider in the chain"))?;
             self.clock.external(provider.provide_credentials()).await
         })
     }

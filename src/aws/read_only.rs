@@ -19,7 +19,8 @@ mod tests {
     fn reads_pass_and_changes_do_not() {
         assert!(is_read_only("ec2:DescribeVpcs"));
         assert!(is_read_only("route53:GetChange"));
-        for action in ["ec2:CreateVpc", "ec2:GetPasswordData", "sts:AssumeRole", "sts:GetSessionToken", "iam:PassRole"] {
+        for action in ["ec2:CreateVpc", "ec2:GetPasswordData", "sts:AssumeRole", "sts:GetSessionToken", "iam:PassRole"]
+        {
             assert!(!is_read_only(action), "{action}");
         }
     }

@@ -61,7 +61,8 @@ const PERMISSION: &[&str] = &[
 
 /// Codes with which AWS says that it failed itself: the request may have been carried out.
 /// `ResourceContention` of Auto Scaling also comes with status 500, but was not carried out.
-const FAILED: &[&str] = &["InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "Unavailable"];
+const FAILED: &[&str] =
+    &["InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "Unavailable"];
 
 /// Turns the SDK's error into ours.
 pub fn classify<E>(call: &'static str, error: SdkError<E, HttpResponse>, attempts: u32) -> CallError
@@ -95,7 +96,9 @@ where
 
 fn of_reply(code: Option<&str>, status: u16) -> CallErrorKind {
     match code {
-        Some(code) if THROTTLED.contains(&code) || code == "ResourceContention" || code == "ResourceContentionFault" => {
+        Some(code)
+            if THROTTLED.contains(&code) || code == "ResourceContention" || code == "ResourceContentionFault" =>
+        {
             CallErrorKind::Throttled
         }
         Some(code) if PERMISSION.contains(&code) => CallErrorKind::Permission,

@@ -6,7 +6,10 @@ use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Error, ownership::{Owned, tag_fields}};
+use super::{
+    Error,
+    ownership::{Owned, tag_fields},
+};
 use crate::{
     event::Field,
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
@@ -88,13 +91,27 @@ async fn restore_tags(ctx: &Ctx, arguments: Value) -> Result<Undone, Error> {
     if !set.is_empty() {
         let tags = to_ec2(&set);
         ctx.change(Mutation::new("ec2:CreateTags", Class::Idempotent, &id), |permit| {
-            ctx.aws().ec2.create_tags().resources(&id).set_tags(Some(tags.clone())).customize().interceptor(permit).send()
+            ctx.aws()
+                .ec2
+                .create_tags()
+                .resources(&id)
+                .set_tags(Some(tags.clone()))
+                .customize()
+                .interceptor(permit)
+                .send()
         })
         .await?;
     }
     if !remove.is_empty() {
         ctx.change(Mutation::new("ec2:DeleteTags", Class::Idempotent, &id), |permit| {
-            ctx.aws().ec2.delete_tags().resources(&id).set_tags(Some(remove.clone())).customize().interceptor(permit).send()
+            ctx.aws()
+                .ec2
+                .delete_tags()
+                .resources(&id)
+                .set_tags(Some(remove.clone()))
+                .customize()
+                .interceptor(permit)
+                .send()
         })
         .await?;
     }

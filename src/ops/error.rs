@@ -99,7 +99,8 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotOwned { .. } => Some(
-                "use `find_…` to use it without touching it, give another `name`, or say `adopt: true` to take it over".into(),
+                "use `find_…` to use it without touching it, give another `name`, or say `adopt: true` to take it over"
+                    .into(),
             ),
             Self::NeedsReplacement { .. } => {
                 Some("say `replace: true` to let it be deleted and made again, or put the old value back".into())
@@ -163,7 +164,9 @@ impl CallError {
                 self.call
             )),
             CallErrorKind::Undeclared => Some("this is a bug in runner, please report it".into()),
-            CallErrorKind::Unknown => Some("the request may have been carried out: look at the resource before you repeat it".into()),
+            CallErrorKind::Unknown => {
+                Some("the request may have been carried out: look at the resource before you repeat it".into())
+            }
             CallErrorKind::Refused | CallErrorKind::Throttled | CallErrorKind::NotSent => None,
         }
     }

@@ -37,7 +37,11 @@ pub enum Record {
         seed: u64,
     },
     /// An operation of the runbook began.
-    Operation { id: String, operation: String, subject: String },
+    Operation {
+        id: String,
+        operation: String,
+        subject: String,
+    },
     /// A mutation is about to be sent.
     Intent {
         /// `3/ec2:CreateSubnet/public-a`: the operation, the call, what it changes.
@@ -48,23 +52,50 @@ pub enum Record {
         request_sha256: String,
         /// How to find what it made, should the reply be lost: name and arguments.
         look_up: Option<(String, Value)>,
-        undo: Option<Undo>,
+        undo: Option<Box<Undo>>,
     },
     /// The same mutation is about to be sent again.
-    Attempt { path: String, attempt: u32 },
+    Attempt {
+        path: String,
+        attempt: u32,
+    },
     /// What came of a mutation.
-    Result { path: String, result: Option<Value>, error: Option<String> },
+    Result {
+        path: String,
+        result: Option<Value>,
+        error: Option<String>,
+    },
     /// Something an operation saw before its first change, and must not see differently later.
-    Capture { path: String, value: Value },
-    OperationEnded { id: String, error: Option<String> },
+    Capture {
+        path: String,
+        value: Value,
+    },
+    OperationEnded {
+        id: String,
+        error: Option<String>,
+    },
     /// The point of no return.
-    Committed { label: String },
+    Committed {
+        label: String,
+    },
     /// From here on it goes backwards.
-    RollbackStarted { reason: String },
-    UndoStarted { undo: String },
-    UndoEnded { undo: String, outcome: String },
-    HookEnded { hook: String, error: Option<String> },
-    Finished { exit_code: u8 },
+    RollbackStarted {
+        reason: String,
+    },
+    UndoStarted {
+        undo: String,
+    },
+    UndoEnded {
+        undo: String,
+        outcome: String,
+    },
+    HookEnded {
+        hook: String,
+        error: Option<String>,
+    },
+    Finished {
+        exit_code: u8,
+    },
 }
 
 /// What is stored as one object.

@@ -133,11 +133,8 @@ impl Run {
             Some(region) => region.clone(),
             None => self.connections.default_region().await?,
         };
-        let scope = Scope {
-            region,
-            role_arn: environment.role_arn.clone(),
-            external_id: environment.external_id.clone(),
-        };
+        let scope =
+            Scope { region, role_arn: environment.role_arn.clone(), external_id: environment.external_id.clone() };
         let identity = self.identify(&scope).await?;
         if let Some(wanted) = &environment.account_id
             && !self.connections.is_simulated()
@@ -150,11 +147,8 @@ impl Run {
             }
             .into());
         }
-        self.state().environment = Some(Known {
-            name: environment.name.clone(),
-            scope,
-            default_tags: environment.default_tags.clone(),
-        });
+        self.state().environment =
+            Some(Known { name: environment.name.clone(), scope, default_tags: environment.default_tags.clone() });
         self.emit(Event::Environment {
             environment: environment.name.clone(),
             region: identity.region.clone(),

@@ -60,7 +60,8 @@ impl Trace {
         match leaf {
             EvalAltResult::ErrorRuntime(value, _) | EvalAltResult::ErrorTerminated(value, _) => {
                 failure = words::failure(value);
-                let origin = failure.as_ref().and_then(|f| f.call.clone().or(f.focus.clone())).or_else(|| caught(value));
+                let origin =
+                    failure.as_ref().and_then(|f| f.call.clone().or(f.focus.clone())).or_else(|| caught(value));
                 if let Some(origin) = origin {
                     if let Some(thrown) = place.take_if(|place| *place != origin) {
                         callers.insert(0, Caller { place: thrown, what: "thrown again here".into() });

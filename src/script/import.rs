@@ -43,16 +43,20 @@ impl Resolver {
             return module.map(|(_, text)| (path.to_owned(), (*text).to_owned())).ok_or_else(|| {
                 let failure = Failure::new(format!("there is no module `{path}`"));
                 let names: Vec<_> = self.stdlib.iter().map(|(name, _)| *name).collect();
-                failure.help(suggest::did_you_mean(name, names.iter().copied()).unwrap_or_else(|| {
-                    format!("the standard library has: {}", names.join(", "))
-                }))
+                failure.help(
+                    suggest::did_you_mean(name, names.iter().copied())
+                        .unwrap_or_else(|| format!("the standard library has: {}", names.join(", "))),
+                )
             });
         }
         if importer.is_some_and(|importer| importer.starts_with(STDLIB)) {
             return Err(Failure::new(format!("a module of the standard library cannot import the file `{path}`")));
         }
         let relative = Path::new(path);
-        if !relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir | Component::ParentDir)) {
+        if !relative
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir | Component::ParentDir))
+        {
             return Err(Failure::new(format!("`{path}` is an absolute path"))
                 .help("import modules by a path relative to this file"));
         }
@@ -66,15 +70,18 @@ impl Resolver {
             Some(_) => return Err(Failure::new(format!("`{path}` is not a `.rhai` file"))),
         }
         let file = file.canonicalize().map_err(|_| {
-            Failure::new(format!("there is no module `{path}`"))
-                .help(format!("it would be {}; modules of the runner are imported as \"stdlib/…\"", shown(&file, &self.root)))
+            Failure::new(format!("there is no module `{path}`")).help(format!(
+                "it would be {}; modules of the runner are imported as \"stdlib/…\"",
+                shown(&file, &self.root)
+            ))
         })?;
         // Only now: `..` and links have been followed.
         let name = file.strip_prefix(&self.root).map_err(|_| {
             Failure::new(format!("`{path}` is outside the project"))
                 .help(format!("a runbook imports files below {}", self.root.display()))
         })?;
-        let text = std::fs::read_to_string(&file).map_err(|error| Failure::new(format!("cannot read `{path}`: {error}")))?;
+        let text =
+            std::fs::read_to_string(&file).map_err(|error| Failure::new(format!("cannot read `{path}`: {error}")))?;
         Ok((name.to_string_lossy().into_owned(), text))
     }
 

@@ -28,8 +28,9 @@ pub(super) fn of(error: &mut EvalAltResult) -> Words {
         EvalAltResult::ErrorParsing(error, _) => of_syntax(error),
         EvalAltResult::ErrorFunctionNotFound(signature, _) => of_missing_function(signature),
         EvalAltResult::ErrorVariableNotFound(name, _) => Words::new(format!("there is no variable `{name}`")),
-        EvalAltResult::ErrorPropertyNotFound(name, _) => Words::new(format!("the object map has no `{name}`"))
-            .help(format!("if it may be missing, ask `\"{name}\" in map` first, or take `map.get(\"{name}\") ?? other`")),
+        EvalAltResult::ErrorPropertyNotFound(name, _) => Words::new(format!("the object map has no `{name}`")).help(
+            format!("if it may be missing, ask `\"{name}\" in map` first, or take `map.get(\"{name}\") ?? other`"),
+        ),
         EvalAltResult::ErrorIndexNotFound(index, _) => Words::new(format!("there is nothing at index `{index}`")),
         EvalAltResult::ErrorModuleNotFound(name, _) => Words::new(format!("there is no module `{name}`")),
         EvalAltResult::ErrorArrayBounds(len, index, _) => {
@@ -48,8 +49,9 @@ pub(super) fn of(error: &mut EvalAltResult) -> Words {
             Words::new(format!("`{name}` is in use by the closure that is being called"))
                 .help("copy the value into another variable before the call")
         }
-        EvalAltResult::ErrorStackOverflow(_) => Words::new("functions call each other too deeply")
-            .help("a function that calls itself needs a way to end"),
+        EvalAltResult::ErrorStackOverflow(_) => {
+            Words::new("functions call each other too deeply").help("a function that calls itself needs a way to end")
+        }
         EvalAltResult::ErrorDataTooLarge(what, _) => Words::new(format!("too large: {}", lowercase(what))),
         other => {
             let _ = other.take_position();

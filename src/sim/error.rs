@@ -28,10 +28,7 @@ impl AwsError {
 
     /// A parameter has a value AWS refuses.
     pub fn invalid(parameter: &str, value: impl std::fmt::Display, why: &str) -> AwsError {
-        AwsError::new(
-            INVALID_VALUE,
-            format!("Value ({value}) for parameter {parameter} is invalid. {why}").trim_end(),
-        )
+        AwsError::new(INVALID_VALUE, format!("Value ({value}) for parameter {parameter} is invalid. {why}").trim_end())
     }
 
     /// The simulator has no answer: it refuses, by name, what it does not model.

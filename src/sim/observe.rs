@@ -29,7 +29,8 @@ pub fn residues() -> &'static [Residue] {
 }
 
 pub fn observe(world: &World) -> Value {
-    let accounts = world.accounts.iter().filter_map(|(name, account)| Some((name.clone(), self::account(name, account)?)));
+    let accounts =
+        world.accounts.iter().filter_map(|(name, account)| Some((name.clone(), self::account(name, account)?)));
     Value::Object(accounts.collect())
 }
 

@@ -107,8 +107,10 @@ impl Store {
         self.log.set_len(whole as u64).and_then(|()| self.log.seek(std::io::SeekFrom::End(0))).map_err(io(&file))?;
         let lines = text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let entries = lines.enumerate().map(|(index, line)| {
-            serde_json::from_slice(line)
-                .map_err(|error| WorldError::Damaged { file: file.clone(), what: format!("line {}: {error}", index + 1) })
+            serde_json::from_slice(line).map_err(|error| WorldError::Damaged {
+                file: file.clone(),
+                what: format!("line {}: {error}", index + 1),
+            })
         });
         entries.collect()
     }

@@ -147,7 +147,9 @@ impl Tx<'_> {
         life: Duration,
         make: impl FnOnce(&mut Self) -> Reply,
     ) -> Reply {
-        let Some(value) = params.opt_str(token) else { return make(self) };
+        let Some(value) = params.opt_str(token) else {
+            return make(self);
+        };
         let key = format!("{}/{}/{}/{value}", self.scope.account, self.scope.region, self.action);
         let now = self.now;
         if let Some(known) = self.tokens.get(&key).filter(|known| now < known.until) {
@@ -155,7 +157,8 @@ impl Tx<'_> {
                 return Ok(known.reply.clone());
             }
             // Message as EC2 words it.
-            let message = "The client token you have provided is associated with a resource that has different parameters";
+            let message =
+                "The client token you have provided is associated with a resource that has different parameters";
             return Err(AwsError::new("IdempotentParameterMismatch", message));
         }
         let reply = make(self)?;

@@ -44,10 +44,7 @@ fn words() {
         ("throw \"no\"", "runbooks/main.rhai:1:1: no"),
         ("throw #{ message: \"no\", code: 1 }", "runbooks/main.rhai:1:1: no"),
         ("throw 7", "runbooks/main.rhai:1:1: 7"),
-        (
-            "atc(1)",
-            "runbooks/main.rhai:1:1: there is no function `atc` for an integer\n  help: did you mean `act`?",
-        ),
+        ("atc(1)", "runbooks/main.rhai:1:1: there is no function `atc` for an integer\n  help: did you mean `act`?"),
         (
             "act(1, \"x\")",
             "runbooks/main.rhai:1:1: there is no function `act` for an integer, a string\n  help: `act` exists, but not with 2 arguments",
@@ -71,7 +68,10 @@ fn words() {
 #[test]
 fn words_of_syntax_errors() {
     for (script, words) in [
-        ("let x = 5m;", "runbooks/main.rhai:1:10: expecting ';' to terminate this statement\n  help: durations are strings: \"5m\""),
+        (
+            "let x = 5m;",
+            "runbooks/main.rhai:1:10: expecting ';' to terminate this statement\n  help: durations are strings: \"5m\"",
+        ),
         (
             "let sync = 1;",
             "runbooks/main.rhai:1:5: `sync` is a reserved word\n  help: take another name; as a key of a map it can be quoted: \"sync\"",
@@ -87,6 +87,8 @@ fn words_of_syntax_errors() {
     let refused = Project::new("fn f() {").load().expect_err("refused");
     let problem = refused.trace.problem(&refused.library);
     let mut text = String::new();
-    GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).render_report(&mut text, &problem).expect("renders");
+    GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
+        .render_report(&mut text, &problem)
+        .expect("renders");
     assert!(text.contains("fn f() {"), "{text}");
 }

@@ -44,7 +44,8 @@ fn deep_recursion_is_an_error() {
 
 #[test]
 fn values_have_a_size() {
-    for script in ["let s = \"x\"; loop { s += s; }", "let a = [1]; loop { a += a; }", "let a = []; a.pad(1000000, 0);"] {
+    for script in ["let s = \"x\"; loop { s += s; }", "let a = [1]; loop { a += a; }", "let a = []; a.pad(1000000, 0);"]
+    {
         assert!(fail(script).1.message.starts_with("too large"), "{script}");
     }
 }

@@ -50,7 +50,8 @@ fn nothing_outside_the_project_is_imported() {
     #[cfg(unix)]
     {
         let project = Project::new("import \"link\" as m;");
-        std::os::unix::fs::symlink(outside.with_extension("rhai"), project.0.path().join("runbooks/link.rhai")).expect("a link");
+        std::os::unix::fs::symlink(outside.with_extension("rhai"), project.0.path().join("runbooks/link.rhai"))
+            .expect("a link");
         let link = refused(&project);
         assert!(link.contains("is outside the project"), "{link}");
     }
@@ -100,7 +101,8 @@ fn nobody_takes_the_name_of_a_host_function() {
 
 #[test]
 fn importing_a_module_does_nothing() {
-    let project = Project::new("import \"a\" as a;").with("runbooks/a.rhai", "fn f() { act(1) }\nlet g = || act(1);\nif true { act(2); }");
+    let project = Project::new("import \"a\" as a;")
+        .with("runbooks/a.rhai", "fn f() { act(1) }\nlet g = || act(1);\nif true { act(2); }");
     let (host, ended) = run_project(&project);
     let words = trace(ended).compact();
     assert!(words.starts_with("runbooks/a.rhai:3:11: `act` would be called when the module is imported"), "{words}");

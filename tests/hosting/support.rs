@@ -13,7 +13,10 @@ use runner::script::{
 };
 
 pub const STDLIB: Stdlib = &[
-    ("greet", "fn hello(name) { `hello ${name}` }  fn record(what) { act(what) }  fn later(what) { on_end(|| record(what)) }"),
+    (
+        "greet",
+        "fn hello(name) { `hello ${name}` }  fn record(what) { act(what) }  fn later(what) { on_end(|| record(what)) }",
+    ),
     ("deep", "import \"stdlib/greet\" as greet;  fn hello(name) { greet::hello(name) + \"!\" }"),
 ];
 
@@ -96,7 +99,8 @@ fn register(engine: &mut Engine, world: &Arc<World>, watch: &Arc<Watch>) {
     let w = Arc::clone(world);
     engine.register_fn("strands", move |context: NativeCallContext, work: rhai::Array| -> Result<rhai::Array> {
         let engine = w.engine.get().and_then(Weak::upgrade).expect("the engine runs");
-        let work = work.into_iter().map(|f| Callback::capture(&context, &f.cast::<FnPtr>())).collect::<Result<Vec<_>>>()?;
+        let work =
+            work.into_iter().map(|f| Callback::capture(&context, &f.cast::<FnPtr>())).collect::<Result<Vec<_>>>()?;
         std::thread::scope(|scope| {
             let strands: Vec<_> = work
                 .iter()

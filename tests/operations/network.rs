@@ -3,35 +3,20 @@
 use runner::ops::Error;
 use serde_json::json;
 
-use crate::account::Account;
+use crate::{account::Account, contract::contract};
 
 #[test]
-fn a_vpc_is_made_once() {
-    let account = Account::new();
-    let before = account.observe();
-    let mut first = account.run();
-    let options = json!({ "name": "main", "cidr_block": "10.20.0.0/16" });
-    let vpc = first.ok("ensure_vpc", options.clone());
-    assert_eq!(vpc["change"], "created");
-    assert_eq!(first.mutations(), ["ec2:CreateVpc", "ec2:ModifyVpcAttribute"]);
-
-    let mut second = account.run();
-    let again = second.ok("ensure_vpc", options);
-    assert_eq!(again["change"], "unchanged");
-    assert_eq!(again["vpc_id"], vpc["vpc_id"]);
-    assert!(second.mutations().is_empty());
-
-    let mut third = account.run();
-    let changed = json!({ "name": "main", "cidr_block": "10.20.0.0/16", "enable_dns_hostnames": false, "tags": { "team": "web" } });
-    let changed = third.ok("ensure_vpc", changed);
-    assert_eq!(changed["change"], "updated");
-    assert_eq!(third.mutations(), ["ec2:CreateTags", "ec2:ModifyVpcAttribute"]);
-
-    let report = third.roll_back();
-    assert!(report.is_clean(), "{report:?}");
-    let report = first.roll_back();
-    assert!(report.is_clean(), "{report:?}");
-    assert_eq!(account.observe(), before);
+fn ensure_vpc() {
+    let contract = contract("ensure_vpc", |_| {
+        let options = json!({ "name": "main", "cidr_block": "10.20.0.0/16" });
+        let mut changed = options.clone();
+        changed["enable_dns_hostnames"] = json!(false);
+        changed["tags"] = json!({ "team": "web" });
+        (options, changed)
+    });
+    assert_eq!(contract.created, ["ec2:CreateVpc", "ec2:ModifyVpcAttribute"]);
+    assert_eq!(contract.updated, ["ec2:CreateTags", "ec2:ModifyVpcAttribute"]);
+    assert_eq!((contract.created_depth, contract.unchanged_depth), (4, 2));
 }
 
 #[test]

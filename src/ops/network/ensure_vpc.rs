@@ -103,7 +103,8 @@ async fn find(ctx: &Ctx, name: &str) -> Result<Option<ec2::Vpc>, Error> {
     let filter = ec2::Filter::builder().name("tag:Name").values(name).build();
     let reply = ctx.read("ec2:DescribeVpcs", || ctx.aws().ec2.describe_vpcs().filters(filter.clone()).send()).await?;
     // Filters are checked here again: adopting somebody else's network would be a serious fault.
-    let mut found = reply.vpcs().iter().filter(|vpc| ec2_tags::from_ec2(vpc.tags()).get("Name").is_some_and(|n| n == name));
+    let mut found =
+        reply.vpcs().iter().filter(|vpc| ec2_tags::from_ec2(vpc.tags()).get("Name").is_some_and(|n| n == name));
     let Some(vpc) = found.next() else { return Ok(None) };
     let others: Vec<String> = found.map(|vpc| vpc.vpc_id().unwrap_or_default().to_owned()).collect();
     if !others.is_empty() {
@@ -264,9 +265,8 @@ async fn delete_vpc(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
     // Interfaces of load balancers linger for minutes after these are gone.
     let declared = Mutation::new("ec2:DeleteVpc", Class::Idempotent, &vpc_id)
         .patiently(&["DependencyViolation"], std::time::Duration::from_secs(20 * 60));
-    let deleted = ctx.change(declared, |permit| {
-        ctx.aws().ec2.delete_vpc().vpc_id(&vpc_id).customize().interceptor(permit).send()
-    });
+    let deleted = ctx
+        .change(declared, |permit| ctx.aws().ec2.delete_vpc().vpc_id(&vpc_id).customize().interceptor(permit).send());
     match deleted.await {
         Ok(()) => Ok(Undone::Done),
         Err(error) if error.is(&["InvalidVpcID.NotFound"]) => Ok(Undone::Already),
@@ -275,10 +275,8 @@ async fn delete_vpc(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
 }
 
 /// Sets a changed attribute back.
-pub const RESTORE_VPC_ATTRIBUTE: UndoAction = UndoAction {
-    name: "restore_vpc_attribute",
-    run: |ctx, arguments| Box::pin(restore_vpc_attribute(ctx, arguments)),
-};
+pub const RESTORE_VPC_ATTRIBUTE: UndoAction =
+    UndoAction { name: "restore_vpc_attribute", run: |ctx, arguments| Box::pin(restore_vpc_attribute(ctx, arguments)) };
 
 #[derive(Deserialize)]
 struct RestoreVpcAttribute {

@@ -17,7 +17,8 @@ pub fn read(request: &http::Request<Bytes>) -> Result<(String, Params), AwsError
             _ => pairs.push((without_list_markers(&name), value.into_owned())),
         }
     }
-    let action = action.ok_or_else(|| AwsError::new("MissingAction", "The request must contain the parameter Action"))?;
+    let action =
+        action.ok_or_else(|| AwsError::new("MissingAction", "The request must contain the parameter Action"))?;
     Ok((action, Params::from_pairs(pairs.into_iter())))
 }
 

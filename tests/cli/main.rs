@@ -1,0 +1,8 @@
+//! The command line as a user sees it: stdout, stderr and exit code.
+
+mod help;
+#[path = "../support/project.rs"]
+mod project;
+mod rules;
+mod settings;
+mod usage;
