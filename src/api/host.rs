@@ -86,7 +86,7 @@ impl Host {
     /// If it did not reach its end. Nothing is rolled back yet.
     pub fn execute(&self, runbook: &Runbook) -> Result<(), ScriptFailure> {
         param::check(runbook, self.stdlib, self.inputs.params.keys().map(String::as_str))
-            .map_err(|failure| ScriptFailure::of(Trace::of_failure(failure), runbook))?;
+            .map_err(|failure| ScriptFailure::of(Trace::of_failure(failure).into(), runbook))?;
         let session = Session::new(Arc::clone(&self.run), self.inputs.clone(), Arc::clone(runbook.library()));
         let printed = Arc::clone(&self.run);
         let script = Script::new(
@@ -98,7 +98,7 @@ impl Host {
             |engine| {
                 failure::register(engine);
                 handle::register(engine);
-                secret::register(engine);
+                secret::register(engine, &session);
                 control::register(engine, &session);
                 bind::register(engine, &session);
             },
@@ -117,10 +117,10 @@ impl Host {
 pub struct ScriptFailure {
     pub kind: FailureKind,
     /// The report with the lines of source.
-    pub problem: Problem,
+    pub problem: Box<Problem>,
     /// The same in plain lines: `file:line:column: message`.
     pub message: String,
-    trace: Trace,
+    trace: Box<Trace>,
 }
 
 /// Who has to act: decides the exit code.
@@ -139,20 +139,20 @@ pub enum FailureKind {
 }
 
 impl ScriptFailure {
-    fn of(trace: Trace, runbook: &Runbook) -> Self {
-        let problem = trace.problem(runbook.library());
+    fn of(trace: Box<Trace>, runbook: &Runbook) -> Self {
+        let problem = trace.problem(runbook.library()).into();
         Self { kind: kind(&trace), problem, message: trace.compact(), trace }
     }
 
     fn refused(refused: Refused) -> Self {
-        let problem = refused.trace.problem(&refused.library);
+        let problem = refused.trace.problem(&refused.library).into();
         Self { kind: FailureKind::Script, problem, message: refused.trace.compact(), trace: refused.trace }
     }
 
     fn bug(message: &str) -> Self {
         let failure = crate::script::Failure::new(format!("a bug in runner: {message}"));
-        let trace = Trace::of_failure(failure.help("please report it, with the runbook if you can"));
-        let problem = trace.problem(&crate::script::Library::default());
+        let trace = Box::new(Trace::of_failure(failure.help("please report it, with the runbook if you can")));
+        let problem = trace.problem(&crate::script::Library::default()).into();
         Self { kind: FailureKind::Bug, problem, message: trace.compact(), trace }
     }
 

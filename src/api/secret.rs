@@ -2,9 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use rhai::{Dynamic, Engine, EvalAltResult};
+use rhai::{Dynamic, Engine, NativeCallContext};
 
-use super::session::Result;
+use super::session::{Result, Session};
 use crate::script::Failure;
 
 /// Text that a script can give to an operation, and not look at.
@@ -27,15 +27,23 @@ impl fmt::Debug for Secret {
     }
 }
 
-fn refused<T>(what: &str) -> Result<T> {
-    let failure = Failure::new(format!("a secret cannot be {what}"));
-    Err(Box::<EvalAltResult>::from(failure.help("a secret can only be passed to an option of an operation")))
+fn refusal(what: &str) -> Failure {
+    Failure::new(format!("a secret cannot be {what}")).help("a secret can only be passed to an option of an operation")
 }
 
-pub fn register(engine: &mut Engine) {
+fn refused<T>(what: &str) -> Result<T> {
+    Err(refusal(what).into())
+}
+
+pub fn register(engine: &mut Engine, session: &Arc<Session>) {
     engine.register_type_with_name::<Secret>("secret");
-    for name in ["to_string", "to_debug", "to_json", "print", "debug"] {
-        engine.register_fn(name, |_: &mut Secret| refused::<String>("turned into text"));
+    for name in ["to_string", "to_debug", "to_json"] {
+        let watch = Arc::clone(&session.watch);
+        engine.register_fn(name, move |context: NativeCallContext, _: &mut Secret| -> Result<String> {
+            // Where Rhai makes text by itself it ignores errors, and shows the name of the type:
+            // harmless, and not what was meant. So the script ends here.
+            Err(watch.fail(refusal("turned into text").at(&context)))
+        });
     }
     for name in ["+", "+="] {
         engine.register_fn(name, |_: Secret, _: Dynamic| refused::<Dynamic>("joined with text"));
@@ -47,5 +55,5 @@ pub fn register(engine: &mut Engine) {
         engine.register_fn(name, |_: &str, _: Secret| refused::<bool>("compared"));
     }
     engine.register_indexer_get(|_: &mut Secret, _: Dynamic| refused::<Dynamic>("taken apart"));
-    engine.register_get("len", |_: &mut Secret| refused::<i64>("measured"));
+    engine.register_fn("len", |_: &mut Secret| refused::<i64>("measured"));
 }

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use rhai::{AST, Engine, ModuleResolver, Position};
+use rhai::{AST, Engine, EvalAltResult, ModuleResolver, Position};
 
 use super::{
     Failure, Library, Limits, Trace, Vocabulary, Watch,
@@ -37,7 +37,7 @@ impl Runbook {
     /// the host's functions, which the runbook must not redefine.
     pub fn load(path: &Path, root: &Path, host: Vocabulary) -> Result<Self, Refused> {
         let library = Arc::new(Library::default());
-        let refuse = |trace: Trace| Refused { trace, library: Arc::clone(&library) };
+        let refuse = |trace: Trace| Refused { trace: Box::new(trace), library: Arc::clone(&library) };
         let fail = |message: String| refuse(Trace::of_failure(Failure::new(message)));
         let unreadable = |error| fail(format!("cannot read `{}`: {error}", path.display()));
 
@@ -86,7 +86,9 @@ impl Runbook {
         let mut waiting = vec![Arc::clone(&self.ast)];
         while let Some(ast) = waiting.pop() {
             for path in syntax::imports(&ast) {
-                let Some(Ok(module)) = resolver.resolve_ast(&engine, ast.source(), &path, Position::NONE) else { continue };
+                let Some(Ok(module)) = resolver.resolve_ast(&engine, ast.source(), &path, Position::NONE) else {
+                    continue;
+                };
                 let name = module.source().unwrap_or_default().to_owned();
                 if seen.insert(name.clone()) {
                     calls.extend(syntax::calls(&name, &module, function));
@@ -113,7 +115,7 @@ impl fmt::Debug for Runbook {
 /// Why a runbook was not accepted, with the text to show.
 #[derive(Clone)]
 pub struct Refused {
-    pub trace: Trace,
+    pub trace: Box<Trace>,
     pub library: Arc<Library>,
 }
 
@@ -127,7 +129,7 @@ impl fmt::Debug for Refused {
 #[derive(Clone, Debug)]
 pub enum Stopped {
     /// It failed, or the host ended it.
-    Failed(Trace),
+    Failed(Box<Trace>),
     /// The host panicked.
     Panicked(thread::Panic),
 }
@@ -167,20 +169,19 @@ impl Script {
         let result = result.or_else(|error| if exited(&error) { Ok(()) } else { Err(error) });
         match (result, self.watch.latched()) {
             (Ok(()), None) => Ok(()),
-            (Ok(()), Some(fatal)) => Err(Stopped::Failed(Trace::of_failure(fatal))),
+            (Ok(()), Some(fatal)) => Err(Stopped::Failed(Trace::of_failure(fatal).into())),
             (Err(error), fatal) => {
-                let trace = self.trace(error);
-                let is_shown = |fatal: &Failure| trace.failure.as_ref().is_some_and(|shown| shown.message == fatal.message);
-                Err(Stopped::Failed(match fatal {
-                    Some(fatal) if !is_shown(&fatal) => Trace::of_failure(fatal),
-                    _ => trace,
-                }))
+                let trace = self.trace(*error);
+                let is_shown =
+                    |fatal: &Failure| trace.failure.as_ref().is_some_and(|shown| shown.message == fatal.message);
+                let fatal = fatal.filter(|fatal| !is_shown(fatal));
+                Err(Stopped::Failed(fatal.map_or(trace, Trace::of_failure).into()))
             }
         }
     }
 
     /// The trace of an error of this script.
-    pub fn trace(&self, error: Box<rhai::EvalAltResult>) -> Trace {
+    pub fn trace(&self, error: EvalAltResult) -> Trace {
         Trace::new(&self.runbook.name, error, &self.runbook.library, &self.runbook.host)
     }
 }

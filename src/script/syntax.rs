@@ -53,10 +53,11 @@ pub fn refuse_actions_on_import(file: &str, ast: &AST, host: &Vocabulary) -> Res
     for statement in ast.statements() {
         // Closures and functions are kept apart from the statements, so this does not look into them.
         statement.walk(&mut Vec::new(), &mut |path| {
-            if let Some((call, position)) = path.last().copied().and_then(call) {
-                if host.contains(&call.name) && !call.is_qualified() {
-                    action = Some((call.name.to_string(), position));
-                }
+            if let Some((call, position)) = path.last().copied().and_then(call)
+                && host.contains(&call.name)
+                && !call.is_qualified()
+            {
+                action = Some((call.name.to_string(), position));
             }
             action.is_none()
         });
@@ -81,10 +82,12 @@ pub struct Call {
 pub fn calls(file: &str, ast: &AST, name: &str) -> Vec<Call> {
     let mut calls = Vec::new();
     walk(ast, |node| {
-        if let Some((call, position)) = call(node).filter(|(call, _)| call.name == name && !call.is_qualified()) {
-            if let Some(place) = Place::new(file, position) {
-                calls.push(Call { place, arguments: call.args.iter().map(literal).collect() });
-            }
+        if let Some((call, position)) = call(node)
+            && call.name == name
+            && !call.is_qualified()
+            && let Some(place) = Place::new(file, position)
+        {
+            calls.push(Call { place, arguments: call.args.iter().map(literal).collect() });
         }
         ControlFlow::<()>::Continue(())
     });
@@ -143,13 +146,13 @@ fn follow(options: &Expr, path: &str) -> Option<Position> {
     found
 }
 
-fn walk<'a, B>(ast: &'a AST, mut visit: impl FnMut(ASTNode<'_>) -> ControlFlow<B>) -> Option<B> {
+fn walk<B>(ast: &AST, mut visit: impl FnMut(ASTNode<'_>) -> ControlFlow<B>) -> Option<B> {
     let mut found = None;
     ast.walk(&mut |path: &[ASTNode<'_>]| {
-        if let Some(&node) = path.last() {
-            if let ControlFlow::Break(value) = visit(node) {
-                found = Some(value);
-            }
+        if let Some(&node) = path.last()
+            && let ControlFlow::Break(value) = visit(node)
+        {
+            found = Some(value);
         }
         found.is_none()
     });
