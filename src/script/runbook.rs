@@ -1,12 +1,13 @@
 //! A runbook from its file to its end: load, compile, refuse, run.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use rhai::{AST, Engine};
+use rhai::{AST, Engine, ModuleResolver, Position};
 
 use super::{
     Failure, Library, Limits, Trace, Vocabulary, Watch,
@@ -72,6 +73,28 @@ impl Runbook {
     /// The calls of a function in the runbook itself, with their literal arguments.
     pub fn calls(&self, function: &str) -> Vec<Call> {
         syntax::calls(&self.name, &self.ast, function)
+    }
+
+    /// The calls of a function in the runbook and in all modules it imports by a literal path.
+    /// Modules that cannot be imported are left out: running it will say why.
+    pub fn all_calls(&self, stdlib: Stdlib, function: &str) -> Vec<Call> {
+        let library = Arc::new(Library::default());
+        let resolver = Resolver::new(self.root.clone(), stdlib, Arc::clone(&self.host), library);
+        let engine = engine::parser(&Limits::default());
+        let mut calls = self.calls(function);
+        let mut seen = BTreeSet::from([self.name.clone()]);
+        let mut waiting = vec![Arc::clone(&self.ast)];
+        while let Some(ast) = waiting.pop() {
+            for path in syntax::imports(&ast) {
+                let Some(Ok(module)) = resolver.resolve_ast(&engine, ast.source(), &path, Position::NONE) else { continue };
+                let name = module.source().unwrap_or_default().to_owned();
+                if seen.insert(name.clone()) {
+                    calls.extend(syntax::calls(&name, &module, function));
+                    waiting.push(Arc::new(module));
+                }
+            }
+        }
+        calls
     }
 
     /// The environment the runbook names: the literal of its first `environment("…")`.
@@ -144,13 +167,14 @@ impl Script {
         let result = result.or_else(|error| if exited(&error) { Ok(()) } else { Err(error) });
         match (result, self.watch.latched()) {
             (Ok(()), None) => Ok(()),
-            (Ok(()), Some(failure)) => Err(Stopped::Failed(Trace::of_failure(failure))),
+            (Ok(()), Some(fatal)) => Err(Stopped::Failed(Trace::of_failure(fatal))),
             (Err(error), fatal) => {
-                let mut trace = self.trace(error);
-                if let (Some(fatal), None) = (fatal, &trace.failure) {
-                    trace = Trace::of_failure(fatal);
-                }
-                Err(Stopped::Failed(trace))
+                let trace = self.trace(error);
+                let is_shown = |fatal: &Failure| trace.failure.as_ref().is_some_and(|shown| shown.message == fatal.message);
+                Err(Stopped::Failed(match fatal {
+                    Some(fatal) if !is_shown(&fatal) => Trace::of_failure(fatal),
+                    _ => trace,
+                }))
             }
         }
     }

@@ -92,18 +92,33 @@ pub fn calls(file: &str, ast: &AST, name: &str) -> Vec<Call> {
     calls
 }
 
-/// The place of the option at `path` (`ingress[1].port`) in the call at `place`, as far as the
-/// options are written there. `None`: the call has no literal map.
-pub fn option(ast: &AST, place: &Place, path: &str) -> Option<Place> {
-    let call_position = |position: Position| Place::new(&place.file, position).as_ref() == Some(place);
-    walk(ast, |node| match call(node) {
-        Some((call, position)) if call_position(position) => {
-            let Some(options) = call.args.last() else { return ControlFlow::Break(None) };
-            ControlFlow::Break(follow(options, path))
+/// The literal paths that a script imports.
+pub fn imports(ast: &AST) -> Vec<String> {
+    let mut paths = Vec::new();
+    walk(ast, |node| {
+        if let ASTNode::Stmt(Stmt::Import(import, _)) = node {
+            paths.extend(literal(&import.0).and_then(|path| path.into_string().ok()));
         }
+        ControlFlow::<()>::Continue(())
+    });
+    paths
+}
+
+/// The place of the option at `path` (`ingress[1].port`) in the call at `place`, as far as the
+/// options are written there. `first` is the option that a plain first argument means. `None`: the
+/// option is not written there.
+pub fn option(ast: &AST, place: &Place, first: Option<&str>, path: &str) -> Option<Place> {
+    let call_position = |position: Position| Place::new(&place.file, position).as_ref() == Some(place);
+    let arguments = walk(ast, |node| match call(node) {
+        Some((call, position)) if call_position(position) => ControlFlow::Break(call.args.to_vec()),
         _ => ControlFlow::Continue(()),
-    })?
-    .and_then(|position| Place::new(&place.file, position))
+    })?;
+    let means_first = first.is_some_and(|first| path.split(['.', '[']).next() == Some(first));
+    let position = match arguments.as_slice() {
+        [argument, ..] if means_first && !matches!(argument, Expr::Map(..)) => Some(argument.start_position()),
+        arguments => follow(arguments.iter().find(|argument| matches!(argument, Expr::Map(..)))?, path),
+    };
+    Place::new(&place.file, position?)
 }
 
 /// Goes down the literal `options` along `path`, as far as it leads.
