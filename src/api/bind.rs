@@ -76,9 +76,8 @@ fn call(
     let options = arguments(session, context, entry.name, entry.positional, first, options)?;
     let prepared = (entry.prepare)(options).map_err(|error| refuse(session, context, entry, error))?;
     let ctx = strand::branch(|branch| session.run.context(branch));
-    let handle = session
-        .wait(ctx.operation(entry.name, prepared))
-        .map_err(|error| refuse(session, context, entry, error))?;
+    let handle =
+        session.wait(ctx.operation(entry.name, prepared)).map_err(|error| refuse(session, context, entry, error))?;
     Ok(match handle {
         Value::Object(fields) => Dynamic::from(Handle::new(entry.returns, fields)),
         other => convert::from_json(&other),
@@ -106,7 +105,8 @@ pub fn arguments(
         } else if let Some(handle) = options.read_lock::<Handle>() {
             with_article(&handle.kind().replace('_', " "))
         } else {
-            let value = convert::to_json(&options, Secrets::Pass).map_err(|stuck| untransferable(stuck, String::new()))?;
+            let value =
+                convert::to_json(&options, Secrets::Pass).map_err(|stuck| untransferable(stuck, String::new()))?;
             described(&value)
         };
         return Err(Failure::new(format!("`{function}` expects an object map of options, found {found}"))
@@ -114,7 +114,8 @@ pub fn arguments(
             .at(context)
             .into());
     }
-    let mut options = convert::to_json(&options, Secrets::Pass).map_err(|stuck| untransferable(stuck, String::new()))?;
+    let mut options =
+        convert::to_json(&options, Secrets::Pass).map_err(|stuck| untransferable(stuck, String::new()))?;
     if let (Some(first), Some(name), Value::Object(fields)) = (first, positional, &mut options) {
         let first = convert::to_json(&first, Secrets::Pass).map_err(|stuck| untransferable(stuck, name.to_owned()))?;
         if fields.insert(name.to_owned(), first).is_some() {

@@ -49,7 +49,9 @@ fn at(value: &Dynamic, secrets: Secrets, path: &mut String) -> Result<Value, Unt
         return Ok(number.into());
     }
     if let Ok(number) = value.as_float() {
-        return Number::from_f64(number).map(Value::Number).ok_or_else(|| stuck("a number that is infinite or none at all"));
+        return Number::from_f64(number)
+            .map(Value::Number)
+            .ok_or_else(|| stuck("a number that is infinite or none at all"));
     }
     if let Ok(character) = value.as_char() {
         return Ok(Value::String(character.into()));
@@ -58,9 +60,10 @@ fn at(value: &Dynamic, secrets: Secrets, path: &mut String) -> Result<Value, Unt
         return Ok(Value::String(text.to_string()));
     }
     if let Some(items) = value.read_lock::<Array>() {
-        let items = items.iter().enumerate().map(|(index, item)| {
-            within(path, &format!("[{index}]"), |path| at(item, secrets, path))
-        });
+        let items = items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| within(path, &format!("[{index}]"), |path| at(item, secrets, path)));
         return items.collect::<Result<_, _>>().map(Value::Array);
     }
     if let Some(map) = value.read_lock::<Map>() {
@@ -158,7 +161,8 @@ mod tests {
         assert_eq!(id.as_str(), "vpc-1");
 
         let secret = Dynamic::from(Secret::new("hunter2"));
-        let sensitive: Sensitive = serde_json::from_value(to_json(&secret, Secrets::Pass).expect("a secret")).expect("text");
+        let sensitive: Sensitive =
+            serde_json::from_value(to_json(&secret, Secrets::Pass).expect("a secret")).expect("text");
         assert!(sensitive.is_secret());
         assert_eq!(sensitive.expose(), "hunter2");
         assert_eq!(

@@ -69,9 +69,9 @@ pub fn text_of(name: &str) -> Result<String, String> {
 pub fn index() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
     let first = |page: Page| (page.name, first_sentence(&page.description));
     let controls = CONTROLS.iter().map(|control| first(Page::of_control(control))).collect();
-    let operations = areas().into_iter().map(|(area, entries)| {
-        (area, entries.into_iter().map(|entry| first(Page::of_operation(entry))).collect())
-    });
+    let operations = areas()
+        .into_iter()
+        .map(|(area, entries)| (area, entries.into_iter().map(|entry| first(Page::of_operation(entry))).collect()));
     std::iter::once(("Control words", controls)).chain(operations).collect()
 }
 
@@ -136,7 +136,13 @@ impl Page {
 
 fn write_markdown(text: &mut String, page: &Page) {
     let mut write = || -> std::fmt::Result {
-        write!(text, "### `{}`\n\n{}\n\n```rhai\n{}\n```\n\n", page.name, page.description, page.signatures.join("\n"))?;
+        write!(
+            text,
+            "### `{}`\n\n{}\n\n```rhai\n{}\n```\n\n",
+            page.name,
+            page.description,
+            page.signatures.join("\n")
+        )?;
         if !page.options.is_empty() {
             text.push_str("| option | type | default | |\n|---|---|---|---|\n");
             for row in &page.options {

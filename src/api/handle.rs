@@ -71,9 +71,12 @@ pub fn register(engine: &mut Engine) {
     });
     engine.register_indexer_set(|handle: &mut Handle, name: &str, _: Dynamic| -> Result<()> {
         let words = handle.words();
-        Err(Failure::new(format!("`{name}` of {} cannot be set: what an operation returns is read-only", with_article(&words)))
-            .help(format!("call the operation that changes the {words}"))
-            .into())
+        Err(Failure::new(format!(
+            "`{name}` of {} cannot be set: what an operation returns is read-only",
+            with_article(&words)
+        ))
+        .help(format!("call the operation that changes the {words}"))
+        .into())
     });
     engine.register_fn("get", |handle: &mut Handle, name: &str| handle.get(name).unwrap_or(Dynamic::UNIT));
     engine.register_fn("keys", |handle: &mut Handle| -> Array {

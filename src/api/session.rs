@@ -75,7 +75,10 @@ impl Session {
     }
 
     /// Waits for `future`. The only place where a script waits.
-    pub fn wait<T>(&self, future: impl Future<Output = std::result::Result<T, ops::Error>>) -> std::result::Result<T, ops::Error> {
+    pub fn wait<T>(
+        &self,
+        future: impl Future<Output = std::result::Result<T, ops::Error>>,
+    ) -> std::result::Result<T, ops::Error> {
         self.run.clock().block_on(future)
     }
 

@@ -129,6 +129,10 @@ impl UndoStack {
         self.entries.push(Armed::Hook(hook));
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub fn clear(&mut self) {
         *self = Self::default();
     }

@@ -86,7 +86,9 @@ impl Runbook {
         let mut waiting = vec![Arc::clone(&self.ast)];
         while let Some(ast) = waiting.pop() {
             for path in syntax::imports(&ast) {
-                let Some(Ok(module)) = resolver.resolve_ast(&engine, ast.source(), &path, Position::NONE) else { continue };
+                let Some(Ok(module)) = resolver.resolve_ast(&engine, ast.source(), &path, Position::NONE) else {
+                    continue;
+                };
                 let name = module.source().unwrap_or_default().to_owned();
                 if seen.insert(name.clone()) {
                     calls.extend(syntax::calls(&name, &module, function));
@@ -170,7 +172,8 @@ impl Script {
             (Ok(()), Some(fatal)) => Err(Stopped::Failed(Trace::of_failure(fatal))),
             (Err(error), fatal) => {
                 let trace = self.trace(error);
-                let is_shown = |fatal: &Failure| trace.failure.as_ref().is_some_and(|shown| shown.message == fatal.message);
+                let is_shown =
+                    |fatal: &Failure| trace.failure.as_ref().is_some_and(|shown| shown.message == fatal.message);
                 Err(Stopped::Failed(match fatal {
                     Some(fatal) if !is_shown(&fatal) => Trace::of_failure(fatal),
                     _ => trace,

@@ -171,10 +171,7 @@ fn an_operation_returns_a_handle() {
 #[test]
 fn a_handle_is_read_only_and_knows_its_properties() {
     let ran = run_in_prod(&format!("let vpc = {VPC};\nlog(vpc.vpc_ids);"));
-    assert_eq!(
-        ran.failure().message,
-        "runbooks/main.rhai:3:9: a vpc has no `vpc_ids`\n  help: did you mean `vpc_id`?"
-    );
+    assert_eq!(ran.failure().message, "runbooks/main.rhai:3:9: a vpc has no `vpc_ids`\n  help: did you mean `vpc_id`?");
     let ran = run_in_prod(&format!("let vpc = {VPC};\nvpc.name = \"x\";"));
     assert!(ran.failure().message.contains("`name` of a vpc cannot be set"), "{}", ran.failure().message);
 }
@@ -186,10 +183,7 @@ fn wrong_options_are_underlined() {
             "ensure_vpc(#{\n  name: \"a\",\n  cidr_blok: \"10.0.0.0/16\" });",
             "runbooks/main.rhai:4:3: unknown option `cidr_blok` of `ensure_vpc`\n  help: did you mean `cidr_block`?",
         ),
-        (
-            "ensure_vpc(#{ name: \"a\" });",
-            "runbooks/main.rhai:2:1: missing option `cidr_block` of `ensure_vpc`",
-        ),
+        ("ensure_vpc(#{ name: \"a\" });", "runbooks/main.rhai:2:1: missing option `cidr_block` of `ensure_vpc`"),
         (
             "ensure_vpc(#{ name: 3, cidr_block: \"10.0.0.0/16\" });",
             "runbooks/main.rhai:2:15: option `name` of `ensure_vpc`: expected a string, found the integer 3",
@@ -202,10 +196,7 @@ fn wrong_options_are_underlined() {
             "ensure_vpc(\"main\");",
             "runbooks/main.rhai:2:1: `ensure_vpc` expects an object map of options, found the string \"main\"\n  help: write ensure_vpc(#{ … })",
         ),
-        (
-            "ensure_vpc(#{ name: || 1 });",
-            "runbooks/main.rhai:2:15: option `name` of `ensure_vpc` cannot be a function",
-        ),
+        ("ensure_vpc(#{ name: || 1 });", "runbooks/main.rhai:2:15: option `name` of `ensure_vpc` cannot be a function"),
         (
             "ensure_vpc(#{ name: \"a\", cidr_block: \"10\" });",
             "runbooks/main.rhai:2:26: option `cidr_block` of `ensure_vpc`: expected an IPv4 range such as \"10.0.0.0/16\", found \"10\"",
@@ -232,7 +223,11 @@ fn a_failed_operation_can_be_caught_and_read() {
 
     let ran = run(&format!("environment(\"prod\");\ntry {{ {VPC} }} catch (e) {{\n  throw e;\n}}"));
     assert!(matches!(&ran.failure().kind, FailureKind::Operation(error) if matches!(**error, Error::Missing { .. })));
-    assert!(ran.failure().message.starts_with("runbooks/main.rhai:2:7: making a resource"), "{}", ran.failure().message);
+    assert!(
+        ran.failure().message.starts_with("runbooks/main.rhai:2:7: making a resource"),
+        "{}",
+        ran.failure().message
+    );
 }
 
 #[test]
@@ -248,7 +243,11 @@ fn an_environment_has_vars() {
         "runbooks/main.rhai:2:10: the environment has no var `min_sizes`\n  help: did you mean `min_size`?"
     );
     let ran = run_in_prod("env.vars.colour");
-    assert!(ran.failure().message.ends_with("help: runner.toml has `min_size`, `zones`, `nested`"), "{}", ran.failure().message);
+    assert!(
+        ran.failure().message.ends_with("help: runner.toml has `min_size`, `zones`, `nested`"),
+        "{}",
+        ran.failure().message
+    );
 }
 
 #[test]
@@ -256,7 +255,10 @@ fn environments_and_stacks_are_named_once_and_known() {
     for (runbook, message) in [
         ("environment(\"prdo\")", "runner.toml has no environment `prdo`\n  help: did you mean `prod`?"),
         ("environment()", "no environment is given\n  help: add `--env NAME`"),
-        ("stack(\"shop\")", "a stack belongs to an environment, and none is named yet\n  help: call `environment(\"…\")` first"),
+        (
+            "stack(\"shop\")",
+            "a stack belongs to an environment, and none is named yet\n  help: call `environment(\"…\")` first",
+        ),
     ] {
         Ran::fails(runbook, &format!("runbooks/main.rhai:1:1: {message}"));
     }
@@ -274,19 +276,21 @@ fn environments_and_stacks_are_named_once_and_known() {
 
 #[test]
 fn parameters_are_given_typed_and_known() {
-    let given = |params: Value| Inputs { params: params.as_object().cloned().unwrap().into_iter().collect(), ..inputs() };
-    let runbook = "let n = param(\"count\", #{ type: \"integer\", default_value: 1 }); log(n + 1); log(param(\"image\"));";
+    let given =
+        |params: Value| Inputs { params: params.as_object().cloned().unwrap().into_iter().collect(), ..inputs() };
+    let runbook =
+        "let n = param(\"count\", #{ type: \"integer\", default_value: 1 }); log(n + 1); log(param(\"image\"));";
     let ran = run_with(runbook, given(json!({ "count": "4", "image": "ami-1" })), |_| ()).ok();
     assert_eq!(ran.logs(), ["5", "ami-1"]);
 
     let ran = run_with(runbook, given(json!({ "imag": "ami-1" })), |_| ());
     assert!(matches!(ran.failure().kind, FailureKind::Usage));
+    assert_eq!(ran.failure().message, "`runbooks/main.rhai` has no parameter `imag`\n  help: did you mean `image`?");
+    let ran = run_with(runbook, given(json!({})), |_| ());
     assert_eq!(
         ran.failure().message,
-        "`runbooks/main.rhai` has no parameter `imag`\n  help: did you mean `image`?"
+        "runbooks/main.rhai:1:81: the parameter `image` is missing\n  help: add `--param image=…`"
     );
-    let ran = run_with(runbook, given(json!({})), |_| ());
-    assert_eq!(ran.failure().message, "runbooks/main.rhai:1:81: the parameter `image` is missing\n  help: add `--param image=…`");
 
     let imported = "import \"stdlib/net\" as net; log(net::ask());";
     assert_eq!(run_with(imported, given(json!({ "zone": "b" })), |_| ()).ok().logs(), ["b"]);
@@ -322,7 +326,15 @@ fn a_secret_can_only_be_passed_on() {
         assert!(message.contains("a secret cannot be ") && message.contains(words), "{use_}: {message}");
         assert!(ran.logs().is_empty(), "{use_}: {:?}", ran.logs());
     }
-    for leak in ["output(\"x\", [s]);", "throw s;", "print([s]);", "print(#{ a: s });", "log([s].to_json());", "throw #{ message: s };", "throw [s];"] {
+    for leak in [
+        "output(\"x\", [s]);",
+        "throw s;",
+        "print([s]);",
+        "print(#{ a: s });",
+        "log([s].to_json());",
+        "throw #{ message: s };",
+        "throw [s];",
+    ] {
         let inputs = Inputs { params: BTreeMap::from([("password".into(), json!("hunter2"))]), ..inputs() };
         let ran = run_with(&format!("{secret}\n{leak};"), inputs, |_| ());
         let said = format!("{:?} {:?} {:?}", ran.ended, ran.logs(), ran.run.summary().outputs);
@@ -372,10 +384,7 @@ fn operations_in_branches_have_ids_of_their_own() {
     let ran = run_in_prod(&format!("{VPC};\nparallel([{}, {}]);\n{VPC};", vpc("a"), vpc("b"))).ok();
     let mut operations = ran.operations();
     operations.sort();
-    assert_eq!(
-        operations,
-        ["1 ensure_vpc main", "2.1.1 ensure_vpc a", "2.2.1 ensure_vpc b", "3 ensure_vpc main"]
-    );
+    assert_eq!(operations, ["1 ensure_vpc main", "2.1.1 ensure_vpc a", "2.2.1 ensure_vpc b", "3 ensure_vpc main"]);
 }
 
 #[test]
@@ -407,7 +416,10 @@ fn a_wrong_branch_is_explained() {
     let ran = run_in_prod("parallel([|| 1, 2]);");
     assert!(ran.failure().message.starts_with("runbooks/main.rhai:2:1: branch 2 of `parallel` is not a function"));
     let ran = run_in_prod("parallel([|| fail(\"x\")]);");
-    assert_eq!(ran.failure().trace().place.as_ref().map(ToString::to_string).as_deref(), Some("runbooks/main.rhai:2:14"));
+    assert_eq!(
+        ran.failure().trace().place.as_ref().map(ToString::to_string).as_deref(),
+        Some("runbooks/main.rhai:2:14")
+    );
     let ran = run_in_prod("parallel([|| 1], #{ max_concurency: 1 });");
     assert!(ran.failure().message.contains("did you mean `max_concurrency`?"), "{}", ran.failure().message);
 }

@@ -69,24 +69,27 @@ struct WithinOptions {
 
 pub fn register(engine: &mut Engine, session: &Arc<Session>) {
     let at = Arc::clone(session);
-    ENVIRONMENT.function(["name: string", "environment"]).register_into_engine(
-        engine,
-        move |context: NativeCallContext, name: &str| environment(&at, &context, Some(name)),
-    );
+    ENVIRONMENT
+        .function(["name: string", "environment"])
+        .register_into_engine(engine, move |context: NativeCallContext, name: &str| {
+            environment(&at, &context, Some(name))
+        });
     let at = Arc::clone(session);
-    ENVIRONMENT.function(["environment"]).register_into_engine(engine, move |context: NativeCallContext| {
-        environment(&at, &context, None)
-    });
+    ENVIRONMENT
+        .function(["environment"])
+        .register_into_engine(engine, move |context: NativeCallContext| environment(&at, &context, None));
     let at = Arc::clone(session);
-    STACK.function(["application: string", "string"]).register_into_engine(
-        engine,
-        move |context: NativeCallContext, application: &str| stack(&at, &context, application),
-    );
+    STACK
+        .function(["application: string", "string"])
+        .register_into_engine(engine, move |context: NativeCallContext, application: &str| {
+            stack(&at, &context, application)
+        });
     let at = Arc::clone(session);
-    WITHIN.function(["options: map", "block: Fn", "?"]).register_into_engine(
-        engine,
-        move |context: NativeCallContext, options: Dynamic, block: FnPtr| within(&at, &context, options, &block),
-    );
+    WITHIN
+        .function(["options: map", "block: Fn", "?"])
+        .register_into_engine(engine, move |context: NativeCallContext, options: Dynamic, block: FnPtr| {
+            within(&at, &context, options, &block)
+        });
 }
 
 fn environment(session: &Session, context: &NativeCallContext, name: Option<&str>) -> Result<Handle> {
@@ -95,8 +98,10 @@ fn environment(session: &Session, context: &NativeCallContext, name: Option<&str
     let given = session.inputs.environment.as_deref();
     let name = match (name, given) {
         (Some(name), Some(given)) if name != given => {
-            return Err(usage(Failure::new(format!("this runbook is for environment `{name}`, and --env says `{given}`"))
-                .help(format!("run the runbook for `{given}`, or leave --env away")))
+            return Err(usage(
+                Failure::new(format!("this runbook is for environment `{name}`, and --env says `{given}`"))
+                    .help(format!("run the runbook for `{given}`, or leave --env away")),
+            )
             .into());
         }
         (Some(name), _) | (None, Some(name)) => name,
@@ -108,8 +113,10 @@ fn environment(session: &Session, context: &NativeCallContext, name: Option<&str
         if known == name {
             return Ok(handle.clone());
         }
-        return Err(usage(Failure::new(format!("the environment is `{known}` already, and cannot become `{name}`"))
-            .help("use `within` for single steps in another account or region"))
+        return Err(usage(
+            Failure::new(format!("the environment is `{known}` already, and cannot become `{name}`"))
+                .help("use `within` for single steps in another account or region"),
+        )
         .into());
     }
     let environments = &session.inputs.environments;
@@ -138,21 +145,27 @@ fn stack(session: &Session, context: &NativeCallContext, application: &str) -> R
     let usage = |failure: Failure| failure.because(Usage).at(context);
     let mut named = session.named();
     let Some((environment, _)) = &named.environment else {
-        return Err(usage(Failure::new("a stack belongs to an environment, and none is named yet")
-            .help("call `environment(\"…\")` first"))
+        return Err(usage(
+            Failure::new("a stack belongs to an environment, and none is named yet")
+                .help("call `environment(\"…\")` first"),
+        )
         .into());
     };
     if let Some(problem) = name_problem(application) {
-        return Err(usage(Failure::new(format!("`{application}` cannot name an application: {problem}"))
-            .help("use up to 20 lower-case letters, digits and hyphens, beginning with a letter"))
+        return Err(usage(
+            Failure::new(format!("`{application}` cannot name an application: {problem}"))
+                .help("use up to 20 lower-case letters, digits and hyphens, beginning with a letter"),
+        )
         .into());
     }
     let stack = format!("{application}-{environment}");
     match &named.stack {
         Some(known) if *known == stack => return Ok(stack),
         Some(known) => {
-            return Err(usage(Failure::new(format!("this run's stack is `{known}` already"))
-                .help("give each stack a runbook of its own"))
+            return Err(usage(
+                Failure::new(format!("this run's stack is `{known}` already"))
+                    .help("give each stack a runbook of its own"),
+            )
             .into());
         }
         None => {}

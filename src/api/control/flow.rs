@@ -65,10 +65,11 @@ enum OnFailure {
 
 pub fn register(engine: &mut Engine, session: &Arc<Session>) {
     let at = Arc::clone(session);
-    STAGE.function(["name: string", "block: Fn", "?"]).register_into_engine(
-        engine,
-        move |context: NativeCallContext, name: &str, block: FnPtr| stage(&at, &context, name, &block),
-    );
+    STAGE
+        .function(["name: string", "block: Fn", "?"])
+        .register_into_engine(engine, move |context: NativeCallContext, name: &str, block: FnPtr| {
+            stage(&at, &context, name, &block)
+        });
     let at = Arc::clone(session);
     PARALLEL.function(["branches: array or map", "?"]).register_into_engine(
         engine,
@@ -101,7 +102,12 @@ fn stage(session: &Session, context: &NativeCallContext, name: &str, block: &FnP
     result
 }
 
-fn parallel(session: &Session, context: &NativeCallContext, branches: &Dynamic, options: ParallelOptions) -> Result<Dynamic> {
+fn parallel(
+    session: &Session,
+    context: &NativeCallContext,
+    branches: &Dynamic,
+    options: ParallelOptions,
+) -> Result<Dynamic> {
     session.watch.check()?;
     let (keys, branches) = take_branches(context, branches)?;
     let engine = session.engine().expect("the engine runs this function");
@@ -141,7 +147,10 @@ fn parallel(session: &Session, context: &NativeCallContext, branches: &Dynamic, 
 }
 
 /// The branches with copies of what they captured, and their keys if they came in a map.
-fn take_branches(context: &NativeCallContext, branches: &Dynamic) -> Result<(Option<Vec<ImmutableString>>, Vec<Callback>)> {
+fn take_branches(
+    context: &NativeCallContext,
+    branches: &Dynamic,
+) -> Result<(Option<Vec<ImmutableString>>, Vec<Callback>)> {
     let capture = |which: String, branch: &Dynamic| match branch.read_lock::<FnPtr>() {
         Some(function) => Callback::capture(context, &function),
         None => Err(Failure::new(format!("branch {which} of `parallel` is not a function"))

@@ -109,21 +109,24 @@ impl Type {
 
 pub fn register(engine: &mut Engine, session: &Arc<Session>) {
     let at = Arc::clone(session);
-    PARAM.function(["name: string", "?"]).register_into_engine(
-        engine,
-        move |context: NativeCallContext, name: &str| param(&at, &context, name, Dynamic::from(Map::new())),
-    );
+    PARAM
+        .function(["name: string", "?"])
+        .register_into_engine(engine, move |context: NativeCallContext, name: &str| {
+            param(&at, &context, name, Dynamic::from(Map::new()))
+        });
     let at = Arc::clone(session);
-    PARAM.function(["name: string", "options: map", "?"]).register_into_engine(
-        engine,
-        move |context: NativeCallContext, name: &str, options: Dynamic| param(&at, &context, name, options),
-    );
+    PARAM
+        .function(["name: string", "options: map", "?"])
+        .register_into_engine(engine, move |context: NativeCallContext, name: &str, options: Dynamic| {
+            param(&at, &context, name, options)
+        });
 }
 
 fn param(session: &Session, context: &NativeCallContext, name: &str, given: Dynamic) -> Result<Dynamic> {
     session.watch.check()?;
     let described: ParamOptions = options(session, context, &PARAM, given)?;
-    value(name, session.inputs.params.get(name), &described).map_err(|failure| failure.because(Usage).at(context).into())
+    value(name, session.inputs.params.get(name), &described)
+        .map_err(|failure| failure.because(Usage).at(context).into())
 }
 
 /// The value of a parameter for which `given` was given.
@@ -134,8 +137,9 @@ fn value(name: &str, given: Option<&Value>, described: &ParamOptions) -> std::re
             return Ok(Dynamic::UNIT);
         }
         let about = described.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
-        return Err(Failure::new(format!("the parameter `{name}` is missing{about}"))
-            .help(format!("add `--param {name}=…`")));
+        return Err(
+            Failure::new(format!("the parameter `{name}` is missing{about}")).help(format!("add `--param {name}=…`"))
+        );
     };
     // The value of a secret is not for messages.
     let found = if described.secret { "another value".into() } else { bind::described(given) };
@@ -220,10 +224,18 @@ mod tests {
         let table = [
             (json!("7"), json!({}), Ok("7")),
             (json!("7"), json!({ "type": "integer" }), Ok("7")),
-            (json!("7.5"), json!({ "type": "integer" }), Err("the parameter `p` is an integer, found the string \"7.5\"")),
+            (
+                json!("7.5"),
+                json!({ "type": "integer" }),
+                Err("the parameter `p` is an integer, found the string \"7.5\""),
+            ),
             (json!("7.5"), json!({ "type": "number" }), Ok("7.5")),
             (json!("true"), json!({ "type": "boolean" }), Ok("true")),
-            (json!("yes"), json!({ "default": false }), Err("the parameter `p` is a boolean (true or false), found the string \"yes\"")),
+            (
+                json!("yes"),
+                json!({ "default": false }),
+                Err("the parameter `p` is a boolean (true or false), found the string \"yes\""),
+            ),
             (json!("a, b,c"), json!({ "type": "list" }), Ok(r#"["a", "b", "c"]"#)),
             (json!("[1, 2]"), json!({ "type": "list" }), Ok("[1, 2]")),
             (json!(r#"{"a": 1}"#), json!({ "type": "map" }), Ok(r#"#{"a": 1}"#)),
@@ -232,7 +244,11 @@ mod tests {
             (json!(3), json!({}), Err("the parameter `p` is a string, found the integer 3")),
             (json!("b"), json!({ "one_of": ["a", "b"] }), Ok("b")),
             (json!("2"), json!({ "type": "integer", "allowed": [1, 2] }), Ok("2")),
-            (json!("c"), json!({ "one_of": ["a", "b"] }), Err(r#"the parameter `p` is one of "a", "b", found the string "c""#)),
+            (
+                json!("c"),
+                json!({ "one_of": ["a", "b"] }),
+                Err(r#"the parameter `p` is one of "a", "b", found the string "c""#),
+            ),
         ];
         for (given, described, expected) in table {
             let text = format!("{given} as {described}");

@@ -50,23 +50,26 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
         on_rollback(&at, &context, None, &hook)
     });
     let at = Arc::clone(session);
-    ON_ROLLBACK.function(["label: string", "hook: Fn"]).register_into_engine(
-        engine,
-        move |context: NativeCallContext, label: &str, hook: FnPtr| on_rollback(&at, &context, Some(label), &hook),
-    );
+    ON_ROLLBACK
+        .function(["label: string", "hook: Fn"])
+        .register_into_engine(engine, move |context: NativeCallContext, label: &str, hook: FnPtr| {
+            on_rollback(&at, &context, Some(label), &hook)
+        });
     let at = Arc::clone(session);
     COMMIT.function(["label: string"]).register_into_engine(
         engine,
         move |context: NativeCallContext, label: &str| -> Result<()> {
             at.watch.check()?;
-            at.run.commit(label).map_err(|error| {
-                failure::raise(&at, ops::Error::Journal(error), Failure::new("").at(&context))
-            })
+            at.run
+                .commit(label)
+                .map_err(|error| failure::raise(&at, ops::Error::Journal(error), Failure::new("").at(&context)))
         },
     );
     FAIL.function(["message: string"]).register_into_engine(
         engine,
-        |context: NativeCallContext, message: &str| -> Result<Dynamic> { Err(Failure::new(message).at(&context).into()) },
+        |context: NativeCallContext, message: &str| -> Result<Dynamic> {
+            Err(Failure::new(message).at(&context).into())
+        },
     );
 }
 

@@ -51,34 +51,35 @@ pub const NOW: ControlDoc = ControlDoc {
 
 pub fn register(engine: &mut Engine, session: &Arc<Session>) {
     let at = Arc::clone(session);
-    LOG.function(["message: ?"]).register_into_engine(engine, move |context: NativeCallContext, a: Dynamic| {
-        log(&at, &context, [a])
-    });
+    LOG.function(["message: ?"])
+        .register_into_engine(engine, move |context: NativeCallContext, a: Dynamic| log(&at, &context, [a]));
     let at = Arc::clone(session);
-    LOG.function(["a: ?", "b: ?"]).register_into_engine(
-        engine,
-        move |context: NativeCallContext, a: Dynamic, b: Dynamic| log(&at, &context, [a, b]),
-    );
+    LOG.function(["a: ?", "b: ?"])
+        .register_into_engine(engine, move |context: NativeCallContext, a: Dynamic, b: Dynamic| {
+            log(&at, &context, [a, b])
+        });
     let at = Arc::clone(session);
-    LOG.function(["a: ?", "b: ?", "c: ?"]).register_into_engine(
-        engine,
-        move |context: NativeCallContext, a: Dynamic, b: Dynamic, c: Dynamic| log(&at, &context, [a, b, c]),
-    );
+    LOG.function(["a: ?", "b: ?", "c: ?"])
+        .register_into_engine(engine, move |context: NativeCallContext, a: Dynamic, b: Dynamic, c: Dynamic| {
+            log(&at, &context, [a, b, c])
+        });
     let at = Arc::clone(session);
     LOG.function(["a: ?", "b: ?", "c: ?", "d: ?"]).register_into_engine(
         engine,
-        move |context: NativeCallContext, a: Dynamic, b: Dynamic, c: Dynamic, d: Dynamic| log(&at, &context, [a, b, c, d]),
+        move |context: NativeCallContext, a: Dynamic, b: Dynamic, c: Dynamic, d: Dynamic| {
+            log(&at, &context, [a, b, c, d])
+        },
     );
     let at = Arc::clone(session);
-    OUTPUT.function(["name: string", "value: ?"]).register_into_engine(
-        engine,
-        move |context: NativeCallContext, name: &str, value: Dynamic| output(&at, &context, name, &value),
-    );
+    OUTPUT
+        .function(["name: string", "value: ?"])
+        .register_into_engine(engine, move |context: NativeCallContext, name: &str, value: Dynamic| {
+            output(&at, &context, name, &value)
+        });
     let at = Arc::clone(session);
-    SLEEP.function(["duration: string"]).register_into_engine(
-        engine,
-        move |context: NativeCallContext, duration: &str| sleep(&at, &context, duration),
-    );
+    SLEEP
+        .function(["duration: string"])
+        .register_into_engine(engine, move |context: NativeCallContext, duration: &str| sleep(&at, &context, duration));
     let at = Arc::clone(session);
     NOW.function(["string"]).register_into_engine(engine, move || at.run.clock().now().to_string());
 }
