@@ -163,7 +163,7 @@ fn conclude(run: &Arc<Run>, failure: &ScriptFailure) -> (Outcome, Exit) {
     if run.committed().is_some() {
         return (Outcome::CleanUpUnfinished, exit::UNFINISHED);
     }
-    let report = run.has_undos().then(|| run.roll_back(&failure.message));
+    let report = run.has_undos().then(|| run.roll_back(first_line(&failure.message)));
     if run.changed_anything() {
         return match report {
             Some(report) if !report.is_clean() => (Outcome::RollbackFailed, exit::ROLLBACK_FAILED),
@@ -180,6 +180,11 @@ fn conclude(run: &Arc<Run>, failure: &ScriptFailure) -> (Outcome, Exit) {
             _ => (Outcome::Failed, exit::FAILED),
         },
     }
+}
+
+/// The error itself, without the places it went through.
+fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
 }
 
 /// The first signal takes the run back, the second leaves at once.
