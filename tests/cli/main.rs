@@ -3,6 +3,7 @@
 mod help;
 #[path = "../support/project.rs"]
 mod project;
+mod reference;
 mod rules;
 mod settings;
 mod usage;

@@ -5,7 +5,8 @@ use std::{fs, path::Path};
 /// All Rust and Rhai files below `folder`, with the lines that are neither comments nor tests.
 fn sources(folder: &str) -> Vec<(String, Vec<String>)> {
     fn walk(folder: &Path, found: &mut Vec<(String, Vec<String>)>) {
-        let mut entries: Vec<_> = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+        let mut entries: Vec<_> =
+            fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
         entries.sort();
         for path in entries {
             if path.is_dir() {
