@@ -22,7 +22,7 @@ use crate::{
     ops::{self, catalog::OPERATIONS},
     run::Run,
     script::{
-        Limits, Problem, Runbook, Script, Stdlib, Trace, Vocabulary,
+        Limits, Runbook, Script, Stdlib, Trace, Vocabulary,
         runbook::{Refused, Stopped},
     },
     settings::Environment,
@@ -117,7 +117,7 @@ impl Host {
 pub struct ScriptFailure {
     pub kind: FailureKind,
     /// The report with the lines of source.
-    pub problem: Box<Problem>,
+    pub problem: miette::Report,
     /// The same in plain lines: `file:line:column: message`.
     pub message: String,
     trace: Box<Trace>,
