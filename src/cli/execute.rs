@@ -77,7 +77,7 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
     }
     match failure {
         None => Ok(exit),
-        Some(failure) => Err(Failure::new(exit, failure.problem)),
+        Some(failure) => Err(Failure::new(exit, *failure.problem)),
     }
 }
 

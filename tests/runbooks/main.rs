@@ -1,0 +1,5 @@
+//! The shipped runbooks, as a user runs them.
+
+#[path = "../support/project.rs"]
+mod project;
+mod simulated;
