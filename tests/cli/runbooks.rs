@@ -100,7 +100,8 @@ fn staging_differs_in_settings_only() {
     let ran = deploy(&project, "runbooks/staging-deploy.rhai", "ami-healthy-1");
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let lines = |text: &str| text.lines().count();
-    let (prod, staging) = (include_str!("../../runbooks/prod-deploy.rhai"), include_str!("../../runbooks/staging-deploy.rhai"));
+    let (prod, staging) =
+        (include_str!("../../runbooks/prod-deploy.rhai"), include_str!("../../runbooks/staging-deploy.rhai"));
     assert!(lines(prod) < 60 && lines(staging) < 60);
 }
 
@@ -108,7 +109,18 @@ fn staging_differs_in_settings_only() {
 fn the_same_seed_gives_the_same_events() {
     let project = shop();
     let run = || {
-        let arguments = ["run", "runbooks/prod-deploy.rhai", "--sim", "--world", "fresh", "--seed", "7", "--json", "--param", "image=ami-slow-1"];
+        let arguments = [
+            "run",
+            "runbooks/prod-deploy.rhai",
+            "--sim",
+            "--world",
+            "fresh",
+            "--seed",
+            "7",
+            "--json",
+            "--param",
+            "image=ami-slow-1",
+        ];
         let ran = project.runner(&arguments);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         // The last event tells the time on the wall.

@@ -1,5 +1,0 @@
-//! The shipped runbooks, as a user runs them.
-
-#[path = "../support/project.rs"]
-mod project;
-mod simulated;
