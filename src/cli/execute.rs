@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Exit, Failure, exit};
 use crate::{
     api::{FailureKind, Host, Inputs, ScriptFailure},
-    aws::Endpoint,
+    aws::{ConnectError, Endpoint},
     clock::Clock,
     event::{Event, Events, Outcome, Report, Traffic},
     ops,
@@ -77,7 +77,7 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
     }
     match failure {
         None => Ok(exit),
-        Some(failure) => Err(Failure::new(exit, failure.problem)),
+        Some(failure) => Err(Failure::new(exit, *failure.problem)),
     }
 }
 
@@ -177,6 +177,7 @@ fn conclude(run: &Arc<Run>, failure: &ScriptFailure) -> (Outcome, Exit) {
         FailureKind::Operation(error) if error.is_permission() => (Outcome::Failed, exit::PERMISSION),
         FailureKind::Operation(error) => match **error {
             ops::Error::TimedOut { .. } => (Outcome::Failed, exit::TIMED_OUT),
+            ops::Error::Connect(ConnectError::NoRegion | ConnectError::BadRole(_)) => (Outcome::Failed, exit::USAGE),
             _ => (Outcome::Failed, exit::FAILED),
         },
     }

@@ -76,7 +76,7 @@ pub fn run(args: Args, global: &Global, console: &Console) -> Result<Exit, Failu
     let reports = reports(args.json, global, console);
     let mut settings = RunSettings::resolve(args.clone(), None, console.interactive)?;
     let runbook = api::load(&settings.runbook, &settings.project_root)
-        .map_err(|failure| Failure::new(exit::USAGE, failure.problem))?;
+        .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
     if let Some(declared) = runbook.declared_environment() {
         // The environment may say where its runs take place.
         settings = RunSettings::resolve(args, Some(&declared), console.interactive)?;
