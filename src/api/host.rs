@@ -22,7 +22,7 @@ use crate::{
     ops::{self, catalog::OPERATIONS},
     run::Run,
     script::{
-        Limits, Runbook, Script, Stdlib, Trace, Vocabulary,
+        Limits, Problem, Runbook, Script, Stdlib, Trace, Vocabulary,
         runbook::{Refused, Stopped},
     },
     settings::Environment,
@@ -117,7 +117,7 @@ impl Host {
 pub struct ScriptFailure {
     pub kind: FailureKind,
     /// The report with the lines of source.
-    pub problem: miette::Report,
+    pub problem: Box<Problem>,
     /// The same in plain lines: `file:line:column: message`.
     pub message: String,
     trace: Box<Trace>,
