@@ -8,9 +8,12 @@
 //! ```
 
 pub mod aws;
+pub mod cli;
 pub mod clock;
 pub mod event;
 pub mod ops;
+pub mod report;
 pub mod run;
+pub mod script;
 pub mod settings;
 pub mod sim;

@@ -289,7 +289,6 @@ impl Ctx {
         let Mutation { call, resource, class, look_up, undo, patience } = mutation;
         let path = self.path(call, &resource);
         let token = hex(&Sha256::digest(format!("{}/{path}", self.run_id())))[..32].to_owned();
-        let look_up = look_up.map(|(look_up, arguments)| (look_up, arguments));
         let intent = Record::Intent {
             path: path.clone(),
             call: call.to_owned(),
@@ -297,7 +296,7 @@ impl Ctx {
             token: token.clone(),
             request_sha256: String::new(),
             look_up: look_up.as_ref().map(|(look_up, arguments)| (look_up.name.to_owned(), arguments.clone())),
-            undo: undo.clone(),
+            undo: undo.clone().map(Box::new),
         };
         let started = self.now();
         let mut delays = retry::delays(self.seed_of(&path));

@@ -2,21 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Ctx, rollback::Hook};
 use crate::{
     aws::Scope,
-    ops::{Error, catalog},
+    ops::{Pending, catalog},
 };
 
 /// The code of an undo. Journals name it; the catalogue finds it again.
 pub struct UndoAction {
     pub name: &'static str,
     /// Gets the declared arguments, completed by the recorded result of the call.
-    pub run: for<'a> fn(&'a Ctx, Value) -> LocalBoxFuture<'a, Result<Undone, Error>>,
+    pub run: for<'a> fn(&'a Ctx, Value) -> Pending<'a, Undone>,
 }
 
 /// How an undo ended, if it did not fail.
@@ -96,7 +95,7 @@ pub(super) struct UndoStack {
 
 /// What will be done in a rollback, with what it needs.
 pub(super) enum Armed {
-    Undo(ArmedUndo),
+    Undo(Box<ArmedUndo>),
     Hook(Hook),
 }
 
@@ -123,15 +122,11 @@ impl UndoStack {
             }
             self.by_key.insert(key, self.entries.len());
         }
-        self.entries.push(Armed::Undo(armed));
+        self.entries.push(Armed::Undo(Box::new(armed)));
     }
 
     pub fn hook(&mut self, hook: Hook) {
         self.entries.push(Armed::Hook(hook));
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     pub fn clear(&mut self) {
@@ -202,7 +197,7 @@ mod tests {
         stack.arm(armed("weights", Phase::Traffic, None, json!({})));
         stack.arm(armed("group", Phase::Rest, None, json!({})));
         assert_eq!(names(stack.take()), ["size", "weights", "group", "tell", "vpc"]);
-        assert!(stack.is_empty());
+        assert!(stack.take().is_empty());
     }
 
     #[test]
