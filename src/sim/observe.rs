@@ -1,7 +1,8 @@
 //! What of a world can be observed: the one measure of "as before".
 //!
 //! Everything in accounts counts, as it is and without lag, except the residues listed here: what AWS itself leaves
-//! behind and takes away later, and the traces: fields that nobody can set back. A region that is as it was given to the account counts as never used.
+//! behind and takes away later, and the traces: fields that nobody can set back. A region that is as it was given to
+//! the account counts as never used.
 
 use serde_json::{Map, Value};
 
