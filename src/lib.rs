@@ -7,6 +7,7 @@
 //!                                                         └──────────────► report/
 //! ```
 
+pub mod api;
 pub mod aws;
 pub mod cli;
 pub mod clock;

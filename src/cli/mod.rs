@@ -9,6 +9,7 @@ mod completions;
 mod console;
 mod diagnostic;
 mod docs;
+mod execute;
 mod global;
 mod logging;
 pub mod run;

@@ -2,8 +2,9 @@
 
 use std::{io, path::PathBuf};
 
-use super::{Console, Exit, Failure, Global, exit};
+use super::{Console, Exit, Failure, Global, execute::execute, exit};
 use crate::{
+    api,
     event::Report,
     report,
     settings::{RunSettings, Target},
@@ -13,7 +14,7 @@ use crate::{
 ///
 /// Whatever fails, the account comes back to what it was: traffic on the old version, nothing left
 /// behind. Progress goes to stderr, the summary to stdout.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Args {
     /// The runbook, a .rhai file
@@ -73,14 +74,14 @@ const EXAMPLES: &str = "Examples:
 
 pub fn run(args: Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
     let reports = reports(args.json, global, console);
-    let settings = RunSettings::resolve(args, None, console.interactive)?;
-    execute(settings, reports)
-}
-
-/// Runs the runbook.
-fn execute(settings: RunSettings, reports: Vec<Box<dyn Report>>) -> Result<Exit, Failure> {
-    let _ = (settings, reports);
-    Err(Failure::new(exit::BUG, miette::miette!("not built yet")))
+    let mut settings = RunSettings::resolve(args.clone(), None, console.interactive)?;
+    let runbook = api::load(&settings.runbook, &settings.project_root)
+        .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
+    if let Some(declared) = runbook.declared_environment() {
+        // The environment may say where its runs take place.
+        settings = RunSettings::resolve(args, Some(&declared), console.interactive)?;
+    }
+    execute(&settings, &runbook, reports)
 }
 
 /// The views of the run that were asked for.

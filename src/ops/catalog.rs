@@ -63,8 +63,11 @@ pub struct Entry {
 /// A call of an operation whose options were understood.
 pub struct Prepared {
     pub subject: String,
-    pub run: Box<dyn for<'a> FnOnce(&'a Ctx) -> Pending<'a, Value>>,
+    pub run: Start,
 }
+
+/// Begins the prepared work.
+pub type Start = Box<dyn for<'a> FnOnce(&'a Ctx) -> Pending<'a, Value>>;
 
 impl Entry {
     /// The entry of operation `O`.

@@ -390,9 +390,11 @@ impl Ctx {
     {
         let started = self.now();
         let result = send.await.map_err(|error| retry::classify(call, error, attempt));
-        let refused_here = matches!(&result, Err(error) if error.kind == CallErrorKind::Undeclared);
-        if !refused_here {
-            self.run.count_call(mutation);
+        match &result {
+            // It never left.
+            Err(error) if error.kind == CallErrorKind::Undeclared => {}
+            Err(error) => self.run.count_call(mutation && error.kind == CallErrorKind::Unknown),
+            Ok(_) => self.run.count_call(mutation),
         }
         let error = result.as_ref().err();
         let error = error.map(|error| error.code.clone().unwrap_or_else(|| error.message.clone()));

@@ -5,7 +5,7 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
-use rhai::{Dynamic, EvalAltResult, Map, ParseError, Position};
+use rhai::{Dynamic, EvalAltResult, Map, ParseError};
 
 use super::{Failure, Library, Place, Vocabulary, syntax, words};
 
@@ -31,10 +31,10 @@ pub struct Caller {
 
 impl Trace {
     /// Of an error that Rhai returned for the script `file`.
-    pub fn new(file: &str, mut error: Box<EvalAltResult>, library: &Library, host: &Vocabulary) -> Self {
+    pub fn new(file: &str, mut error: EvalAltResult, library: &Library, host: &Vocabulary) -> Self {
         let mut file = file.to_owned();
         let mut callers = Vec::new();
-        let mut leaf = &mut *error;
+        let mut leaf = &mut error;
         loop {
             let position = leaf.position();
             let (what, next_file, inner) = match leaf {
@@ -87,7 +87,7 @@ impl Trace {
     pub fn of_syntax(file: &str, error: ParseError, library: &Library) -> Self {
         let ParseError(kind, position) = error;
         let error = EvalAltResult::ErrorParsing(*kind, position);
-        let mut trace = Self::new(file, error.into(), library, &Vocabulary::default());
+        let mut trace = Self::new(file, error, library, &Vocabulary::default());
         let text = library.text(file).unwrap_or_default();
         match &trace.place {
             // Rhai reads `5m` as a number with something behind it that should not be there.
@@ -101,7 +101,7 @@ impl Trace {
             }
             // The end of the text has no position.
             None => {
-                let line = text.lines().count().max(1);
+                let line = u32::try_from(text.lines().count()).unwrap_or(u32::MAX).max(1);
                 trace.place = Some(Place { file: file.into(), line, column: 1 });
             }
         }
@@ -163,17 +163,19 @@ fn call_words(name: &str) -> String {
 /// The place that `catch` noted in what it makes of Rhai's own errors.
 fn caught(value: &Dynamic) -> Option<Place> {
     let map = value.read_lock::<Map>()?;
-    let number = |key| map.get(key).and_then(|value| usize::try_from(value.as_int().ok()?).ok());
-    let file = map.get("source")?.clone().into_string().ok()?;
+    let number = |key| map.get(key).and_then(|value| u32::try_from(value.as_int().ok()?).ok());
+    let file = map.get("source")?.clone().into_string().ok()?.into();
     map.get("message")?;
     Some(Place { file, line: number("line")?, column: number("position")? })
 }
 
 /// From the place to the end of the word or the string there.
 fn span(text: &str, place: &Place) -> SourceSpan {
-    let line_start = text.split_inclusive('\n').take(place.line - 1).map(str::len).sum::<usize>();
+    let line_start = text.split_inclusive('\n').take(place.line as usize - 1).map(str::len).sum::<usize>();
     let line = text[line_start..].lines().next().unwrap_or_default();
-    let start = line.char_indices().nth(place.column - 1).map_or(line.len(), |(at, _)| at);
+    let start = line.char_indices().nth(place.column as usize - 1).map_or(line.len(), |(at, _)| at);
+    // Of properties, Rhai has the position of the dot.
+    let start = start + usize::from(line[start..].starts_with('.'));
     let rest = &line[start..];
     let length = match rest.chars().next() {
         Some(quote @ ('"' | '`')) => rest[1..].find(quote).map_or(rest.len(), |at| at + 2),
@@ -233,13 +235,5 @@ impl Diagnostic for Excerpt {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         Some(Box::new(std::iter::once(LabeledSpan::underline(self.span))))
-    }
-}
-
-/// The position of an error that `?` passes on inside the host.
-pub fn position(place: &Place) -> Position {
-    match (u16::try_from(place.line), u16::try_from(place.column)) {
-        (Ok(line), Ok(column)) => Position::new(line, column),
-        _ => Position::NONE,
     }
 }

@@ -11,18 +11,19 @@ use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     /// As the library knows the file: `runbooks/deploy.rhai`, `stdlib/network`.
-    pub file: String,
+    pub file: Arc<str>,
     /// Counts from 1.
-    pub line: usize,
+    pub line: u32,
     /// In characters, from 1.
-    pub column: usize,
+    pub column: u32,
 }
 
 impl Place {
     /// `None` for a position that is not known.
     pub fn new(file: &str, position: Position) -> Option<Self> {
-        let line = position.line()?;
-        Some(Self { file: file.to_owned(), line, column: position.position().unwrap_or(1) })
+        let number = |number: usize| u32::try_from(number).ok();
+        let column = position.position().and_then(number).unwrap_or(1);
+        Some(Self { file: file.into(), line: number(position.line()?)?, column })
     }
 
     /// Where the running host function was called.

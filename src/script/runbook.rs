@@ -1,12 +1,13 @@
 //! A runbook from its file to its end: load, compile, refuse, run.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use rhai::{AST, Engine};
+use rhai::{AST, Engine, EvalAltResult, ModuleResolver, Position};
 
 use super::{
     Failure, Library, Limits, Trace, Vocabulary, Watch,
@@ -36,7 +37,7 @@ impl Runbook {
     /// the host's functions, which the runbook must not redefine.
     pub fn load(path: &Path, root: &Path, host: Vocabulary) -> Result<Self, Refused> {
         let library = Arc::new(Library::default());
-        let refuse = |trace: Trace| Refused { trace, library: Arc::clone(&library) };
+        let refuse = |trace: Trace| Refused { trace: Box::new(trace), library: Arc::clone(&library) };
         let fail = |message: String| refuse(Trace::of_failure(Failure::new(message)));
         let unreadable = |error| fail(format!("cannot read `{}`: {error}", path.display()));
 
@@ -74,6 +75,30 @@ impl Runbook {
         syntax::calls(&self.name, &self.ast, function)
     }
 
+    /// The calls of a function in the runbook and in all modules it imports by a literal path.
+    /// Modules that cannot be imported are left out: running it will say why.
+    pub fn all_calls(&self, stdlib: Stdlib, function: &str) -> Vec<Call> {
+        let library = Arc::new(Library::default());
+        let resolver = Resolver::new(self.root.clone(), stdlib, Arc::clone(&self.host), library);
+        let engine = engine::parser(&Limits::default());
+        let mut calls = self.calls(function);
+        let mut seen = BTreeSet::from([self.name.clone()]);
+        let mut waiting = vec![Arc::clone(&self.ast)];
+        while let Some(ast) = waiting.pop() {
+            for path in syntax::imports(&ast) {
+                let Some(Ok(module)) = resolver.resolve_ast(&engine, ast.source(), &path, Position::NONE) else {
+                    continue;
+                };
+                let name = module.source().unwrap_or_default().to_owned();
+                if seen.insert(name.clone()) {
+                    calls.extend(syntax::calls(&name, &module, function));
+                    waiting.push(Arc::new(module));
+                }
+            }
+        }
+        calls
+    }
+
     /// The environment the runbook names: the literal of its first `environment("…")`.
     pub fn declared_environment(&self) -> Option<String> {
         let call = self.calls("environment").into_iter().next()?;
@@ -90,7 +115,7 @@ impl fmt::Debug for Runbook {
 /// Why a runbook was not accepted, with the text to show.
 #[derive(Clone)]
 pub struct Refused {
-    pub trace: Trace,
+    pub trace: Box<Trace>,
     pub library: Arc<Library>,
 }
 
@@ -104,7 +129,7 @@ impl fmt::Debug for Refused {
 #[derive(Clone, Debug)]
 pub enum Stopped {
     /// It failed, or the host ended it.
-    Failed(Trace),
+    Failed(Box<Trace>),
     /// The host panicked.
     Panicked(thread::Panic),
 }
@@ -144,19 +169,19 @@ impl Script {
         let result = result.or_else(|error| if exited(&error) { Ok(()) } else { Err(error) });
         match (result, self.watch.latched()) {
             (Ok(()), None) => Ok(()),
-            (Ok(()), Some(failure)) => Err(Stopped::Failed(Trace::of_failure(failure))),
+            (Ok(()), Some(fatal)) => Err(Stopped::Failed(Trace::of_failure(fatal).into())),
             (Err(error), fatal) => {
-                let mut trace = self.trace(error);
-                if let (Some(fatal), None) = (fatal, &trace.failure) {
-                    trace = Trace::of_failure(fatal);
-                }
-                Err(Stopped::Failed(trace))
+                let trace = self.trace(*error);
+                let is_shown =
+                    |fatal: &Failure| trace.failure.as_ref().is_some_and(|shown| shown.message == fatal.message);
+                let fatal = fatal.filter(|fatal| !is_shown(fatal));
+                Err(Stopped::Failed(fatal.map_or(trace, Trace::of_failure).into()))
             }
         }
     }
 
     /// The trace of an error of this script.
-    pub fn trace(&self, error: Box<rhai::EvalAltResult>) -> Trace {
+    pub fn trace(&self, error: EvalAltResult) -> Trace {
         Trace::new(&self.runbook.name, error, &self.runbook.library, &self.runbook.host)
     }
 }

@@ -53,10 +53,11 @@ pub fn refuse_actions_on_import(file: &str, ast: &AST, host: &Vocabulary) -> Res
     for statement in ast.statements() {
         // Closures and functions are kept apart from the statements, so this does not look into them.
         statement.walk(&mut Vec::new(), &mut |path| {
-            if let Some((call, position)) = path.last().copied().and_then(call) {
-                if host.contains(&call.name) && !call.is_qualified() {
-                    action = Some((call.name.to_string(), position));
-                }
+            if let Some((call, position)) = path.last().copied().and_then(call)
+                && host.contains(&call.name)
+                && !call.is_qualified()
+            {
+                action = Some((call.name.to_string(), position));
             }
             action.is_none()
         });
@@ -81,10 +82,12 @@ pub struct Call {
 pub fn calls(file: &str, ast: &AST, name: &str) -> Vec<Call> {
     let mut calls = Vec::new();
     walk(ast, |node| {
-        if let Some((call, position)) = call(node).filter(|(call, _)| call.name == name && !call.is_qualified()) {
-            if let Some(place) = Place::new(file, position) {
-                calls.push(Call { place, arguments: call.args.iter().map(literal).collect() });
-            }
+        if let Some((call, position)) = call(node)
+            && call.name == name
+            && !call.is_qualified()
+            && let Some(place) = Place::new(file, position)
+        {
+            calls.push(Call { place, arguments: call.args.iter().map(literal).collect() });
         }
         ControlFlow::<()>::Continue(())
     });
@@ -92,18 +95,33 @@ pub fn calls(file: &str, ast: &AST, name: &str) -> Vec<Call> {
     calls
 }
 
-/// The place of the option at `path` (`ingress[1].port`) in the call at `place`, as far as the
-/// options are written there. `None`: the call has no literal map.
-pub fn option(ast: &AST, place: &Place, path: &str) -> Option<Place> {
-    let call_position = |position: Position| Place::new(&place.file, position).as_ref() == Some(place);
-    walk(ast, |node| match call(node) {
-        Some((call, position)) if call_position(position) => {
-            let Some(options) = call.args.last() else { return ControlFlow::Break(None) };
-            ControlFlow::Break(follow(options, path))
+/// The literal paths that a script imports.
+pub fn imports(ast: &AST) -> Vec<String> {
+    let mut paths = Vec::new();
+    walk(ast, |node| {
+        if let ASTNode::Stmt(Stmt::Import(import, _)) = node {
+            paths.extend(literal(&import.0).and_then(|path| path.into_string().ok()));
         }
+        ControlFlow::<()>::Continue(())
+    });
+    paths
+}
+
+/// The place of the option at `path` (`ingress[1].port`) in the call at `place`, as far as the
+/// options are written there. `first` is the option that a plain first argument means. `None`: the
+/// option is not written there.
+pub fn option(ast: &AST, place: &Place, first: Option<&str>, path: &str) -> Option<Place> {
+    let call_position = |position: Position| Place::new(&place.file, position).as_ref() == Some(place);
+    let arguments = walk(ast, |node| match call(node) {
+        Some((call, position)) if call_position(position) => ControlFlow::Break(call.args.to_vec()),
         _ => ControlFlow::Continue(()),
-    })?
-    .and_then(|position| Place::new(&place.file, position))
+    })?;
+    let means_first = first.is_some_and(|first| path.split(['.', '[']).next() == Some(first));
+    let position = match arguments.as_slice() {
+        [argument, ..] if means_first && !matches!(argument, Expr::Map(..)) => Some(argument.start_position()),
+        arguments => follow(arguments.iter().find(|argument| matches!(argument, Expr::Map(..)))?, path),
+    };
+    Place::new(&place.file, position?)
 }
 
 /// Goes down the literal `options` along `path`, as far as it leads.
@@ -128,13 +146,13 @@ fn follow(options: &Expr, path: &str) -> Option<Position> {
     found
 }
 
-fn walk<'a, B>(ast: &'a AST, mut visit: impl FnMut(ASTNode<'_>) -> ControlFlow<B>) -> Option<B> {
+fn walk<B>(ast: &AST, mut visit: impl FnMut(ASTNode<'_>) -> ControlFlow<B>) -> Option<B> {
     let mut found = None;
     ast.walk(&mut |path: &[ASTNode<'_>]| {
-        if let Some(&node) = path.last() {
-            if let ControlFlow::Break(value) = visit(node) {
-                found = Some(value);
-            }
+        if let Some(&node) = path.last()
+            && let ControlFlow::Break(value) = visit(node)
+        {
+            found = Some(value);
         }
         found.is_none()
     });

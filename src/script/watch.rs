@@ -23,7 +23,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// `poll` is asked at every step whether somebody wants the script to stop: it must be cheap.
+    /// `poll` is asked at every step, on the thread that takes it, whether somebody wants that
+    /// thread to stop: it must be cheap, and once it said so, say so again.
     pub fn new(poll: impl Fn() -> Option<Failure> + Send + Sync + 'static) -> Self {
         Self {
             latched: AtomicBool::new(false),
@@ -74,7 +75,7 @@ impl Watch {
     }
 
     fn stopped(&self) -> Option<Failure> {
-        self.latched().or_else(|| (self.poll)().map(|failure| self.latch(failure)))
+        self.latched().or_else(&self.poll)
     }
 
     /// Keeps the first failure, and returns it.

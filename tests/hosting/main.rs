@@ -7,4 +7,5 @@ mod diagnostics;
 mod facts;
 mod hosting;
 mod imports;
+mod runs;
 mod support;

@@ -127,7 +127,7 @@ impl Host {
         let hooks = std::mem::take(&mut *self.world.hooks.lock().unwrap());
         let run = |hook: Callback| match hook.call(self.script.engine(), vec![]) {
             Ok(value) => Ok(value.to_string()),
-            Err(error) => Err(self.script.trace(error).compact()),
+            Err(error) => Err(self.script.trace(*error).compact()),
         };
         thread::run("hooks", || hooks.into_iter().rev().map(run).collect()).expect("no panic")
     }
@@ -163,7 +163,7 @@ pub fn fail(runbook: &str) -> (Host, Trace) {
 
 pub fn trace(ended: std::result::Result<(), Stopped>) -> Trace {
     match ended.expect_err("the runbook fails") {
-        Stopped::Failed(trace) => trace,
+        Stopped::Failed(trace) => *trace,
         Stopped::Panicked(panic) => panic!("unexpected panic: {panic}"),
     }
 }

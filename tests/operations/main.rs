@@ -4,6 +4,7 @@
 #[path = "../support/account.rs"]
 mod account;
 mod contract;
+mod guard;
 #[path = "../support/moto.rs"]
 mod moto;
 mod network;

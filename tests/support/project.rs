@@ -30,6 +30,10 @@ impl Project {
         self
     }
 
+    pub fn path(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     /// Runs `runner` in the folder, with nothing of this process's environment.
     pub fn runner(&self, args: &[&str]) -> Ran {
         self.runner_in(args, &[])
