@@ -157,9 +157,7 @@ pub(super) fn check_path(path: &str) -> Result<(), Error> {
 fn check_arn(path: &str, arn: &IdOf<Policy>) -> Result<(), Error> {
     match arn.as_str().starts_with("arn:") {
         true => Ok(()),
-        false => {
-            Err(Error::option(path, format!("expected the ARN of a policy, found {:?}", arn.as_str())))
-        }
+        false => Err(Error::option(path, format!("expected the ARN of a policy, found {:?}", arn.as_str()))),
     }
 }
 
@@ -290,16 +288,12 @@ async fn empty_and_delete(ctx: &Ctx, name: &str) -> Result<(), Error> {
     let (inline, attached) = futures::try_join!(inline_names(ctx, name), attached(ctx, name))?;
     let inline = inline.into_iter().map(|name| (Aspect::Inline(name), Value::Null));
     let attached = attached.into_iter().map(|arn| (Aspect::Attached(arn), json!(false)));
-    let all: Vec<Difference> = inline
-        .chain(attached)
-        .map(|(aspect, wanted)| Difference { aspect, found: Value::Null, wanted })
-        .collect();
+    let all: Vec<Difference> =
+        inline.chain(attached).map(|(aspect, wanted)| Difference { aspect, found: Value::Null, wanted }).collect();
     try_join_all(all.iter().map(|difference| difference.apply(ctx, name, false))).await?;
     // IAM may not have heard everywhere that they are gone.
     let declared = Mutation::new("iam:DeleteRole", Class::Idempotent, format!("role {name}"))
         .patiently(&["DeleteConflict"], std::time::Duration::from_secs(60));
-    ctx.change(declared, |permit| {
-        ctx.aws().iam.delete_role().role_name(name).customize().interceptor(permit).send()
-    })
-    .await
+    ctx.change(declared, |permit| ctx.aws().iam.delete_role().role_name(name).customize().interceptor(permit).send())
+        .await
 }

@@ -72,12 +72,21 @@ impl Aspect {
                 PolicyDocument::from_reply("iam:GetRole", document)?.0
             }
             Self::Settings => settings(role.description().unwrap_or_default(), role.max_session_duration()),
-            Self::Boundary => json!(role.permissions_boundary().and_then(|boundary| boundary.permissions_boundary_arn())),
+            Self::Boundary => {
+                json!(role.permissions_boundary().and_then(|boundary| boundary.permissions_boundary_arn()))
+            }
             Self::Inline(_) | Self::Attached(_) => Value::Null,
         })
     }
 
-    async fn write(&self, ctx: &Ctx, role: &str, value: &Value, undo: Option<Undo>) -> Result<(), Error> {
+    async fn write(
+        &self,
+        ctx: &Ctx,
+        role: &str,
+        found: &Value,
+        value: &Value,
+        undo: Option<Undo>,
+    ) -> Result<(), Error> {
         let iam = &ctx.aws().iam;
         let declare = |call| {
             let declared = Mutation::new(call, Class::Idempotent, format!("{} of role {role}", self.label()));
@@ -95,11 +104,12 @@ impl Aspect {
                 .await
             }
             Self::Settings => {
-                let description = value["description"].as_str().unwrap_or_default();
+                let description =
+                    value["description"].as_str().filter(|_| value["description"] != found["description"]);
                 let seconds = value["max_session_duration"].as_i64().and_then(|seconds| i32::try_from(seconds).ok());
                 ctx.change(declare("iam:UpdateRole"), |permit| {
-                    let request = iam.update_role().role_name(role).description(description);
-                    request.set_max_session_duration(seconds).customize().interceptor(permit).send()
+                    let request = iam.update_role().role_name(role).set_max_session_duration(seconds);
+                    request.set_description(description.map(str::to_owned)).customize().interceptor(permit).send()
                 })
                 .await
             }
@@ -167,9 +177,10 @@ impl Difference {
         let undo = undoable.then(|| {
             let arguments =
                 json!({ "role_name": role, "aspect": self.aspect, "before": self.found, "ours": self.wanted });
-            Undo::new(&RESTORE_ROLE, format!("restore {label} of role {role}"), arguments).key(format!("{role}/{label}"))
+            Undo::new(&RESTORE_ROLE, format!("restore {label} of role {role}"), arguments)
+                .key(format!("{role}/{label}"))
         });
-        self.aspect.write(ctx, role, &self.wanted, undo).await
+        self.aspect.write(ctx, role, &self.found, &self.wanted, undo).await
     }
 
     /// For the progress line.
@@ -256,7 +267,7 @@ async fn restore_role(ctx: &Ctx, restore: Value) -> Result<Undone, Error> {
     if !aspect.same(&found, &ours) {
         return Ok(Undone::Foreign(format!("{}: expected {ours}, found {found}", aspect.label())));
     }
-    match aspect.write(ctx, &role_name, &before, None).await {
+    match aspect.write(ctx, &role_name, &found, &before, None).await {
         Err(error) if error.is(GONE) => Ok(Undone::Already),
         written => written.map(|()| Undone::Done),
     }

@@ -24,11 +24,11 @@ pub fn to_iam(tags: &BTreeMap<String, String>) -> Vec<Tag> {
     tags.iter().map(tag).collect::<Result<_, _>>().expect("both members are set")
 }
 
-/// A kind of IAM's: all have the same three calls, under names of their own.
+/// A kind of IAM's: all have the same calls, under names of their own.
 macro_rules! tagged {
     (
         $(#[$doc:meta])* $kind:ident, $restore:ident = $name:literal, $id:ident,
-        $list:ident = $list_call:literal, $tag:ident = $tag_call:literal, $untag:ident = $untag_call:literal
+        $get:ident.$part:ident = $get_call:literal, $tag:ident = $tag_call:literal, $untag:ident = $untag_call:literal
     ) => {
         $(#[$doc])*
         pub(super) struct $kind;
@@ -42,9 +42,9 @@ macro_rules! tagged {
             const GONE: &'static [&'static str] = GONE;
 
             async fn read(ctx: &Ctx, id: &str) -> Result<BTreeMap<String, String>, Error> {
-                // 50 tags at most: never more than one page.
-                let reply = ctx.read($list_call, || ctx.aws().iam.$list().$id(id).send()).await?;
-                Ok(from_iam(reply.tags()))
+                // Not by the kind's own list of tags: moto has none for instance profiles.
+                let reply = ctx.read($get_call, || ctx.aws().iam.$get().$id(id).send()).await?;
+                Ok(reply.$part().map(|found| from_iam(found.tags())).unwrap_or_default())
             }
 
             async fn set(
@@ -79,18 +79,18 @@ macro_rules! tagged {
 tagged!(
     /// Tags of a role, by its name.
     RoleTags, RESTORE_ROLE_TAGS = "restore_role_tags", role_name,
-    list_role_tags = "iam:ListRoleTags", tag_role = "iam:TagRole", untag_role = "iam:UntagRole"
+    get_role.role = "iam:GetRole", tag_role = "iam:TagRole", untag_role = "iam:UntagRole"
 );
 
 tagged!(
     /// Tags of a policy, by its ARN.
     PolicyTags, RESTORE_POLICY_TAGS = "restore_policy_tags", policy_arn,
-    list_policy_tags = "iam:ListPolicyTags", tag_policy = "iam:TagPolicy", untag_policy = "iam:UntagPolicy"
+    get_policy.policy = "iam:GetPolicy", tag_policy = "iam:TagPolicy", untag_policy = "iam:UntagPolicy"
 );
 
 tagged!(
     /// Tags of an instance profile, by its name.
     ProfileTags, RESTORE_PROFILE_TAGS = "restore_instance_profile_tags", instance_profile_name,
-    list_instance_profile_tags = "iam:ListInstanceProfileTags",
+    get_instance_profile.instance_profile = "iam:GetInstanceProfile",
     tag_instance_profile = "iam:TagInstanceProfile", untag_instance_profile = "iam:UntagInstanceProfile"
 );
