@@ -4,18 +4,47 @@
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
-use super::{Error, Kind, Operation, Pending, ec2_tags, network::ensure_vpc};
+use super::{
+    Error, Kind, Operation, Pending, ec2_tags,
+    identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
+    network::ensure_vpc,
+};
 use crate::run::{Ctx, LookUp, UndoAction};
 
 /// All operations, in the order in which the reference lists them.
-pub const OPERATIONS: &[Entry] = &[Entry::of::<ensure_vpc::EnsureVpc>()];
+pub const OPERATIONS: &[Entry] = &[
+    Entry::of::<ensure_vpc::EnsureVpc>(),
+    Entry::of::<ensure_role::EnsureRole>(),
+    Entry::of::<ensure_policy::EnsurePolicy>(),
+    Entry::of::<ensure_instance_profile::EnsureInstanceProfile>(),
+];
 
 /// All undos: how the journal's undo records find their code.
-pub const UNDOS: &[&UndoAction] =
-    &[&ec2_tags::RESTORE_TAGS, &ensure_vpc::DELETE_VPC, &ensure_vpc::RESTORE_VPC_ATTRIBUTE];
+pub const UNDOS: &[&UndoAction] = &[
+    &ec2_tags::RESTORE_TAGS,
+    &ensure_vpc::DELETE_VPC,
+    &ensure_vpc::RESTORE_VPC_ATTRIBUTE,
+    &ensure_role::DELETE_ROLE,
+    &identity::RESTORE_ROLE,
+    &identity::tags::RESTORE_ROLE_TAGS,
+    &ensure_policy::DELETE_POLICY,
+    &ensure_policy::RESTORE_POLICY_VERSION,
+    &ensure_policy::RECREATE_POLICY_VERSION,
+    &identity::tags::RESTORE_POLICY_TAGS,
+    &ensure_instance_profile::DELETE_INSTANCE_PROFILE,
+    &ensure_instance_profile::RESTORE_PROFILE_ROLE,
+    &identity::tags::RESTORE_PROFILE_TAGS,
+];
 
 /// All look-ups: how a call whose reply was lost is found again.
-pub const LOOK_UPS: &[&LookUp] = &[&ensure_vpc::VPC_BY_NAME];
+pub const LOOK_UPS: &[&LookUp] = &[
+    &ensure_vpc::VPC_BY_NAME,
+    &ensure_role::ROLE_BY_NAME,
+    &ensure_policy::POLICY_BY_ARN,
+    &ensure_policy::NEW_POLICY_VERSION,
+    &ensure_instance_profile::INSTANCE_PROFILE_BY_NAME,
+    &ensure_instance_profile::ROLE_IN_PROFILE,
+];
 
 /// An operation with its types taken off.
 pub struct Entry {

@@ -20,6 +20,7 @@
 
 mod ec2;
 mod error;
+mod iam;
 mod observe;
 mod select;
 mod service;

@@ -1,7 +1,8 @@
 //! What of a world can be observed: the one measure of "as before".
 //!
 //! Everything in accounts counts, as it is and without lag, except the residues listed here: what AWS itself leaves
-//! behind and takes away later. A region that is as it was given to the account counts as never used.
+//! behind and takes away later, and the traces: fields that nobody can set back. A region that is as it was given to
+//! the account counts as never used.
 
 use serde_json::{Map, Value};
 
@@ -16,6 +17,20 @@ const RESIDUES: &[Residue] = &[Residue {
     values: &["deleted", "failed"],
     why: "EC2 shows a NAT gateway for about an hour after it is gone",
 }];
+
+/// A field that does not count, and why: it says only that something happened, and AWS has no call to set it back.
+const TRACES: &[Trace] = &[
+    Trace { table: "instance_profiles", field: "known_from", why: "when EC2 heard of its role" },
+    Trace { table: "policies", field: "updated", why: "when its default version last changed" },
+    Trace { table: "policies", field: "last_version", why: "IAM never uses a version number twice" },
+];
+
+struct Trace {
+    table: &'static str,
+    field: &'static str,
+    #[expect(dead_code, reason = "for the reader of the list")]
+    why: &'static str,
+}
 
 pub struct Residue {
     pub table: &'static str,
@@ -60,7 +75,7 @@ fn reduce(table: &str, value: Value) -> Value {
             let kept = fields.into_iter().filter_map(|(name, value)| match as_row(&value) {
                 Some((row, deleted)) => {
                     let counts = !deleted && !RESIDUES.iter().any(|residue| residue.covers(table, row));
-                    counts.then(|| (name, row.clone()))
+                    counts.then(|| (name, without_traces(table, row)))
                 }
                 None => {
                     let value = reduce(&name, value);
@@ -72,6 +87,14 @@ fn reduce(table: &str, value: Value) -> Value {
         Value::Array(elements) => Value::Array(elements.into_iter().map(|value| reduce(table, value)).collect()),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
     }
+}
+
+fn without_traces(table: &str, row: &Value) -> Value {
+    let mut row = row.clone();
+    if let Some(fields) = row.as_object_mut() {
+        fields.retain(|name, _| !TRACES.iter().any(|trace| trace.table == table && trace.field == name));
+    }
+    row
 }
 
 /// A serialised `table::Row`, and whether it is deleted.
