@@ -8,6 +8,7 @@ use super::{
     Error, Kind, Operation, Pending, ec2_tags,
     identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
     network::ensure_vpc,
+    network::{ensure_internet_gateway, ensure_subnets, ensure_vpc, find_subnets, find_vpc},
 };
 use crate::run::{Ctx, LookUp, UndoAction};
 
@@ -17,6 +18,10 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<ensure_role::EnsureRole>(),
     Entry::of::<ensure_policy::EnsurePolicy>(),
     Entry::of::<ensure_instance_profile::EnsureInstanceProfile>(),
+    Entry::of::<ensure_subnets::EnsureSubnets>(),
+    Entry::of::<ensure_internet_gateway::EnsureInternetGateway>(),
+    Entry::of::<find_vpc::FindVpc>(),
+    Entry::of::<find_subnets::FindSubnets>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -34,6 +39,10 @@ pub const UNDOS: &[&UndoAction] = &[
     &ensure_instance_profile::DELETE_INSTANCE_PROFILE,
     &ensure_instance_profile::RESTORE_PROFILE_ROLE,
     &identity::tags::RESTORE_PROFILE_TAGS,
+    &ensure_subnets::DELETE_SUBNET,
+    &ensure_subnets::RESTORE_MAP_PUBLIC_IP,
+    &ensure_internet_gateway::DETACH_INTERNET_GATEWAY,
+    &ensure_internet_gateway::DELETE_INTERNET_GATEWAY,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
@@ -44,6 +53,9 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &ensure_policy::NEW_POLICY_VERSION,
     &ensure_instance_profile::INSTANCE_PROFILE_BY_NAME,
     &ensure_instance_profile::ROLE_IN_PROFILE,
+    &ensure_subnets::SUBNET_BY_NAME,
+    &ensure_internet_gateway::INTERNET_GATEWAY_BY_NAME,
+    &ensure_internet_gateway::INTERNET_GATEWAY_ATTACHED,
 ];
 
 /// An operation with its types taken off.

@@ -15,7 +15,7 @@ pub mod ownership;
 pub(crate) mod tagged;
 
 pub use error::{CallError, CallErrorKind, Error};
-pub use options::{Duration, IdOf, Kind, Sensitive, Tags};
+pub use options::{Duration, IdOf, IdsOf, Kind, Sensitive, Tags, describe};
 
 use std::future::Future;
 
