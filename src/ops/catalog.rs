@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::{
     Error, Kind, Operation, Pending, ec2_tags,
     identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
-    network::ensure_vpc,
     network::{ensure_internet_gateway, ensure_subnets, ensure_vpc, find_subnets, find_vpc},
 };
 use crate::run::{Ctx, LookUp, UndoAction};
