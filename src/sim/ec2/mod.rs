@@ -4,6 +4,7 @@
 //! those of the EC2 API reference; where the reference is silent, those real accounts are known to send.
 
 mod cidr;
+pub mod instance;
 mod tag;
 mod vpc;
 
