@@ -24,6 +24,7 @@ mod observe;
 mod select;
 mod service;
 mod store;
+mod sts;
 mod table;
 mod tags;
 mod tx;
@@ -65,6 +66,12 @@ pub struct Simulator {
 struct Inner {
     world: World,
     store: Option<Store>,
+}
+
+impl std::fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Simulator({})", self.world_id())
+    }
 }
 
 impl Simulator {

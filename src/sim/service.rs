@@ -3,12 +3,12 @@
 //! Everything outside of it fails closed and by name, so that no runbook passes here on a request whose meaning was
 //! guessed. A service is one `Service` in [`SERVICES`]; a file of handlers contributes one `ACTIONS` list to it.
 
-use super::ec2;
 use super::error::{AwsError, Reply};
 use super::tx::Tx;
 use super::wire::{Params, Protocol, Request};
+use super::{ec2, sts};
 
-pub const SERVICES: &[&Service] = &[&ec2::SERVICE];
+pub const SERVICES: &[&Service] = &[&ec2::SERVICE, &sts::SERVICE];
 
 pub struct Service {
     /// The name requests are signed with.

@@ -5,6 +5,7 @@
 
 mod address;
 mod cidr;
+pub mod instance;
 mod internet_gateway;
 mod nat_gateway;
 mod network_acl;
