@@ -1,4 +1,4 @@
-//! An AWS account to try operations on: simulated, with runs on a virtual clock.
+//! An AWS account to try operations on, simulated or on a moto server, with runs on a virtual clock.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,12 +13,17 @@ use runner::{
 };
 use serde_json::Value;
 
-/// A simulated account that outlives the runs in it.
+/// An account that outlives the runs in it.
 pub struct Account {
-    pub simulator: Arc<Simulator>,
+    target: Target,
     seed: u64,
     tokio: tokio::runtime::Runtime,
     journals: tempfile::TempDir,
+}
+
+enum Target {
+    Sim(Arc<Simulator>),
+    Moto { url: String, account: String },
 }
 
 /// One run in an account, driven operation by operation.
@@ -35,8 +40,17 @@ impl Account {
     }
 
     pub fn seeded(seed: u64) -> Self {
+        Self::on(Target::Sim(Arc::new(Simulator::open(Source::Fresh, seed).expect("a fresh world"))), seed)
+    }
+
+    /// An account on the moto server at `url`.
+    pub fn moto(url: String, account: String) -> Self {
+        Self::on(Target::Moto { url, account }, 1)
+    }
+
+    fn on(target: Target, seed: u64) -> Self {
         Self {
-            simulator: Arc::new(Simulator::open(Source::Fresh, seed).expect("a fresh world")),
+            target,
             seed,
             tokio: tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(1)
@@ -47,23 +61,41 @@ impl Account {
         }
     }
 
+    /// The simulated AWS behind it.
+    pub fn simulator(&self) -> &Simulator {
+        match &self.target {
+            Target::Sim(simulator) => simulator,
+            Target::Moto { .. } => panic!("this account is on a moto server"),
+        }
+    }
+
     /// Begins a run of stack `shop-prod`.
     pub fn run(&self) -> Trial<'_> {
         let _context = self.tokio.enter();
-        // A second of nothing, so that no two runs start at the same time.
-        let start = self.simulator.clock() + std::time::Duration::from_secs(1);
-        let clock = Clock::virtual_from(start, self.seed);
-        let simulator = self.simulator.clone();
-        clock.on_advance(move |now| simulator.advance(now));
+        let (clock, endpoint) = match &self.target {
+            Target::Sim(simulator) => {
+                // A second of nothing, so that no two runs start at the same time.
+                let start = simulator.clock() + std::time::Duration::from_secs(1);
+                let clock = Clock::virtual_from(start, self.seed);
+                let world = simulator.clone();
+                clock.on_advance(move |now| world.advance(now));
+                simulator.begin_run();
+                (clock, Endpoint::Sim(simulator.clone()))
+            }
+            Target::Moto { url, .. } => {
+                (Clock::virtual_from(jiff::Timestamp::now(), self.seed), Endpoint::Url(url.clone()))
+            }
+        };
         let events = Arc::new(Mutex::new(Vec::new()));
-        let id = RunId::new(start, self.seed);
+        let id = RunId::new(clock.now(), self.seed);
         let journal = Journal::create(self.journals.path(), id.as_str()).expect("a journal");
-        let endpoint = Endpoint::Sim(self.simulator.clone());
         let reports: Vec<Box<dyn Report>> = vec![Box::new(Keep(events.clone()))];
         let run = Run::new(id, clock.clone(), Events::new(clock, reports), journal, endpoint, self.seed);
-        self.simulator.begin_run();
-        let environment =
+        let mut environment =
             Environment { name: "prod".into(), region: Some("eu-central-1".into()), ..Default::default() };
+        if let Target::Moto { account, .. } = &self.target {
+            environment.role_arn = Some(format!("arn:aws:iam::{account}:role/runner"));
+        }
         run.clock().block_on(run.use_environment(&environment)).expect("the environment");
         run.set_stack("shop-prod".into());
         Trial { run, branch: Branch::root(), events, account: self }
@@ -71,8 +103,9 @@ impl Account {
 
     /// What can be observed once everything has settled.
     pub fn observe(&self) -> Value {
-        self.simulator.advance(self.simulator.clock() + std::time::Duration::from_secs(2 * 3600));
-        self.simulator.observe()
+        let simulator = self.simulator();
+        simulator.advance(simulator.clock() + std::time::Duration::from_secs(2 * 3600));
+        simulator.observe()
     }
 }
 
