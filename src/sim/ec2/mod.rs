@@ -6,7 +6,7 @@
 mod address;
 mod cidr;
 pub mod instance;
-mod internet_gateway;
+pub mod internet_gateway;
 mod nat_gateway;
 mod network_acl;
 pub mod network_interface;
