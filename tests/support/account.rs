@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use runner::{
     aws::Endpoint,
     clock::Clock,
-    event::{Event, Events, Report, Stamped},
+    event::{Event, Events, Field, Report, Stamped},
     ops::{self, catalog},
     run::{Branch, Journal, RollbackReport, Run, RunId},
     settings::Environment,
@@ -156,6 +156,15 @@ impl Trial<'_> {
 }
 
 impl Trial<'_> {
+    /// What operations said they changed.
+    pub fn fields(&self) -> Vec<Field> {
+        let one = |event| match event {
+            Event::OperationFinished { fields, .. } => fields,
+            _ => Vec::new(),
+        };
+        self.events().into_iter().flat_map(one).collect()
+    }
+
     /// How many calls deep the run was so far: calls that were under way together count once.
     /// With a virtual clock every call takes the same time, so their ends tell.
     pub fn depth(&self) -> usize {
@@ -164,50 +173,6 @@ impl Trial<'_> {
             events.iter().filter(|stamped| matches!(stamped.event, Event::Call { .. })).map(|stamped| stamped.at);
         ends.collect::<std::collections::BTreeSet<_>>().len()
     }
-}
-
-/// What every operation that makes something must keep: it is made from nothing; again, nothing
-/// changes; after a change of options only the difference is sent; and undone, newest first, the
-/// account is as before. Returns the calls of the four parts, for the test to pin.
-pub struct Contract {
-    pub created: Vec<String>,
-    pub created_depth: usize,
-    pub unchanged_depth: usize,
-    pub updated: Vec<String>,
-}
-
-/// Tries the contract of `operation` in a new account. `setup` makes what it needs and returns the
-/// options, and the options changed.
-pub fn contract(operation: &str, setup: impl Fn(&mut Trial<'_>) -> (Value, Value)) -> Contract {
-    let account = Account::new();
-    let mut needs = account.run();
-    let (options, changed) = setup(&mut needs);
-    let before = account.observe();
-
-    let mut first = account.run();
-    let made = first.ok(operation, options.clone());
-    assert_eq!(made["change"], "created", "from nothing");
-    let (created, created_depth) = (first.mutations(), first.depth());
-    let after = account.observe();
-    assert_ne!(after, before, "something was made");
-
-    let mut second = account.run();
-    assert_eq!(second.ok(operation, options.clone())["change"], "unchanged", "again");
-    assert_eq!(second.mutations(), [""; 0], "again");
-
-    let mut third = account.run();
-    assert_eq!(third.ok(operation, changed.clone())["change"], "updated", "changed options");
-    let updated = third.mutations();
-    assert_eq!(account.run().ok(operation, changed)["change"], "unchanged", "changed options, again");
-
-    let report = third.roll_back();
-    assert!(report.is_clean(), "the change undone: {report:?}");
-    assert_eq!(account.observe(), after, "the change undone");
-    let report = first.roll_back();
-    assert!(report.is_clean(), "undone: {report:?}");
-    assert_eq!(account.observe(), before, "undone");
-
-    Contract { created, created_depth, unchanged_depth: second.depth(), updated }
 }
 
 struct Keep(Arc<Mutex<Vec<Stamped>>>);
