@@ -13,8 +13,10 @@
 //! store    on disk                   observe  what counts as "the same"
 //! ```
 //!
-//! A new service is a file with `SERVICE` and `ACTIONS`, one line in `service::SERVICES`, and one field in
-//! `world::Region` (or `world::Global`).
+//! A new service is a file (or folder) with a `SERVICE` and its `ACTIONS`, one line in `service::SERVICES`, and one
+//! field in `world::Region` (or `world::Global`) for its tables. A kind of row is a struct, a `Table` of it there, and
+//! one `resource!` line. What happens by itself is an enum with one variant in `world::Event`. `observe` sees new
+//! tables by itself. `ec2/internet_gateway.rs` is the example to copy, `ec2/nat_gateway.rs` the one with events.
 
 mod ec2;
 mod error;

@@ -7,8 +7,8 @@ use super::tags::Tags;
 use super::tx::Tx;
 use super::wire::Params;
 
-/// What a filter compares: its name, and the values a row has for it.
-pub type Filters<T> = &'static [(&'static str, fn(&T) -> Vec<String>)];
+/// What a describe can be filtered by: the filter's name, and the values a row has for it.
+pub type Filters<T> = &'static [(&'static str, fn(&T, &Tx) -> Vec<String>)];
 
 /// The one value of a filter.
 pub fn one(value: impl ToString) -> Vec<String> {
@@ -34,7 +34,7 @@ pub fn filter<'r, T>(
         } else if name == "tag-key" {
             rows.retain(|row| tags(row).is_some_and(|tags| tags.keys().any(matches)));
         } else if let Some((_, values)) = known.iter().find(|(known, _)| *known == name) {
-            rows.retain(|row| values(row).iter().any(matches));
+            rows.retain(|row| values(row, tx).iter().any(matches));
         } else {
             let action = format!("{}:{}", tx.service, tx.action);
             return Err(AwsError::not_modelled(INVALID_VALUE, "filter", name, &action));

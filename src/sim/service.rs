@@ -82,7 +82,9 @@ fn matches(known: &str, path: &str) -> bool {
     let mut known = known.split('.');
     let mut parts = path.split('.').peekable();
     while let Some(part) = parts.next() {
-        let Some(expected) = known.next() else { return false };
+        let Some(expected) = known.next() else {
+            return false;
+        };
         let begins = parts.peek().is_none() && expected.trim_end_matches("[]") == part;
         if expected != part && expected != "*" && !begins {
             return false;
@@ -94,6 +96,17 @@ fn matches(known: &str, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_action_is_listed_twice() {
+        for service in SERVICES {
+            let mut names: Vec<_> = service.actions.iter().copied().flatten().map(|action| action.name).collect();
+            let all = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), all, "{}", service.name);
+        }
+    }
 
     #[test]
     fn known_paths() {

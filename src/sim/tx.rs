@@ -147,7 +147,9 @@ impl Tx<'_> {
         life: Duration,
         make: impl FnOnce(&mut Self) -> Reply,
     ) -> Reply {
-        let Some(value) = params.opt_str(token) else { return make(self) };
+        let Some(value) = params.opt_str(token) else {
+            return make(self);
+        };
         let key = format!("{}/{}/{}/{value}", self.scope.account, self.scope.region, self.action);
         let now = self.now;
         if let Some(known) = self.tokens.get(&key).filter(|known| now < known.until) {

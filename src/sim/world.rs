@@ -37,9 +37,16 @@ pub struct World {
 
 /// How this AWS behaves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Settings {
     /// Eventual consistency, see `table`.
     pub lag: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { lag: true }
+    }
 }
 
 /// Requests of users that load balancers served, and those they failed.
@@ -91,7 +98,7 @@ impl World {
             ids: Ids::new(0),
             requests: 0,
             logged: 0,
-            settings: Settings { lag: true },
+            settings: Settings::default(),
             accounts: BTreeMap::new(),
             queue: Queue::default(),
             tokens: Tokens::new(),

@@ -97,3 +97,25 @@ fn one_process_at_a_time() {
     drop(first);
     open(dir.path()).unwrap();
 }
+
+#[test]
+fn what_was_under_way_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let aws = Caller::new(open(dir.path()).unwrap());
+    let subnet = aws.ec2("DescribeSubnets", &[]).one("subnetId");
+    let address = aws.ec2("AllocateAddress", &[]).one("allocationId");
+    aws.pass(2);
+    let nat = [("SubnetId", subnet.as_str()), ("AllocationId", &address), ("ClientToken", "t")];
+    let id = aws.ec2("CreateNatGateway", &nat).one("natGatewayId");
+    let time = aws.now.get();
+    drop(aws);
+
+    let aws = Caller::new(open(dir.path()).unwrap());
+    aws.now.set(time);
+    assert_eq!(aws.ec2("CreateNatGateway", &nat).one("natGatewayId"), id, "the token is known");
+    aws.pass(2);
+    let state = || aws.ec2("DescribeNatGateways", &[("NatGatewayId.1", &id)]).one("state");
+    assert_eq!(state(), "pending");
+    aws.pass(90);
+    assert_eq!(state(), "available");
+}

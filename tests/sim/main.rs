@@ -2,4 +2,6 @@
 
 mod basics;
 mod disk;
+mod network;
+mod sdk;
 mod support;

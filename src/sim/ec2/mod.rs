@@ -3,10 +3,25 @@
 //! A kind is a file: its row, how it is shown and filtered ([`Kind`]), its actions. Names, codes and messages are
 //! those of the EC2 API reference; where the reference is silent, those real accounts are known to send.
 
+mod address;
 mod cidr;
 pub mod instance;
+mod internet_gateway;
+mod nat_gateway;
+mod network_acl;
+pub mod network_interface;
+mod permission;
+mod prefix_list;
+mod route;
+mod route_table;
+mod security_group;
+mod security_group_rule;
+mod subnet;
 mod tag;
 mod vpc;
+mod zone;
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,13 +34,38 @@ use super::tags::{self, Tags};
 use super::tx::{Resource, Tx, resource};
 use super::wire::{Params, Protocol};
 
+pub use address::Address;
 pub use cidr::Cidr;
+pub use internet_gateway::InternetGateway;
+pub use nat_gateway::NatGateway;
+pub use network_acl::NetworkAcl;
+pub use network_interface::NetworkInterface;
+pub use route_table::RouteTable;
+pub use security_group::SecurityGroup;
+pub use security_group_rule::SecurityGroupRule;
+pub use subnet::Subnet;
+pub use vpc::Vpc;
 
 pub const SERVICE: Service = Service {
     name: "ec2",
     protocol: Protocol::Ec2,
     namespace: "http://ec2.amazonaws.com/doc/2016-11-15/",
-    actions: &[vpc::ACTIONS, tag::ACTIONS],
+    actions: &[
+        address::ACTIONS,
+        internet_gateway::ACTIONS,
+        nat_gateway::ACTIONS,
+        network_acl::ACTIONS,
+        network_interface::ACTIONS,
+        prefix_list::ACTIONS,
+        route::ACTIONS,
+        route_table::ACTIONS,
+        security_group::ACTIONS,
+        security_group_rule::ACTIONS,
+        subnet::ACTIONS,
+        tag::ACTIONS,
+        vpc::ACTIONS,
+        zone::ACTIONS,
+    ],
     sanitise: no_secrets,
 };
 
@@ -38,16 +78,29 @@ const TAGS: &str = "TagSpecification[].ResourceType TagSpecification[].Tag[].Key
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ec2 {
-    vpcs: Table<vpc::Vpc>,
+    addresses: Table<Address>,
+    internet_gateways: Table<InternetGateway>,
+    nat_gateways: Table<NatGateway>,
+    network_acls: Table<NetworkAcl>,
+    network_interfaces: Table<NetworkInterface>,
+    route_tables: Table<RouteTable>,
+    security_groups: Table<SecurityGroup>,
+    security_group_rules: Table<SecurityGroupRule>,
+    subnets: Table<Subnet>,
+    vpcs: Table<Vpc>,
 }
 
 /// What EC2 does by itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Event {}
+pub enum Event {
+    NatGateway(String, nat_gateway::Step),
+}
 
 impl Event {
-    pub fn happen(self, _tx: &mut Tx) {
-        match self {}
+    pub fn happen(self, tx: &mut Tx) {
+        match self {
+            Event::NatGateway(id, step) => nat_gateway::happen(tx, &id, step),
+        }
     }
 }
 
@@ -63,26 +116,52 @@ pub fn furnish(tx: &mut Tx) {
 }
 
 /// A kind of resource: everything a describe, its filters and its tags need.
-pub trait Kind: Resource + Clone {
-    const PREFIX: &'static str;
-    /// The resource type in tag specifications and in DescribeTags.
-    const TYPE: &'static str;
-    /// The parameter that lists ids in the describe, and the element that holds the rows of its reply.
-    const IDS: &'static str;
-    const SET: &'static str;
-    /// Code and message (`{}` is the id) when there is no such row.
-    const ABSENT: (&'static str, &'static str);
+pub trait Kind: Resource + Tagged + Clone {
+    const NAMES: Names;
     const FILTERS: Filters<Self>;
-    fn tags(&self) -> &Tags;
-    fn tags_mut(&mut self) -> &mut Tags;
     /// The row as the API shows it.
     fn view(&self, tx: &Tx) -> Value;
 }
 
+/// How EC2 names a kind.
+pub struct Names {
+    /// Ids start with it.
+    pub prefix: &'static str,
+    /// The resource type in tag specifications and in DescribeTags.
+    pub kind: &'static str,
+    /// The parameter that lists ids in the describe, and the element that holds the rows of its reply.
+    pub ids: &'static str,
+    pub set: &'static str,
+    /// Code and message (`{}` is the id) when there is no such row.
+    pub absent: (&'static str, &'static str),
+}
+
+pub trait Tagged {
+    fn tags(&self) -> &Tags;
+    fn tags_mut(&mut self) -> &mut Tags;
+}
+
+/// `kind!(Vpc, vpcs)`: where the rows are. Every row has `id` and `tags`.
+macro_rules! kind {
+    ($type:ty, $table:ident) => {
+        resource!($type, id, region.ec2.$table, absent::<$type>);
+
+        impl Tagged for $type {
+            fn tags(&self) -> &Tags {
+                &self.tags
+            }
+            fn tags_mut(&mut self) -> &mut Tags {
+                &mut self.tags
+            }
+        }
+    };
+}
+use kind;
+
 /// The error for an id that is not there, or that is no id of this kind at all.
 fn absent<T: Kind>(id: &str) -> AwsError {
-    let (code, message) = T::ABSENT;
-    if id.strip_prefix(T::PREFIX).is_some_and(|rest| rest.starts_with('-')) {
+    let Names { prefix, absent: (code, message), .. } = T::NAMES;
+    if id.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('-')) {
         return AwsError::new(code, message.replace("{}", id));
     }
     let malformed = match code {
@@ -92,7 +171,7 @@ fn absent<T: Kind>(id: &str) -> AwsError {
         "NatGatewayNotFound" => "NatGatewayMalformed".to_owned(),
         _ => code.replace(".NotFound", ".Malformed"),
     };
-    AwsError::new(malformed, format!("Invalid id: \"{id}\" (expecting \"{}-...\")", T::PREFIX))
+    AwsError::new(malformed, format!("Invalid id: \"{id}\" (expecting \"{prefix}-...\")"))
 }
 
 const PAGING: Paging = Paging {
@@ -105,11 +184,11 @@ const PAGING: Paging = Paging {
 
 /// The describe of any kind: by ids or all, filtered, in pages.
 fn describe<T: Kind>(tx: &mut Tx, params: &Params) -> Reply {
-    let rows = tx.select::<T>(&params.strings(T::IDS))?;
+    let rows = tx.select::<T>(&params.strings(T::NAMES.ids))?;
     let rows = select::filter(tx, params, T::FILTERS, |row| Some(row.tags()), rows)?;
     let (rows, next) = select::page(&PAGING, params, rows, |row| row.id())?;
     let set: Vec<Value> = rows.into_iter().map(|row| row.view(tx)).collect();
-    Ok(json!({ (T::SET): set, "nextToken": next }))
+    Ok(json!({ (T::NAMES.set): set, "nextToken": next }))
 }
 
 /// The tags a creating request gives to a resource of this kind.
@@ -117,7 +196,7 @@ fn tags_for<T: Kind>(params: &Params) -> Result<Tags, AwsError> {
     let mut tags = Tags::new();
     for specification in params.list("TagSpecification") {
         let resource_type = specification.str("ResourceType")?;
-        if resource_type != T::TYPE {
+        if resource_type != T::NAMES.kind {
             let why = format!("'{resource_type}' is not a valid taggable resource type for this operation.");
             return Err(AwsError::new("InvalidParameterValue", why));
         }
@@ -138,3 +217,13 @@ fn done() -> Reply {
 fn in_use(kind: &str, id: &str) -> AwsError {
     AwsError::new("DependencyViolation", format!("The {kind} '{id}' has dependencies and cannot be deleted."))
 }
+
+/// Deletes what goes along with something else, and says what that was.
+fn delete_where<T: Kind>(tx: &mut Tx, goes: impl Fn(&T) -> bool) -> Vec<String> {
+    let ids: Vec<String> = tx.all::<T>().filter(|row| goes(row)).map(|row| row.id().to_owned()).collect();
+    ids.iter().for_each(|id| tx.delete::<T>(id));
+    ids
+}
+
+/// EC2 keeps client tokens for at least 24 hours ("Ensuring idempotency in Amazon EC2 API requests").
+const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);

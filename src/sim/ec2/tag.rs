@@ -9,10 +9,21 @@ pub const ACTIONS: &[Action] = &[
 ];
 
 /// The kinds whose tags these actions reach.
-const KINDS: &[Tagged] = &[Tagged::of::<vpc::Vpc>()];
+const KINDS: &[AnyKind] = &[
+    AnyKind::of::<Address>(),
+    AnyKind::of::<InternetGateway>(),
+    AnyKind::of::<NatGateway>(),
+    AnyKind::of::<NetworkAcl>(),
+    AnyKind::of::<NetworkInterface>(),
+    AnyKind::of::<RouteTable>(),
+    AnyKind::of::<SecurityGroup>(),
+    AnyKind::of::<SecurityGroupRule>(),
+    AnyKind::of::<Subnet>(),
+    AnyKind::of::<Vpc>(),
+];
 
 /// A kind, seen only by its tags.
-struct Tagged {
+struct AnyKind {
     prefix: &'static str,
     find: for<'t> fn(&'t mut Tx, &str) -> Result<&'t mut Tags, AwsError>,
     list: fn(&Tx) -> Vec<Tag>,
@@ -27,16 +38,16 @@ struct Tag {
     value: String,
 }
 
-impl Tagged {
-    const fn of<T: Kind>() -> Tagged {
-        Tagged {
-            prefix: T::PREFIX,
+impl AnyKind {
+    const fn of<T: Kind>() -> AnyKind {
+        AnyKind {
+            prefix: T::NAMES.prefix,
             find: |tx, id| tx.get_mut::<T>(id).map(T::tags_mut),
             list: |tx| {
                 let rows = T::table(tx).list(tx.now);
                 let tag = |row: &T, (key, value): (&String, &String)| Tag {
                     resource: row.id().to_owned(),
-                    kind: T::TYPE,
+                    kind: T::NAMES.kind,
                     key: key.clone(),
                     value: value.clone(),
                 };
@@ -84,10 +95,10 @@ fn delete_tags(tx: &mut Tx, p: &Params) -> Reply {
 
 fn describe_tags(tx: &mut Tx, p: &Params) -> Reply {
     const KNOWN: Filters<Tag> = &[
-        ("key", |tag| one(&tag.key)),
-        ("resource-id", |tag| one(&tag.resource)),
-        ("resource-type", |tag| one(tag.kind)),
-        ("value", |tag| one(&tag.value)),
+        ("key", |tag, _| one(&tag.key)),
+        ("resource-id", |tag, _| one(&tag.resource)),
+        ("resource-type", |tag, _| one(tag.kind)),
+        ("value", |tag, _| one(&tag.value)),
     ];
     let tags: Vec<Tag> = KINDS.iter().flat_map(|kind| (kind.list)(tx)).collect();
     let tags = select::filter(tx, p, KNOWN, |_| None, tags.iter().collect())?;

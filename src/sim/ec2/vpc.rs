@@ -32,30 +32,25 @@ pub struct Vpc {
     pub tags: Tags,
 }
 
-resource!(Vpc, id, region.ec2.vpcs, absent::<Vpc>);
+kind!(Vpc, vpcs);
 
 impl Kind for Vpc {
-    const PREFIX: &'static str = "vpc";
-    const TYPE: &'static str = "vpc";
-    const IDS: &'static str = "VpcId";
-    const SET: &'static str = "vpcSet";
-    const ABSENT: (&'static str, &'static str) = ("InvalidVpcID.NotFound", "The vpc ID '{}' does not exist");
+    const NAMES: Names = Names {
+        prefix: "vpc",
+        kind: "vpc",
+        ids: "VpcId",
+        set: "vpcSet",
+        absent: ("InvalidVpcID.NotFound", "The vpc ID '{}' does not exist"),
+    };
     const FILTERS: Filters<Vpc> = &[
-        ("cidr", |vpc| one(vpc.cidr)),
-        ("cidr-block-association.cidr-block", |vpc| one(vpc.cidr)),
-        ("is-default", |vpc| one(vpc.is_default)),
-        ("isDefault", |vpc| one(vpc.is_default)),
-        ("state", |_| one("available")),
-        ("vpc-id", |vpc| one(&vpc.id)),
+        ("cidr", |vpc, _| one(vpc.cidr)),
+        ("cidr-block-association.cidr-block", |vpc, _| one(vpc.cidr)),
+        ("is-default", |vpc, _| one(vpc.is_default)),
+        ("isDefault", |vpc, _| one(vpc.is_default)),
+        ("owner-id", |_, tx| one(&tx.scope.account)),
+        ("state", |_, _| one("available")),
+        ("vpc-id", |vpc, _| one(&vpc.id)),
     ];
-
-    fn tags(&self) -> &Tags {
-        &self.tags
-    }
-
-    fn tags_mut(&mut self) -> &mut Tags {
-        &mut self.tags
-    }
 
     fn view(&self, tx: &Tx) -> Value {
         json!({
@@ -76,12 +71,18 @@ impl Kind for Vpc {
     }
 }
 
+/// The default VPC: a public subnet in each zone.
 pub fn furnish(tx: &mut Tx) {
-    let cidr = Cidr::read("CidrBlock", "172.31.0.0/16").expect("a constant");
-    let mut vpc = new(tx, cidr, "default", Tags::new());
+    let cidr = |text: &str| Cidr::read("CidrBlock", text).expect("a constant");
+    let mut vpc = new(tx, cidr("172.31.0.0/16"), "default", Tags::new());
     vpc.is_default = true;
     vpc.dns_hostnames = true;
-    add(tx, vpc);
+    add(tx, vpc.clone());
+    let blocks = ["172.31.0.0/20", "172.31.16.0/20", "172.31.32.0/20"];
+    for (zone, block) in zone::all(&tx.scope.region).into_iter().zip(blocks) {
+        subnet::furnish(tx, &vpc.id, zone.name, cidr(block));
+    }
+    internet_gateway::furnish(tx, &vpc.id);
 }
 
 fn new(tx: &mut Tx, cidr: Cidr, tenancy: &str, tags: Tags) -> Vpc {
@@ -99,6 +100,9 @@ fn new(tx: &mut Tx, cidr: Cidr, tenancy: &str, tags: Tags) -> Vpc {
 }
 
 fn add(tx: &mut Tx, vpc: Vpc) {
+    route_table::add_main(tx, &vpc);
+    network_acl::add_default(tx, &vpc.id);
+    security_group::add_default(tx, &vpc.id);
     tx.put(vpc);
 }
 
@@ -121,6 +125,19 @@ fn create_vpc(tx: &mut Tx, p: &Params) -> Reply {
 fn delete_vpc(tx: &mut Tx, p: &Params) -> Reply {
     let id = p.str("VpcId")?;
     tx.get::<Vpc>(id)?;
+    let used = tx.all::<Subnet>().any(|subnet| subnet.vpc == id)
+        || tx.all::<InternetGateway>().any(|gateway| gateway.vpc.as_deref() == Some(id))
+        || tx.all::<RouteTable>().any(|table| table.vpc == id && !table.is_main())
+        || tx.all::<NetworkAcl>().any(|acl| acl.vpc == id && !acl.is_default)
+        || tx.all::<SecurityGroup>().any(|group| group.vpc == id && !group.is_default());
+    if used {
+        return Err(in_use("vpc", id));
+    }
+    delete_where::<RouteTable>(tx, |table| table.vpc == id);
+    delete_where::<NetworkAcl>(tx, |acl| acl.vpc == id);
+    for group in delete_where::<SecurityGroup>(tx, |group| group.vpc == id) {
+        delete_where::<SecurityGroupRule>(tx, |rule| rule.group == group);
+    }
     tx.delete::<Vpc>(id);
     done()
 }

@@ -50,7 +50,9 @@ impl Params {
         expected: &str,
         typed: fn(&Value) -> Option<T>,
     ) -> Result<Option<T>, AwsError> {
-        let Some(value) = self.get(path) else { return Ok(None) };
+        let Some(value) = self.get(path) else {
+            return Ok(None);
+        };
         let read = typed(value).or_else(|| value.as_str().and_then(|text| text.parse().ok()));
         read.map(Some).ok_or_else(|| AwsError::invalid(path, value, expected))
     }
@@ -110,7 +112,9 @@ impl Params {
 }
 
 fn fold(value: Value) -> Value {
-    let Value::Object(fields) = value else { return value };
+    let Value::Object(fields) = value else {
+        return value;
+    };
     let mut numbered: Vec<(usize, &String)> =
         fields.keys().filter_map(|name| Some((name.parse().ok()?, name))).collect();
     if fields.is_empty() || numbered.len() < fields.len() {

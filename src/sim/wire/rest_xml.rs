@@ -98,8 +98,12 @@ pub fn parse(text: &str, lists: &[&str]) -> Result<Value, AwsError> {
         match reader.read_event().map_err(|error| malformed(&error))? {
             Event::Start(_) => stack.push(Open { text: String::new(), fields: Map::new(), list: None }),
             Event::End(end) => {
-                let Some(closed) = stack.pop().map(Open::close) else { continue };
-                let Some(parent) = stack.last_mut() else { return Ok(closed) };
+                let Some(closed) = stack.pop().map(Open::close) else {
+                    continue;
+                };
+                let Some(parent) = stack.last_mut() else {
+                    return Ok(closed);
+                };
                 let name = end.local_name();
                 let name: &str = name.as_ref();
                 if lists.contains(&name) {

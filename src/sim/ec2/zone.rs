@@ -1,0 +1,100 @@
+//! Availability zones: every region has three, `a` to `c`.
+
+use super::*;
+
+pub const ACTIONS: &[Action] = &[Action {
+    name: "DescribeAvailabilityZones",
+    params: &["ZoneName[]", "ZoneId[]", "AllAvailabilityZones", FILTERS],
+    run: describe_availability_zones,
+}];
+
+pub struct Zone {
+    pub name: String,
+    /// Of the place itself: in a real account the letters are shuffled, here they are not.
+    pub id: String,
+}
+
+pub fn all(region: &str) -> Vec<Zone> {
+    let short = short(region);
+    let zone = |(index, letter)| Zone { name: format!("{region}{letter}"), id: format!("{short}-az{}", index + 1) };
+    ["a", "b", "c"].into_iter().enumerate().map(zone).collect()
+}
+
+/// `eu-west-1` is `euw1` in zone ids, `ap-southeast-2` is `apse2`.
+fn short(region: &str) -> String {
+    let mut parts = region.split('-');
+    let area = parts.next().unwrap_or_default();
+    let rest: String = parts
+        .map(|part| match part {
+            "northeast" => "ne",
+            "northwest" => "nw",
+            "southeast" => "se",
+            "southwest" => "sw",
+            _ => part.get(..1).unwrap_or_default(),
+        })
+        .collect();
+    format!("{area}{rest}")
+}
+
+/// The zone a request names by name or id; without either, AWS chooses (here: the first).
+pub fn chosen(tx: &Tx, p: &Params) -> Result<Zone, AwsError> {
+    let mut zones = all(&tx.scope.region);
+    let names = zones.iter().map(|zone| zone.name.as_str()).collect::<Vec<_>>().join(", ");
+    let (parameter, wanted) = match (p.opt_str("AvailabilityZone"), p.opt_str("AvailabilityZoneId")) {
+        (None, None) => return Ok(zones.remove(0)),
+        (Some(name), _) => ("availabilityZone", name),
+        (None, Some(id)) => ("availabilityZoneId", id),
+    };
+    let why = format!("Subnets can currently only be created in the following availability zones: {names}.");
+    let found = zones.into_iter().find(|zone| zone.name == wanted || zone.id == wanted);
+    found.ok_or_else(|| AwsError::invalid(parameter, wanted, &why))
+}
+
+fn describe_availability_zones(tx: &mut Tx, p: &Params) -> Reply {
+    const KNOWN: Filters<Zone> = &[
+        ("group-name", |_, tx| one(&tx.scope.region)),
+        ("opt-in-status", |_, _| one("opt-in-not-required")),
+        ("region-name", |_, tx| one(&tx.scope.region)),
+        ("state", |_, _| one("available")),
+        ("zone-id", |zone, _| one(&zone.id)),
+        ("zone-name", |zone, _| one(&zone.name)),
+        ("zone-type", |_, _| one("availability-zone")),
+    ];
+    let region = &tx.scope.region;
+    let zones = all(region);
+    let (names, ids) = (p.strings("ZoneName"), p.strings("ZoneId"));
+    let known = |wanted: &&str| zones.iter().any(|zone| zone.name == **wanted || zone.id == **wanted);
+    if let Some(unknown) = names.iter().chain(&ids).find(|wanted| !known(wanted)) {
+        return Err(AwsError::new("InvalidParameterValue", format!("Invalid availability zone: [{unknown}]")));
+    }
+    let asked =
+        |zone: &&Zone| (names.is_empty() && ids.is_empty()) || names.contains(&&*zone.name) || ids.contains(&&*zone.id);
+    let rows = select::filter(tx, p, KNOWN, |_| None, zones.iter().filter(asked).collect())?;
+    let view = |zone: &Zone| {
+        json!({
+            "zoneName": zone.name,
+            "zoneId": zone.id,
+            "zoneState": "available",
+            "zoneType": "availability-zone",
+            "regionName": region,
+            "groupName": region,
+            "networkBorderGroup": region,
+            "optInStatus": "opt-in-not-required",
+            "messageSet": [],
+        })
+    };
+    Ok(json!({ "availabilityZoneInfo": rows.into_iter().map(view).collect::<Vec<_>>() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn zone_ids() {
+        assert_eq!(short("us-east-1"), "use1");
+        assert_eq!(short("eu-west-1"), "euw1");
+        assert_eq!(short("ap-southeast-2"), "apse2");
+        assert_eq!(short("eu-central-1"), "euc1");
+    }
+}
