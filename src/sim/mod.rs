@@ -19,6 +19,7 @@
 //! tables by itself. `ec2/internet_gateway.rs` is the example to copy, `ec2/nat_gateway.rs` the one with events.
 
 mod ec2;
+mod elbv2;
 mod error;
 mod observe;
 mod select;
