@@ -12,6 +12,12 @@ use super::world::{Account, Global, Region, World};
 /// its rows count.
 const RESIDUES: &[Residue] = &[
     Residue {
+        table: "scaling_activities",
+        field: "status",
+        values: &["Successful", "Failed", "Cancelled"],
+        why: "Auto Scaling shows what was done for six weeks, also for groups that are gone",
+    },
+    Residue {
         table: "instances",
         field: "state",
         values: &["terminated"],
@@ -26,8 +32,10 @@ const RESIDUES: &[Residue] = &[
 ];
 
 /// Fields of rows that nothing shows: table, field, and why.
-const HIDDEN: &[(&str, &str, &str)] =
-    &[("launch_templates", "numbered", "version numbers are not used again, and no call shows the counter")];
+const HIDDEN: &[(&str, &str, &str)] = &[
+    ("auto_scaling_groups", "work", "Auto Scaling's own memory, of which activities tell"),
+    ("launch_templates", "numbered", "version numbers are not used again, and no call shows the counter"),
+];
 
 pub struct Residue {
     pub table: &'static str,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::autoscaling;
 use super::ec2;
 use super::error::AwsError;
 use super::table::{Lag, mix};
@@ -71,18 +72,21 @@ pub struct Global {}
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Region {
+    pub autoscaling: autoscaling::AutoScaling,
     pub ec2: ec2::Ec2,
 }
 
 /// What happens by itself: one variant per service.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
+    AutoScaling(autoscaling::Event),
     Ec2(ec2::Event),
 }
 
 impl Event {
     fn happen(self, tx: &mut Tx) {
         match self {
+            Event::AutoScaling(event) => event.happen(tx),
             Event::Ec2(event) => event.happen(tx),
         }
     }
