@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{AwsError, Reply};
-use super::select::{self, Filters, Paging, one};
+use super::select::{self, Filters, Paging};
 use super::service::{Action, Service, no_secrets};
 use super::table::Table;
 use super::tags::Tags;
