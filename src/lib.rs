@@ -7,10 +7,14 @@
 //!                                                         └──────────────► report/
 //! ```
 
+pub mod api;
 pub mod aws;
+pub mod cli;
 pub mod clock;
 pub mod event;
 pub mod ops;
+pub mod report;
 pub mod run;
+pub mod script;
 pub mod settings;
 pub mod sim;

@@ -27,12 +27,15 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_types::{SdkConfig, app_name::AppName};
 use thiserror::Error;
 
-use super::{Clients, Scope, Transport};
-use crate::{clock::Clock, sim::Simulator};
+use super::{Clients, Scope, Transport, retry};
+use crate::{clock::Clock, ops::CallErrorKind, sim::Simulator};
 
 /// How long one attempt may take. The SDK has no limit of its own, and a hung socket would hang a
 /// deploy. `RunInstances` with many instances answers within this.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often AWS is asked again who we are, when it cannot be reached.
+const IDENTIFY_ATTEMPTS: usize = 3;
 
 /// The account in which a simulated run takes place, when the environment names none.
 pub const SIM_ACCOUNT: &str = "123456789012";
@@ -67,6 +70,8 @@ pub enum ConnectError {
     NoCredentials(String),
     #[error("the credentials were refused: {0}")]
     Refused(String),
+    #[error("AWS cannot be reached: {0}")]
+    Unreachable(String),
     #[error("`{0}` is not the ARN of an IAM role")]
     BadRole(String),
     #[error("environment `{environment}` is account {wanted}, but these credentials belong to account {found}")]
@@ -74,6 +79,11 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether credentials or permissions are the cause.
+    pub fn is_permission(&self) -> bool {
+        matches!(self, Self::NoCredentials(_) | Self::Refused(_) | Self::OtherAccount { .. })
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -81,6 +91,7 @@ impl ConnectError {
             Self::NoCredentials(_) => {
                 "sign in (`aws sso login`, or set AWS_PROFILE or AWS_ACCESS_KEY_ID), or add `--sim` to run on the simulated AWS"
             }
+            Self::Unreachable(_) => "check the network, and `--endpoint-url` or AWS_ENDPOINT_URL if one is set",
             Self::Refused(_) => "check them with `aws sts get-caller-identity`",
             Self::OtherAccount { .. } => {
                 "sign in to the right account, or give the environment a `role_arn` in runner.toml"
@@ -146,9 +157,23 @@ impl Connections {
             config.credentials_provider().ok_or_else(|| ConnectError::NoCredentials("no provider".into()))?;
         let credentials =
             provider.provide_credentials().await.map_err(|error| ConnectError::NoCredentials(words(&error)))?;
-        let reply = Clients::new(&config, &scope.region).sts.get_caller_identity().send().await.map_err(|error| {
-            ConnectError::Refused(super::retry::classify("sts:GetCallerIdentity", error, 1).to_string())
-        })?;
+        let sts = Clients::new(&config, &scope.region).sts;
+        let mut delays = retry::delays(0).take(IDENTIFY_ATTEMPTS);
+        let reply = loop {
+            let error = match sts.get_caller_identity().send().await {
+                Ok(reply) => break reply,
+                Err(error) => retry::classify("sts:GetCallerIdentity", error, 1),
+            };
+            match (error.kind, delays.next()) {
+                (CallErrorKind::Throttled | CallErrorKind::Unknown | CallErrorKind::NotSent, Some(delay)) => {
+                    self.clock.sleep(delay).await;
+                }
+                (CallErrorKind::Refused | CallErrorKind::Permission, _) => {
+                    return Err(ConnectError::Refused(error.to_string()));
+                }
+                _ => return Err(ConnectError::Unreachable(error.to_string())),
+            }
+        };
         Ok(Identity {
             account: reply.account().unwrap_or_default().to_owned(),
             arn: reply.arn().unwrap_or_default().to_owned(),

@@ -20,6 +20,7 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -83,7 +84,7 @@ impl HttpConnector for Guarded {
                 permit.before_send(digest(&request)).await.map_err(refused)?;
             }
             match this.out {
-                Out::Network(connector) => this.clock.external(connector.call(request)).await,
+                Out::Network(connector) => this.clock.external(exchange(connector, request)).await,
                 Out::Sim(simulator) => {
                     // The request takes half of the time to get there, the reply the other half.
                     this.clock.sleep(simulator.latency() / 2).await;
@@ -94,6 +95,14 @@ impl HttpConnector for Guarded {
             }
         })
     }
+}
+
+/// The whole reply, not only its head: what comes later would come in nobody's time.
+async fn exchange(connector: SharedHttpConnector, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    let mut response = connector.call(request).await?;
+    let body = response.take_body().collect().await.map_err(ConnectorError::io)?;
+    *response.body_mut() = SdkBody::from(body.to_bytes());
+    Ok(response)
 }
 
 /// Decides whether a request may leave. Returns the permit it spent, if it is a mutation.

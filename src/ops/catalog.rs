@@ -1,11 +1,10 @@
 //! The one list of operations, undos and look-ups. Registration, documentation, completion and
 //! checks all read it.
 
-use futures::future::LocalBoxFuture;
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
-use super::{Error, Kind, Operation, ec2_tags, network::ensure_vpc};
+use super::{Error, Kind, Operation, Pending, ec2_tags, network::ensure_vpc};
 use crate::run::{Ctx, LookUp, UndoAction};
 
 /// All operations, in the order in which the reference lists them.
@@ -35,8 +34,11 @@ pub struct Entry {
 /// A call of an operation whose options were understood.
 pub struct Prepared {
     pub subject: String,
-    pub run: Box<dyn for<'a> FnOnce(&'a Ctx) -> LocalBoxFuture<'a, Result<Value, Error>>>,
+    pub run: Start,
 }
+
+/// Begins the prepared work.
+pub type Start = Box<dyn for<'a> FnOnce(&'a Ctx) -> Pending<'a, Value>>;
 
 impl Entry {
     /// The entry of operation `O`.

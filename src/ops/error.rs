@@ -90,7 +90,7 @@ impl Error {
     pub fn is_permission(&self) -> bool {
         match self {
             Self::Call(error) => error.kind == CallErrorKind::Permission,
-            Self::Connect(_) => true,
+            Self::Connect(error) => error.is_permission(),
             _ => false,
         }
     }

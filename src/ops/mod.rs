@@ -17,11 +17,16 @@ pub use options::{Duration, IdOf, Kind, Sensitive, Tags};
 
 use std::future::Future;
 
+use futures::future::LocalBoxFuture;
+
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::run::Ctx;
+
+/// Work that was begun on a context, with its type taken off.
+pub type Pending<'a, T> = LocalBoxFuture<'a, Result<T, Error>>;
 
 /// One verb of the runbook language.
 ///

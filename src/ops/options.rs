@@ -3,10 +3,7 @@
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{Error as _, IntoDeserializer},
-};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
 
 /// Names the kind of a handle, and which of its fields says which resource it is.
@@ -232,11 +229,6 @@ fn words(name: &str) -> String {
     name.replace('_', " ")
 }
 
-/// Reads `value` as a `T`, through the same path as options: for tests and for journaled data.
-pub fn from_value<T: for<'de> Deserialize<'de>>(value: Value) -> Result<T, serde_json::Error> {
-    T::deserialize(value.into_deserializer())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -251,7 +243,8 @@ mod tests {
 
     #[test]
     fn a_resource_is_a_handle_or_an_id() {
-        let read = |value| from_value::<IdOf<Vpc>>(value).map(|id| id.to_string()).map_err(|e| e.to_string());
+        let read =
+            |value| serde_json::from_value::<IdOf<Vpc>>(value).map(|id| id.to_string()).map_err(|e| e.to_string());
         assert_eq!(read(json!("vpc-1")), Ok("vpc-1".into()));
         assert_eq!(read(json!({ "$handle": "vpc", "vpc_id": "vpc-1" })), Ok("vpc-1".into()));
         assert_eq!(
@@ -263,7 +256,7 @@ mod tests {
 
     #[test]
     fn durations_are_strings() {
-        let read = |value| from_value::<Duration>(value).map(Duration::as_secs).map_err(|e| e.to_string());
+        let read = |value| serde_json::from_value::<Duration>(value).map(Duration::as_secs).map_err(|e| e.to_string());
         assert_eq!(read(json!("90s")), Ok(90));
         assert_eq!(read(json!("1h 30m")), Ok(5400));
         assert_eq!(
@@ -274,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_shown() {
-        let secret: Sensitive = from_value(json!({ SECRET: "hunter2" })).expect("a secret");
+        let secret: Sensitive = serde_json::from_value(json!({ SECRET: "hunter2" })).expect("a secret");
         assert_eq!(format!("{secret:?}"), "(sensitive)");
         assert_eq!(secret.expose(), "hunter2");
     }

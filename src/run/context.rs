@@ -289,7 +289,6 @@ impl Ctx {
         let Mutation { call, resource, class, look_up, undo, patience } = mutation;
         let path = self.path(call, &resource);
         let token = hex(&Sha256::digest(format!("{}/{path}", self.run_id())))[..32].to_owned();
-        let look_up = look_up.map(|(look_up, arguments)| (look_up, arguments));
         let intent = Record::Intent {
             path: path.clone(),
             call: call.to_owned(),
@@ -297,7 +296,7 @@ impl Ctx {
             token: token.clone(),
             request_sha256: String::new(),
             look_up: look_up.as_ref().map(|(look_up, arguments)| (look_up.name.to_owned(), arguments.clone())),
-            undo: undo.clone(),
+            undo: undo.clone().map(Box::new),
         };
         let started = self.now();
         let mut delays = retry::delays(self.seed_of(&path));
@@ -391,9 +390,11 @@ impl Ctx {
     {
         let started = self.now();
         let result = send.await.map_err(|error| retry::classify(call, error, attempt));
-        let refused_here = matches!(&result, Err(error) if error.kind == CallErrorKind::Undeclared);
-        if !refused_here {
-            self.run.count_call(mutation);
+        match &result {
+            // It never left.
+            Err(error) if error.kind == CallErrorKind::Undeclared => {}
+            Err(error) => self.run.count_call(mutation && error.kind == CallErrorKind::Unknown),
+            Ok(_) => self.run.count_call(mutation),
         }
         let error = result.as_ref().err();
         let error = error.map(|error| error.code.clone().unwrap_or_else(|| error.message.clone()));

@@ -52,7 +52,7 @@ pub enum Record {
         request_sha256: String,
         /// How to find what it made, should the reply be lost: name and arguments.
         look_up: Option<(String, Value)>,
-        undo: Option<Undo>,
+        undo: Option<Box<Undo>>,
     },
     /// The same mutation is about to be sent again.
     Attempt {

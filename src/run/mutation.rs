@@ -1,11 +1,10 @@
 //! What an operation declares before it changes something.
 
-use futures::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Ctx, undo::Undo};
-use crate::ops::Error;
+use crate::ops::Pending;
 
 /// One call that changes AWS, declared before it is sent.
 pub struct Mutation {
@@ -35,7 +34,7 @@ pub enum Class {
 pub struct LookUp {
     pub name: &'static str,
     /// Gets the declared arguments; returns what the call would have recorded, or `None`.
-    pub run: for<'a> fn(&'a Ctx, Value) -> LocalBoxFuture<'a, Result<Option<Value>, Error>>,
+    pub run: for<'a> fn(&'a Ctx, Value) -> Pending<'a, Option<Value>>,
 }
 
 /// Refusals that pass by themselves, like a security group that an interface still uses.

@@ -49,7 +49,7 @@ impl Run {
         for (index, entry) in entries.into_iter().enumerate() {
             match entry {
                 Armed::Hook(hook) => self.run_hook(hook, &mut report),
-                Armed::Undo(armed) => self.run_undo(index, armed, &mut report),
+                Armed::Undo(armed) => self.run_undo(index, *armed, &mut report),
             }
         }
         report

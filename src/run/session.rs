@@ -254,6 +254,11 @@ impl Run {
         self.state().committed.clone()
     }
 
+    /// Whether there is something to take back, or to call in a rollback.
+    pub fn has_undos(&self) -> bool {
+        !self.state().undos.is_empty()
+    }
+
     /// Whether any mutation was carried out, or may have been.
     pub fn changed_anything(&self) -> bool {
         self.state().summary.mutations > 0

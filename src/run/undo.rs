@@ -2,21 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Ctx, rollback::Hook};
 use crate::{
     aws::Scope,
-    ops::{Error, catalog},
+    ops::{Pending, catalog},
 };
 
 /// The code of an undo. Journals name it; the catalogue finds it again.
 pub struct UndoAction {
     pub name: &'static str,
     /// Gets the declared arguments, completed by the recorded result of the call.
-    pub run: for<'a> fn(&'a Ctx, Value) -> LocalBoxFuture<'a, Result<Undone, Error>>,
+    pub run: for<'a> fn(&'a Ctx, Value) -> Pending<'a, Undone>,
 }
 
 /// How an undo ended, if it did not fail.
@@ -96,7 +95,7 @@ pub(super) struct UndoStack {
 
 /// What will be done in a rollback, with what it needs.
 pub(super) enum Armed {
-    Undo(ArmedUndo),
+    Undo(Box<ArmedUndo>),
     Hook(Hook),
 }
 
@@ -123,7 +122,7 @@ impl UndoStack {
             }
             self.by_key.insert(key, self.entries.len());
         }
-        self.entries.push(Armed::Undo(armed));
+        self.entries.push(Armed::Undo(Box::new(armed)));
     }
 
     pub fn hook(&mut self, hook: Hook) {
@@ -202,7 +201,7 @@ mod tests {
         stack.arm(armed("weights", Phase::Traffic, None, json!({})));
         stack.arm(armed("group", Phase::Rest, None, json!({})));
         assert_eq!(names(stack.take()), ["size", "weights", "group", "tell", "vpc"]);
-        assert!(stack.is_empty());
+        assert!(stack.take().is_empty());
     }
 
     #[test]
@@ -213,5 +212,35 @@ mod tests {
         }
         let Some(Armed::Undo(only)) = stack.take().pop() else { panic!("one undo") };
         assert_eq!(only.undo.arguments, json!({ "before": 0, "ours": 100 }));
+    }
+
+    proptest::proptest! {
+        /// Whatever was armed, in whatever order: each change once, phases in order, newest first within a phase, and
+        /// several changes of one thing end at its first value.
+        #[test]
+        fn the_order_of_a_rollback(changes in proptest::collection::vec((0_u8..3, 0_u8..4, proptest::bool::ANY), 0..40)) {
+            let mut stack = UndoStack::default();
+            let mut firsts = BTreeMap::new();
+            for (index, (phase, thing, keyed)) in changes.iter().enumerate() {
+                let phase = [Phase::Capacity, Phase::Traffic, Phase::Rest][usize::from(*phase)];
+                let key = keyed.then(|| format!("{phase:?} {thing}"));
+                if let Some(key) = &key {
+                    firsts.entry(key.clone()).or_insert(index);
+                }
+                stack.arm(armed("undo", phase, key.as_deref(), json!({ "before": index, "ours": index })));
+            }
+            let singles = changes.iter().filter(|(.., keyed)| !keyed).count();
+            let taken: Vec<(Phase, u64)> = stack.take().iter().map(|entry| {
+                let Armed::Undo(armed) = entry else { panic!("no hooks here") };
+                if let Some(key) = &armed.undo.key {
+                    assert_eq!(armed.undo.arguments["before"], firsts[key], "the first value");
+                }
+                (armed.undo.phase, armed.undo.arguments["before"].as_u64().expect("a number"))
+            }).collect();
+            proptest::prop_assert_eq!(taken.len(), singles + firsts.len());
+            for pair in taken.windows(2) {
+                proptest::prop_assert!(pair[0].0 < pair[1].0 || (pair[0].0 == pair[1].0 && pair[0].1 > pair[1].1));
+            }
+        }
     }
 }

@@ -1,23 +1,41 @@
-//! From `runner.toml`, environment and flags to one resolved struct per verb.
+//! From `runner.toml` and flags to one resolved struct per verb.
+//!
+//! What was typed is in `cli/`, as raw as it was typed; what is meant by it is decided here, before
+//! anything runs.
+
+mod error;
+mod file;
+mod params;
+mod run;
+
+pub use error::Error;
+pub use run::{RunSettings, WorldChoice};
 
 use std::collections::BTreeMap;
+
+use serde::Deserialize;
 
 /// One `[environments.NAME]` of `runner.toml`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Environment {
     pub name: String,
     pub region: Option<String>,
+    /// The account to insist on.
     pub account_id: Option<String>,
     pub role_arn: Option<String>,
     pub external_id: Option<String>,
     pub target: Option<Target>,
+    /// What the runbook reads as `environment(…).vars`.
     pub vars: serde_json::Map<String, serde_json::Value>,
     pub default_tags: BTreeMap<String, String>,
 }
 
 /// Where calls go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Target {
+    /// AWS, or the endpoint given with --endpoint-url
     Aws,
+    /// The simulated AWS inside this program
     Sim,
 }

@@ -1,6 +1,10 @@
-//! Each operation's contract on the simulated AWS: from an empty account, again, after a change,
-//! and undone.
+//! Each operation's contract, on the simulated AWS and against a moto server: from an empty
+//! account, again, after a change, and undone.
 
 #[path = "../support/account.rs"]
 mod account;
+mod contract;
+mod guard;
+#[path = "../support/moto.rs"]
+mod moto;
 mod network;

@@ -3,7 +3,7 @@
 use runner::ops::Error;
 use serde_json::json;
 
-use crate::account::{Account, contract};
+use crate::{account::Account, contract::contract};
 
 #[test]
 fn ensure_vpc() {

@@ -1,11 +1,11 @@
-//! An AWS account to try operations on: simulated, with runs on a virtual clock.
+//! An AWS account to try operations on, simulated or on a moto server, with runs on a virtual clock.
 
 use std::sync::{Arc, Mutex};
 
 use runner::{
     aws::Endpoint,
     clock::Clock,
-    event::{Event, Events, Report, Stamped},
+    event::{Event, Events, Field, Report, Stamped},
     ops::{self, catalog},
     run::{Branch, Journal, RollbackReport, Run, RunId},
     settings::Environment,
@@ -13,12 +13,17 @@ use runner::{
 };
 use serde_json::Value;
 
-/// A simulated account that outlives the runs in it.
+/// An account that outlives the runs in it.
 pub struct Account {
-    pub simulator: Arc<Simulator>,
+    target: Target,
     seed: u64,
     tokio: tokio::runtime::Runtime,
     journals: tempfile::TempDir,
+}
+
+enum Target {
+    Sim(Arc<Simulator>),
+    Moto { url: String, account: String },
 }
 
 /// One run in an account, driven operation by operation.
@@ -35,8 +40,17 @@ impl Account {
     }
 
     pub fn seeded(seed: u64) -> Self {
+        Self::on(Target::Sim(Arc::new(Simulator::open(Source::Fresh, seed).expect("a fresh world"))), seed)
+    }
+
+    /// An account on the moto server at `url`.
+    pub fn moto(url: String, account: String) -> Self {
+        Self::on(Target::Moto { url, account }, 1)
+    }
+
+    fn on(target: Target, seed: u64) -> Self {
         Self {
-            simulator: Arc::new(Simulator::open(Source::Fresh, seed).expect("a fresh world")),
+            target,
             seed,
             tokio: tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(1)
@@ -47,23 +61,41 @@ impl Account {
         }
     }
 
+    /// The simulated AWS behind it.
+    pub fn simulator(&self) -> &Simulator {
+        match &self.target {
+            Target::Sim(simulator) => simulator,
+            Target::Moto { .. } => panic!("this account is on a moto server"),
+        }
+    }
+
     /// Begins a run of stack `shop-prod`.
     pub fn run(&self) -> Trial<'_> {
         let _context = self.tokio.enter();
-        // A second of nothing, so that no two runs start at the same time.
-        let start = self.simulator.clock() + std::time::Duration::from_secs(1);
-        let clock = Clock::virtual_from(start, self.seed);
-        let simulator = self.simulator.clone();
-        clock.on_advance(move |now| simulator.advance(now));
+        let (clock, endpoint) = match &self.target {
+            Target::Sim(simulator) => {
+                // A second of nothing, so that no two runs start at the same time.
+                let start = simulator.clock() + std::time::Duration::from_secs(1);
+                let clock = Clock::virtual_from(start, self.seed);
+                let world = simulator.clone();
+                clock.on_advance(move |now| world.advance(now));
+                simulator.begin_run();
+                (clock, Endpoint::Sim(simulator.clone()))
+            }
+            Target::Moto { url, .. } => {
+                (Clock::virtual_from(jiff::Timestamp::now(), self.seed), Endpoint::Url(url.clone()))
+            }
+        };
         let events = Arc::new(Mutex::new(Vec::new()));
-        let id = RunId::new(start, self.seed);
+        let id = RunId::new(clock.now(), self.seed);
         let journal = Journal::create(self.journals.path(), id.as_str()).expect("a journal");
-        let endpoint = Endpoint::Sim(self.simulator.clone());
         let reports: Vec<Box<dyn Report>> = vec![Box::new(Keep(events.clone()))];
         let run = Run::new(id, clock.clone(), Events::new(clock, reports), journal, endpoint, self.seed);
-        self.simulator.begin_run();
-        let environment =
+        let mut environment =
             Environment { name: "prod".into(), region: Some("eu-central-1".into()), ..Default::default() };
+        if let Target::Moto { account, .. } = &self.target {
+            environment.role_arn = Some(format!("arn:aws:iam::{account}:role/runner"));
+        }
         run.clock().block_on(run.use_environment(&environment)).expect("the environment");
         run.set_stack("shop-prod".into());
         Trial { run, branch: Branch::root(), events, account: self }
@@ -71,8 +103,9 @@ impl Account {
 
     /// What can be observed once everything has settled.
     pub fn observe(&self) -> Value {
-        self.simulator.advance(self.simulator.clock() + std::time::Duration::from_secs(2 * 3600));
-        self.simulator.observe()
+        let simulator = self.simulator();
+        simulator.advance(simulator.clock() + std::time::Duration::from_secs(2 * 3600));
+        simulator.observe()
     }
 }
 
@@ -123,6 +156,15 @@ impl Trial<'_> {
 }
 
 impl Trial<'_> {
+    /// What operations said they changed.
+    pub fn fields(&self) -> Vec<Field> {
+        let one = |event| match event {
+            Event::OperationFinished { fields, .. } => fields,
+            _ => Vec::new(),
+        };
+        self.events().into_iter().flat_map(one).collect()
+    }
+
     /// How many calls deep the run was so far: calls that were under way together count once.
     /// With a virtual clock every call takes the same time, so their ends tell.
     pub fn depth(&self) -> usize {
@@ -131,50 +173,6 @@ impl Trial<'_> {
             events.iter().filter(|stamped| matches!(stamped.event, Event::Call { .. })).map(|stamped| stamped.at);
         ends.collect::<std::collections::BTreeSet<_>>().len()
     }
-}
-
-/// What every operation that makes something must keep: it is made from nothing; again, nothing
-/// changes; after a change of options only the difference is sent; and undone, newest first, the
-/// account is as before. Returns the calls of the four parts, for the test to pin.
-pub struct Contract {
-    pub created: Vec<String>,
-    pub created_depth: usize,
-    pub unchanged_depth: usize,
-    pub updated: Vec<String>,
-}
-
-/// Tries the contract of `operation` in a new account. `setup` makes what it needs and returns the
-/// options, and the options changed.
-pub fn contract(operation: &str, setup: impl Fn(&mut Trial<'_>) -> (Value, Value)) -> Contract {
-    let account = Account::new();
-    let mut needs = account.run();
-    let (options, changed) = setup(&mut needs);
-    let before = account.observe();
-
-    let mut first = account.run();
-    let made = first.ok(operation, options.clone());
-    assert_eq!(made["change"], "created", "from nothing");
-    let (created, created_depth) = (first.mutations(), first.depth());
-    let after = account.observe();
-    assert_ne!(after, before, "something was made");
-
-    let mut second = account.run();
-    assert_eq!(second.ok(operation, options.clone())["change"], "unchanged", "again");
-    assert_eq!(second.mutations(), [""; 0], "again");
-
-    let mut third = account.run();
-    assert_eq!(third.ok(operation, changed.clone())["change"], "updated", "changed options");
-    let updated = third.mutations();
-    assert_eq!(account.run().ok(operation, changed)["change"], "unchanged", "changed options, again");
-
-    let report = third.roll_back();
-    assert!(report.is_clean(), "the change undone: {report:?}");
-    assert_eq!(account.observe(), after, "the change undone");
-    let report = first.roll_back();
-    assert!(report.is_clean(), "undone: {report:?}");
-    assert_eq!(account.observe(), before, "undone");
-
-    Contract { created, created_depth, unchanged_depth: second.depth(), updated }
 }
 
 struct Keep(Arc<Mutex<Vec<Stamped>>>);

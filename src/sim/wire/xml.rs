@@ -19,7 +19,7 @@ enum Lists {
 pub fn ec2(namespace: &str, action: &str, value: &Value, id: &str) -> String {
     let mut out = format!("{DECLARATION}<{action}Response xmlns=\"{namespace}\"><requestId>{id}</requestId>");
     children(&mut out, value, Lists::Wrapped("item"));
-    out + &format!("</{action}Response>")
+    out + format!("</{action}Response>").as_str()
 }
 
 pub fn ec2_error(error: &AwsError, id: &str) -> String {
@@ -33,15 +33,16 @@ pub fn ec2_error(error: &AwsError, id: &str) -> String {
 pub fn query(namespace: &str, action: &str, value: &Value, id: &str) -> String {
     let mut out = format!("{DECLARATION}<{action}Response xmlns=\"{namespace}\"><{action}Result>");
     children(&mut out, value, Lists::Wrapped("member"));
-    out + &format!(
+    out + format!(
         "</{action}Result><ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{action}Response>"
     )
+    .as_str()
 }
 
 pub fn rest(namespace: &str, action: &str, value: &Value) -> String {
     let mut out = format!("{DECLARATION}<{action}Response xmlns=\"{namespace}\">");
     children(&mut out, value, Lists::Repeated);
-    out + &format!("</{action}Response>")
+    out + format!("</{action}Response>").as_str()
 }
 
 /// The error of the query and the REST-XML protocol.

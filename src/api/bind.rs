@@ -1,0 +1,186 @@
+//! Registers the operations of the catalogue as functions of the language.
+
+use std::sync::Arc;
+
+use rhai::{Dynamic, Engine, FnPtr, FuncRegistration, Map, NativeCallContext};
+use serde_json::Value;
+
+use super::{
+    Handle,
+    convert::{self, Secrets},
+    docs,
+    failure::{self, Cause},
+    handle::with_article,
+    options,
+    session::{Result, Session},
+    strand,
+};
+use crate::{
+    ops::{
+        self,
+        catalog::{Entry, OPERATIONS},
+    },
+    script::{Failure, syntax},
+};
+
+/// Registers all operations.
+pub fn register(engine: &mut Engine, session: &Arc<Session>) {
+    for entry in OPERATIONS {
+        register_operation(engine, session, entry);
+    }
+}
+
+/// `op(#{…})`, and where the operation has a positional option `op(x)` and `op(x, #{…})`.
+fn register_operation(engine: &mut Engine, session: &Arc<Session>, entry: &'static Entry) {
+    let comments = docs::comments(entry);
+    let function = |parameters: &[&str]| {
+        let returns = entry.returns;
+        FuncRegistration::new(entry.name)
+            // Never called at compile time, whatever its arguments.
+            .with_volatility(true)
+            .with_params_info(parameters.iter().copied().chain([returns]))
+            .with_comments(&comments)
+    };
+    let at = Arc::clone(session);
+    function(&[]).register_into_engine(engine, move |context: NativeCallContext| {
+        call(&at, &context, entry, None, Dynamic::from(Map::new()))
+    });
+    // `Dynamic` rather than a map: what is wrong is said in our words.
+    let at = Arc::clone(session);
+    function(&["options"]).register_into_engine(engine, move |context: NativeCallContext, argument: Dynamic| {
+        if argument.is_map() || entry.positional.is_none() {
+            call(&at, &context, entry, None, argument)
+        } else {
+            call(&at, &context, entry, Some(argument), Dynamic::from(Map::new()))
+        }
+    });
+    if let Some(positional) = entry.positional {
+        let at = Arc::clone(session);
+        function(&[positional, "options"]).register_into_engine(
+            engine,
+            move |context: NativeCallContext, first: Dynamic, options: Dynamic| {
+                call(&at, &context, entry, Some(first), options)
+            },
+        );
+    }
+}
+
+fn call(
+    session: &Arc<Session>,
+    context: &NativeCallContext,
+    entry: &'static Entry,
+    first: Option<Dynamic>,
+    options: Dynamic,
+) -> Result<Dynamic> {
+    session.watch.check()?;
+    let options = arguments(session, context, entry.name, entry.positional, first, options)?;
+    let prepared = (entry.prepare)(options).map_err(|error| refuse(session, context, entry, error))?;
+    let ctx = strand::branch(|branch| session.run.context(branch));
+    let handle =
+        session.wait(ctx.operation(entry.name, prepared)).map_err(|error| refuse(session, context, entry, error))?;
+    Ok(match handle {
+        Value::Object(fields) => Dynamic::from(Handle::new(entry.returns, fields)),
+        other => convert::from_json(&other),
+    })
+}
+
+/// The options of a call as JSON: with the plain first argument under its name.
+pub fn arguments(
+    session: &Session,
+    context: &NativeCallContext,
+    function: &str,
+    positional: Option<&'static str>,
+    first: Option<Dynamic>,
+    options: Dynamic,
+) -> Result<Value> {
+    let untransferable = |stuck: convert::Untransferable, path: String| {
+        let path = [path, stuck.path].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
+        let whose = if path.is_empty() { format!("`{function}`") } else { format!("option `{path}` of `{function}`") };
+        let failure = Failure::new(format!("{whose} cannot be {}", stuck.found));
+        locate(session, context, positional, &path, failure)
+    };
+    if !options.is_map() {
+        let found = if options.is::<FnPtr>() {
+            "a function".into()
+        } else if let Some(handle) = options.read_lock::<Handle>() {
+            with_article(&handle.kind().replace('_', " "))
+        } else {
+            let value =
+                convert::to_json(&options, Secrets::Pass).map_err(|stuck| untransferable(stuck, String::new()))?;
+            described(&value)
+        };
+        return Err(Failure::new(format!("`{function}` expects an object map of options, found {found}"))
+            .help(format!("write {function}(#{{ … }})"))
+            .at(context)
+            .into());
+    }
+    let mut options =
+        convert::to_json(&options, Secrets::Pass).map_err(|stuck| untransferable(stuck, String::new()))?;
+    if let (Some(first), Some(name), Value::Object(fields)) = (first, positional, &mut options) {
+        let first = convert::to_json(&first, Secrets::Pass).map_err(|stuck| untransferable(stuck, name.to_owned()))?;
+        if fields.insert(name.to_owned(), first).is_some() {
+            let failure = Failure::new(format!("`{name}` of `{function}` is given twice"))
+                .help("give it either as the first argument or as an option");
+            return Err(locate(session, context, None, name, failure).into());
+        }
+    }
+    Ok(options)
+}
+
+fn refuse(
+    session: &Session,
+    context: &NativeCallContext,
+    entry: &'static Entry,
+    error: ops::Error,
+) -> Box<rhai::EvalAltResult> {
+    let failure = match &error {
+        ops::Error::Option { path, message } => {
+            wrong_option(session, context, entry.name, entry.positional, path, message)
+        }
+        _ => Failure::new("").at(context),
+    };
+    failure::raise_from(session, Cause { operation: Some(entry.name), error: Arc::new(error) }, failure)
+}
+
+/// The failure for an option that was not understood: it points at the option's own key.
+pub fn wrong_option(
+    session: &Session,
+    context: &NativeCallContext,
+    function: &str,
+    positional: Option<&str>,
+    path: &str,
+    message: &str,
+) -> Failure {
+    let words = options::words(function, path, message);
+    let mut failure = Failure::new(words.message);
+    failure.help = words.help;
+    locate(session, context, positional, &words.path, failure)
+}
+
+fn locate(
+    session: &Session,
+    context: &NativeCallContext,
+    positional: Option<&str>,
+    path: &str,
+    failure: Failure,
+) -> Failure {
+    let failure = failure.at(context);
+    let focus = failure.call.as_ref().and_then(|place| {
+        let ast = session.library.ast(&place.file)?;
+        syntax::option(&ast, place, positional, path)
+    });
+    failure.focus(focus)
+}
+
+/// What a value is, for errors: `the integer 3`.
+pub fn described(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".into(),
+        Value::Bool(flag) => format!("the boolean {flag}"),
+        Value::Number(number) if number.is_f64() => format!("the number {number}"),
+        Value::Number(number) => format!("the integer {number}"),
+        Value::String(text) => format!("the string {text:?}"),
+        Value::Array(_) => "an array".into(),
+        Value::Object(_) => "an object map".into(),
+    }
+}

@@ -1,0 +1,83 @@
+//! The words of the language that are no operations: where a runbook runs, what it asks for, how it
+//! is structured, what it says.
+
+mod environment;
+mod flow;
+pub mod param;
+mod rollback;
+mod say;
+
+use std::sync::Arc;
+
+use rhai::{Dynamic, Engine, FuncRegistration, NativeCallContext};
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
+use serde::de::DeserializeOwned;
+
+use super::{
+    bind,
+    session::{Result, Session},
+};
+
+/// All control words, in the order of the reference.
+pub const CONTROLS: &[ControlDoc] = &[
+    environment::ENVIRONMENT,
+    environment::STACK,
+    param::PARAM,
+    flow::STAGE,
+    flow::PARALLEL,
+    environment::WITHIN,
+    rollback::ON_ROLLBACK,
+    rollback::COMMIT,
+    rollback::FAIL,
+    say::LOG,
+    say::OUTPUT,
+    say::SLEEP,
+    say::NOW,
+];
+
+/// The description of a control word.
+#[derive(Debug)]
+pub struct ControlDoc {
+    pub name: &'static str,
+    pub signatures: &'static [&'static str],
+    pub description: &'static str,
+    pub example: &'static str,
+    /// The schema of its options, where it has some.
+    pub schema: Option<fn() -> Schema>,
+}
+
+impl ControlDoc {
+    /// A function of this name, to be registered.
+    fn function<const N: usize>(&self, parameters: [&str; N]) -> FuncRegistration {
+        let comments = self.description.lines().map(|line| format!("/// {line}")).collect::<Vec<_>>().join("\n");
+        FuncRegistration::new(self.name).with_volatility(true).with_params_info(parameters).with_comments([comments])
+    }
+}
+
+/// Registers all control words.
+pub fn register(engine: &mut Engine, session: &Arc<Session>) {
+    environment::register(engine, session);
+    param::register(engine, session);
+    flow::register(engine, session);
+    rollback::register(engine, session);
+    say::register(engine, session);
+}
+
+/// Decodes the options of a control word, as those of operations are.
+fn options<T: DeserializeOwned>(
+    session: &Session,
+    context: &NativeCallContext,
+    doc: &ControlDoc,
+    options: Dynamic,
+) -> Result<T> {
+    let options = bind::arguments(session, context, doc.name, None, None, options)?;
+    serde_path_to_error::deserialize(options).map_err(|error| {
+        let (path, message) = (error.path().to_string(), error.inner().to_string());
+        bind::wrong_option(session, context, doc.name, None, &path, &message).into()
+    })
+}
+
+fn schema_of<T: JsonSchema>() -> Schema {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    SchemaGenerator::new(settings).into_root_schema_for::<T>()
+}

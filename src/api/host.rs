@@ -1,0 +1,193 @@
+//! One runbook on one run: everything put together.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
+
+use serde_json::Value;
+
+use super::{
+    bind,
+    control::{self, CONTROLS, param},
+    failure::{self, Cause, Usage},
+    handle, secret,
+    session::Session,
+    stdlib,
+};
+use crate::{
+    event::Event,
+    ops::{self, catalog::OPERATIONS},
+    run::Run,
+    script::{
+        Limits, Problem, Runbook, Script, Stdlib, Trace, Vocabulary,
+        runbook::{Refused, Stopped},
+    },
+    settings::Environment,
+};
+
+/// What a runbook is run with.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    pub environments: BTreeMap<String, Environment>,
+    /// `--env`
+    pub environment: Option<String>,
+    /// `--param`: as strings from the command line, typed from a file.
+    pub params: BTreeMap<String, Value>,
+    /// Whether there is somebody to ask.
+    pub interactive: bool,
+}
+
+/// The names no runbook may give to something else.
+pub fn vocabulary() -> Vocabulary {
+    let operations = OPERATIONS.iter().map(|entry| entry.name);
+    operations.chain(CONTROLS.iter().map(|control| control.name)).collect()
+}
+
+/// Reads and compiles a runbook. Nothing of it is run.
+///
+/// # Errors
+/// If it cannot be read, does not compile, or takes the name of an operation.
+pub fn load(path: &Path, root: &Path) -> Result<Runbook, ScriptFailure> {
+    Runbook::load(path, root, vocabulary()).map_err(ScriptFailure::refused)
+}
+
+/// The host of one run. Has to outlive its rollback: the runbook's hooks run on it.
+pub struct Host {
+    run: Arc<Run>,
+    inputs: Inputs,
+    limits: Limits,
+    stdlib: Stdlib,
+    script: OnceLock<Script>,
+}
+
+impl Host {
+    pub fn new(run: Arc<Run>, inputs: Inputs) -> Self {
+        Self { run, inputs, limits: Limits::default(), stdlib: stdlib::MODULES, script: OnceLock::new() }
+    }
+
+    /// With other modules than those in the binary.
+    pub fn with_stdlib(mut self, stdlib: Stdlib) -> Self {
+        self.stdlib = stdlib;
+        self
+    }
+
+    /// With other limits on what the script may use.
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Runs the runbook to its end. A host runs one runbook, once.
+    ///
+    /// # Errors
+    /// If it did not reach its end. Nothing is rolled back yet.
+    pub fn execute(&self, runbook: &Runbook) -> Result<(), ScriptFailure> {
+        param::check(runbook, self.stdlib, self.inputs.params.keys().map(String::as_str))
+            .map_err(|failure| ScriptFailure::of(Trace::of_failure(failure).into(), runbook))?;
+        let session = Session::new(Arc::clone(&self.run), self.inputs.clone(), Arc::clone(runbook.library()));
+        let printed = Arc::clone(&self.run);
+        let script = Script::new(
+            runbook.clone(),
+            self.stdlib,
+            &self.limits,
+            Arc::clone(&session.watch),
+            move |text| printed.emit(Event::Log { message: text.to_owned() }),
+            |engine| {
+                failure::register(engine);
+                handle::register(engine);
+                secret::register(engine, &session);
+                control::register(engine, &session);
+                bind::register(engine, &session);
+            },
+        );
+        session.set_engine(script.engine());
+        assert!(self.script.set(script).is_ok(), "a host runs one runbook, once");
+        let script = self.script.get().expect("it was just set");
+        script.run().map_err(|stopped| match stopped {
+            Stopped::Failed(trace) => ScriptFailure::of(trace, runbook),
+            Stopped::Panicked(panic) => ScriptFailure::bug(&panic.to_string()),
+        })
+    }
+}
+
+/// Why a runbook did not reach its end.
+pub struct ScriptFailure {
+    pub kind: FailureKind,
+    /// The report with the lines of source.
+    pub problem: Box<Problem>,
+    /// The same in plain lines: `file:line:column: message`.
+    pub message: String,
+    trace: Box<Trace>,
+}
+
+/// Who has to act: decides the exit code.
+#[derive(Clone, Debug)]
+pub enum FailureKind {
+    /// An operation failed.
+    Operation(Arc<ops::Error>),
+    /// The runbook is wrong, or threw an error of its own.
+    Script,
+    /// What it was started with is wrong: environment, parameters.
+    Usage,
+    /// It was asked to stop.
+    Interrupted,
+    /// The runner is wrong.
+    Bug,
+}
+
+impl ScriptFailure {
+    fn of(trace: Box<Trace>, runbook: &Runbook) -> Self {
+        let problem = trace.problem(runbook.library()).into();
+        Self { kind: kind(&trace), problem, message: trace.compact(), trace }
+    }
+
+    fn refused(refused: Refused) -> Self {
+        let problem = refused.trace.problem(&refused.library).into();
+        Self { kind: FailureKind::Script, problem, message: refused.trace.compact(), trace: refused.trace }
+    }
+
+    fn bug(message: &str) -> Self {
+        let failure = crate::script::Failure::new(format!("a bug in runner: {message}"));
+        let trace = Box::new(Trace::of_failure(failure.help("please report it, with the runbook if you can")));
+        let problem = trace.problem(&crate::script::Library::default()).into();
+        Self { kind: FailureKind::Bug, problem, message: trace.compact(), trace }
+    }
+
+    /// Its data: message, help, place, callers.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+}
+
+fn kind(trace: &Trace) -> FailureKind {
+    let Some(failure) = &trace.failure else { return FailureKind::Script };
+    if failure.cause::<Usage>().is_some() {
+        return FailureKind::Usage;
+    }
+    match failure.cause::<Cause>().map(|cause| &cause.error) {
+        None => FailureKind::Script,
+        Some(error) => match **error {
+            ops::Error::Interrupted => FailureKind::Interrupted,
+            // The call as it is written is wrong: nothing was asked of AWS.
+            ops::Error::Option { .. } => FailureKind::Script,
+            _ => FailureKind::Operation(Arc::clone(error)),
+        },
+    }
+}
+
+impl fmt::Debug for ScriptFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.kind, self.message)
+    }
+}
+
+impl fmt::Display for ScriptFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ScriptFailure {}

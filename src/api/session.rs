@@ -1,0 +1,99 @@
+//! What the host functions of one run share.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+    atomic::{AtomicBool, Ordering},
+};
+
+use rhai::{Engine, EvalAltResult, NativeCallContext};
+
+use super::{handle::Handle, host::Inputs, strand};
+use crate::{
+    ops,
+    run::Run,
+    script::{Failure, Library, Watch},
+};
+
+/// What a host function returns.
+pub type Result<T> = std::result::Result<T, Box<EvalAltResult>>;
+
+pub struct Session {
+    pub run: Arc<Run>,
+    pub inputs: Inputs,
+    pub watch: Arc<Watch>,
+    pub library: Arc<Library>,
+    /// Weak: the engine's functions own this session.
+    engine: OnceLock<Weak<Engine>>,
+    named: Mutex<Named>,
+    going_back: Arc<AtomicBool>,
+}
+
+/// What the runbook has said about where it runs.
+#[derive(Default)]
+pub struct Named {
+    /// The name, and what `environment` returned.
+    pub environment: Option<(String, Handle)>,
+    pub stack: Option<String>,
+}
+
+impl Session {
+    pub fn new(run: Arc<Run>, inputs: Inputs, library: Arc<Library>) -> Arc<Self> {
+        let going_back = Arc::new(AtomicBool::new(false));
+        let (asked, phase) = (Arc::clone(&run), Arc::clone(&going_back));
+        let watch = Watch::new(move || {
+            let interrupted = asked.interrupt().is_requested() && !phase.load(Ordering::Relaxed);
+            if interrupted { Some(interruption()) } else { strand::stopped() }
+        });
+        Arc::new(Self {
+            run,
+            inputs,
+            watch: Arc::new(watch),
+            library,
+            engine: OnceLock::new(),
+            named: Mutex::default(),
+            going_back,
+        })
+    }
+
+    pub fn set_engine(&self, engine: &Arc<Engine>) {
+        self.engine.set(Arc::downgrade(engine)).expect("a session has one engine");
+    }
+
+    /// `None` once the host is gone.
+    pub fn engine(&self) -> Option<Arc<Engine>> {
+        self.engine.get()?.upgrade()
+    }
+
+    pub fn named(&self) -> MutexGuard<'_, Named> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Prepares for the hooks of a rollback: neither an interrupt nor what went wrong stops them.
+    pub fn go_back(&self) {
+        self.going_back.store(true, Ordering::Relaxed);
+        self.watch.start_over();
+    }
+
+    /// Waits for `future`. The only place where a script waits.
+    pub fn wait<T>(
+        &self,
+        future: impl Future<Output = std::result::Result<T, ops::Error>>,
+    ) -> std::result::Result<T, ops::Error> {
+        self.run.clock().block_on(future)
+    }
+
+    /// Waits for something the host function itself needs.
+    pub fn wait_for<T>(
+        &self,
+        context: &NativeCallContext,
+        future: impl Future<Output = std::result::Result<T, ops::Error>>,
+    ) -> Result<T> {
+        self.watch.check()?;
+        self.wait(future).map_err(|error| super::failure::raise(self, error, Failure::new("").at(context)))
+    }
+}
+
+/// The failure of a run that was asked to stop.
+pub fn interruption() -> Failure {
+    Failure::new(ops::Error::Interrupted.to_string()).because(super::failure::Cause::of(ops::Error::Interrupted))
+}

@@ -1,0 +1,56 @@
+//! How a verb fails, and how that is told: the only place where errors become text.
+
+use std::{fmt, io::Write as _};
+
+use miette::{Diagnostic, GraphicalTheme, MietteHandlerOpts, ReportHandler};
+
+use super::{Console, Exit, exit};
+use crate::settings;
+
+/// A verb that failed: what to exit with, and what to say.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    report: miette::Report,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, report: impl Into<miette::Report>) -> Self {
+        Self { exit, report: report.into() }
+    }
+
+    pub fn show(&self, console: &Console) -> Exit {
+        let text = Rendered { diagnostic: &*self.report, console }.to_string();
+        // miette indents the first line, clap does not. Nobody is left to be told when this cannot be written.
+        let _ = console.live.suspend(|| std::io::stderr().write_all(text.trim_start().as_bytes()));
+        self.exit
+    }
+}
+
+impl From<settings::Error> for Failure {
+    fn from(error: settings::Error) -> Self {
+        Self::new(exit::USAGE, error)
+    }
+}
+
+struct Rendered<'a> {
+    diagnostic: &'a dyn Diagnostic,
+    console: &'a Console,
+}
+
+impl fmt::Display for Rendered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let look = self.console.err;
+        let mut theme = match (look.unicode, look.colour) {
+            (true, true) => GraphicalTheme::unicode(),
+            (true, false) => GraphicalTheme::unicode_nocolor(),
+            (false, true) => GraphicalTheme::ascii(),
+            (false, false) => GraphicalTheme::none(),
+        };
+        // As clap says it: all errors of this program begin alike.
+        theme.characters.error = "error:".to_owned();
+        theme.characters.warning = "warning:".to_owned();
+        let handler = MietteHandlerOpts::new().graphical_theme(theme).context_lines(1).tab_width(4).build();
+        handler.debug(self.diagnostic, f)
+    }
+}

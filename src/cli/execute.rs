@@ -1,0 +1,209 @@
+//! Puts a run together and sees it to its end: target, journal, script, rollback, figures.
+
+use std::{fs, path::Path, sync::Arc, time::Instant};
+
+use jiff::Timestamp;
+use miette::miette;
+use sha2::{Digest, Sha256};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Exit, Failure, exit};
+use crate::{
+    api::{FailureKind, Host, Inputs, ScriptFailure},
+    aws::{ConnectError, Endpoint},
+    clock::Clock,
+    event::{Event, Events, Outcome, Report, Traffic},
+    ops,
+    run::{Journal, Record, Run, RunId, hex},
+    script::Runbook,
+    settings::{RunSettings, Target, WorldChoice},
+    sim::{Simulator, Source},
+};
+
+/// Threads for I/O. The work itself is done by the strands of the run.
+const IO_THREADS: usize = 2;
+
+/// Runs `runbook` to its end, or back.
+pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn Report>>) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(IO_THREADS)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(exit::FAILED, miette!("the operating system gives no threads: {error}")))?;
+    let _tokio = tokio.enter();
+    let place = Place::open(settings)?;
+    let events = Events::new(place.clock.clone(), reports);
+    let (id, journal) = begin_journal(settings, place.clock.now())?;
+    let run = Run::new(id, place.clock.clone(), events, journal, place.endpoint.clone(), settings.seed);
+    run.emit(Event::RunStarted {
+        run: run.id().as_str().to_owned(),
+        runbook: runbook.name().to_owned(),
+        target: place.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    });
+    let text = fs::read(&settings.runbook).unwrap_or_default();
+    run.begin(Record::RunStarted {
+        runbook: runbook.name().to_owned(),
+        script_sha256: hex(&Sha256::digest(text)),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        target: place.name.clone(),
+        seed: settings.seed,
+    })
+    .map_err(|error| Failure::new(exit::FAILED, miette!("{error}")))?;
+    tokio.spawn(obey_signals(run.clone()));
+
+    let host = Host::new(
+        run.clone(),
+        Inputs {
+            environments: settings.environments.clone(),
+            environment: settings.environment.clone(),
+            params: settings.params.clone(),
+            interactive: settings.interactive,
+        },
+    );
+    let failure = host.execute(runbook).err();
+    let (outcome, exit) = match &failure {
+        None => (Outcome::Succeeded, exit::DONE),
+        Some(failure) => conclude(&run, failure),
+    };
+    let mut summary = run.summary();
+    summary.wall = started.elapsed();
+    summary.traffic = place.leave();
+    let error = failure.as_ref().map(|failure| failure.message.clone());
+    run.emit(Event::RunFinished { outcome, exit_code: exit.code, error, summary: Box::new(summary) });
+    if let Err(error) = run.finish(exit.code) {
+        run.emit(Event::Warning { message: error.to_string() });
+    }
+    match failure {
+        None => Ok(exit),
+        Some(failure) => Err(Failure::new(exit, *failure.problem)),
+    }
+}
+
+/// Where a run takes place.
+struct Place {
+    /// As events and journal name it.
+    name: String,
+    clock: Clock,
+    endpoint: Endpoint,
+}
+
+impl Place {
+    fn open(settings: &RunSettings) -> Result<Self, Failure> {
+        if let Some(url) = &settings.endpoint_url {
+            return Ok(Self { name: url.clone(), clock: Clock::real(), endpoint: Endpoint::Url(url.clone()) });
+        }
+        match settings.target {
+            Target::Aws => Ok(Self { name: "aws".to_owned(), clock: Clock::real(), endpoint: Endpoint::Aws }),
+            Target::Sim => Self::open_world(settings),
+        }
+    }
+
+    fn open_world(settings: &RunSettings) -> Result<Self, Failure> {
+        let source = match &settings.world {
+            WorldChoice::Fresh => Source::Fresh,
+            WorldChoice::Kept(dir) => Source::Dir(dir.clone()),
+        };
+        let simulator =
+            Simulator::open(source, settings.seed).map_err(|error| Failure::new(exit::USAGE, miette!("{error}")))?;
+        let simulator = Arc::new(simulator);
+        // A second of nothing: a run never begins in the moment in which another one ended.
+        let clock = Clock::virtual_from(simulator.clock() + std::time::Duration::from_secs(1), settings.seed);
+        simulator.advance(clock.now());
+        simulator.begin_run();
+        let world = simulator.clone();
+        clock.on_advance(move |now| world.advance(now));
+        Ok(Self { name: "sim".to_owned(), clock, endpoint: Endpoint::Sim(simulator) })
+    }
+
+    /// Leaves the world as the next run is to find it. Returns what its users saw meanwhile.
+    fn leave(&self) -> Option<Traffic> {
+        let Endpoint::Sim(simulator) = &self.endpoint else { return None };
+        simulator.advance(self.clock.now());
+        let traffic = simulator.traffic();
+        // Without the snapshot the next opening replays the log: slower, and no less right.
+        let _ = simulator.close();
+        Some(Traffic { served: traffic.served, failed: traffic.failed })
+    }
+}
+
+/// Finds an id that no journal has yet, and begins its journal.
+fn begin_journal(settings: &RunSettings, now: Timestamp) -> Result<(RunId, Journal), Failure> {
+    let root = settings.state_dir.join("journal");
+    let failed = |error: &dyn std::fmt::Display| Failure::new(exit::FAILED, miette!("{error}"));
+    let repeats = settings.target == Target::Sim && settings.world == WorldChoice::Fresh;
+    let mut seed = settings.seed;
+    loop {
+        let id = RunId::new(now, seed);
+        let dir = root.join("runs").join(id.as_str());
+        if repeats {
+            // The same run in the same new world again: it takes the place of the one before.
+            remove(&dir).map_err(|error| failed(&error))?;
+        } else if dir.exists() {
+            seed = seed.wrapping_add(1);
+            continue;
+        }
+        let journal = Journal::create(&root, id.as_str()).map_err(|error| failed(&error))?;
+        return Ok((id, journal));
+    }
+}
+
+fn remove(dir: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// After a failure: goes back if there is something to take back, and says how the account was left.
+///
+/// If anything was changed, the code tells what became of it; if nothing was, it tells the cause.
+fn conclude(run: &Arc<Run>, failure: &ScriptFailure) -> (Outcome, Exit) {
+    if run.committed().is_some() {
+        return (Outcome::CleanUpUnfinished, exit::UNFINISHED);
+    }
+    let report = run.has_undos().then(|| run.roll_back(first_line(&failure.message)));
+    if run.changed_anything() {
+        return match report {
+            Some(report) if !report.is_clean() => (Outcome::RollbackFailed, exit::ROLLBACK_FAILED),
+            _ => (Outcome::RolledBack, exit::ROLLED_BACK),
+        };
+    }
+    match &failure.kind {
+        FailureKind::Interrupted => (Outcome::Interrupted, exit::INTERRUPTED),
+        FailureKind::Script | FailureKind::Usage => (Outcome::Failed, exit::USAGE),
+        FailureKind::Bug => (Outcome::Failed, exit::BUG),
+        FailureKind::Operation(error) if error.is_permission() => (Outcome::Failed, exit::PERMISSION),
+        FailureKind::Operation(error) => match **error {
+            ops::Error::TimedOut { .. } => (Outcome::Failed, exit::TIMED_OUT),
+            ops::Error::Connect(ConnectError::NoRegion | ConnectError::BadRole(_)) => (Outcome::Failed, exit::USAGE),
+            _ => (Outcome::Failed, exit::FAILED),
+        },
+    }
+}
+
+/// The error itself, without the places it went through.
+fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
+}
+
+/// The first signal takes the run back, the second leaves at once.
+async fn obey_signals(run: Arc<Run>) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        run.emit(Event::Warning { message: "Ctrl-C cannot be caught: it will end the run at once".to_owned() });
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if run.interrupt().request() {
+            std::process::exit(exit::INTERRUPTED.code.into());
+        }
+        let message = "stopping: calls under way are finished, then the run is rolled back; again to leave at once";
+        run.emit(Event::Warning { message: message.to_owned() });
+    }
+}

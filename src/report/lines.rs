@@ -1,0 +1,186 @@
+//! Each event as the lines a person reads. Pure: from an event to text.
+
+use std::time::Duration;
+
+use super::{
+    Ink, Look,
+    words::{clean, friendly, shorten, value},
+};
+use crate::event::{Change, Field, UndoOutcome, Weight};
+
+/// Wide enough for the longest operation name, so that subjects stand below each other.
+const OPERATION_WIDTH: usize = 24;
+/// Columns before the subject: indent, symbol, and the name of the operation.
+const INDENT: usize = 4 + OPERATION_WIDTH + 1;
+/// Where the time stands when the subject leaves room for it.
+const SUBJECT_WIDTH: usize = 40;
+/// Changed fields shown without `-v`.
+const FIELDS_SHOWN: usize = 4;
+/// Characters of a value shown without `-v`.
+const VALUE_WIDTH: usize = 48;
+
+/// `  + ensure_vpc               shop-prod`, before colour.
+fn row(look: &Look, symbol: (Ink, &str), operation: &str, text: &str) -> String {
+    format!("  {} {operation:<OPERATION_WIDTH$} {text}", look.paint(symbol.0, symbol.1)).trim_end().to_owned()
+}
+
+fn faint(look: &Look, symbol: &str, operation: &str, text: &str) -> String {
+    let plain = Look { colour: false, ..*look };
+    look.paint(Ink::Dim, &row(&plain, (Ink::Dim, symbol), operation, text))
+}
+
+/// A key and what it is, as in the head of a run.
+pub fn pair(look: &Look, key: &str, text: &str) -> String {
+    format!("{} {text}", look.paint(Ink::Dim, &format!("{key:<12}")))
+}
+
+pub fn finished(look: &Look, operation: &str, subject: &str, change: Change, elapsed: Duration) -> String {
+    let (ink, symbol) = match change {
+        Change::Created => (Ink::Green, "+"),
+        Change::Updated => (Ink::Yellow, "~"),
+        Change::Deleted => (Ink::Red, "-"),
+        Change::Unchanged => (Ink::Dim, "="),
+        Change::Read | Change::Waited => (Ink::Dim, look.pick("·", ".")),
+    };
+    let subject = shorten(look, &clean(subject), look.width.saturating_sub(INDENT + 10).max(16));
+    let time = if elapsed < Duration::from_secs(1) { String::new() } else { friendly(elapsed) };
+    match ink {
+        // What changed nothing stays in the background as a whole.
+        Ink::Dim => faint(look, symbol, operation, &format!("{subject:<SUBJECT_WIDTH$} {time}")),
+        _ => row(look, (ink, symbol), operation, &format!("{subject:<SUBJECT_WIDTH$} {}", look.paint(Ink::Dim, &time))),
+    }
+}
+
+/// An operation as a live line, which begins where a row has its symbol.
+pub fn under_way(operation: &str, text: &str) -> String {
+    format!("{operation:<OPERATION_WIDTH$} {text}")
+}
+
+pub fn failed(look: &Look, operation: &str, subject: &str, error: &str) -> Vec<String> {
+    let mut lines = vec![row(look, (Ink::Red, look.failed()), operation, &clean(subject))];
+    lines.extend(indented(error).map(|line| look.paint(Ink::Red, &line)));
+    lines
+}
+
+/// What was set or changed. All of it when `full`.
+pub fn fields(look: &Look, change: Change, fields: &[Field], full: bool) -> Vec<String> {
+    match change {
+        Change::Created if !full && !fields.is_empty() => {
+            let all: Vec<String> =
+                fields.iter().map(|field| format!("{} {}", field.name, value(&field.after))).collect();
+            let line = shorten(look, &format!("    {}", all.join(", ")), look.width);
+            vec![look.paint(Ink::Dim, &line)]
+        }
+        Change::Created | Change::Updated => listed(look, fields, full),
+        Change::Unchanged | Change::Deleted | Change::Read | Change::Waited if full => listed(look, fields, full),
+        Change::Unchanged | Change::Deleted | Change::Read | Change::Waited => Vec::new(),
+    }
+}
+
+fn listed(look: &Look, fields: &[Field], full: bool) -> Vec<String> {
+    let shown = if full { fields.len() } else { FIELDS_SHOWN };
+    // Two values and their arrow stay on one line.
+    let room = (look.width.saturating_sub(16) / 2).clamp(12, VALUE_WIDTH);
+    let cut = |text: String| if full { text } else { shorten(look, &text, room) };
+    let line = |field: &Field| {
+        let after = cut(value(&field.after));
+        match &field.before {
+            Some(before) => {
+                let before = look.paint(Ink::Dim, &cut(value(before)));
+                format!("    {}: {before} {} {after}", field.name, look.arrow())
+            }
+            None => format!("    {}: {after}", field.name),
+        }
+    };
+    let mut lines: Vec<String> = fields.iter().take(shown).map(line).collect();
+    if fields.len() > shown {
+        let more = format!("    {} and {} more, -v shows all", look.ellipsis(), fields.len() - shown);
+        lines.push(look.paint(Ink::Dim, &more));
+    }
+    lines
+}
+
+/// A wait, for a stream on which nothing can be redrawn.
+pub fn waiting(look: &Look, operation: &str, what: &str, seen: &str, elapsed: Duration, timeout: Duration) -> String {
+    let time = look.paint(Ink::Dim, &format!("({} of {})", friendly(elapsed), friendly(timeout)));
+    let text = format!("{}: {} {time}", clean(what), clean(seen));
+    row(look, (Ink::Cyan, look.pick("…", ".")), operation, &text)
+}
+
+/// The shares of a route as bars of at most ten blocks.
+pub fn weights(look: &Look, operation: &str, route: &str, weights: &[Weight]) -> String {
+    let total: u32 = weights.iter().map(|w| w.weight).sum();
+    let names: Vec<&str> = weights.iter().map(|w| w.target_group.as_str()).collect();
+    let common = common_prefix(&names);
+    let mut text = clean(route);
+    for weight in weights {
+        let blocks = match weight.weight {
+            0 => 0,
+            // A small share is still a share.
+            part => (f64::from(part) * 10.0 / f64::from(total)).round().max(1.0) as usize,
+        };
+        let name = clean(&weight.target_group[common..]);
+        let bar = look.pick("▇", "#").repeat(blocks);
+        let ink = if name.ends_with("green") { Ink::Green } else { Ink::Blue };
+        let pad = " ".repeat(10_usize.saturating_sub(blocks));
+        text += &format!("  {name} {:>3} {}{pad}", weight.weight, look.paint(ink, &bar));
+    }
+    row(look, (Ink::Cyan, look.pick("⇄", "%")), operation, text.trim_end())
+}
+
+/// What all names begin with, up to a hyphen: `shop-prod-` says nothing when all have it.
+fn common_prefix(names: &[&str]) -> usize {
+    let [first, rest @ ..] = names else { return 0 };
+    if rest.is_empty() {
+        return 0;
+    }
+    let is_common = |end: &usize| rest.iter().all(|name| name.starts_with(&first[..*end]));
+    first.match_indices('-').map(|(i, _)| i + 1).take_while(is_common).last().unwrap_or(0)
+}
+
+pub fn retrying(look: &Look, operation: &str, call: &str, reason: &str, delay: Duration) -> String {
+    let text = format!("{call} again in {}: {}", friendly(delay), clean(reason));
+    row(look, (Ink::Yellow, look.pick("↻", "r")), operation, &text)
+}
+
+pub fn call(look: &Look, operation: &str, call: &str, mutation: bool, attempt: u32, error: Option<&str>) -> String {
+    let attempt = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+    let error = error.map(|error| format!(": {}", clean(error))).unwrap_or_default();
+    let symbol = if mutation { look.pick("»", ">") } else { look.pick("›", ">") };
+    faint(look, symbol, operation, &format!("{call}{attempt}{error}"))
+}
+
+pub fn undone(look: &Look, undo: &str, outcome: UndoOutcome, detail: Option<&str>) -> Vec<String> {
+    let (ink, symbol, remark) = match outcome {
+        UndoOutcome::Undone => (Ink::Green, look.done(), ""),
+        UndoOutcome::AlreadyGone => (Ink::Dim, "=", "nothing left to take back"),
+        UndoOutcome::Kept => (Ink::Dim, look.dot(), "kept, as the runbook asked"),
+        UndoOutcome::Foreign => (Ink::Yellow, "!", "changed by somebody else since, left as it is"),
+        UndoOutcome::Failed => (Ink::Red, look.failed(), "failed"),
+    };
+    let remark = if remark.is_empty() { String::new() } else { format!(": {}", look.paint(ink, remark)) };
+    let mut lines = vec![format!("  {} {}{remark}", look.paint(ink, symbol), clean(undo))];
+    lines.extend(detail.into_iter().flat_map(indented));
+    lines
+}
+
+pub fn hook(look: &Look, hook: &str, error: Option<&str>) -> Vec<String> {
+    let (ink, symbol) = if error.is_none() { (Ink::Green, look.done()) } else { (Ink::Red, look.failed()) };
+    let mut lines = vec![format!("  {} hook {}", look.paint(ink, symbol), clean(hook))];
+    lines.extend(error.into_iter().flat_map(indented));
+    lines
+}
+
+/// A message of the runbook, which may have several lines.
+pub fn message(look: &Look, ink: Ink, symbol: &str, text: &str) -> Vec<String> {
+    let mut lines = text.lines().map(clean);
+    let first = lines.next().unwrap_or_default();
+    let mut all = vec![format!("  {} {first}", look.paint(ink, symbol))];
+    all.extend(lines.map(|line| format!("    {line}")));
+    all
+}
+
+/// Text under a row.
+fn indented(text: &str) -> impl Iterator<Item = String> {
+    text.lines().map(|line| format!("    {}", clean(line)))
+}

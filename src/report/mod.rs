@@ -1,0 +1,19 @@
+//! Views of a run: each consumes the events of [`crate::event`] and nothing else.
+//!
+//! Progress goes to stderr, results go to stdout, so `runner run … > result` keeps what matters.
+//! Why a run failed is explained by `cli/`, which has the source; the views say what happened.
+
+mod json;
+mod lines;
+mod live;
+mod look;
+#[cfg(test)]
+mod sample;
+mod summary;
+mod terminal;
+mod words;
+
+pub use json::Json;
+pub use live::Live;
+pub use look::{Ink, Look};
+pub use terminal::{Terminal, Verbosity};

@@ -1,0 +1,112 @@
+//! Times, numbers and values in words that people read.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Look;
+
+/// `0.4s`, `42s`, `1m 30s`, `2h 5m`: as exact as somebody who waits wants it.
+pub fn friendly(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 => match duration.as_millis() / 100 {
+            0 => "0s".to_owned(),
+            tenths => format!("0.{tenths}s"),
+        },
+        1..60 => format!("{seconds}s"),
+        60..3600 => two(seconds / 60, "m", seconds % 60, "s"),
+        _ => two(seconds / 3600, "h", seconds % 3600 / 60, "m"),
+    }
+}
+
+fn two(large: u64, large_unit: &str, small: u64, small_unit: &str) -> String {
+    match small {
+        0 => format!("{large}{large_unit}"),
+        _ => format!("{large}{large_unit} {small}{small_unit}"),
+    }
+}
+
+/// `36,204`
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 change`, `2 changes`
+pub fn plural(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A value as one line: strings as they are, the rest as JSON.
+pub fn value(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.is_empty() => "\"\"".to_owned(),
+        Value::String(text) => clean(text),
+        Value::Null => "none".to_owned(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(self::value).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(_) | Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}
+
+/// One line, without what could steer a terminal: the text may come from AWS or from a runbook.
+pub fn clean(text: &str) -> String {
+    text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// At most `width` characters, with a sign that something is missing.
+pub fn shorten(look: &Look, text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let ellipsis = look.ellipsis();
+    let kept: String = text.chars().take(width.saturating_sub(ellipsis.chars().count())).collect();
+    format!("{}{ellipsis}", kept.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_friendly() {
+        let cases = [
+            (0, "0s"),
+            (99, "0s"),
+            (450, "0.4s"),
+            (1_900, "1s"),
+            (59_999, "59s"),
+            (60_000, "1m"),
+            (90_000, "1m 30s"),
+            (3_600_000, "1h"),
+            (3_630_000, "1h"),
+            (7_500_000, "2h 5m"),
+        ];
+        for (millis, words) in cases {
+            assert_eq!(friendly(Duration::from_millis(millis)), words, "{millis} ms");
+        }
+    }
+
+    #[test]
+    fn numbers_have_groups() {
+        for (number, words) in [(0, "0"), (999, "999"), (1_000, "1,000"), (36_204, "36,204"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(count(number), words);
+        }
+    }
+
+    #[test]
+    fn nothing_that_steers_a_terminal_comes_through() {
+        assert_eq!(value(&"\x1b[2Jgone\r\n".into()), " [2Jgone");
+    }
+}

@@ -1,0 +1,204 @@
+//! Finds imported modules: the embedded standard library, and files of the project.
+//!
+//! Rhai's own file resolver follows `..` and absolute paths, and a circular import overflows its
+//! stack. Here a module never leaves the project root, and a circle is an error that shows it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Component, Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, ThreadId},
+};
+
+use rhai::{AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared};
+
+use super::{Failure, Library, Place, Stdlib, Vocabulary, suggest, syntax};
+
+/// How many modules may be in the course of being imported, over all threads.
+const NESTING: usize = 32;
+
+/// The folder of the standard library in import paths.
+const STDLIB: &str = "stdlib/";
+
+pub(super) struct Resolver {
+    /// Canonical.
+    root: PathBuf,
+    stdlib: Stdlib,
+    host: Arc<Vocabulary>,
+    library: Arc<Library>,
+    modules: Mutex<BTreeMap<String, Shared<Module>>>,
+    /// The modules each thread is importing, outermost first: branches import at the same time.
+    importing: Mutex<HashMap<ThreadId, Vec<String>>>,
+}
+
+impl Resolver {
+    pub(super) fn new(root: PathBuf, stdlib: Stdlib, host: Arc<Vocabulary>, library: Arc<Library>) -> Self {
+        Self { root, stdlib, host, library, modules: Mutex::default(), importing: Mutex::default() }
+    }
+
+    /// The name of the module that `path` means in the script `importer`, and its text.
+    fn find(&self, importer: Option<&str>, path: &str) -> Result<(String, String), Failure> {
+        if let Some(name) = path.strip_prefix(STDLIB) {
+            let module = self.stdlib.iter().find(|(module, _)| *module == name);
+            return module.map(|(_, text)| (path.to_owned(), (*text).to_owned())).ok_or_else(|| {
+                let failure = Failure::new(format!("there is no module `{path}`"));
+                let names: Vec<_> = self.stdlib.iter().map(|(name, _)| *name).collect();
+                failure.help(
+                    suggest::did_you_mean(name, names.iter().copied())
+                        .unwrap_or_else(|| format!("the standard library has: {}", names.join(", "))),
+                )
+            });
+        }
+        if importer.is_some_and(|importer| importer.starts_with(STDLIB)) {
+            return Err(Failure::new(format!("a module of the standard library cannot import the file `{path}`")));
+        }
+        let relative = Path::new(path);
+        if !relative
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir | Component::ParentDir))
+        {
+            return Err(Failure::new(format!("`{path}` is an absolute path"))
+                .help("import modules by a path relative to this file"));
+        }
+        let folder = importer.and_then(|importer| Path::new(importer).parent()).unwrap_or(Path::new(""));
+        let mut file = self.root.join(folder).join(relative);
+        match file.extension().and_then(|extension| extension.to_str()) {
+            None => {
+                file.set_extension("rhai");
+            }
+            Some("rhai") => {}
+            Some(_) => return Err(Failure::new(format!("`{path}` is not a `.rhai` file"))),
+        }
+        let file = file.canonicalize().map_err(|_| {
+            Failure::new(format!("there is no module `{path}`")).help(format!(
+                "it would be {}; modules of the runner are imported as \"stdlib/…\"",
+                shown(&file, &self.root)
+            ))
+        })?;
+        // Only now: `..` and links have been followed.
+        let name = file.strip_prefix(&self.root).map_err(|_| {
+            Failure::new(format!("`{path}` is outside the project"))
+                .help(format!("a runbook imports files below {}", self.root.display()))
+        })?;
+        let text =
+            std::fs::read_to_string(&file).map_err(|error| Failure::new(format!("cannot read `{path}`: {error}")))?;
+        Ok((name.to_string_lossy().into_owned(), text))
+    }
+
+    fn compile(&self, engine: &Engine, file: &str, text: &str) -> Result<Arc<AST>, Box<EvalAltResult>> {
+        if let Some(ast) = self.library.ast(file) {
+            return Ok(ast);
+        }
+        self.library.add_text(file, text);
+        let mut ast = engine.compile(text)?;
+        ast.set_source(file);
+        syntax::refuse_hijacks(file, text, &ast, &self.host)?;
+        syntax::refuse_actions_on_import(file, &ast, &self.host)?;
+        let ast = Arc::new(ast);
+        self.library.add_ast(file, &ast);
+        Ok(ast)
+    }
+
+    /// Notes that this thread imports `name`, until the guard is dropped.
+    fn enter(&self, name: &str) -> Result<Importing<'_>, Failure> {
+        let mut importing = self.importing.lock().unwrap_or_else(PoisonError::into_inner);
+        let total = importing.values().map(Vec::len).sum::<usize>();
+        let mine = importing.entry(thread::current().id()).or_default();
+        if let Some(start) = mine.iter().position(|other| other == name) {
+            let circle: Vec<_> = mine[start..].iter().map(String::as_str).chain([name]).collect();
+            return Err(Failure::new(format!("modules import each other in a circle: {}", circle.join(" -> ")))
+                .help("move what both need into a module of its own"));
+        }
+        if total >= NESTING {
+            return Err(Failure::new(format!("more than {NESTING} modules import each other")));
+        }
+        mine.push(name.to_owned());
+        Ok(Importing(self))
+    }
+
+    fn import(
+        &self,
+        engine: &Engine,
+        global: &mut GlobalRuntimeState,
+        path: &str,
+        position: Position,
+    ) -> Result<Shared<Module>, Box<EvalAltResult>> {
+        let importer = global.source().map(str::to_owned);
+        let here = importer.as_deref().and_then(|file| Place::new(file, position));
+        let raise = |mut failure: Failure| {
+            failure.call = here.clone();
+            Box::new(EvalAltResult::ErrorRuntime(rhai::Dynamic::from(failure), position))
+        };
+        let (name, text) = self.find(importer.as_deref(), path).map_err(raise)?;
+        if let Some(module) = self.modules.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+            return Ok(Arc::clone(module));
+        }
+        let _importing = self.enter(&name).map_err(raise)?;
+        let wrap = |error| Box::new(EvalAltResult::ErrorInModule(name.clone(), error, position));
+        let ast = self.compile(engine, &name, &text).map_err(wrap)?;
+        let module = Module::eval_ast_as_new_raw(engine, &mut Scope::new(), global, &ast).map_err(wrap)?;
+        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(modules.entry(name).or_insert_with(|| module.into())))
+    }
+}
+
+impl ModuleResolver for Resolver {
+    fn resolve_raw(
+        &self,
+        engine: &Engine,
+        global: &mut GlobalRuntimeState,
+        _: &mut Scope,
+        path: &str,
+        position: Position,
+    ) -> Result<Shared<Module>, Box<EvalAltResult>> {
+        self.import(engine, global, path, position)
+    }
+
+    fn resolve(
+        &self,
+        engine: &Engine,
+        importer: Option<&str>,
+        path: &str,
+        position: Position,
+    ) -> Result<Shared<Module>, Box<EvalAltResult>> {
+        let mut global = engine.new_global_runtime_state();
+        global.source = importer.map(Into::into);
+        self.import(engine, &mut global, path, position)
+    }
+
+    /// Compiles without running: a check can follow imports.
+    fn resolve_ast(
+        &self,
+        engine: &Engine,
+        importer: Option<&str>,
+        path: &str,
+        position: Position,
+    ) -> Option<Result<AST, Box<EvalAltResult>>> {
+        let found = self.find(importer, path).map_err(Into::into);
+        let ast = found.and_then(|(name, text)| {
+            let ast = self.compile(engine, &name, &text);
+            ast.map_err(|error| Box::new(EvalAltResult::ErrorInModule(name, error, position)))
+        });
+        Some(ast.map(|ast| AST::clone(&ast)))
+    }
+}
+
+/// While it lives, the thread's innermost import is under way.
+struct Importing<'a>(&'a Resolver);
+
+impl Drop for Importing<'_> {
+    fn drop(&mut self) {
+        let mut importing = self.0.importing.lock().unwrap_or_else(PoisonError::into_inner);
+        let me = thread::current().id();
+        if let Some(mine) = importing.get_mut(&me) {
+            mine.pop();
+            if mine.is_empty() {
+                importing.remove(&me);
+            }
+        }
+    }
+}
+
+fn shown(file: &Path, root: &Path) -> String {
+    file.strip_prefix(root).unwrap_or(file).display().to_string()
+}

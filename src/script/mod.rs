@@ -1,0 +1,30 @@
+//! The Rhai host: everything about the language, nothing about what runbooks do with it.
+//!
+//! `runbook` loads and runs a script on an engine that `engine` builds and `watch` can stop; `import`
+//! finds modules; `callback` keeps closures for later and for other threads; `diagnostic` turns what
+//! went wrong into a report that shows the source. `api/` registers the host functions.
+//!
+//! All of Rhai's volatile interfaces are used in this folder only, and `tests/hosting` asserts the
+//! behaviour of Rhai that it relies on.
+
+pub mod callback;
+pub mod diagnostic;
+pub mod engine;
+pub mod failure;
+pub mod import;
+pub mod library;
+pub mod runbook;
+pub mod suggest;
+pub mod syntax;
+pub mod thread;
+pub mod watch;
+mod words;
+
+pub use callback::Callback;
+pub use diagnostic::{Problem, Trace};
+pub use engine::Limits;
+pub use failure::{Failure, Place};
+pub use library::Library;
+pub use runbook::{Runbook, Script, Stdlib};
+pub use syntax::Vocabulary;
+pub use watch::Watch;

@@ -1,0 +1,200 @@
+//! Questions about a script's syntax tree, answered without running it.
+
+use std::{collections::BTreeSet, ops::ControlFlow};
+
+use rhai::{AST, ASTNode, Dynamic, Expr, FnCallExpr, Position, Stmt};
+
+use super::{Failure, Place, suggest};
+
+/// The names of the host's functions.
+#[derive(Clone, Debug, Default)]
+pub struct Vocabulary(BTreeSet<String>);
+
+impl Vocabulary {
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl<T: Into<String>> FromIterator<T> for Vocabulary {
+    fn from_iter<I: IntoIterator<Item = T>>(names: I) -> Self {
+        Self(names.into_iter().map(Into::into).collect())
+    }
+}
+
+/// A function or an import alias with the name of a host function would silently take its place,
+/// also in modules that were imported before. So no script gets that far.
+pub fn refuse_hijacks(file: &str, text: &str, ast: &AST, host: &Vocabulary) -> Result<(), Failure> {
+    let refuse = |what: &str, name: &str, position: Position| {
+        Failure::new(format!("{what} `{name}` would take the place of the host function of that name"))
+            .help("give it another name")
+            .focus(Place::new(file, position))
+    };
+    if let Some(function) = ast.iter_functions().find(|function| host.contains(function.name)) {
+        return Err(refuse("the function", function.name, definition(text, function.name)));
+    }
+    let hijack = walk(ast, |node| match node {
+        ASTNode::Stmt(Stmt::Import(import, _)) if host.contains(&import.1.name) => ControlFlow::Break(import.1.clone()),
+        _ => ControlFlow::Continue(()),
+    });
+    match hijack {
+        Some(alias) => Err(refuse("the import name", &alias.name, alias.pos)),
+        None => Ok(()),
+    }
+}
+
+/// The body of a module runs when it is imported: nothing may happen there.
+pub fn refuse_actions_on_import(file: &str, ast: &AST, host: &Vocabulary) -> Result<(), Failure> {
+    let mut action = None;
+    for statement in ast.statements() {
+        // Closures and functions are kept apart from the statements, so this does not look into them.
+        statement.walk(&mut Vec::new(), &mut |path| {
+            if let Some((call, position)) = path.last().copied().and_then(call)
+                && host.contains(&call.name)
+                && !call.is_qualified()
+            {
+                action = Some((call.name.to_string(), position));
+            }
+            action.is_none()
+        });
+    }
+    match action {
+        Some((name, position)) => Err(Failure::new(format!("`{name}` would be called when the module is imported"))
+            .help("put it into a function, and call that from the runbook")
+            .focus(Place::new(file, position))),
+        None => Ok(()),
+    }
+}
+
+/// A call found in the syntax tree.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub place: Place,
+    /// `None` where the argument is not a literal. Of maps, the entries that are literals.
+    pub arguments: Vec<Option<Dynamic>>,
+}
+
+/// The calls of the function `name` in the order of the text, functions and closures included.
+pub fn calls(file: &str, ast: &AST, name: &str) -> Vec<Call> {
+    let mut calls = Vec::new();
+    walk(ast, |node| {
+        if let Some((call, position)) = call(node)
+            && call.name == name
+            && !call.is_qualified()
+            && let Some(place) = Place::new(file, position)
+        {
+            calls.push(Call { place, arguments: call.args.iter().map(literal).collect() });
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    calls.sort_by(|a, b| a.place.cmp(&b.place));
+    calls
+}
+
+/// The literal paths that a script imports.
+pub fn imports(ast: &AST) -> Vec<String> {
+    let mut paths = Vec::new();
+    walk(ast, |node| {
+        if let ASTNode::Stmt(Stmt::Import(import, _)) = node {
+            paths.extend(literal(&import.0).and_then(|path| path.into_string().ok()));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    paths
+}
+
+/// The place of the option at `path` (`ingress[1].port`) in the call at `place`, as far as the
+/// options are written there. `first` is the option that a plain first argument means. `None`: the
+/// option is not written there.
+pub fn option(ast: &AST, place: &Place, first: Option<&str>, path: &str) -> Option<Place> {
+    let call_position = |position: Position| Place::new(&place.file, position).as_ref() == Some(place);
+    let arguments = walk(ast, |node| match call(node) {
+        Some((call, position)) if call_position(position) => ControlFlow::Break(call.args.to_vec()),
+        _ => ControlFlow::Continue(()),
+    })?;
+    let means_first = first.is_some_and(|first| path.split(['.', '[']).next() == Some(first));
+    let position = match arguments.as_slice() {
+        [argument, ..] if means_first && !matches!(argument, Expr::Map(..)) => Some(argument.start_position()),
+        arguments => follow(arguments.iter().find(|argument| matches!(argument, Expr::Map(..)))?, path),
+    };
+    Place::new(&place.file, position?)
+}
+
+/// Goes down the literal `options` along `path`, as far as it leads.
+fn follow(options: &Expr, path: &str) -> Option<Position> {
+    let mut found = None;
+    let mut here = options;
+    for step in path.split(['.', '[', ']']).filter(|step| !step.is_empty()) {
+        match here {
+            Expr::Map(map, _) => {
+                let Some((key, value)) = map.0.iter().find(|(key, _)| key.name == step) else { break };
+                found = Some(key.pos);
+                here = value;
+            }
+            Expr::Array(items, _) => {
+                let Some(item) = step.parse::<usize>().ok().and_then(|index| items.get(index)) else { break };
+                found = Some(item.start_position());
+                here = item;
+            }
+            _ => break,
+        }
+    }
+    found
+}
+
+fn walk<B>(ast: &AST, mut visit: impl FnMut(ASTNode<'_>) -> ControlFlow<B>) -> Option<B> {
+    let mut found = None;
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        if let Some(&node) = path.last()
+            && let ControlFlow::Break(value) = visit(node)
+        {
+            found = Some(value);
+        }
+        found.is_none()
+    });
+    found
+}
+
+fn call(node: ASTNode<'_>) -> Option<(&FnCallExpr, Position)> {
+    match node {
+        ASTNode::Expr(Expr::FnCall(call, position)) | ASTNode::Stmt(Stmt::FnCall(call, position)) => {
+            Some((call, *position))
+        }
+        _ => None,
+    }
+}
+
+fn literal(expression: &Expr) -> Option<Dynamic> {
+    match expression {
+        Expr::Map(map, _) => {
+            let entries = map.0.iter().filter_map(|(key, value)| Some((key.name.as_str().into(), literal(value)?)));
+            Some(Dynamic::from(entries.collect::<rhai::Map>()))
+        }
+        _ => expression.get_literal_value(None),
+    }
+}
+
+/// Where `fn name` stands in the text: the syntax tree does not say.
+fn definition(text: &str, name: &str) -> Position {
+    for (index, line) in text.lines().enumerate() {
+        for (at, _) in line.match_indices(name) {
+            let after = line[at + name.len()..].trim_start();
+            if line[..at].trim_end().ends_with("fn") && after.starts_with('(') {
+                let column = line[..at].chars().count() + 1;
+                let (Ok(line), Ok(column)) = (u16::try_from(index + 1), u16::try_from(column)) else { break };
+                return Position::new(line, column);
+            }
+        }
+    }
+    Position::NONE
+}
+
+/// The names a call in `ast` can mean, for suggestions.
+pub fn suggest_function(name: &str, ast: Option<&AST>, host: &Vocabulary) -> Option<String> {
+    let own = ast.into_iter().flat_map(AST::iter_functions).map(|function| function.name);
+    suggest::did_you_mean(name, host.iter().chain(own.filter(|name| !name.starts_with("anon$"))))
+}

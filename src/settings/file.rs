@@ -1,0 +1,105 @@
+//! `runner.toml`: where it is, and what it says.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::Value;
+
+use super::{
+    Environment, Error, Target,
+    error::{Text, shown},
+};
+
+const NAME: &str = "runner.toml";
+
+/// What `runner.toml` says, or would say if it was empty.
+#[derive(Debug)]
+pub struct File {
+    /// `None`: there is none.
+    pub path: Option<PathBuf>,
+    pub state_dir: PathBuf,
+    pub environments: BTreeMap<String, Environment>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    state_dir: Option<PathBuf>,
+    #[serde(default)]
+    environments: BTreeMap<String, RawEnvironment>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEnvironment {
+    region: Option<String>,
+    #[serde(default, deserialize_with = "account_id")]
+    account_id: Option<String>,
+    role_arn: Option<String>,
+    external_id: Option<String>,
+    target: Option<Target>,
+    #[serde(default)]
+    vars: toml::Table,
+    #[serde(default)]
+    default_tags: BTreeMap<String, String>,
+}
+
+impl File {
+    /// The given file, or the nearest `runner.toml` above one of `starts`, tried in order; or none.
+    pub fn load(given: Option<&Path>, starts: &[&Path]) -> Result<Self, Error> {
+        let nearest =
+            || starts.iter().flat_map(|start| start.ancestors()).map(|dir| dir.join(NAME)).find(|path| path.is_file());
+        match given.map(Path::to_owned).or_else(nearest) {
+            Some(path) => Self::read(path),
+            None => Ok(Self { path: None, state_dir: ".runner".into(), environments: BTreeMap::new() }),
+        }
+    }
+
+    fn read(path: PathBuf) -> Result<Self, Error> {
+        let text = fs::read_to_string(&path).map_err(|cause| Error::Unreadable {
+            what: "settings",
+            path: path.clone(),
+            cause,
+        })?;
+        let name = shown(&path).to_string();
+        let source = Text { name: &name, text: &text };
+        let raw: Raw = toml::from_str(&text).map_err(|error| source.toml_error(&error))?;
+        let environments = raw.environments.into_iter().map(|(name, raw)| (name.clone(), raw.named(name))).collect();
+        let beside = path.parent().unwrap_or(Path::new(""));
+        let state_dir = beside.join(raw.state_dir.unwrap_or_else(|| ".runner".into()));
+        Ok(Self { path: Some(path), state_dir, environments })
+    }
+}
+
+impl RawEnvironment {
+    fn named(self, name: String) -> Environment {
+        let Self { region, account_id, role_arn, external_id, target, vars, default_tags } = self;
+        let vars = vars.into_iter().map(|(name, value)| (name, json(value))).collect();
+        Environment { name, region, account_id, role_arn, external_id, target, vars, default_tags }
+    }
+}
+
+fn account_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    const EXPECTED: &str = "expected an account id of 12 digits in quotes";
+    match toml::Value::deserialize(deserializer)? {
+        toml::Value::String(id) if id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit()) => Ok(Some(id)),
+        other => Err(D::Error::custom(format!("{EXPECTED}, found {other}"))),
+    }
+}
+
+/// The same value as runbooks see it. Dates become text.
+pub fn json(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(flag) => flag.into(),
+        toml::Value::Datetime(time) => time.to_string().into(),
+        toml::Value::Array(items) => items.into_iter().map(json).collect(),
+        toml::Value::Table(table) => Value::Object(table.into_iter().map(|(key, value)| (key, json(value))).collect()),
+    }
+}

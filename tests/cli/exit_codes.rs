@@ -1,0 +1,74 @@
+//! Every exit code that can be reached so far, on a runbook that reaches it.
+
+use crate::project::{Project, Ran};
+
+const SETTINGS: &str = "[environments.prod]\nregion = \"eu-central-1\"\n";
+const HEAD: &str = "environment(\"prod\");\nstack(\"shop\");\n";
+
+fn run(body: &str, arguments: &[&str]) -> Ran {
+    let project = Project::new().file("runner.toml", SETTINGS).file("deploy.rhai", &format!("{HEAD}{body}"));
+    project.runner(&[&["run", "deploy.rhai"], arguments].concat())
+}
+
+fn simulated(body: &str) -> Ran {
+    run(body, &["--sim", "--world", "fresh"])
+}
+
+#[test]
+fn done_0() {
+    let ran = simulated("ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });");
+    assert_eq!(ran.code, Some(0), "{ran}");
+}
+
+#[test]
+fn failed_before_anything_was_changed_1() {
+    // The range is refused by AWS, not by us: it is a range, and too large a one.
+    let ran = simulated("ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/8\" });");
+    assert_eq!(ran.code, Some(1), "{ran}");
+    insta::assert_snapshot!(ran);
+}
+
+#[test]
+fn a_script_error_3() {
+    let ran = simulated("let x = 1 + [];");
+    assert_eq!(ran.code, Some(3), "{ran}");
+}
+
+#[test]
+fn no_credentials_4() {
+    let ran = run("", &[]);
+    assert_eq!(ran.code, Some(4), "{ran}");
+    assert!(ran.stderr.contains("add `--sim`"), "{ran}");
+}
+
+#[test]
+fn an_endpoint_that_is_not_there_1() {
+    let project = Project::new().file("runner.toml", SETTINGS).file("deploy.rhai", HEAD);
+    let keys = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    let ran = project.runner_in(&["run", "deploy.rhai", "--endpoint-url", "http://127.0.0.1:1"], &keys);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stderr.contains("cannot be reached"), "{ran}");
+}
+
+#[test]
+fn failed_and_rolled_back_10() {
+    let ran = simulated("ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });\nfail(\"on purpose\");");
+    assert_eq!(ran.code, Some(10), "{ran}");
+    insta::assert_snapshot!(ran);
+}
+
+#[test]
+fn a_hook_that_fails_11() {
+    let body =
+        "on_rollback(|| throw \"no\");\nensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });\nfail(\"x\");";
+    let ran = simulated(body);
+    assert_eq!(ran.code, Some(11), "{ran}");
+    assert!(ran.stderr.contains("delete vpc"), "the undos after it had their turn: {ran}");
+}
+
+#[test]
+fn after_the_point_of_no_return_12() {
+    let body = "ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });\ncommit(\"live\");\nfail(\"clean-up\");";
+    let ran = simulated(body);
+    assert_eq!(ran.code, Some(12), "{ran}");
+}

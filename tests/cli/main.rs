@@ -1,0 +1,11 @@
+//! The command line as a user sees it: stdout, stderr and exit code.
+
+mod exit_codes;
+mod help;
+#[path = "../support/project.rs"]
+mod project;
+mod reference;
+mod rules;
+mod runbooks;
+mod settings;
+mod usage;
