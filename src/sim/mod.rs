@@ -18,6 +18,7 @@
 //! one `resource!` line. What happens by itself is an enum with one variant in `world::Event`. `observe` sees new
 //! tables by itself. `ec2/internet_gateway.rs` is the example to copy, `ec2/nat_gateway.rs` the one with events.
 
+mod autoscaling;
 mod ec2;
 mod elbv2;
 mod error;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::autoscaling;
 use super::ec2;
 use super::elbv2;
 use super::error::AwsError;
@@ -67,6 +68,7 @@ pub struct Global {}
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Region {
+    pub autoscaling: autoscaling::AutoScaling,
     pub ec2: ec2::Ec2,
     pub elbv2: elbv2::Elbv2,
 }
@@ -74,6 +76,7 @@ pub struct Region {
 /// What happens by itself: one variant per service.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
+    AutoScaling(autoscaling::Event),
     Ec2(ec2::Event),
     Elbv2(elbv2::Event),
 }
@@ -81,6 +84,7 @@ pub enum Event {
 impl Event {
     fn happen(self, tx: &mut Tx) {
         match self {
+            Event::AutoScaling(event) => event.happen(tx),
             Event::Ec2(event) => event.happen(tx),
             Event::Elbv2(event) => event.happen(tx),
         }
