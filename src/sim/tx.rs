@@ -21,6 +21,15 @@ pub struct Scope {
     pub region: String,
 }
 
+impl Scope {
+    /// The account and region an ARN names.
+    pub fn of(arn: &str) -> Option<Scope> {
+        let mut parts = arn.split(':').skip(3);
+        let (region, account) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+        Some(Scope { account, region })
+    }
+}
+
 pub struct Tx<'w> {
     pub scope: &'w Scope,
     /// What is being run: error messages name it. Empty while an event is being handled.

@@ -1,5 +1,11 @@
 //! Every exit code that can be reached so far, on a runbook that reaches it.
 
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    thread,
+};
+
 use crate::project::{Project, Ran};
 
 const SETTINGS: &str = "[environments.prod]\nregion = \"eu-central-1\"\n";
@@ -71,4 +77,33 @@ fn after_the_point_of_no_return_12() {
     let body = "ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });\ncommit(\"live\");\nfail(\"clean-up\");";
     let ran = simulated(body);
     assert_eq!(ran.code, Some(12), "{ran}");
+}
+
+/// Also: what AWS sees of us is in the user agent.
+#[test]
+fn refused_credentials_4() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let server = thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a connection");
+        let mut reader = BufReader::new(stream);
+        let head: Vec<String> =
+            reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+        let body = "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code>\
+                    <Message>The security token included in the request is invalid.</Message></Error>\
+                    <RequestId>7</RequestId></ErrorResponse>";
+        write!(reader.get_mut(), "HTTP/1.1 403 Forbidden\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+            .expect("sent");
+        head
+    });
+    let project = Project::new().file("runner.toml", SETTINGS).file("deploy.rhai", HEAD);
+    let keys = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    let ran = project.runner_in(&["run", "deploy.rhai", "--endpoint-url", &url], &keys);
+    assert_eq!(ran.code, Some(4), "{ran}");
+    assert!(ran.stderr.contains("InvalidClientTokenId"), "{ran}");
+
+    let run = ran.stderr.lines().find_map(|line| line.strip_prefix("run ")).expect("the run's id").trim().to_owned();
+    let head = server.join().expect("the server ended");
+    let agent = head.iter().find(|line| line.to_lowercase().starts_with("user-agent:")).expect("a user agent");
+    assert!(agent.contains(&format!("app/runner-{}-{run}", env!("CARGO_PKG_VERSION"))), "{agent}");
 }

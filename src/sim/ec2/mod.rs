@@ -8,7 +8,7 @@ mod cidr;
 pub mod image;
 pub mod instance;
 mod instance_type;
-mod internet_gateway;
+pub mod internet_gateway;
 pub mod launch;
 pub mod launch_template;
 mod launch_template_version;
