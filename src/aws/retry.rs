@@ -172,6 +172,12 @@ impl Fresh {
         }
     }
 
+    /// The ids with that prefix that were made in the last minute: lists may not show them yet.
+    pub fn ids(&self, prefix: &str, now: jiff::Timestamp) -> Vec<String> {
+        let is_new = |made: &jiff::Timestamp| now.duration_since(*made).unsigned_abs() < Duration::from_secs(60);
+        self.0.iter().filter(|(id, made)| id.starts_with(prefix) && is_new(made)).map(|(id, _)| id.clone()).collect()
+    }
+
     /// Whether `error` only says that AWS has not yet heard everywhere of what we just made.
     pub fn explains(&self, error: &CallError, now: jiff::Timestamp) -> bool {
         let Some(code) = error.code.as_deref() else { return false };
@@ -219,6 +225,9 @@ mod tests {
         assert!(!fresh.explains(&other, made));
         let refusal = refused("DependencyViolation", "The vpc 'vpc-1' has dependencies");
         assert!(!fresh.explains(&refusal, made));
+        assert_eq!(fresh.ids("vpc-", made), ["vpc-1"]);
+        assert_eq!(fresh.ids("subnet-", made), [""; 0]);
+        assert_eq!(fresh.ids("vpc-", made + Duration::from_secs(61)), [""; 0]);
     }
 
     #[test]

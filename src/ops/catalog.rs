@@ -4,18 +4,39 @@
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
-use super::{Error, Kind, Operation, Pending, ec2_tags, network::ensure_vpc};
+use super::{
+    Error, Kind, Operation, Pending, ec2_tags,
+    network::{ensure_internet_gateway, ensure_subnets, ensure_vpc, find_subnets, find_vpc},
+};
 use crate::run::{Ctx, LookUp, UndoAction};
 
 /// All operations, in the order in which the reference lists them.
-pub const OPERATIONS: &[Entry] = &[Entry::of::<ensure_vpc::EnsureVpc>()];
+pub const OPERATIONS: &[Entry] = &[
+    Entry::of::<ensure_vpc::EnsureVpc>(),
+    Entry::of::<ensure_subnets::EnsureSubnets>(),
+    Entry::of::<ensure_internet_gateway::EnsureInternetGateway>(),
+    Entry::of::<find_vpc::FindVpc>(),
+    Entry::of::<find_subnets::FindSubnets>(),
+];
 
 /// All undos: how the journal's undo records find their code.
-pub const UNDOS: &[&UndoAction] =
-    &[&ec2_tags::RESTORE_TAGS, &ensure_vpc::DELETE_VPC, &ensure_vpc::RESTORE_VPC_ATTRIBUTE];
+pub const UNDOS: &[&UndoAction] = &[
+    &ec2_tags::RESTORE_TAGS,
+    &ensure_vpc::DELETE_VPC,
+    &ensure_vpc::RESTORE_VPC_ATTRIBUTE,
+    &ensure_subnets::DELETE_SUBNET,
+    &ensure_subnets::RESTORE_MAP_PUBLIC_IP,
+    &ensure_internet_gateway::DETACH_INTERNET_GATEWAY,
+    &ensure_internet_gateway::DELETE_INTERNET_GATEWAY,
+];
 
 /// All look-ups: how a call whose reply was lost is found again.
-pub const LOOK_UPS: &[&LookUp] = &[&ensure_vpc::VPC_BY_NAME];
+pub const LOOK_UPS: &[&LookUp] = &[
+    &ensure_vpc::VPC_BY_NAME,
+    &ensure_subnets::SUBNET_BY_NAME,
+    &ensure_internet_gateway::INTERNET_GATEWAY_BY_NAME,
+    &ensure_internet_gateway::INTERNET_GATEWAY_ATTACHED,
+];
 
 /// An operation with its types taken off.
 pub struct Entry {

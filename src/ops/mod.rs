@@ -13,7 +13,7 @@ mod options;
 pub mod ownership;
 
 pub use error::{CallError, CallErrorKind, Error};
-pub use options::{Duration, IdOf, Kind, Sensitive, Tags};
+pub use options::{Duration, IdOf, IdsOf, Kind, Sensitive, Tags, describe};
 
 use std::future::Future;
 

@@ -43,8 +43,13 @@ def observe():
     roles = listed("iam", "list_roles", "Roles", keep=lambda role: role["RoleName"] != "reader")
     names = [role["RoleName"] for role in roles]
     iam = client("iam")
-    # moto forgets to delete the network ACL of a deleted VPC.
+    # moto forgets to delete the network ACL of a deleted VPC, and its associations with deleted subnets. The id of an
+    # association is a new one whenever a subnet moves, as in AWS.
     vpcs = [vpc["VpcId"] for vpc in listed("ec2", "describe_vpcs", "Vpcs")]
+    subnets = [subnet["SubnetId"] for subnet in listed("ec2", "describe_subnets", "Subnets")]
+    acls = listed("ec2", "describe_network_acls", "NetworkAcls", keep=lambda row: row["VpcId"] in vpcs)
+    for acl in acls:
+        acl["Associations"] = sorted({row["SubnetId"] for row in acl["Associations"]} & set(subnets))
     return {
         "vpcs": listed("ec2", "describe_vpcs", "Vpcs"),
         "subnets": listed("ec2", "describe_subnets", "Subnets", drop=("AvailableIpAddressCount",)),
@@ -52,7 +57,7 @@ def observe():
         "nat gateways": [row["NatGatewayId"] for row in ec2.describe_nat_gateways()["NatGateways"] if alive(row)],
         "addresses": ec2.describe_addresses()["Addresses"],
         "route tables": listed("ec2", "describe_route_tables", "RouteTables"),
-        "network acls": listed("ec2", "describe_network_acls", "NetworkAcls", keep=lambda row: row["VpcId"] in vpcs),
+        "network acls": acls,
         "security groups": listed("ec2", "describe_security_groups", "SecurityGroups"),
         "launch templates": listed("ec2", "describe_launch_templates", "LaunchTemplates", drop=("LatestVersionNumber",)),
         "groups": listed("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", drop=("Instances",)),

@@ -1,0 +1,62 @@
+//! Describes of what networks are made of, to their last page. An empty list of ids or filters is none.
+
+use aws_sdk_ec2::types::{
+    Address, Filter, InternetGateway, ManagedPrefixList, NatGateway, NetworkAcl, RouteTable, SecurityGroup, Subnet, Vpc,
+};
+
+use crate::{ops::Error, run::Ctx};
+
+/// `pages!(ctx, "ec2:DescribeVpcs", describe_vpcs, set_vpc_ids(ids), …)`: all rows of all pages.
+macro_rules! pages {
+    ($ctx:ident, $call:literal, $describe:ident, $($set:ident($value:expr)),+) => {
+        $ctx.read($call, || {
+            let request = $ctx.aws().ec2.$describe()$(.$set(some($value)))+;
+            request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        })
+        .await
+    };
+}
+
+fn some<T: Clone>(list: &[T]) -> Option<Vec<T>> {
+    (!list.is_empty()).then(|| list.to_vec())
+}
+
+pub async fn vpcs(ctx: &Ctx, ids: &[String], filters: &[Filter]) -> Result<Vec<Vpc>, Error> {
+    pages!(ctx, "ec2:DescribeVpcs", describe_vpcs, set_vpc_ids(ids), set_filters(filters))
+}
+
+pub async fn subnets(ctx: &Ctx, ids: &[String], filters: &[Filter]) -> Result<Vec<Subnet>, Error> {
+    pages!(ctx, "ec2:DescribeSubnets", describe_subnets, set_subnet_ids(ids), set_filters(filters))
+}
+
+pub async fn internet_gateways(ctx: &Ctx, filters: &[Filter]) -> Result<Vec<InternetGateway>, Error> {
+    pages!(ctx, "ec2:DescribeInternetGateways", describe_internet_gateways, set_filters(filters))
+}
+
+pub async fn nat_gateways(ctx: &Ctx, ids: &[String], filters: &[Filter]) -> Result<Vec<NatGateway>, Error> {
+    pages!(ctx, "ec2:DescribeNatGateways", describe_nat_gateways, set_nat_gateway_ids(ids), set_filter(filters))
+}
+
+pub async fn route_tables(ctx: &Ctx, filters: &[Filter]) -> Result<Vec<RouteTable>, Error> {
+    pages!(ctx, "ec2:DescribeRouteTables", describe_route_tables, set_filters(filters))
+}
+
+pub async fn network_acls(ctx: &Ctx, filters: &[Filter]) -> Result<Vec<NetworkAcl>, Error> {
+    pages!(ctx, "ec2:DescribeNetworkAcls", describe_network_acls, set_filters(filters))
+}
+
+pub async fn security_groups(ctx: &Ctx, ids: &[String], filters: &[Filter]) -> Result<Vec<SecurityGroup>, Error> {
+    pages!(ctx, "ec2:DescribeSecurityGroups", describe_security_groups, set_group_ids(ids), set_filters(filters))
+}
+
+pub async fn prefix_lists(ctx: &Ctx, filters: &[Filter]) -> Result<Vec<ManagedPrefixList>, Error> {
+    pages!(ctx, "ec2:DescribeManagedPrefixLists", describe_managed_prefix_lists, set_filters(filters))
+}
+
+/// Addresses come in one page.
+pub async fn addresses(ctx: &Ctx, filters: &[Filter]) -> Result<Vec<Address>, Error> {
+    let reply = ctx
+        .read("ec2:DescribeAddresses", || ctx.aws().ec2.describe_addresses().set_filters(some(filters)).send())
+        .await?;
+    Ok(reply.addresses.unwrap_or_default())
+}

@@ -1,0 +1,4 @@
+//! Networks.
+
+mod subnets;
+mod vpc;
