@@ -22,6 +22,7 @@ mod autoscaling;
 mod ec2;
 mod elbv2;
 mod error;
+mod iam;
 mod observe;
 mod select;
 mod service;
