@@ -26,6 +26,7 @@ mod iam;
 mod observe;
 mod select;
 mod service;
+mod ssm;
 mod store;
 mod sts;
 mod table;

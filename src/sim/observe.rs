@@ -13,12 +13,6 @@ use super::world::{Account, Global, Region, World};
 /// its rows count.
 const RESIDUES: &[Residue] = &[
     Residue {
-        table: "scaling_activities",
-        field: "status",
-        values: &["Successful", "Failed", "Cancelled"],
-        why: "Auto Scaling shows what was done for six weeks, also for groups that are gone",
-    },
-    Residue {
         table: "instances",
         field: "state",
         values: &["terminated"],
@@ -34,13 +28,9 @@ const RESIDUES: &[Residue] = &[
 
 /// A field that does not count, and why: it says only that something happened, and AWS has no call to set it back.
 const TRACES: &[Trace] = &[
-    Trace { table: "auto_scaling_groups", field: "work", why: "Auto Scaling's own memory, of which activities tell" },
-    Trace {
-        table: "launch_templates",
-        field: "numbered",
-        why: "version numbers are not used again, and no call shows the counter",
-    },
+    Trace { table: "auto_scaling_groups", field: "work", why: "Auto Scaling's own memory" },
     Trace { table: "instance_profiles", field: "known_from", why: "when EC2 heard of its role" },
+    Trace { table: "launch_templates", field: "numbered", why: "EC2 never uses a version number twice" },
     Trace { table: "policies", field: "updated", why: "when its default version last changed" },
     Trace { table: "policies", field: "last_version", why: "IAM never uses a version number twice" },
 ];
