@@ -6,7 +6,10 @@ use serde_json::Value;
 
 use super::{
     Error, Kind, Operation, Pending, ec2_tags,
-    network::{ensure_internet_gateway, ensure_subnets, ensure_vpc, find_subnets, find_vpc},
+    network::{
+        address, ensure_internet_gateway, ensure_nat_gateways, ensure_subnets, ensure_vpc, find_subnets, find_vpc,
+        nat_gateway,
+    },
 };
 use crate::run::{Ctx, LookUp, UndoAction};
 
@@ -15,6 +18,7 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<ensure_vpc::EnsureVpc>(),
     Entry::of::<ensure_subnets::EnsureSubnets>(),
     Entry::of::<ensure_internet_gateway::EnsureInternetGateway>(),
+    Entry::of::<ensure_nat_gateways::EnsureNatGateways>(),
     Entry::of::<find_vpc::FindVpc>(),
     Entry::of::<find_subnets::FindSubnets>(),
 ];
@@ -28,6 +32,8 @@ pub const UNDOS: &[&UndoAction] = &[
     &ensure_subnets::RESTORE_MAP_PUBLIC_IP,
     &ensure_internet_gateway::DETACH_INTERNET_GATEWAY,
     &ensure_internet_gateway::DELETE_INTERNET_GATEWAY,
+    &address::RELEASE_ADDRESS,
+    &nat_gateway::DELETE_NAT_GATEWAY,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
@@ -36,6 +42,7 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &ensure_subnets::SUBNET_BY_NAME,
     &ensure_internet_gateway::INTERNET_GATEWAY_BY_NAME,
     &ensure_internet_gateway::INTERNET_GATEWAY_ATTACHED,
+    &address::FREE_ADDRESS_BY_NAME,
 ];
 
 /// An operation with its types taken off.

@@ -1,4 +1,5 @@
 //! Networks.
 
+mod nat_gateways;
 mod subnets;
 mod vpc;
