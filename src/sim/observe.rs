@@ -28,6 +28,20 @@ pub fn residues() -> &'static [Residue] {
     RESIDUES
 }
 
+/// A list in a row whose order means nothing, and the id that AWS gives an entry anew whenever it is set: not counted.
+struct Unordered {
+    table: &'static str,
+    list: &'static str,
+    id: Option<&'static str>,
+}
+
+const UNORDERED: &[Unordered] = &[
+    // "ReplaceNetworkAclAssociation" and "ReplaceRouteTableAssociation" return a new association id.
+    Unordered { table: "network_acls", list: "associations", id: Some("id") },
+    Unordered { table: "route_tables", list: "associations", id: Some("id") },
+    Unordered { table: "route_tables", list: "routes", id: None },
+];
+
 pub fn observe(world: &World) -> Value {
     let accounts =
         world.accounts.iter().filter_map(|(name, account)| Some((name.clone(), self::account(name, account)?)));
@@ -60,7 +74,7 @@ fn reduce(table: &str, value: Value) -> Value {
             let kept = fields.into_iter().filter_map(|(name, value)| match as_row(&value) {
                 Some((row, deleted)) => {
                     let counts = !deleted && !RESIDUES.iter().any(|residue| residue.covers(table, row));
-                    counts.then(|| (name, row.clone()))
+                    counts.then(|| (name, ordered(table, row.clone())))
                 }
                 None => {
                     let value = reduce(&name, value);
@@ -72,6 +86,18 @@ fn reduce(table: &str, value: Value) -> Value {
         Value::Array(elements) => Value::Array(elements.into_iter().map(|value| reduce(table, value)).collect()),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
     }
+}
+
+/// The row with its lists in one order.
+fn ordered(table: &str, mut row: Value) -> Value {
+    for unordered in UNORDERED.iter().filter(|unordered| unordered.table == table) {
+        let Some(entries) = row.get_mut(unordered.list).and_then(Value::as_array_mut) else { continue };
+        for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+            entry.retain(|name, _| Some(name.as_str()) != unordered.id);
+        }
+        entries.sort_by_key(Value::to_string);
+    }
+    row
 }
 
 /// A serialised `table::Row`, and whether it is deleted.

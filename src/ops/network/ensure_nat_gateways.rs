@@ -252,8 +252,8 @@ async fn zoned(ctx: &Ctx, ids: &[String]) -> Result<Vec<Subnet>, Error> {
 
 /// The gateways of a VPC that are there, or will be. The others are shown for an hour after their end.
 async fn alive(ctx: &Ctx, vpc_id: &str) -> Result<Vec<ec2::NatGateway>, Error> {
-    let mut nats = read::nat_gateways(ctx, &[], &[filter("vpc-id", vpc_id)]).await?;
-    nats.retain(|nat| nat.vpc_id() == Some(vpc_id) && matches!(nat_gateway::state(nat), "pending" | "available"));
+    let mut nats = read::nat_gateways_of(ctx, vpc_id).await?;
+    nats.retain(|nat| matches!(nat_gateway::state(nat), "pending" | "available"));
     Ok(nats)
 }
 

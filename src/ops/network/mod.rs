@@ -5,12 +5,15 @@ mod carve;
 mod common;
 pub mod ensure_internet_gateway;
 pub mod ensure_nat_gateways;
+pub mod ensure_route_table;
 pub mod ensure_subnets;
 pub mod ensure_vpc;
 pub mod find_subnets;
 pub mod find_vpc;
 pub mod nat_gateway;
 mod read;
+pub mod route;
+pub mod route_table_association;
 mod subnets;
 mod surplus_nat_gateways;
 mod zones;
@@ -79,4 +82,17 @@ pub struct NatGateway {
 impl Kind for NatGateway {
     const KIND: &'static str = "nat_gateway";
     const ID: &'static str = "nat_gateway_id";
+}
+
+/// A route table.
+#[derive(Debug, Serialize)]
+pub struct RouteTable {
+    pub route_table_id: String,
+    pub vpc_id: String,
+    pub name: String,
+}
+
+impl Kind for RouteTable {
+    const KIND: &'static str = "route_table";
+    const ID: &'static str = "route_table_id";
 }

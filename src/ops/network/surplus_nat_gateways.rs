@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 
 use super::{
     address,
-    common::{filter, is_named, is_of_stack, name_of},
+    common::{is_named, is_of_stack, name_of},
     nat_gateway, read,
 };
 use crate::{
@@ -42,7 +42,7 @@ impl Surplus<'_> {
             found.iter().for_each(|nat| warn(nat, "say `replace: true` to remove it".to_owned()));
             return Ok(());
         }
-        let tables = read::route_tables(ctx, &[filter("vpc-id", self.vpc_id)]).await?;
+        let tables = read::route_tables_of(ctx, self.vpc_id).await?;
         let removals = found.into_iter().map(async |nat| {
             let leads_there = |table: &&ec2::RouteTable| {
                 table
