@@ -8,6 +8,10 @@ use super::{
     Error, Kind, Operation, Pending, ec2_tags,
     identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
     network::{ensure_internet_gateway, ensure_subnets, ensure_vpc, find_subnets, find_vpc},
+    network::{
+        address, ensure_internet_gateway, ensure_nat_gateways, ensure_route_table, ensure_subnets, ensure_vpc,
+        find_subnets, find_vpc, nat_gateway, route, route_table_association,
+    },
 };
 use crate::run::{Ctx, LookUp, UndoAction};
 
@@ -19,6 +23,8 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<ensure_instance_profile::EnsureInstanceProfile>(),
     Entry::of::<ensure_subnets::EnsureSubnets>(),
     Entry::of::<ensure_internet_gateway::EnsureInternetGateway>(),
+    Entry::of::<ensure_nat_gateways::EnsureNatGateways>(),
+    Entry::of::<ensure_route_table::EnsureRouteTable>(),
     Entry::of::<find_vpc::FindVpc>(),
     Entry::of::<find_subnets::FindSubnets>(),
 ];
@@ -42,6 +48,11 @@ pub const UNDOS: &[&UndoAction] = &[
     &ensure_subnets::RESTORE_MAP_PUBLIC_IP,
     &ensure_internet_gateway::DETACH_INTERNET_GATEWAY,
     &ensure_internet_gateway::DELETE_INTERNET_GATEWAY,
+    &address::RELEASE_ADDRESS,
+    &nat_gateway::DELETE_NAT_GATEWAY,
+    &ensure_route_table::DELETE_ROUTE_TABLE,
+    &route::RESTORE_ROUTE,
+    &route_table_association::RESTORE_ROUTE_TABLE_ASSOCIATION,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
@@ -55,6 +66,9 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &ensure_subnets::SUBNET_BY_NAME,
     &ensure_internet_gateway::INTERNET_GATEWAY_BY_NAME,
     &ensure_internet_gateway::INTERNET_GATEWAY_ATTACHED,
+    &address::FREE_ADDRESS_BY_NAME,
+    &route::ROUTE_IS_SET,
+    &route_table_association::ROUTE_TABLE_ASSOCIATION_IS_SET,
 ];
 
 /// An operation with its types taken off.

@@ -19,6 +19,12 @@ const RESIDUES: &[Residue] = &[
         why: "EC2 shows an instance for about an hour after it is gone",
     },
     Residue {
+        table: "scaling_activities",
+        field: "status",
+        values: &["Successful", "Failed", "Cancelled"],
+        why: "Auto Scaling shows what was done for six weeks, also for groups that are gone",
+    },
+    Residue {
         table: "nat_gateways",
         field: "state",
         values: &["deleted", "failed"],

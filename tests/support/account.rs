@@ -115,6 +115,7 @@ impl Trial<'_> {
         let _context = self.account.tokio.enter();
         let entry = catalog::find(name).unwrap_or_else(|| panic!("no operation {name}"));
         let prepared = (entry.prepare)(options)?;
+        self.catch_up();
         let ctx = self.run.context(&mut self.branch);
         self.run.clock().block_on(ctx.operation(entry.name, prepared))
     }
@@ -129,7 +130,19 @@ impl Trial<'_> {
 
     pub fn roll_back(&mut self) -> RollbackReport {
         let _context = self.account.tokio.enter();
+        self.catch_up();
         self.run.roll_back("a test")
+    }
+
+    /// Other runs, and `observe`, took the world ahead: nothing happens in it before this run is there too.
+    fn catch_up(&self) {
+        if let Target::Sim(simulator) = &self.account.target {
+            let clock = self.run.clock();
+            let behind = simulator.clock().duration_since(clock.now());
+            if behind.is_positive() {
+                clock.block_on(clock.sleep(behind.unsigned_abs()));
+            }
+        }
     }
 
     pub fn events(&self) -> Vec<Event> {
