@@ -7,11 +7,11 @@ use serde_json::Value;
 use super::{
     Error, Kind, Operation, Pending, ec2_tags,
     identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
-    network::{ensure_internet_gateway, ensure_subnets, ensure_vpc, find_subnets, find_vpc},
     network::{
         address, ensure_internet_gateway, ensure_nat_gateways, ensure_route_table, ensure_subnets, ensure_vpc,
         find_subnets, find_vpc, nat_gateway, route, route_table_association,
     },
+    traffic,
 };
 use crate::run::{Ctx, LookUp, UndoAction};
 
@@ -27,6 +27,11 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<ensure_route_table::EnsureRouteTable>(),
     Entry::of::<find_vpc::FindVpc>(),
     Entry::of::<find_subnets::FindSubnets>(),
+    Entry::of::<traffic::traffic::ReadTraffic>(),
+    Entry::of::<traffic::attach_target_group::AttachTargetGroup>(),
+    Entry::of::<traffic::shift_traffic::ShiftTraffic>(),
+    Entry::of::<traffic::swap_listener::SwapListener>(),
+    Entry::of::<traffic::wait_healthy::WaitHealthy>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -53,6 +58,7 @@ pub const UNDOS: &[&UndoAction] = &[
     &ensure_route_table::DELETE_ROUTE_TABLE,
     &route::RESTORE_ROUTE,
     &route_table_association::RESTORE_ROUTE_TABLE_ASSOCIATION,
+    &traffic::RESTORE_ROUTE,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.

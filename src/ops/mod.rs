@@ -9,10 +9,12 @@ pub mod catalog;
 pub mod ec2_tags;
 mod error;
 pub mod identity;
+pub mod load_balancing;
 pub mod network;
 mod options;
 pub mod ownership;
 pub(crate) mod tagged;
+pub mod traffic;
 
 pub use error::{CallError, CallErrorKind, Error};
 pub use options::{Duration, IdOf, IdsOf, Kind, Sensitive, Tags, describe};

@@ -9,3 +9,4 @@ mod identity;
 #[path = "../support/moto.rs"]
 mod moto;
 mod network;
+mod runbooks;
