@@ -29,19 +29,19 @@ struct Attachment {
     /// The listener or listener rule; it has to forward.
     route: Route,
     /// The group to add.
-    target_group: IdOf<TargetGroup>,
+    target_group_arn: IdOf<TargetGroup>,
 }
 
 impl Operation for AttachTargetGroup {
     const NAME: &'static str = "attach_target_group";
     const AREA: &'static str = "Traffic";
-    const EXAMPLE: &'static str = "attach_target_group(#{ routes: [#{ route: listener, target_group: green }] })";
+    const EXAMPLE: &'static str = "attach_target_group(#{ routes: [#{ route: listener, target_group_arn: green }] })";
 
     type Options = Self;
     type Handle = Routes;
 
     fn subject(options: &Self) -> String {
-        let names = options.routes.iter().map(|one| group_name(one.target_group.as_str()).to_owned());
+        let names = options.routes.iter().map(|one| group_name(one.target_group_arn.as_str()).to_owned());
         names.collect::<Vec<_>>().join(", ")
     }
 
@@ -54,13 +54,13 @@ impl Operation for AttachTargetGroup {
     }
 }
 
-async fn attach(ctx: &Ctx, Attachment { route, target_group }: &Attachment) -> Result<Traffic, Error> {
+async fn attach(ctx: &Ctx, Attachment { route, target_group_arn: group }: &Attachment) -> Result<Traffic, Error> {
     let found = route.read(ctx).await?;
-    if found.weight(target_group.as_str()).is_some() {
+    if found.weight(group.as_str()).is_some() {
         ctx.did(Change::Unchanged, []);
         return Ok(Traffic::new(route, &found, |_| None));
     }
-    let wanted = found.with(target_group.as_str(), 0);
+    let wanted = found.with(group.as_str(), 0);
     route.set(ctx, &wanted).await?;
     ctx.did(Change::Updated, [changed("weights", found.to_string(), wanted.to_string())]);
     Ok(Traffic::new(route, &wanted, |_| None))

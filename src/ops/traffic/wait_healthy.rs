@@ -30,10 +30,10 @@ const CALL: &str = "autoscaling:DescribeAutoScalingGroups";
 pub struct WaitHealthy {
     /// The target groups in which targets have to be healthy.
     #[serde(default)]
-    target_groups: Option<IdsOf<TargetGroup>>,
+    target_group_arns: Option<IdsOf<TargetGroup>>,
     /// The fleet. With target groups, only its instances count there; without, its instances have to be in service.
     #[serde(default)]
-    auto_scaling_group: Option<IdOf<Fleet>>,
+    auto_scaling_group_name: Option<IdOf<Fleet>>,
     /// How many; as many as the fleet wants, or as are registered, if left out.
     #[serde(default)]
     count: Option<u32>,
@@ -79,15 +79,14 @@ impl Kind for Healthy {
 impl Operation for WaitHealthy {
     const NAME: &'static str = "wait_healthy";
     const AREA: &'static str = "Traffic";
-    const POSITIONAL: Option<&'static str> = Some("target_groups");
-    const EXAMPLE: &'static str =
-        r#"wait_healthy(#{ target_groups: [green], auto_scaling_group: fleet, dwell: "30s", timeout: "15m" })"#;
+    const POSITIONAL: Option<&'static str> = Some("target_group_arns");
+    const EXAMPLE: &'static str = r#"wait_healthy(#{ target_group_arns: [green], auto_scaling_group_name: fleet, dwell: "30s", timeout: "15m" })"#;
 
     type Options = Self;
     type Handle = Healthy;
 
     fn subject(options: &Self) -> String {
-        match (&options.auto_scaling_group, &options.target_groups) {
+        match (&options.auto_scaling_group_name, &options.target_group_arns) {
             (Some(fleet), _) => fleet.to_string(),
             (None, Some(groups)) => groups.as_slice().iter().map(|arn| group_name(arn)).collect::<Vec<_>>().join(", "),
             (None, None) => String::new(),
@@ -95,8 +94,8 @@ impl Operation for WaitHealthy {
     }
 
     async fn run(ctx: &Ctx, options: Self) -> Result<Healthy, Error> {
-        let groups = options.target_groups.as_ref().map(IdsOf::as_slice).unwrap_or_default();
-        if groups.is_empty() && options.auto_scaling_group.is_none() {
+        let groups = options.target_group_arns.as_ref().map(IdsOf::as_slice).unwrap_or_default();
+        if groups.is_empty() && options.auto_scaling_group_name.is_none() {
             return Err(Error::option(
                 "target_groups",
                 "expected target groups or an `auto_scaling_group`, found neither",
@@ -131,7 +130,7 @@ struct Instances {
 impl Watch<'_> {
     async fn look(&mut self, ctx: &Ctx, groups: &[String]) -> Result<Seen<usize>, Error> {
         let health = try_join_all(groups.iter().map(|group| health::read(ctx, group)));
-        let (health, instances) = match &self.options.auto_scaling_group {
+        let (health, instances) = match &self.options.auto_scaling_group_name {
             Some(fleet) => {
                 let (health, instances) = try_join(health, self.look_at_fleet(ctx, fleet.as_str())).await?;
                 (health, Some(instances))
