@@ -6,9 +6,10 @@
 use super::error::{AwsError, Reply};
 use super::tx::Tx;
 use super::wire::{Params, Protocol, Request};
-use super::{ec2, iam, sts};
+use super::{acm, ec2, iam, route53, ssm, sts};
 
-pub const SERVICES: &[&Service] = &[&ec2::SERVICE, &iam::SERVICE, &sts::SERVICE];
+pub const SERVICES: &[&Service] =
+    &[&acm::SERVICE, &ec2::SERVICE, &iam::SERVICE, &route53::SERVICE, &ssm::SERVICE, &sts::SERVICE];
 
 pub struct Service {
     /// The name requests are signed with.

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::acm;
 use super::ec2;
 use super::error::AwsError;
 use super::iam;
+use super::route53;
 use super::table::{Lag, mix};
 use super::tx::{Ids, Scope, Tokens, Tx};
 
@@ -68,25 +70,31 @@ pub struct Account {
 #[serde(default)]
 pub struct Global {
     pub iam: iam::Iam,
+    pub route53: route53::Route53,
 }
 
 /// What an account has in one region: one field per service.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Region {
+    pub acm: acm::Acm,
     pub ec2: ec2::Ec2,
 }
 
 /// What happens by itself: one variant per service.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
+    Acm(acm::Event),
     Ec2(ec2::Event),
+    Route53(route53::Event),
 }
 
 impl Event {
     fn happen(self, tx: &mut Tx) {
         match self {
+            Event::Acm(event) => event.happen(tx),
             Event::Ec2(event) => event.happen(tx),
+            Event::Route53(event) => event.happen(tx),
         }
     }
 }
