@@ -5,7 +5,9 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::{
-    Error, Kind, Operation, Pending, ec2_tags,
+    Error, Kind, Operation, Pending,
+    dns::{self, ensure_hosted_zone, ensure_record, find_hosted_zone},
+    ec2_tags,
     identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
     network::ensure_vpc,
 };
@@ -17,6 +19,9 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<ensure_role::EnsureRole>(),
     Entry::of::<ensure_policy::EnsurePolicy>(),
     Entry::of::<ensure_instance_profile::EnsureInstanceProfile>(),
+    Entry::of::<ensure_hosted_zone::EnsureHostedZone>(),
+    Entry::of::<find_hosted_zone::FindHostedZone>(),
+    Entry::of::<ensure_record::EnsureRecord>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -34,6 +39,10 @@ pub const UNDOS: &[&UndoAction] = &[
     &ensure_instance_profile::DELETE_INSTANCE_PROFILE,
     &ensure_instance_profile::RESTORE_PROFILE_ROLE,
     &identity::tags::RESTORE_PROFILE_TAGS,
+    &ensure_hosted_zone::DELETE_HOSTED_ZONE,
+    &ensure_hosted_zone::RESTORE_ZONE_COMMENT,
+    &dns::zone::RESTORE_ZONE_TAGS,
+    &dns::record_set::RESTORE_RECORDS,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
@@ -44,6 +53,8 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &ensure_policy::NEW_POLICY_VERSION,
     &ensure_instance_profile::INSTANCE_PROFILE_BY_NAME,
     &ensure_instance_profile::ROLE_IN_PROFILE,
+    &ensure_hosted_zone::ZONE_BY_REFERENCE,
+    &dns::record_set::RECORDS_BY_CONTENT,
 ];
 
 /// An operation with its types taken off.
