@@ -71,7 +71,8 @@ pub fn register(engine: &mut Engine) {
     });
     engine.register_indexer_set(|handle: &mut Handle, name: &str, value: Dynamic| -> Result<()> {
         // Rhai sets a property after a method call on it, `handle.subnets.map(…)`, to what it was.
-        if convert::to_json(&value, convert::Secrets::Pass).is_ok_and(|value| handle.0.fields.get(name) == Some(&value)) {
+        if convert::to_json(&value, convert::Secrets::Pass).is_ok_and(|value| handle.0.fields.get(name) == Some(&value))
+        {
             return Ok(());
         }
         let words = handle.words();

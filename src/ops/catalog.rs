@@ -5,7 +5,9 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::{
-    Error, Kind, Operation, Pending, ec2_tags,
+    Error, Kind, Operation, Pending,
+    dns::{self, ensure_hosted_zone, ensure_record, find_hosted_zone},
+    ec2_tags,
     identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
     network::{
         address, ensure_internet_gateway, ensure_nat_gateways, ensure_route_table, ensure_subnets, ensure_vpc,
@@ -32,6 +34,9 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<traffic::shift_traffic::ShiftTraffic>(),
     Entry::of::<traffic::swap_listener::SwapListener>(),
     Entry::of::<traffic::wait_healthy::WaitHealthy>(),
+    Entry::of::<ensure_hosted_zone::EnsureHostedZone>(),
+    Entry::of::<find_hosted_zone::FindHostedZone>(),
+    Entry::of::<ensure_record::EnsureRecord>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -59,6 +64,10 @@ pub const UNDOS: &[&UndoAction] = &[
     &route::RESTORE_ROUTE,
     &route_table_association::RESTORE_ROUTE_TABLE_ASSOCIATION,
     &traffic::RESTORE_ROUTE,
+    &ensure_hosted_zone::DELETE_HOSTED_ZONE,
+    &ensure_hosted_zone::RESTORE_ZONE_COMMENT,
+    &dns::zone::RESTORE_ZONE_TAGS,
+    &dns::record_set::RESTORE_RECORDS,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
@@ -75,6 +84,8 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &address::FREE_ADDRESS_BY_NAME,
     &route::ROUTE_IS_SET,
     &route_table_association::ROUTE_TABLE_ASSOCIATION_IS_SET,
+    &ensure_hosted_zone::ZONE_BY_REFERENCE,
+    &dns::record_set::RECORDS_BY_CONTENT,
 ];
 
 /// An operation with its types taken off.

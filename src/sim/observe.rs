@@ -30,6 +30,12 @@ const RESIDUES: &[Residue] = &[
         values: &["deleted", "failed"],
         why: "EC2 shows a NAT gateway for about an hour after it is gone",
     },
+    Residue {
+        table: "changes",
+        field: "status",
+        values: &["PENDING", "INSYNC"],
+        why: "Route 53 remembers for a while that a zone was changed",
+    },
 ];
 
 /// A field that does not count, and why: it says only that something happened, and AWS has no call to set it back.

@@ -4,6 +4,7 @@
 #[path = "../support/account.rs"]
 mod account;
 mod contract;
+mod dns;
 mod guard;
 mod identity;
 #[path = "../support/moto.rs"]
