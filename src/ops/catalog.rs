@@ -4,51 +4,51 @@
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
-use super::{
-    Error, Kind, Operation, Pending, ec2_tags,
-    network::{
-        address, ensure_internet_gateway, ensure_nat_gateways, ensure_route_table, ensure_subnets, ensure_vpc,
-        find_subnets, find_vpc, nat_gateway, route, route_table_association,
-    },
-};
+use super::{Error, Kind, Operation, Pending, ec2_tags, network};
 use crate::run::{Ctx, LookUp, UndoAction};
 
 /// All operations, in the order in which the reference lists them.
 pub const OPERATIONS: &[Entry] = &[
-    Entry::of::<ensure_vpc::EnsureVpc>(),
-    Entry::of::<ensure_subnets::EnsureSubnets>(),
-    Entry::of::<ensure_internet_gateway::EnsureInternetGateway>(),
-    Entry::of::<ensure_nat_gateways::EnsureNatGateways>(),
-    Entry::of::<ensure_route_table::EnsureRouteTable>(),
-    Entry::of::<find_vpc::FindVpc>(),
-    Entry::of::<find_subnets::FindSubnets>(),
+    Entry::of::<network::ensure_vpc::EnsureVpc>(),
+    Entry::of::<network::ensure_subnets::EnsureSubnets>(),
+    Entry::of::<network::ensure_internet_gateway::EnsureInternetGateway>(),
+    Entry::of::<network::ensure_nat_gateways::EnsureNatGateways>(),
+    Entry::of::<network::ensure_route_table::EnsureRouteTable>(),
+    Entry::of::<network::ensure_network_acl::EnsureNetworkAcl>(),
+    Entry::of::<network::find_vpc::FindVpc>(),
+    Entry::of::<network::find_subnets::FindSubnets>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
 pub const UNDOS: &[&UndoAction] = &[
     &ec2_tags::RESTORE_TAGS,
-    &ensure_vpc::DELETE_VPC,
-    &ensure_vpc::RESTORE_VPC_ATTRIBUTE,
-    &ensure_subnets::DELETE_SUBNET,
-    &ensure_subnets::RESTORE_MAP_PUBLIC_IP,
-    &ensure_internet_gateway::DETACH_INTERNET_GATEWAY,
-    &ensure_internet_gateway::DELETE_INTERNET_GATEWAY,
-    &address::RELEASE_ADDRESS,
-    &nat_gateway::DELETE_NAT_GATEWAY,
-    &ensure_route_table::DELETE_ROUTE_TABLE,
-    &route::RESTORE_ROUTE,
-    &route_table_association::RESTORE_ROUTE_TABLE_ASSOCIATION,
+    &network::ensure_vpc::DELETE_VPC,
+    &network::ensure_vpc::RESTORE_VPC_ATTRIBUTE,
+    &network::ensure_subnets::DELETE_SUBNET,
+    &network::ensure_subnets::RESTORE_MAP_PUBLIC_IP,
+    &network::ensure_internet_gateway::DETACH_INTERNET_GATEWAY,
+    &network::ensure_internet_gateway::DELETE_INTERNET_GATEWAY,
+    &network::address::RELEASE_ADDRESS,
+    &network::nat_gateway::DELETE_NAT_GATEWAY,
+    &network::ensure_route_table::DELETE_ROUTE_TABLE,
+    &network::route::RESTORE_ROUTE,
+    &network::route_table_association::RESTORE_ROUTE_TABLE_ASSOCIATION,
+    &network::ensure_network_acl::DELETE_NETWORK_ACL,
+    &network::network_acl_rule::RESTORE_NETWORK_ACL_RULE,
+    &network::network_acl_association::RESTORE_NETWORK_ACL_ASSOCIATION,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
 pub const LOOK_UPS: &[&LookUp] = &[
-    &ensure_vpc::VPC_BY_NAME,
-    &ensure_subnets::SUBNET_BY_NAME,
-    &ensure_internet_gateway::INTERNET_GATEWAY_BY_NAME,
-    &ensure_internet_gateway::INTERNET_GATEWAY_ATTACHED,
-    &address::FREE_ADDRESS_BY_NAME,
-    &route::ROUTE_IS_SET,
-    &route_table_association::ROUTE_TABLE_ASSOCIATION_IS_SET,
+    &network::ensure_vpc::VPC_BY_NAME,
+    &network::ensure_subnets::SUBNET_BY_NAME,
+    &network::ensure_internet_gateway::INTERNET_GATEWAY_BY_NAME,
+    &network::ensure_internet_gateway::INTERNET_GATEWAY_ATTACHED,
+    &network::address::FREE_ADDRESS_BY_NAME,
+    &network::route::ROUTE_IS_SET,
+    &network::route_table_association::ROUTE_TABLE_ASSOCIATION_IS_SET,
+    &network::network_acl_rule::NETWORK_ACL_RULE_IS_SET,
+    &network::network_acl_association::NETWORK_ACL_ASSOCIATION_IS_SET,
 ];
 
 /// An operation with its types taken off.
