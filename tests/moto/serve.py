@@ -60,6 +60,7 @@ def observe():
     acls = listed("ec2", "describe_network_acls", "NetworkAcls", keep=lambda row: row["VpcId"] in vpcs)
     for acl in acls:
         acl["Associations"] = sorted({row["SubnetId"] for row in acl["Associations"]} & set(subnets))
+        acl["Entries"].sort(key=lambda row: (row["Egress"], row["RuleNumber"]))
     return {
         "vpcs": listed("ec2", "describe_vpcs", "Vpcs"),
         "subnets": listed("ec2", "describe_subnets", "Subnets", drop=("AvailableIpAddressCount",)),

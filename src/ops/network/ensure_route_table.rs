@@ -11,6 +11,7 @@ use super::{
     read,
     route::{self, RouteOptions},
     route_table_association as association,
+    setting::Undoing,
 };
 use crate::{
     event::Change,
@@ -80,12 +81,9 @@ impl Operation for EnsureRouteTable {
         let named = tables.iter().filter(|table| is_named(table.tags(), &owned.name)).collect();
         let found = only(&format!("route table {}", owned.name), named, |table| table.route_table_id())?;
         let subnets = options.subnet_ids.as_ref().map(IdsOf::as_slice);
-        let subnets = association::Wanted {
-            subnets,
-            owned: &owned,
-            adopt: options.adopt,
-            keep: found.is_none() && options.keep_on_rollback,
-        };
+        // The subnets of a table that is kept stay with it.
+        let undoing = if found.is_none() && options.keep_on_rollback { Undoing::Keep } else { Undoing::Yes };
+        let subnets = association::Wanted { subnets, owned: &owned, adopt: options.adopt, undoing };
         association::check(&tables, &subnets)?;
         let present = found.map(route::of_table).unwrap_or_default();
         let route_table_id = match found {
@@ -95,7 +93,7 @@ impl Operation for EnsureRouteTable {
                 owned.check(&format!("route table {} ({id})", owned.name), &tags, options.adopt)?;
                 let (mut fields, routes, moved) = futures::try_join!(
                     ec2_tags::converge(ctx, &id, &owned, &tags),
-                    route::converge(ctx, &id, &present, &wanted, true),
+                    route::converge(ctx, &id, &present, &wanted, Undoing::Yes),
                     association::converge(ctx, &id, &tables, &subnets),
                 )?;
                 fields.extend(routes);
@@ -107,7 +105,7 @@ impl Operation for EnsureRouteTable {
                 let Made { route_table_id: id } = create(ctx, &options, &owned).await?;
                 // Its routes go with it and need no undo, its subnets must leave it first.
                 futures::try_join!(
-                    route::converge(ctx, &id, &present, &wanted, false),
+                    route::converge(ctx, &id, &present, &wanted, Undoing::No),
                     association::converge(ctx, &id, &tables, &subnets),
                 )?;
                 ctx.did(Change::Created, [set("route_table_id", id.clone())]);

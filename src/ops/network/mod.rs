@@ -5,17 +5,22 @@ mod carve;
 mod common;
 pub mod ensure_internet_gateway;
 pub mod ensure_nat_gateways;
+pub mod ensure_network_acl;
 pub mod ensure_route_table;
 pub mod ensure_subnets;
 pub mod ensure_vpc;
 pub mod find_subnets;
 pub mod find_vpc;
 pub mod nat_gateway;
+pub mod network_acl_association;
+pub mod network_acl_rule;
 mod read;
 pub mod route;
 pub mod route_table_association;
+mod setting;
 mod subnets;
 mod surplus_nat_gateways;
+mod traffic;
 mod zones;
 
 use std::collections::BTreeMap;
@@ -95,4 +100,17 @@ pub struct RouteTable {
 impl Kind for RouteTable {
     const KIND: &'static str = "route_table";
     const ID: &'static str = "route_table_id";
+}
+
+/// A network ACL.
+#[derive(Debug, Serialize)]
+pub struct NetworkAcl {
+    pub network_acl_id: String,
+    pub vpc_id: String,
+    pub name: String,
+}
+
+impl Kind for NetworkAcl {
+    const KIND: &'static str = "network_acl";
+    const ID: &'static str = "network_acl_id";
 }

@@ -80,6 +80,24 @@ pub async fn prefix_lists(ctx: &Ctx, filters: &[Filter]) -> Result<Vec<ManagedPr
     pages!(ctx, "ec2:DescribeManagedPrefixLists", describe_managed_prefix_lists, set_filters(filters))
 }
 
+/// `by_id!(route_table, RouteTable, route_tables, "Invalid…NotFound")`: one by its id, if there is one. Unlike a list,
+/// this finds what this run has just made.
+macro_rules! by_id {
+    ($name:ident, $type:ty, $read:ident, $gone:literal) => {
+        pub async fn $name(ctx: &Ctx, id: &str) -> Result<Option<$type>, Error> {
+            match $read(ctx, &[id.to_owned()], &[]).await {
+                Ok(rows) => Ok(rows.into_iter().next()),
+                Err(error) if error.is(&[$gone]) => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
+    };
+}
+
+by_id!(route_table, RouteTable, route_tables, "InvalidRouteTableID.NotFound");
+by_id!(network_acl, NetworkAcl, network_acls, "InvalidNetworkAclID.NotFound");
+by_id!(security_group, SecurityGroup, security_groups, "InvalidGroup.NotFound");
+
 /// Addresses come in one page.
 pub async fn addresses(ctx: &Ctx, filters: &[Filter]) -> Result<Vec<Address>, Error> {
     let reply = ctx

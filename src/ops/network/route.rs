@@ -1,22 +1,21 @@
 //! Routes of a route table: as options say them, as EC2 shows them, and from one to the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types as ec2;
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    InternetGateway, NatGateway,
-    common::{filter, nothing_to_undo},
-    read,
+    InternetGateway, NatGateway, read,
+    setting::{self, Setting, Undoing},
 };
 use crate::{
     event::Field,
-    ops::{Error, IdOf, arguments},
-    run::{Class, Ctx, LookUp, Mutation, Undo, UndoAction, Undone},
+    ops::{Error, IdOf},
+    run::{Ctx, LookUp, Mutation, UndoAction},
 };
 
 /// A route: one destination and one target.
@@ -150,36 +149,29 @@ fn from_ec2(route: &ec2::Route) -> Option<(String, Target)> {
     Some((own(destination), target))
 }
 
-/// Makes the routes of a table the wanted ones. `undone` is whether each change gets an undo: those of a new table
-/// need none. Returns what changed.
+/// Makes the routes of a table the wanted ones. Returns what changed.
 pub async fn converge(
     ctx: &Ctx,
     table: &str,
     found: &Routes,
     wanted: &Routes,
-    undone: bool,
+    undoing: Undoing,
 ) -> Result<Vec<Field>, Error> {
-    let destinations: std::collections::BTreeSet<&String> = found.keys().chain(wanted.keys()).collect();
-    let changes = destinations.into_iter().filter(|destination| found.get(*destination) != wanted.get(*destination));
-    let changes: Vec<Change> = changes
-        .map(|destination| Change {
-            route_table_id: table.to_owned(),
-            destination: destination.clone(),
-            before: found.get(destination).cloned(),
-            ours: wanted.get(destination).cloned(),
-        })
-        .collect();
-    try_join_all(changes.iter().map(|change| change.make(ctx, undone))).await?;
-    Ok(changes.into_iter().map(Change::into_field).collect())
-}
-
-/// One destination that gets another target, its first, or none any more. Also what its undo and its look-up need.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Change {
-    route_table_id: String,
-    destination: String,
-    before: Option<Target>,
-    ours: Option<Target>,
+    let destinations: BTreeSet<&String> = found.keys().chain(wanted.keys()).collect();
+    let changes =
+        destinations.into_iter().map(|destination| (destination, found.get(destination), wanted.get(destination)));
+    let changes: Vec<_> = changes.filter(|(_, before, ours)| before != ours).collect();
+    try_join_all(changes.iter().map(async |(destination, before, ours)| {
+        let route = RouteOf { route_table_id: table.to_owned(), destination: (*destination).clone() };
+        setting::set(ctx, &route, &before.cloned(), &ours.cloned(), undoing).await
+    }))
+    .await?;
+    let field = |(destination, before, ours): (&String, Option<&Target>, Option<&Target>)| Field {
+        name: format!("routes.{destination}"),
+        before: before.map(|target| json!(target)),
+        after: json!(ours),
+    };
+    Ok(changes.into_iter().map(field).collect())
 }
 
 /// The same setters on two builders without a common trait.
@@ -217,49 +209,52 @@ fn kind(destination: &str) -> Destination {
     }
 }
 
-impl Change {
-    fn into_field(self) -> Field {
-        Field {
-            name: format!("routes.{}", self.destination),
-            before: self.before.map(|target| json!(target)),
-            after: json!(self.ours),
-        }
+/// The target for one destination: none, if there is no route.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct RouteOf {
+    route_table_id: String,
+    destination: String,
+}
+
+impl Setting for RouteOf {
+    type Value = Option<Target>;
+    const LOOK_UP: &'static LookUp = &ROUTE_IS_SET;
+    const UNDO: &'static UndoAction = &RESTORE_ROUTE;
+
+    fn subject(&self) -> String {
+        format!("route to {} of {}", self.destination, self.route_table_id)
     }
 
-    /// Made again, what is done is refused (`RouteAlreadyExists`, `InvalidRoute.NotFound`): so they are looked up.
-    async fn make(&self, ctx: &Ctx, undone: bool) -> Result<(), Error> {
-        let Self { route_table_id: table, destination, before, ours } = self;
-        let subject = format!("route to {destination} of {table}");
-        let declare = |call| {
-            let declared = Mutation::new(call, Class::Unique, &subject).look_up(&ROUTE_IS_SET, json!(self));
-            match undone {
-                true => declared.undo(Undo::new(&RESTORE_ROUTE, format!("restore {subject}"), json!(self))),
-                false => declared,
-            }
-        };
-        match (before, ours) {
+    async fn now(&self, ctx: &Ctx, _: &Option<Target>) -> Result<Option<Option<Target>>, Error> {
+        let table = read::route_table(ctx, &self.route_table_id).await?;
+        Ok(table.map(|table| of_table(&table).remove(&self.destination)))
+    }
+
+    async fn send(
+        &self,
+        ctx: &Ctx,
+        from: &Option<Target>,
+        to: &Option<Target>,
+        declare: impl FnOnce(&'static str) -> Mutation,
+    ) -> Result<(), Error> {
+        let (ec2, table, destination) = (&ctx.aws().ec2, &self.route_table_id, &self.destination);
+        match (from, to) {
             (None, None) => Ok(()),
             (None, Some(target)) => {
                 ctx.change(declare("ec2:CreateRoute"), |permit| {
-                    route!(ctx.aws().ec2.create_route(), table, destination, target)
-                        .customize()
-                        .interceptor(permit)
-                        .send()
+                    route!(ec2.create_route(), table, destination, target).customize().interceptor(permit).send()
                 })
                 .await
             }
             (Some(_), Some(target)) => {
                 ctx.change(declare("ec2:ReplaceRoute"), |permit| {
-                    route!(ctx.aws().ec2.replace_route(), table, destination, target)
-                        .customize()
-                        .interceptor(permit)
-                        .send()
+                    route!(ec2.replace_route(), table, destination, target).customize().interceptor(permit).send()
                 })
                 .await
             }
             (Some(_), None) => {
                 ctx.change(declare("ec2:DeleteRoute"), |permit| {
-                    let request = ctx.aws().ec2.delete_route().route_table_id(table);
+                    let request = ec2.delete_route().route_table_id(table);
                     match kind(destination) {
                         Destination::Ipv4 => request.destination_cidr_block(destination),
                         Destination::Ipv6 => request.destination_ipv6_cidr_block(destination),
@@ -273,36 +268,12 @@ impl Change {
             }
         }
     }
-
-    /// The target there is now.
-    async fn now(&self, ctx: &Ctx) -> Result<Option<Option<Target>>, Error> {
-        let tables = read::route_tables(ctx, &[], &[filter("route-table-id", &self.route_table_id)]).await?;
-        let table = tables.iter().find(|table| table.route_table_id() == Some(&self.route_table_id));
-        Ok(table.map(|table| of_table(table).remove(&self.destination)))
-    }
 }
 
 /// Finds out whether a route was changed as declared.
 pub const ROUTE_IS_SET: LookUp =
-    LookUp { name: "route_is_set", run: |ctx, arguments| Box::pin(route_is_set(ctx, arguments)) };
-
-async fn route_is_set(ctx: &Ctx, wanted: Value) -> Result<Option<Value>, Error> {
-    let change: Change = arguments(wanted)?;
-    Ok(change.now(ctx).await?.is_some_and(|now| now == change.ours).then_some(Value::Null))
-}
+    LookUp { name: "route_is_set", run: |ctx, change| Box::pin(setting::is_set::<RouteOf>(ctx, change)) };
 
 /// Gives a destination its old target back, or none.
 pub const RESTORE_ROUTE: UndoAction =
-    UndoAction { name: "restore_route", run: |ctx, arguments| Box::pin(restore_route(ctx, arguments)) };
-
-async fn restore_route(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
-    let change: Change = arguments(change)?;
-    // No table, no route.
-    let Some(now) = change.now(ctx).await? else { return Ok(Undone::Already) };
-    if let Some(undone) = nothing_to_undo(&now, &change.before, &change.ours) {
-        return Ok(undone);
-    }
-    let back = Change { before: now, ours: change.before, ..change };
-    back.make(ctx, false).await?;
-    Ok(Undone::Done)
-}
+    UndoAction { name: "restore_route", run: |ctx, change| Box::pin(setting::restore::<RouteOf>(ctx, change)) };
