@@ -5,7 +5,9 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::{
-    Error, Kind, Operation, Pending, ec2_tags,
+    Error, Kind, Operation, Pending,
+    compute::{ensure_launch_template, find_image, template_options},
+    ec2_tags,
     identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
     network::{ensure_internet_gateway, ensure_subnets, ensure_vpc, find_subnets, find_vpc},
 };
@@ -21,6 +23,9 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<ensure_role::EnsureRole>(),
     Entry::of::<ensure_policy::EnsurePolicy>(),
     Entry::of::<ensure_instance_profile::EnsureInstanceProfile>(),
+    Entry::of::<find_image::FindImage>(),
+    Entry::of::<template_options::EnsureLaunchTemplate>(),
+    Entry::of::<template_options::CompareLaunchTemplate>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -42,6 +47,9 @@ pub const UNDOS: &[&UndoAction] = &[
     &ensure_instance_profile::DELETE_INSTANCE_PROFILE,
     &ensure_instance_profile::RESTORE_PROFILE_ROLE,
     &identity::tags::RESTORE_PROFILE_TAGS,
+    &ensure_launch_template::DELETE_LAUNCH_TEMPLATE,
+    &ensure_launch_template::DELETE_LAUNCH_TEMPLATE_VERSION,
+    &ensure_launch_template::RESTORE_DEFAULT_VERSION,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.

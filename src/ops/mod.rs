@@ -6,6 +6,7 @@
 //! [`Ctx::mutate`](crate::run::Ctx::mutate), which declares the call with its undo.
 
 pub mod catalog;
+pub mod compute;
 pub mod ec2_tags;
 mod error;
 pub mod identity;
