@@ -7,6 +7,7 @@
 
 pub mod catalog;
 pub mod dns;
+pub mod compute;
 pub mod ec2_tags;
 mod error;
 pub mod identity;
