@@ -4,14 +4,7 @@
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
-use super::{Error, Kind, Operation, Pending, dns, ec2_tags, identity, network, traffic};
-use super::{
-    Error, Kind, Operation, Pending,
-    compute::{ensure_launch_template, find_image, template_options},
-    ec2_tags,
-    identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
-    network::{ensure_internet_gateway, ensure_subnets, ensure_vpc, find_subnets, find_vpc},
-};
+use super::{Error, Kind, Operation, Pending, compute, dns, ec2_tags, identity, network, traffic};
 use crate::run::{Ctx, LookUp, UndoAction};
 
 /// All operations, in the order in which the reference lists them.
@@ -32,20 +25,12 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<traffic::shift_traffic::ShiftTraffic>(),
     Entry::of::<traffic::swap_listener::SwapListener>(),
     Entry::of::<traffic::wait_healthy::WaitHealthy>(),
+    Entry::of::<compute::find_image::FindImage>(),
+    Entry::of::<compute::template_options::EnsureLaunchTemplate>(),
+    Entry::of::<compute::template_options::CompareLaunchTemplate>(),
     Entry::of::<dns::ensure_hosted_zone::EnsureHostedZone>(),
     Entry::of::<dns::find_hosted_zone::FindHostedZone>(),
     Entry::of::<dns::ensure_record::EnsureRecord>(),
-    Entry::of::<ensure_vpc::EnsureVpc>(),
-    Entry::of::<ensure_subnets::EnsureSubnets>(),
-    Entry::of::<ensure_internet_gateway::EnsureInternetGateway>(),
-    Entry::of::<find_vpc::FindVpc>(),
-    Entry::of::<find_subnets::FindSubnets>(),
-    Entry::of::<ensure_role::EnsureRole>(),
-    Entry::of::<ensure_policy::EnsurePolicy>(),
-    Entry::of::<ensure_instance_profile::EnsureInstanceProfile>(),
-    Entry::of::<find_image::FindImage>(),
-    Entry::of::<template_options::EnsureLaunchTemplate>(),
-    Entry::of::<template_options::CompareLaunchTemplate>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -76,13 +61,13 @@ pub const UNDOS: &[&UndoAction] = &[
     &identity::ensure_instance_profile::RESTORE_PROFILE_ROLE,
     &identity::tags::RESTORE_PROFILE_TAGS,
     &traffic::RESTORE_ROUTE,
+    &compute::ensure_launch_template::DELETE_LAUNCH_TEMPLATE,
+    &compute::ensure_launch_template::DELETE_LAUNCH_TEMPLATE_VERSION,
+    &compute::ensure_launch_template::RESTORE_DEFAULT_VERSION,
     &dns::ensure_hosted_zone::DELETE_HOSTED_ZONE,
     &dns::ensure_hosted_zone::RESTORE_ZONE_COMMENT,
     &dns::zone::RESTORE_ZONE_TAGS,
     &dns::record_set::RESTORE_RECORDS,
-    &ensure_launch_template::DELETE_LAUNCH_TEMPLATE,
-    &ensure_launch_template::DELETE_LAUNCH_TEMPLATE_VERSION,
-    &ensure_launch_template::RESTORE_DEFAULT_VERSION,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
