@@ -59,8 +59,12 @@ const PERMISSION: &[&str] = &[
     "UnrecognizedClientException",
 ];
 
+/// Codes for "somebody else is changing this very thing, ask again": the request was not carried out, although Auto
+/// Scaling says it with status 500. The IAM API reference words its two as "wait and submit your request again".
+const BUSY: &[&str] =
+    &["ResourceContention", "ResourceContentionFault", "ConcurrentModification", "EntityTemporarilyUnmodifiable"];
+
 /// Codes with which AWS says that it failed itself: the request may have been carried out.
-/// `ResourceContention` of Auto Scaling also comes with status 500, but was not carried out.
 const FAILED: &[&str] =
     &["InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "Unavailable"];
 
@@ -96,11 +100,7 @@ where
 
 fn of_reply(code: Option<&str>, status: u16) -> CallErrorKind {
     match code {
-        Some(code)
-            if THROTTLED.contains(&code) || code == "ResourceContention" || code == "ResourceContentionFault" =>
-        {
-            CallErrorKind::Throttled
-        }
+        Some(code) if THROTTLED.contains(&code) || BUSY.contains(&code) => CallErrorKind::Throttled,
         Some(code) if PERMISSION.contains(&code) => CallErrorKind::Permission,
         Some(code) if FAILED.contains(&code) => CallErrorKind::Unknown,
         _ if status == 429 || status == 503 => CallErrorKind::Throttled,
@@ -181,20 +181,27 @@ impl Fresh {
     /// Whether `error` only says that AWS has not yet heard everywhere of what we just made.
     pub fn explains(&self, error: &CallError, now: jiff::Timestamp) -> bool {
         let Some(code) = error.code.as_deref() else { return false };
-        let says_absent = code.ends_with("NotFound")
-            || code.ends_with("NotFoundException")
-            || code == "NoSuchEntity"
-            // IAM's new roles and profiles reach EC2 and Auto Scaling with a delay; both say it in
-            // words only. Source: terraform-provider-aws' propagation retries.
-            || (matches!(code, "ValidationError" | "InvalidParameterValue" | "InvalidParameterException")
-                && ["nvalid IAM Instance Profile", "instance profile", "assume", "not authorized", "does not exist"]
-                    .iter()
-                    .any(|sign| error.message.contains(sign)));
-        says_absent
+        says_absent(code, &error.message)
             && self.0.iter().any(|(id, made)| {
                 error.message.contains(id.as_str()) && now.duration_since(*made).unsigned_abs() < CONSISTENCY_WINDOW
             })
     }
+}
+
+/// Whether a refusal can mean "I do not know this yet".
+///
+/// IAM's new roles and profiles reach EC2, Auto Scaling and IAM's own check of trust policies with a delay; all say it
+/// in words only. Source of the words: terraform-provider-aws' propagation retries.
+fn says_absent(code: &str, message: &str) -> bool {
+    let signs: &[&str] = match code {
+        "ValidationError" | "InvalidParameterValue" | "InvalidParameterException" => {
+            &["instance profile", "instanceprofile", "assume", "not authorized", "does not exist"]
+        }
+        "MalformedPolicyDocument" => &["invalid principal in policy"],
+        _ => return code.ends_with("NotFound") || code.ends_with("NotFoundException") || code.starts_with("NoSuch"),
+    };
+    let message = message.to_lowercase();
+    signs.iter().any(|sign| message.contains(sign))
 }
 
 #[cfg(test)]
@@ -231,12 +238,44 @@ mod tests {
     }
 
     #[test]
+    fn new_instance_profiles_reach_ec2_late() {
+        let mut fresh = Fresh::default();
+        let made = jiff::Timestamp::UNIX_EPOCH;
+        let arn = "arn:aws:iam::123456789012:instance-profile/web";
+        fresh.remember(&serde_json::json!({ "instance_profile_name": "shop-web", "arn": arn }), made);
+        for (code, message) in [
+            (
+                "InvalidParameterValue",
+                "Value (shop-web) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
+            ),
+            (
+                "InvalidParameterValue",
+                "IAM Instance Profile \"arn:aws:iam::123456789012:instance-profile/web\" has no associated IAM Roles",
+            ),
+            (
+                "ValidationError",
+                "You must use a valid fully-formed launch template. Value (shop-web) for parameter \
+                 iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
+            ),
+            ("ValidationError", "Invalid IamInstanceProfile: shop-web"),
+            ("MalformedPolicyDocument", &format!("Invalid principal in policy: \"AWS\":\"{arn}\"")),
+        ] {
+            assert!(fresh.explains(&refused(code, message), made), "{message}");
+        }
+        let other = refused("ValidationError", "Value (shop-api) for parameter iamInstanceProfile.name is invalid.");
+        assert!(!fresh.explains(&other, made));
+        let wrong = refused("ValidationError", "The tag value shop-web is too long");
+        assert!(!fresh.explains(&wrong, made));
+    }
+
+    #[test]
     fn the_reply_decides_what_kind_of_failure_it_is() {
         assert_eq!(of_reply(Some("RequestLimitExceeded"), 503), CallErrorKind::Throttled);
         assert_eq!(of_reply(Some("UnauthorizedOperation"), 403), CallErrorKind::Permission);
         assert_eq!(of_reply(Some("LimitExceededException"), 400), CallErrorKind::Refused);
         assert_eq!(of_reply(Some("InternalError"), 500), CallErrorKind::Unknown);
         assert_eq!(of_reply(None, 502), CallErrorKind::Unknown);
+        assert_eq!(of_reply(Some("ConcurrentModification"), 409), CallErrorKind::Throttled);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     Error, Kind, Operation, Pending, ec2_tags,
+    identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
     network::{ensure_internet_gateway, ensure_subnets, ensure_vpc, find_subnets, find_vpc},
 };
 use crate::run::{Ctx, LookUp, UndoAction};
@@ -17,6 +18,9 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<ensure_internet_gateway::EnsureInternetGateway>(),
     Entry::of::<find_vpc::FindVpc>(),
     Entry::of::<find_subnets::FindSubnets>(),
+    Entry::of::<ensure_role::EnsureRole>(),
+    Entry::of::<ensure_policy::EnsurePolicy>(),
+    Entry::of::<ensure_instance_profile::EnsureInstanceProfile>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -28,6 +32,16 @@ pub const UNDOS: &[&UndoAction] = &[
     &ensure_subnets::RESTORE_MAP_PUBLIC_IP,
     &ensure_internet_gateway::DETACH_INTERNET_GATEWAY,
     &ensure_internet_gateway::DELETE_INTERNET_GATEWAY,
+    &ensure_role::DELETE_ROLE,
+    &identity::RESTORE_ROLE,
+    &identity::tags::RESTORE_ROLE_TAGS,
+    &ensure_policy::DELETE_POLICY,
+    &ensure_policy::RESTORE_POLICY_VERSION,
+    &ensure_policy::RECREATE_POLICY_VERSION,
+    &identity::tags::RESTORE_POLICY_TAGS,
+    &ensure_instance_profile::DELETE_INSTANCE_PROFILE,
+    &ensure_instance_profile::RESTORE_PROFILE_ROLE,
+    &identity::tags::RESTORE_PROFILE_TAGS,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
@@ -36,6 +50,11 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &ensure_subnets::SUBNET_BY_NAME,
     &ensure_internet_gateway::INTERNET_GATEWAY_BY_NAME,
     &ensure_internet_gateway::INTERNET_GATEWAY_ATTACHED,
+    &ensure_role::ROLE_BY_NAME,
+    &ensure_policy::POLICY_BY_ARN,
+    &ensure_policy::NEW_POLICY_VERSION,
+    &ensure_instance_profile::INSTANCE_PROFILE_BY_NAME,
+    &ensure_instance_profile::ROLE_IN_PROFILE,
 ];
 
 /// An operation with its types taken off.

@@ -8,9 +8,11 @@
 pub mod catalog;
 pub mod ec2_tags;
 mod error;
+pub mod identity;
 pub mod network;
 mod options;
 pub mod ownership;
+pub(crate) mod tagged;
 
 pub use error::{CallError, CallErrorKind, Error};
 pub use options::{Duration, IdOf, IdsOf, Kind, Sensitive, Tags, describe};

@@ -1,7 +1,8 @@
 //! What of a world can be observed: the one measure of "as before".
 //!
 //! Everything in accounts counts, as it is and without lag, except the residues listed here: what AWS itself leaves
-//! behind and takes away later. A region that is as it was given to the account counts as never used.
+//! behind and takes away later, and the traces: fields that nobody can set back. A region that is as it was given to
+//! the account counts as never used.
 
 use serde_json::{Map, Value};
 
@@ -11,12 +12,6 @@ use super::world::{Account, Global, Region, World};
 /// A row that does not count: table, field and values, and why. This list is closed: a service adds a line here or
 /// its rows count.
 const RESIDUES: &[Residue] = &[
-    Residue {
-        table: "scaling_activities",
-        field: "status",
-        values: &["Successful", "Failed", "Cancelled"],
-        why: "Auto Scaling shows what was done for six weeks, also for groups that are gone",
-    },
     Residue {
         table: "instances",
         field: "state",
@@ -29,13 +24,29 @@ const RESIDUES: &[Residue] = &[
         values: &["deleted", "failed"],
         why: "EC2 shows a NAT gateway for about an hour after it is gone",
     },
+    Residue {
+        table: "scaling_activities",
+        field: "status",
+        values: &["Successful", "Failed", "Cancelled"],
+        why: "Auto Scaling shows what was done for six weeks, also for groups that are gone",
+    },
 ];
 
-/// Fields of rows that nothing shows: table, field, and why.
-const HIDDEN: &[(&str, &str, &str)] = &[
-    ("auto_scaling_groups", "work", "Auto Scaling's own memory, of which activities tell"),
-    ("launch_templates", "numbered", "version numbers are not used again, and no call shows the counter"),
+/// A field that does not count, and why: it says only that something happened, and AWS has no call to set it back.
+const TRACES: &[Trace] = &[
+    Trace { table: "auto_scaling_groups", field: "work", why: "Auto Scaling's own memory" },
+    Trace { table: "instance_profiles", field: "known_from", why: "when EC2 heard of its role" },
+    Trace { table: "launch_templates", field: "numbered", why: "EC2 never uses a version number twice" },
+    Trace { table: "policies", field: "updated", why: "when its default version last changed" },
+    Trace { table: "policies", field: "last_version", why: "IAM never uses a version number twice" },
 ];
+
+struct Trace {
+    table: &'static str,
+    field: &'static str,
+    #[expect(dead_code, reason = "for the reader of the list")]
+    why: &'static str,
+}
 
 pub struct Residue {
     pub table: &'static str,
@@ -80,7 +91,7 @@ fn reduce(table: &str, value: Value) -> Value {
             let kept = fields.into_iter().filter_map(|(name, value)| match as_row(&value) {
                 Some((row, deleted)) => {
                     let counts = !deleted && !RESIDUES.iter().any(|residue| residue.covers(table, row));
-                    counts.then(|| (name, seen(table, row)))
+                    counts.then(|| (name, without_traces(table, row)))
                 }
                 None => {
                     let value = reduce(&name, value);
@@ -94,11 +105,10 @@ fn reduce(table: &str, value: Value) -> Value {
     }
 }
 
-/// A row without what nothing shows.
-fn seen(table: &str, row: &Value) -> Value {
+fn without_traces(table: &str, row: &Value) -> Value {
     let mut row = row.clone();
-    for (_, field, _) in HIDDEN.iter().filter(|(hidden, ..)| *hidden == table) {
-        row.as_object_mut().map(|fields| fields.shift_remove(*field));
+    if let Some(fields) = row.as_object_mut() {
+        fields.retain(|name, _| !TRACES.iter().any(|trace| trace.table == table && trace.field == name));
     }
     row
 }

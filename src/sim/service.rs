@@ -6,9 +6,10 @@
 use super::error::{AwsError, Reply};
 use super::tx::Tx;
 use super::wire::{Params, Protocol, Request};
-use super::{autoscaling, ec2, elbv2, sts};
+use super::{autoscaling, ec2, elbv2, iam, ssm, sts};
 
-pub const SERVICES: &[&Service] = &[&autoscaling::SERVICE, &ec2::SERVICE, &elbv2::SERVICE, &sts::SERVICE];
+pub const SERVICES: &[&Service] =
+    &[&autoscaling::SERVICE, &ec2::SERVICE, &elbv2::SERVICE, &iam::SERVICE, &ssm::SERVICE, &sts::SERVICE];
 
 pub struct Service {
     /// The name requests are signed with.

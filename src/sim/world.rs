@@ -9,6 +9,7 @@ use super::autoscaling;
 use super::ec2;
 use super::elbv2;
 use super::error::AwsError;
+use super::iam;
 use super::table::{Lag, mix};
 use super::traffic::{Load, Server, Spread};
 use super::tx::{Ids, Scope, Tokens, Tx};
@@ -62,7 +63,9 @@ pub struct Account {
 /// What an account has outside of regions: one field per service.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Global {}
+pub struct Global {
+    pub iam: iam::Iam,
+}
 
 /// What an account has in one region: one field per service.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

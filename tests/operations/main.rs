@@ -5,6 +5,7 @@
 mod account;
 mod contract;
 mod guard;
+mod identity;
 #[path = "../support/moto.rs"]
 mod moto;
 mod network;

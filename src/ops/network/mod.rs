@@ -1,7 +1,7 @@
 //! Networks: VPCs and what is in them.
 
 mod carve;
-mod common;
+pub(crate) mod common;
 pub mod ensure_internet_gateway;
 pub mod ensure_subnets;
 pub mod ensure_vpc;

@@ -2,6 +2,7 @@
 
 use super::group::{self, Group, Lifecycle};
 use super::*;
+use crate::sim::elbv2::TargetGroup;
 use crate::sim::elbv2::targets::{self, TargetState};
 
 pub const ACTIONS: &[Action] = &[
@@ -53,8 +54,11 @@ pub fn sources(p: &Params) -> Result<Vec<String>, AwsError> {
 }
 
 /// Refuses target groups that are not there.
-pub fn check(_tx: &Tx, _arns: &[String]) -> Result<(), AwsError> {
-    Ok(())
+pub fn check(tx: &Tx, arns: &[String]) -> Result<(), AwsError> {
+    match arns.iter().all(|arn| tx.peek::<TargetGroup>(arn).is_some()) {
+        true => Ok(()),
+        false => Err(invalid("Provided Target Groups may not be valid. Please ensure they exist and try again.")),
+    }
 }
 
 fn attach(tx: &mut Tx, p: &Params, arns: Vec<String>) -> Reply {
@@ -89,7 +93,8 @@ fn detach(tx: &mut Tx, p: &Params, arns: Vec<String>) -> Reply {
         }
         group.target_groups.retain(|known| *known != arn);
         for instance in in_service(group) {
-            targets::deregister(tx, &arn, &instance, None);
+            // A target group that is gone has no targets either.
+            let _ = targets::deregister(tx, &arn, &instance, None);
         }
         // Only a target group that drains is still shown.
         let group = tx.get::<Group>(&name)?;

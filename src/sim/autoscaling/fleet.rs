@@ -187,7 +187,10 @@ pub fn leave(tx: &mut Tx, name: &str, instance: &str, cause: &str) {
     let place = json!({ "Availability Zone": member.zone });
     let description = format!("Terminating EC2 instance: {instance}");
     let activity = activity::begin(tx, &group, description, cause.to_owned(), place, status);
-    group.target_groups.iter().for_each(|arn| targets::deregister(tx, arn, instance, None));
+    for arn in &group.target_groups {
+        // A target group that is gone has no targets either.
+        let _ = targets::deregister(tx, arn, instance, None);
+    }
     if let Some(member) = tx.peek_mut::<Group>(name).and_then(|group| group.member(instance)) {
         member.state = Lifecycle::Terminating;
         member.activity = activity;

@@ -63,7 +63,7 @@ pub struct Group {
     pub propagated: BTreeSet<String>,
     pub members: Vec<Member>,
     pub deleting: bool,
-    /// What the world remembers of its own work. Nothing shows it (`observe::HIDDEN`).
+    /// What the world remembers of its own work. Nothing shows it (`observe::TRACES`).
     pub work: Work,
 }
 

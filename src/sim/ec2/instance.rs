@@ -49,6 +49,8 @@ pub struct Instance {
     pub reason: Option<(String, String)>,
     pub service: Service,
     pub app: App,
+    /// ARN and id of the instance profile.
+    pub profile: Option<(String, String)>,
     /// The launch template data it was made of.
     pub data: Params,
     pub tags: Tags,
@@ -123,10 +125,6 @@ impl Kind for Instance {
             json!({ "groupId": id, "groupName": name })
         };
         let groups: Vec<Value> = self.groups.iter().filter(|_| !gone).map(group).collect();
-        let profile = self.data.opt_str("IamInstanceProfile.Arn").map(str::to_owned).or_else(|| {
-            let name = self.data.opt_str("IamInstanceProfile.Name")?;
-            Some(tx.global_arn("iam", &format!("instance-profile/{name}")))
-        });
         let option = |name: &str, default: &str| {
             self.data.opt_str(&format!("MetadataOptions.{name}")).unwrap_or(default).to_owned()
         };
@@ -161,7 +159,7 @@ impl Kind for Instance {
             "hypervisor": "xen",
             "ebsOptimized": flag("EbsOptimized"),
             "enaSupport": true,
-            "iamInstanceProfile": profile.map(|arn| json!({ "arn": arn })),
+            "iamInstanceProfile": self.profile.as_ref().map(|(arn, id)| json!({ "arn": arn, "id": id })),
             "groupSet": groups,
             "networkInterfaceSet": self.interface.as_ref().filter(|_| !gone).map(|id| json!([{
                 "networkInterfaceId": id,

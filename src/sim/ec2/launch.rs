@@ -6,6 +6,7 @@ use super::instance_type::{self, InstanceType};
 use super::network_interface::{self, Wanted};
 use super::volume::Volume;
 use super::*;
+use crate::sim::iam;
 
 /// One instance to be launched.
 pub struct Launch<'a> {
@@ -37,7 +38,7 @@ pub fn check(tx: &Tx, data: &Params) -> Result<(Image, InstanceType), AwsError> 
     for group in groups(data) {
         tx.get::<SecurityGroup>(&group)?;
     }
-    profile(tx, data)?;
+    check_profile(tx, data)?;
     Ok((image, kind))
 }
 
@@ -48,9 +49,23 @@ fn groups(data: &Params) -> Vec<String> {
     named.into_iter().map(str::to_owned).collect()
 }
 
-/// IAM tells EC2 of a new instance profile with a delay, and until then EC2 says that it is invalid.
-fn profile(_tx: &Tx, _data: &Params) -> Result<(), AwsError> {
-    Ok(())
+/// IAM tells EC2 of a new instance profile with a delay; until then EC2 says that it is invalid.
+fn check_profile(tx: &Tx, data: &Params) -> Result<(), AwsError> {
+    let (field, word) = match data.has("IamInstanceProfile.Arn") {
+        true => ("arn", "ARN"),
+        false => ("name", "name"),
+    };
+    match profile(data) {
+        Some(given) if !iam::profile_is_known_to_ec2(tx, given) => {
+            let why = format!("Invalid IAM Instance Profile {word}");
+            Err(AwsError::invalid(&format!("iamInstanceProfile.{field}"), given, &why))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn profile(data: &Params) -> Option<&str> {
+    data.opt_str("IamInstanceProfile.Arn").or(data.opt_str("IamInstanceProfile.Name"))
 }
 
 /// Launches one instance. Key pairs are not modelled: any name is good.
@@ -103,6 +118,7 @@ pub fn launch(tx: &mut Tx, Launch { data, subnet, tags }: Launch) -> Result<Inst
         reason: None,
         service: image.service,
         app: App::Booting,
+        profile: profile(data).and_then(|given| iam::instance_profile(tx, given)),
         data: data.clone(),
         tags: tags_of(data, "instance", tags)?,
         id,

@@ -36,7 +36,7 @@ pub struct LaunchTemplate {
     pub created: jiff::Timestamp,
     pub default_version: u64,
     pub versions: BTreeMap<u64, Version>,
-    /// The highest number ever given: numbers are not used again. Nothing shows it (`observe::HIDDEN`).
+    /// The highest number ever given: numbers are not used again. Nothing shows it (`observe::TRACES`).
     pub numbered: u64,
     pub tags: Tags,
 }

@@ -38,7 +38,7 @@ use super::wire::{self, Params, Protocol};
 use listener::Listener;
 use load_balancer::LoadBalancer;
 use rule::Rule;
-use target_group::TargetGroup;
+pub use target_group::TargetGroup;
 
 pub const SERVICE: Service = Service {
     name: "elasticloadbalancing",

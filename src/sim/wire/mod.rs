@@ -131,7 +131,6 @@ pub fn time(at: jiff::Timestamp) -> String {
 }
 
 /// A time as the JSON protocol writes it: seconds since 1970.
-#[expect(dead_code, reason = "ACM and SSM need it")]
 pub fn epoch(at: jiff::Timestamp) -> f64 {
     at.as_millisecond() as f64 / 1000.0
 }
