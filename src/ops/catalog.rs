@@ -7,6 +7,10 @@ use serde_json::Value;
 use super::{
     Error, Kind, Operation, Pending, ec2_tags,
     identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
+    load_balancing::{
+        self as lb, ensure_listener, ensure_listener_rule, ensure_load_balancer, ensure_target_group, find_listener,
+        find_load_balancer, find_target_group,
+    },
     network::{ensure_internet_gateway, ensure_subnets, ensure_vpc, find_subnets, find_vpc},
 };
 use crate::run::{Ctx, LookUp, UndoAction};
@@ -21,6 +25,13 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<ensure_role::EnsureRole>(),
     Entry::of::<ensure_policy::EnsurePolicy>(),
     Entry::of::<ensure_instance_profile::EnsureInstanceProfile>(),
+    Entry::of::<ensure_load_balancer::EnsureLoadBalancer>(),
+    Entry::of::<ensure_target_group::EnsureTargetGroup>(),
+    Entry::of::<ensure_listener::EnsureListener>(),
+    Entry::of::<ensure_listener_rule::EnsureListenerRule>(),
+    Entry::of::<find_load_balancer::FindLoadBalancer>(),
+    Entry::of::<find_listener::FindListener>(),
+    Entry::of::<find_target_group::FindTargetGroup>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -42,6 +53,19 @@ pub const UNDOS: &[&UndoAction] = &[
     &ensure_instance_profile::DELETE_INSTANCE_PROFILE,
     &ensure_instance_profile::RESTORE_PROFILE_ROLE,
     &identity::tags::RESTORE_PROFILE_TAGS,
+    &lb::tags::RESTORE_TAGS,
+    &lb::attributes::RESTORE_ATTRIBUTES,
+    &lb::placement::RESTORE_PLACEMENT,
+    &lb::RESTORE_HEALTH_CHECK,
+    &lb::route::RESTORE_ACTION,
+    &lb::certificates::REMOVE_LISTENER_CERTIFICATES,
+    &lb::listener_settings::RESTORE_LISTENER,
+    &lb::rule_settings::RESTORE_CONDITIONS,
+    &lb::rule_settings::RESTORE_PRIORITY,
+    &ensure_load_balancer::DELETE_LOAD_BALANCER,
+    &ensure_target_group::DELETE_TARGET_GROUP,
+    &ensure_listener::DELETE_LISTENER,
+    &ensure_listener_rule::DELETE_RULE,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
@@ -55,6 +79,10 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &ensure_policy::NEW_POLICY_VERSION,
     &ensure_instance_profile::INSTANCE_PROFILE_BY_NAME,
     &ensure_instance_profile::ROLE_IN_PROFILE,
+    &ensure_load_balancer::LOAD_BALANCER_BY_NAME,
+    &ensure_target_group::TARGET_GROUP_BY_NAME,
+    &ensure_listener::LISTENER_ON_PORT,
+    &ensure_listener_rule::RULE_BY_NAME,
 ];
 
 /// An operation with its types taken off.

@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod ec2_tags;
 mod error;
 pub mod identity;
+pub mod load_balancing;
 pub mod network;
 mod options;
 pub mod ownership;

@@ -6,6 +6,7 @@ mod account;
 mod contract;
 mod guard;
 mod identity;
+mod load_balancing;
 #[path = "../support/moto.rs"]
 mod moto;
 mod network;
