@@ -4,7 +4,7 @@
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
-use super::{Error, Kind, Operation, Pending, compute, dns, ec2_tags, identity, network, traffic};
+use super::{Error, Kind, Operation, Pending, compute, dns, ec2_tags, identity, load_balancing, network, traffic};
 use crate::run::{Ctx, LookUp, UndoAction};
 
 /// All operations, in the order in which the reference lists them.
@@ -20,6 +20,13 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<identity::ensure_role::EnsureRole>(),
     Entry::of::<identity::ensure_policy::EnsurePolicy>(),
     Entry::of::<identity::ensure_instance_profile::EnsureInstanceProfile>(),
+    Entry::of::<load_balancing::ensure_load_balancer::EnsureLoadBalancer>(),
+    Entry::of::<load_balancing::ensure_target_group::EnsureTargetGroup>(),
+    Entry::of::<load_balancing::ensure_listener::EnsureListener>(),
+    Entry::of::<load_balancing::ensure_listener_rule::EnsureListenerRule>(),
+    Entry::of::<load_balancing::find_load_balancer::FindLoadBalancer>(),
+    Entry::of::<load_balancing::find_listener::FindListener>(),
+    Entry::of::<load_balancing::find_target_group::FindTargetGroup>(),
     Entry::of::<traffic::traffic::ReadTraffic>(),
     Entry::of::<traffic::attach_target_group::AttachTargetGroup>(),
     Entry::of::<traffic::shift_traffic::ShiftTraffic>(),
@@ -60,6 +67,19 @@ pub const UNDOS: &[&UndoAction] = &[
     &identity::ensure_instance_profile::DELETE_INSTANCE_PROFILE,
     &identity::ensure_instance_profile::RESTORE_PROFILE_ROLE,
     &identity::tags::RESTORE_PROFILE_TAGS,
+    &load_balancing::tags::RESTORE_TAGS,
+    &load_balancing::attributes::RESTORE_ATTRIBUTES,
+    &load_balancing::placement::RESTORE_PLACEMENT,
+    &load_balancing::RESTORE_HEALTH_CHECK,
+    &load_balancing::route::RESTORE_ACTION,
+    &load_balancing::certificates::REMOVE_LISTENER_CERTIFICATES,
+    &load_balancing::listener_settings::RESTORE_LISTENER,
+    &load_balancing::rule_settings::RESTORE_CONDITIONS,
+    &load_balancing::rule_settings::RESTORE_PRIORITY,
+    &load_balancing::ensure_load_balancer::DELETE_LOAD_BALANCER,
+    &load_balancing::ensure_target_group::DELETE_TARGET_GROUP,
+    &load_balancing::ensure_listener::DELETE_LISTENER,
+    &load_balancing::ensure_listener_rule::DELETE_RULE,
     &traffic::RESTORE_ROUTE,
     &compute::ensure_launch_template::DELETE_LAUNCH_TEMPLATE,
     &compute::ensure_launch_template::DELETE_LAUNCH_TEMPLATE_VERSION,
@@ -86,6 +106,10 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &identity::ensure_policy::NEW_POLICY_VERSION,
     &identity::ensure_instance_profile::INSTANCE_PROFILE_BY_NAME,
     &identity::ensure_instance_profile::ROLE_IN_PROFILE,
+    &load_balancing::ensure_load_balancer::LOAD_BALANCER_BY_NAME,
+    &load_balancing::ensure_target_group::TARGET_GROUP_BY_NAME,
+    &load_balancing::ensure_listener::LISTENER_ON_PORT,
+    &load_balancing::ensure_listener_rule::RULE_BY_NAME,
     &dns::ensure_hosted_zone::ZONE_BY_REFERENCE,
     &dns::record_set::RECORDS_BY_CONTENT,
 ];
