@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     Error, Kind, Operation, Pending,
+    certificate::{self, ensure_certificate, find_certificate},
     dns::{self, ensure_hosted_zone, ensure_record, find_hosted_zone},
     ec2_tags,
     identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
@@ -19,6 +20,8 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<ensure_role::EnsureRole>(),
     Entry::of::<ensure_policy::EnsurePolicy>(),
     Entry::of::<ensure_instance_profile::EnsureInstanceProfile>(),
+    Entry::of::<ensure_certificate::EnsureCertificate>(),
+    Entry::of::<find_certificate::FindCertificate>(),
     Entry::of::<ensure_hosted_zone::EnsureHostedZone>(),
     Entry::of::<find_hosted_zone::FindHostedZone>(),
     Entry::of::<ensure_record::EnsureRecord>(),
@@ -39,6 +42,9 @@ pub const UNDOS: &[&UndoAction] = &[
     &ensure_instance_profile::DELETE_INSTANCE_PROFILE,
     &ensure_instance_profile::RESTORE_PROFILE_ROLE,
     &identity::tags::RESTORE_PROFILE_TAGS,
+    &certificate::DELETE_CERTIFICATE,
+    &certificate::import::RESTORE_SELF_SIGNED,
+    &certificate::RESTORE_CERTIFICATE_TAGS,
     &ensure_hosted_zone::DELETE_HOSTED_ZONE,
     &ensure_hosted_zone::RESTORE_ZONE_COMMENT,
     &dns::zone::RESTORE_ZONE_TAGS,
@@ -53,6 +59,7 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &ensure_policy::NEW_POLICY_VERSION,
     &ensure_instance_profile::INSTANCE_PROFILE_BY_NAME,
     &ensure_instance_profile::ROLE_IN_PROFILE,
+    &certificate::CERTIFICATE_BY_TAGS,
     &ensure_hosted_zone::ZONE_BY_REFERENCE,
     &dns::record_set::RECORDS_BY_CONTENT,
 ];
