@@ -172,6 +172,12 @@ impl Fresh {
         }
     }
 
+    /// The ids with that prefix that were made in the last minute: lists may not show them yet.
+    pub fn ids(&self, prefix: &str, now: jiff::Timestamp) -> Vec<String> {
+        let is_new = |made: &jiff::Timestamp| now.duration_since(*made).unsigned_abs() < Duration::from_secs(60);
+        self.0.iter().filter(|(id, made)| id.starts_with(prefix) && is_new(made)).map(|(id, _)| id.clone()).collect()
+    }
+
     /// Whether `error` only says that AWS has not yet heard everywhere of what we just made.
     pub fn explains(&self, error: &CallError, now: jiff::Timestamp) -> bool {
         let Some(code) = error.code.as_deref() else { return false };
@@ -189,7 +195,7 @@ impl Fresh {
 fn says_absent(code: &str, message: &str) -> bool {
     let signs: &[&str] = match code {
         "ValidationError" | "InvalidParameterValue" | "InvalidParameterException" => {
-            &["instance profile", "instanceprofile", "assume", "not authorized", "does not exist"]
+            &["instance profile", "instanceprofile", "assume", "not authorized", "does not exist", "not found"]
         }
         "MalformedPolicyDocument" => &["invalid principal in policy"],
         _ => return code.ends_with("NotFound") || code.ends_with("NotFoundException") || code.starts_with("NoSuch"),
@@ -222,10 +228,16 @@ mod tests {
         let ours = refused("InvalidVpcID.NotFound", "The vpc ID 'vpc-1' does not exist");
         assert!(fresh.explains(&ours, made + Duration::from_secs(10)));
         assert!(!fresh.explains(&ours, made + Duration::from_secs(301)));
+        // Auto Scaling has one code for everything, and says it in words.
+        let group = refused("ValidationError", "AutoScalingGroup name not found - AutoScalingGroup 'vpc-1' not found");
+        assert!(fresh.explains(&group, made));
         let other = refused("InvalidVpcID.NotFound", "The vpc ID 'vpc-2' does not exist");
         assert!(!fresh.explains(&other, made));
         let refusal = refused("DependencyViolation", "The vpc 'vpc-1' has dependencies");
         assert!(!fresh.explains(&refusal, made));
+        assert_eq!(fresh.ids("vpc-", made), ["vpc-1"]);
+        assert_eq!(fresh.ids("subnet-", made), [""; 0]);
+        assert_eq!(fresh.ids("vpc-", made + Duration::from_secs(61)), [""; 0]);
     }
 
     #[test]

@@ -102,9 +102,11 @@ impl Error {
                 "use `find_…` to use it without touching it, give another `name`, or say `adopt: true` to take it over"
                     .into(),
             ),
-            Self::NeedsReplacement { .. } => {
-                Some("say `replace: true` to let it be deleted and made again, or put the old value back".into())
-            }
+            Self::NeedsReplacement { .. } => Some(
+                "put the old value back, make another one under a new name, or say `replace: true` where the \
+                     operation offers it"
+                    .into(),
+            ),
             Self::NotFound { hint, .. } => hint.clone(),
             Self::Ambiguous { .. } => Some("narrow the description, or give the id".into()),
             Self::Missing { hint, .. } => Some((*hint).into()),

@@ -8,16 +8,19 @@
 pub mod catalog;
 pub mod certificate;
 pub mod dns;
+pub mod compute;
 pub mod ec2_tags;
 mod error;
 pub mod identity;
+pub mod load_balancing;
 pub mod network;
 mod options;
 pub mod ownership;
 pub(crate) mod tagged;
+pub mod traffic;
 
 pub use error::{CallError, CallErrorKind, Error};
-pub use options::{Duration, IdOf, Kind, Sensitive, Tags};
+pub use options::{Duration, IdOf, IdsOf, Kind, Sensitive, Tags, describe};
 
 use std::future::Future;
 

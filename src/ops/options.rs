@@ -91,6 +91,87 @@ impl<K: Kind> JsonSchema for IdOf<K> {
     }
 }
 
+/// Several resources of kind `K`: what an operation returned that stands for several, a list of handles and ids, or
+/// one of either. The order is kept; what is named twice counts once.
+pub struct IdsOf<K>(Vec<String>, PhantomData<fn() -> K>);
+
+impl<K> IdsOf<K> {
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+
+    pub fn into_vec(self) -> Vec<String> {
+        self.0
+    }
+}
+
+impl<K> Clone for IdsOf<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone(), PhantomData)
+    }
+}
+
+impl<K> Default for IdsOf<K> {
+    fn default() -> Self {
+        Self(Vec::new(), PhantomData)
+    }
+}
+
+impl<K> fmt::Debug for IdsOf<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<K: Kind> IdsOf<K> {
+    /// A handle of several has them in the field `K::ID`, `subnet_ids`; a part of one has `subnet_id`.
+    fn collect<E: serde::de::Error>(&mut self, value: Value) -> Result<(), E> {
+        let expected = format!("{} handles or ids", words(K::KIND.strip_suffix('s').unwrap_or(K::KIND)));
+        match value {
+            Value::String(id) if !id.is_empty() => {
+                if !self.0.contains(&id) {
+                    self.0.push(id);
+                }
+                Ok(())
+            }
+            Value::Array(items) => items.into_iter().try_for_each(|item| self.collect(item)),
+            Value::Object(mut fields) => {
+                if let Some(kind) = fields.get(HANDLE).and_then(Value::as_str).filter(|kind| *kind != K::KIND) {
+                    return Err(E::custom(format!("expected {expected}, found a {}", words(kind))));
+                }
+                let ids = fields.remove(K::ID).or_else(|| fields.remove(K::ID.strip_suffix('s')?));
+                match ids {
+                    Some(ids @ (Value::String(_) | Value::Array(_))) => self.collect(ids),
+                    _ => Err(E::custom(format!("expected {expected}, found an object without `{}`", K::ID))),
+                }
+            }
+            other => Err(E::custom(format!("expected {expected}, found {}", describe(&other)))),
+        }
+    }
+}
+
+impl<'de, K: Kind> Deserialize<'de> for IdsOf<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut ids = Self::default();
+        ids.collect(Value::deserialize(deserializer)?)?;
+        Ok(ids)
+    }
+}
+
+impl<K: Kind> JsonSchema for IdsOf<K> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("list of {}", K::KIND).into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["array", "object", "string"], "x-type": format!("list of {}", words(K::KIND)) })
+    }
+}
+
 /// A length of time, written `"90s"`, `"5m"`, `"1h 30m"`, `"30d"`. A day has 24 hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Duration(pub std::time::Duration);
@@ -253,6 +334,27 @@ mod tests {
             Err("expected a vpc or its vpc id, found a security group".into())
         );
         assert_eq!(read(json!(7)), Err("expected a vpc or its vpc id, found the integer 7".into()));
+    }
+
+    struct Subnets;
+    impl Kind for Subnets {
+        const KIND: &'static str = "subnets";
+        const ID: &'static str = "subnet_ids";
+    }
+
+    #[test]
+    fn several_resources_are_a_handle_or_a_list() {
+        let read =
+            |value| serde_json::from_value::<IdsOf<Subnets>>(value).map(IdsOf::into_vec).map_err(|e| e.to_string());
+        let handle = json!({ "$handle": "subnets", "subnet_ids": ["subnet-1", "subnet-2"] });
+        assert_eq!(read(handle.clone()), Ok(vec!["subnet-1".into(), "subnet-2".into()]));
+        assert_eq!(read(json!([handle, "subnet-3", "subnet-1"])).map(|ids| ids.len()), Ok(3));
+        assert_eq!(read(json!({ "subnet_id": "subnet-1", "cidr_block": "10.0.0.0/24" })), Ok(vec!["subnet-1".into()]));
+        assert_eq!(
+            read(json!([{ "$handle": "vpc", "vpc_id": "vpc-1" }])),
+            Err("expected subnet handles or ids, found a vpc".into())
+        );
+        assert_eq!(read(json!([7])), Err("expected subnet handles or ids, found the integer 7".into()));
     }
 
     #[test]

@@ -155,6 +155,15 @@ impl Ctx {
         })
     }
 
+    /// The ids with that prefix (`subnet-`) of what this run made in the last minute. A list may not show them yet, a
+    /// read that names them waits for them. In a rollback there are none: they are about to go, or gone.
+    pub fn just_made(&self, prefix: &str) -> Vec<String> {
+        if self.run.is_rolling_back() {
+            return Vec::new();
+        }
+        self.run.state().fresh.ids(prefix, self.now())
+    }
+
     /// Says what the operation did to a resource, for the progress line and the summary. With
     /// several resources the strongest change is shown: created, then updated, then unchanged.
     pub fn did(&self, change: Change, fields: impl IntoIterator<Item = Field>) {

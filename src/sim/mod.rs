@@ -19,7 +19,9 @@
 //! tables by itself. `ec2/internet_gateway.rs` is the example to copy, `ec2/nat_gateway.rs` the one with events.
 
 mod acm;
+mod autoscaling;
 mod ec2;
+mod elbv2;
 mod error;
 mod iam;
 mod observe;
@@ -31,6 +33,7 @@ mod store;
 mod sts;
 mod table;
 mod tags;
+mod traffic;
 mod tx;
 mod wire;
 mod world;
@@ -46,8 +49,9 @@ pub use error::{AwsError, Reply};
 pub use observe::{Residue, residues};
 pub use service::{Action, SERVICES, Service};
 pub use store::WorldError;
+pub use traffic::Traffic;
 pub use wire::{DEFAULT_ACCOUNT, Protocol};
-pub use world::{Settings, Traffic};
+pub use world::Settings;
 
 use store::{Change, Entry, Store};
 use tx::Scope;
@@ -132,7 +136,7 @@ impl Simulator {
 
     /// What users of the load balancers saw since the run began.
     pub fn traffic(&self) -> Traffic {
-        self.inner().world.traffic
+        self.inner().world.load.traffic()
     }
 
     /// What of the world can be observed: see `observe`.

@@ -13,6 +13,18 @@ use super::world::{Account, Global, Region, World};
 /// its rows count.
 const RESIDUES: &[Residue] = &[
     Residue {
+        table: "instances",
+        field: "state",
+        values: &["terminated"],
+        why: "EC2 shows an instance for about an hour after it is gone",
+    },
+    Residue {
+        table: "scaling_activities",
+        field: "status",
+        values: &["Successful", "Failed", "Cancelled"],
+        why: "Auto Scaling shows what was done for six weeks, also for groups that are gone",
+    },
+    Residue {
         table: "nat_gateways",
         field: "state",
         values: &["deleted", "failed"],
@@ -28,7 +40,9 @@ const RESIDUES: &[Residue] = &[
 
 /// A field that does not count, and why: it says only that something happened, and AWS has no call to set it back.
 const TRACES: &[Trace] = &[
+    Trace { table: "auto_scaling_groups", field: "work", why: "Auto Scaling's own memory" },
     Trace { table: "instance_profiles", field: "known_from", why: "when EC2 heard of its role" },
+    Trace { table: "launch_templates", field: "numbered", why: "EC2 never uses a version number twice" },
     Trace { table: "policies", field: "updated", why: "when its default version last changed" },
     Trace { table: "policies", field: "last_version", why: "IAM never uses a version number twice" },
 ];

@@ -1,10 +1,12 @@
-//! SSM: the public parameters that name Amazon's current images.
+//! Systems Manager: the public parameters that name Amazon's newest images. An account's own parameters are not
+//! modelled.
 
 use serde_json::{Value, json};
 
+use super::ec2::image;
 use super::error::{AwsError, Reply};
 use super::service::{Action, Service, no_secrets};
-use super::tx::{Tx, partition};
+use super::tx::Tx;
 use super::wire::{Params, Protocol, epoch};
 
 pub const SERVICE: Service =
@@ -15,51 +17,42 @@ const ACTIONS: &[Action] = &[
     Action { name: "GetParameters", params: &["Names[] WithDecryption"], run: get_parameters },
 ];
 
-/// Parameters under this path, and the images of the simulated EC2 they name.
-const IMAGES_PATH: &str = "/aws/service/ami-amazon-linux-latest/";
-const IMAGES: &[(&str, &str)] = &[
-    ("al2023-ami-kernel-default-x86_64", "ami-al2023-x86-64"),
-    ("al2023-ami-kernel-6.1-x86_64", "ami-al2023-x86-64"),
-    ("al2023-ami-minimal-kernel-default-x86_64", "ami-al2023-x86-64"),
-    ("al2023-ami-kernel-default-arm64", "ami-al2023-arm64"),
-    ("al2023-ami-kernel-6.1-arm64", "ami-al2023-arm64"),
-    ("al2023-ami-minimal-kernel-default-arm64", "ami-al2023-arm64"),
-    ("amzn2-ami-hvm-x86_64-gp2", "ami-amzn2-x86-64"),
-    ("amzn2-ami-kernel-5.10-hvm-x86_64-gp2", "ami-amzn2-x86-64"),
-    ("amzn2-ami-kernel-5.10-hvm-arm64-gp2", "ami-amzn2-arm64"),
+/// Prefix of the parameter, and of the image it names. The rest of the parameter's name is the architecture.
+/// Source: "Calling AMI public parameters in Parameter Store" in the Systems Manager guide.
+const LATEST: [(&str, &str); 3] = [
+    ("/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-", "al2023-ami-2023"),
+    ("/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-6.1-", "al2023-ami-2023"),
+    ("/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-", "amzn2-ami-hvm"),
 ];
 
-/// A parameter given by name or by ARN.
-fn find(tx: &Tx, name: &str) -> Option<Value> {
-    let name = name.split_once(":parameter").map_or(name, |(_, name)| name);
-    let last = name.strip_prefix(IMAGES_PATH)?;
-    let (_, image) = IMAGES.iter().find(|(known, _)| *known == last)?;
+fn parameter(tx: &Tx, name: &str) -> Option<Value> {
+    let (rest, images) = LATEST.iter().find_map(|(prefix, images)| Some((name.strip_prefix(prefix)?, images)))?;
+    let image = image::newest(images, rest.trim_end_matches("-gp2"))?;
     let region = &tx.scope.region;
     Some(json!({
         "Name": name,
         "Type": "String",
-        "Value": image,
+        "Value": image.id,
         "Version": 1,
-        "LastModifiedDate": epoch(jiff::Timestamp::constant(1_764_547_200, 0)), // before any world begins
-        "ARN": format!("arn:{}:ssm:{region}::parameter{name}", partition(region)),
+        "LastModifiedDate": epoch(tx.now),
+        "ARN": format!("arn:{}:ssm:{region}::parameter{name}", super::tx::partition(region)),
         "DataType": "text",
     }))
 }
 
 fn get_parameter(tx: &mut Tx, p: &Params) -> Reply {
-    let parameter = find(tx, p.str("Name")?);
-    // AWS says it with the code alone.
-    let parameter = parameter.ok_or_else(|| AwsError::new("ParameterNotFound", ""))?;
-    Ok(json!({ "Parameter": parameter }))
+    let name = p.str("Name")?;
+    let found = parameter(tx, name)
+        .ok_or_else(|| AwsError::new("ParameterNotFound", format!("Parameter {name} not found.")))?;
+    Ok(json!({ "Parameter": found }))
 }
 
 fn get_parameters(tx: &mut Tx, p: &Params) -> Reply {
     let names = p.strings("Names");
-    if names.is_empty() || names.len() > 10 {
-        let message = "1 validation error detected: 'names' must have between 1 and 10 members";
-        return Err(AwsError::new("ValidationException", message));
-    }
-    let (found, missing): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| find(tx, name).is_some());
-    let found: Vec<Value> = found.into_iter().filter_map(|name| find(tx, name)).collect();
-    Ok(json!({ "Parameters": found, "InvalidParameters": missing }))
+    let (found, missing): (Vec<_>, Vec<_>) =
+        names.into_iter().map(|name| (name, parameter(tx, name))).partition(|(_, found)| found.is_some());
+    Ok(json!({
+        "Parameters": found.into_iter().map(|(_, parameter)| parameter).collect::<Vec<_>>(),
+        "InvalidParameters": missing.into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
+    }))
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::{AwsError, Reply};
-use super::table::{Lag, Table};
+use super::table::{Lag, Table, mix};
 use super::wire::Params;
 use super::world::{Event, Global, Queue, Region};
 
@@ -19,6 +19,15 @@ use super::world::{Event, Global, Queue, Region};
 pub struct Scope {
     pub account: String,
     pub region: String,
+}
+
+impl Scope {
+    /// The account and region an ARN names.
+    pub fn of(arn: &str) -> Option<Scope> {
+        let mut parts = arn.split(':').skip(3);
+        let (region, account) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+        Some(Scope { account, region })
+    }
 }
 
 pub struct Tx<'w> {
@@ -136,6 +145,13 @@ impl Tx<'_> {
     /// Has `event` happen in this account and region, `after` from now.
     pub fn schedule(&mut self, after: Duration, event: impl Into<Event>) {
         self.queue.push(self.now + after, self.scope.clone(), event.into());
+    }
+
+    /// A time of this world's between two bounds: the same for the same `what`, whenever it is asked for.
+    pub fn between(&self, what: &str, low: Duration, high: Duration) -> Duration {
+        let salt = what.bytes().fold(mix(self.lag.seed), |salt, byte| mix(salt ^ u64::from(byte)));
+        let span = high.saturating_sub(low).as_millis().max(1) as u64;
+        low + Duration::from_millis(salt % span)
     }
 
     /// Runs `make` once per client token: the same token again gets the first reply, with other parameters an error.

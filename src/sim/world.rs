@@ -1,16 +1,19 @@
 //! The state of the simulated AWS, and how it moves through time: from event to event, in order, constant in between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::acm;
+use super::autoscaling;
 use super::ec2;
+use super::elbv2;
 use super::error::AwsError;
 use super::iam;
 use super::route53;
 use super::table::{Lag, mix};
+use super::traffic::{Load, Server, Spread};
 use super::tx::{Ids, Scope, Tokens, Tx};
 
 /// Of the serialised form. A snapshot of a newer version is refused; fields that are added get a default instead of a
@@ -35,7 +38,8 @@ pub struct World {
     pub accounts: BTreeMap<String, Account>,
     queue: Queue,
     tokens: Tokens,
-    pub traffic: Traffic,
+    #[serde(default)]
+    pub load: Load,
 }
 
 /// How this AWS behaves.
@@ -50,13 +54,6 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings { lag: true }
     }
-}
-
-/// Requests of users that load balancers served, and those they failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Traffic {
-    pub served: u64,
-    pub failed: u64,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -77,23 +74,29 @@ pub struct Global {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Region {
+    pub autoscaling: autoscaling::AutoScaling,
     pub acm: acm::Acm,
     pub ec2: ec2::Ec2,
+    pub elbv2: elbv2::Elbv2,
 }
 
 /// What happens by itself: one variant per service.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
-    Acm(acm::Event),
+    AutoScaling(autoscaling::Event),
     Ec2(ec2::Event),
+    Elbv2(elbv2::Event),
+    Acm(acm::Event),
     Route53(route53::Event),
 }
 
 impl Event {
     fn happen(self, tx: &mut Tx) {
         match self {
-            Event::Acm(event) => event.happen(tx),
+            Event::AutoScaling(event) => event.happen(tx),
             Event::Ec2(event) => event.happen(tx),
+            Event::Elbv2(event) => event.happen(tx),
+            Event::Acm(event) => event.happen(tx),
             Event::Route53(event) => event.happen(tx),
         }
     }
@@ -113,7 +116,7 @@ impl World {
             accounts: BTreeMap::new(),
             queue: Queue::default(),
             tokens: Tokens::new(),
-            traffic: Traffic::default(),
+            load: Load::default(),
         }
     }
 
@@ -150,18 +153,48 @@ impl World {
         self.elapse(to);
     }
 
-    /// Time passes and nothing changes: what is summed over time (traffic) is summed here.
+    /// Time passes and nothing changes: what is summed over time is summed here.
     fn elapse(&mut self, to: Timestamp) {
         if to > self.now {
-            // Load balancing adds the traffic of the interval self.now..to here. The sum must not depend on how an
-            // interval is cut: reads cut it too, and they are not replayed.
+            let (routes, cut) = (self.spreads(), self.cut());
+            self.load.elapse(self.now, to, &routes, &cut);
             self.now = to;
         }
     }
 
-    /// A run begins: traffic is counted from here. Load balancing notes the routes that serve now, the promised ones.
+    /// A run begins: traffic is counted from here, against the routes that serve now.
     pub fn begin_run(&mut self) {
-        self.traffic = Traffic::default();
+        let routes = self.spreads();
+        self.load.begin_run(&routes);
+    }
+
+    /// How all routes, and those that were promised, spread their requests now.
+    fn spreads(&mut self) -> BTreeMap<String, Spread> {
+        let mut routes: Vec<String> = self.load.promised().map(str::to_owned).collect();
+        for scope in self.scopes() {
+            routes.extend(elbv2::spread::routes(&self.tx(&scope, "", "")));
+        }
+        let spread = |route: String| Some((elbv2::spread::of(&self.tx(&Scope::of(&route)?, "", ""), &route)?, route));
+        routes.into_iter().filter_map(spread).map(|(spread, route)| (route, spread)).collect()
+    }
+
+    /// Whose connections with requests under way are cut by now.
+    fn cut(&mut self) -> BTreeSet<(String, Server)> {
+        let under_way: BTreeSet<(String, Server)> =
+            self.load.under_way().map(|(route, server)| (route.to_owned(), server.clone())).collect();
+        let is_cut = |(route, server): &(String, Server)| {
+            let Some(scope) = Scope::of(route) else { return false };
+            elbv2::spread::is_cut(&self.tx(&scope, "", ""), route, server)
+        };
+        under_way.into_iter().filter(is_cut).collect()
+    }
+
+    fn scopes(&self) -> Vec<Scope> {
+        let regions = |(account, row): (&String, &Account)| {
+            let scope = |region: &String| Scope { account: account.clone(), region: region.clone() };
+            row.regions.keys().map(scope).collect::<Vec<_>>()
+        };
+        self.accounts.iter().flat_map(regions).collect()
     }
 }
 

@@ -1,5 +1,13 @@
 //! Every exit code that can be reached so far, on a runbook that reaches it.
 
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    process::Command,
+    thread,
+    time::Duration,
+};
+
 use crate::project::{Project, Ran};
 
 const SETTINGS: &str = "[environments.prod]\nregion = \"eu-central-1\"\n";
@@ -71,4 +79,63 @@ fn after_the_point_of_no_return_12() {
     let body = "ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });\ncommit(\"live\");\nfail(\"clean-up\");";
     let ran = simulated(body);
     assert_eq!(ran.code, Some(12), "{ran}");
+}
+
+/// Also: what AWS sees of us is in the user agent.
+#[test]
+fn refused_credentials_4() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let server = thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a connection");
+        let mut reader = BufReader::new(stream);
+        let head: Vec<String> =
+            reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+        let body = "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code>\
+                    <Message>The security token included in the request is invalid.</Message></Error>\
+                    <RequestId>7</RequestId></ErrorResponse>";
+        write!(reader.get_mut(), "HTTP/1.1 403 Forbidden\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+            .expect("sent");
+        head
+    });
+    let project = Project::new().file("runner.toml", SETTINGS).file("deploy.rhai", HEAD);
+    let keys = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    let ran = project.runner_in(&["run", "deploy.rhai", "--endpoint-url", &url], &keys);
+    assert_eq!(ran.code, Some(4), "{ran}");
+    assert!(ran.stderr.contains("InvalidClientTokenId"), "{ran}");
+
+    let run = ran.stderr.lines().find_map(|line| line.strip_prefix("run ")).expect("the run's id").trim().to_owned();
+    let head = server.join().expect("the server ended");
+    let agent = head.iter().find(|line| line.to_lowercase().starts_with("user-agent:")).expect("a user agent");
+    assert!(agent.contains(&format!("app/runner-{}-{run}", env!("CARGO_PKG_VERSION"))), "{agent}");
+}
+
+/// Starts a run that does not end by itself, and sends it `signals` once it has changed something.
+fn interrupted(signals: usize) -> (Option<i32>, String) {
+    let body = "ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });\nwhile true { }\n";
+    let project = Project::new().file("runner.toml", SETTINGS).file("deploy.rhai", &format!("{HEAD}{body}"));
+    let mut run = project.start(&["run", "deploy.rhai", "--sim", "--world", "fresh"]);
+    let mut lines = BufReader::new(run.stderr.take().expect("stderr is a pipe")).lines().map_while(Result::ok);
+    let mut seen = String::new();
+    for line in lines.by_ref() {
+        seen += &format!("{line}\n");
+        if line.contains("cidr_block") {
+            break;
+        }
+    }
+    for _ in 0..signals {
+        let sent = Command::new("kill").args(["-INT", &run.id().to_string()]).status().expect("kill is there");
+        assert!(sent.success());
+        thread::sleep(Duration::from_millis(20));
+    }
+    seen.extend(lines.map(|line| line + "\n"));
+    (run.wait().expect("it ends").code(), seen)
+}
+
+#[test]
+fn one_ctrl_c_rolls_back_10() {
+    let (code, stderr) = interrupted(1);
+    assert_eq!(code, Some(10), "{stderr}");
+    assert!(stderr.contains("delete vpc shop-prod-main"), "{stderr}");
+    assert!(stderr.contains("interrupted"), "{stderr}");
 }

@@ -4,6 +4,7 @@
 #[path = "../support/account.rs"]
 mod account;
 mod certificate;
+mod compute;
 mod contract;
 mod dns;
 mod guard;
@@ -11,3 +12,4 @@ mod identity;
 #[path = "../support/moto.rs"]
 mod moto;
 mod network;
+mod runbooks;

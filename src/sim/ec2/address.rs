@@ -74,7 +74,7 @@ fn allocate_address(tx: &mut Tx, p: &Params) -> Reply {
 }
 
 /// Of 198.18.0.0/15, which is reserved for tests of networks: no address here belongs to anybody.
-fn public_ip(id: &str) -> String {
+pub fn public_ip(id: &str) -> String {
     let number = id.get(id.len().saturating_sub(4)..).and_then(|digits| u16::from_str_radix(digits, 16).ok());
     let [high, low] = number.unwrap_or_default().to_be_bytes();
     format!("198.18.{high}.{low}")

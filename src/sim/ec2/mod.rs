@@ -1,11 +1,17 @@
-//! EC2, the network half: what its kinds of resources have in common, and the table of its actions.
+//! EC2, networks and instances: what its kinds of resources have in common, and the table of its actions.
 //!
 //! A kind is a file: its row, how it is shown and filtered ([`Kind`]), its actions. Names, codes and messages are
 //! those of the EC2 API reference; where the reference is silent, those real accounts are known to send.
 
 mod address;
 mod cidr;
-mod internet_gateway;
+pub mod image;
+pub mod instance;
+mod instance_type;
+pub mod internet_gateway;
+pub mod launch;
+pub mod launch_template;
+mod launch_template_version;
 mod nat_gateway;
 mod network_acl;
 pub mod network_interface;
@@ -17,6 +23,7 @@ mod security_group;
 mod security_group_rule;
 mod subnet;
 mod tag;
+mod volume;
 mod vpc;
 mod zone;
 
@@ -35,7 +42,9 @@ use super::wire::{Params, Protocol};
 
 pub use address::Address;
 pub use cidr::Cidr;
+pub use instance::Instance;
 pub use internet_gateway::InternetGateway;
+pub use launch_template::LaunchTemplate;
 pub use nat_gateway::NatGateway;
 pub use network_acl::NetworkAcl;
 pub use network_interface::NetworkInterface;
@@ -43,6 +52,7 @@ pub use route_table::RouteTable;
 pub use security_group::SecurityGroup;
 pub use security_group_rule::SecurityGroupRule;
 pub use subnet::Subnet;
+pub use volume::Volume;
 pub use vpc::Vpc;
 
 pub const SERVICE: Service = Service {
@@ -51,7 +61,12 @@ pub const SERVICE: Service = Service {
     namespace: "http://ec2.amazonaws.com/doc/2016-11-15/",
     actions: &[
         address::ACTIONS,
+        image::ACTIONS,
+        instance::ACTIONS,
+        instance_type::ACTIONS,
         internet_gateway::ACTIONS,
+        launch_template::ACTIONS,
+        launch_template_version::ACTIONS,
         nat_gateway::ACTIONS,
         network_acl::ACTIONS,
         network_interface::ACTIONS,
@@ -62,6 +77,7 @@ pub const SERVICE: Service = Service {
         security_group_rule::ACTIONS,
         subnet::ACTIONS,
         tag::ACTIONS,
+        volume::ACTIONS,
         vpc::ACTIONS,
         zone::ACTIONS,
     ],
@@ -78,7 +94,9 @@ const TAGS: &str = "TagSpecification[].ResourceType TagSpecification[].Tag[].Key
 #[serde(default)]
 pub struct Ec2 {
     addresses: Table<Address>,
+    instances: Table<Instance>,
     internet_gateways: Table<InternetGateway>,
+    launch_templates: Table<LaunchTemplate>,
     nat_gateways: Table<NatGateway>,
     network_acls: Table<NetworkAcl>,
     network_interfaces: Table<NetworkInterface>,
@@ -86,18 +104,21 @@ pub struct Ec2 {
     security_groups: Table<SecurityGroup>,
     security_group_rules: Table<SecurityGroupRule>,
     subnets: Table<Subnet>,
+    volumes: Table<Volume>,
     vpcs: Table<Vpc>,
 }
 
 /// What EC2 does by itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
+    Instance(String, instance::Step),
     NatGateway(String, nat_gateway::Step),
 }
 
 impl Event {
     pub fn happen(self, tx: &mut Tx) {
         match self {
+            Event::Instance(id, step) => instance::happen(tx, &id, step),
             Event::NatGateway(id, step) => nat_gateway::happen(tx, &id, step),
         }
     }

@@ -90,7 +90,7 @@ impl Subnet {
     }
 
     /// EC2 keeps the first four addresses and the last one of every subnet.
-    fn free_addresses(&self, tx: &Tx) -> usize {
+    pub fn free_addresses(&self, tx: &Tx) -> usize {
         let size = 1usize << (32 - self.cidr.0.prefix_len());
         let used = tx.all::<NetworkInterface>().filter(|interface| interface.subnet == self.id);
         size.saturating_sub(5 + used.count())

@@ -11,7 +11,9 @@ pub const ACTIONS: &[Action] = &[
 /// The kinds whose tags these actions reach.
 const KINDS: &[AnyKind] = &[
     AnyKind::of::<Address>(),
+    AnyKind::of::<Instance>(),
     AnyKind::of::<InternetGateway>(),
+    AnyKind::of::<LaunchTemplate>(),
     AnyKind::of::<NatGateway>(),
     AnyKind::of::<NetworkAcl>(),
     AnyKind::of::<NetworkInterface>(),
@@ -19,6 +21,7 @@ const KINDS: &[AnyKind] = &[
     AnyKind::of::<SecurityGroup>(),
     AnyKind::of::<SecurityGroupRule>(),
     AnyKind::of::<Subnet>(),
+    AnyKind::of::<Volume>(),
     AnyKind::of::<Vpc>(),
 ];
 

@@ -51,13 +51,11 @@ const PAGING: Paging =
 
 /// Whether EC2 and Auto Scaling already know an instance profile, given by name or ARN, and its role. Until they do,
 /// they refuse it as invalid, however often IAM shows it.
-#[expect(dead_code, reason = "launching instances asks")]
 pub fn profile_is_known_to_ec2(tx: &Tx, name_or_arn: &str) -> bool {
     instance_profile::find(tx, name_or_arn).is_some_and(|profile| profile.is_known_to_ec2(tx.now))
 }
 
 /// The ARN and the id of an instance profile that EC2 knows: how instances show it.
-#[expect(dead_code, reason = "launching instances asks")]
 pub fn instance_profile(tx: &Tx, name_or_arn: &str) -> Option<(String, String)> {
     let profile = instance_profile::find(tx, name_or_arn).filter(|profile| profile.is_known_to_ec2(tx.now))?;
     Some((profile.arn(tx), profile.id.clone()))

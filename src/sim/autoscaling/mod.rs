@@ -1,0 +1,128 @@
+//! Auto Scaling: groups that keep their number of instances. The query protocol, version 2011-01-01.
+//!
+//! ```text
+//! group     the row, and its create, update, delete, describe     settings  what a request says of it
+//! fleet     reconciling: launch, enter service, drain, terminate  health    who is unhealthy and replaced
+//! hook      lifecycle hooks       policy    scaling policies      tag       tags
+//! attach    target groups         activity  what was done, in AWS's words
+//! process   suspended processes, metrics, protection
+//! ```
+//!
+//! Wording is that of real accounts, as people quote it in the issues of Terraform, kops and cloud-custodian.
+
+mod activity;
+mod attach;
+mod fleet;
+mod group;
+mod health;
+mod hook;
+mod policy;
+mod process;
+mod settings;
+mod tag;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::error::{AwsError, Reply};
+use super::select::{self, Filters, Paging};
+use super::service::{Action, Service, no_secrets};
+use super::table::Table;
+use super::tags::Tags;
+use super::tx::{Resource, Tx, resource};
+use super::wire::{Params, Protocol};
+
+pub use activity::Activity;
+pub use group::Group;
+
+pub const SERVICE: Service = Service {
+    name: "autoscaling",
+    protocol: Protocol::Query,
+    namespace: "http://autoscaling.amazonaws.com/doc/2011-01-01/",
+    actions: &[
+        activity::ACTIONS,
+        attach::ACTIONS,
+        fleet::ACTIONS,
+        group::ACTIONS,
+        hook::ACTIONS,
+        policy::ACTIONS,
+        process::ACTIONS,
+        tag::ACTIONS,
+    ],
+    sanitise: no_secrets,
+};
+
+const PAGES: &str = "MaxRecords NextToken";
+
+/// What Auto Scaling holds in a region.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AutoScaling {
+    auto_scaling_groups: Table<Group>,
+    scaling_activities: Table<Activity>,
+}
+
+/// What happens in a group by itself. The ARN tells a group from another one that had its name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event {
+    group: String,
+    arn: String,
+    step: Step,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Step {
+    /// Compares the desired capacity with what is there.
+    Reconcile,
+    /// Looks at everyone's health.
+    Check,
+    /// Moves one instance on in its life, if it is time.
+    Advance(String),
+    /// A lifecycle hook has waited long enough.
+    TimeOut { instance: String, hook: String, token: String },
+    /// The deleted group is gone.
+    Vanish,
+}
+
+impl Event {
+    pub fn happen(self, tx: &mut Tx) {
+        let Event { group, arn, step } = self;
+        if tx.peek::<Group>(&group).is_none_or(|now| now.arn != arn) {
+            return;
+        }
+        match step {
+            Step::Reconcile => fleet::reconcile(tx, &group),
+            Step::Check => health::check(tx, &group),
+            Step::Advance(instance) => fleet::advance(tx, &group, &instance),
+            Step::TimeOut { instance, hook, token } => hook::time_out(tx, &group, &instance, &hook, &token),
+            Step::Vanish => tx.delete::<Group>(&group),
+        }
+    }
+}
+
+impl From<Event> for super::world::Event {
+    fn from(event: Event) -> Self {
+        super::world::Event::AutoScaling(event)
+    }
+}
+
+fn invalid(message: impl Into<String>) -> AwsError {
+    AwsError::new("ValidationError", message)
+}
+
+/// The reply of actions that have nothing to say.
+fn done() -> Reply {
+    Ok(json!({}))
+}
+
+/// Something like a UUID, unique in this world.
+fn uuid(tx: &mut Tx) -> String {
+    let id = tx.new_id("x");
+    let number = u64::from_str_radix(id.get(id.len() - 8..).unwrap_or_default(), 16).unwrap_or_default();
+    let (high, low) = (super::table::mix(number), super::table::mix(!number));
+    let hex = format!("{high:016x}{low:016x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+const PAGING: Paging =
+    Paging { size: "MaxRecords", token: "NextToken", default: 50, sizes: 1..=100, invalid_token: "InvalidNextToken" };

@@ -1,0 +1,153 @@
+//! Scaling policies that track a target. They are kept and shown; no load makes them act.
+
+use super::group::{self, Group};
+use super::*;
+
+pub const ACTIONS: &[Action] = &[
+    Action {
+        name: "PutScalingPolicy",
+        params: &["
+            AutoScalingGroupName PolicyName PolicyType EstimatedInstanceWarmup Enabled
+            TargetTrackingConfiguration.PredefinedMetricSpecification.PredefinedMetricType
+            TargetTrackingConfiguration.PredefinedMetricSpecification.ResourceLabel
+            TargetTrackingConfiguration.CustomizedMetricSpecification.MetricName
+            TargetTrackingConfiguration.CustomizedMetricSpecification.Namespace
+            TargetTrackingConfiguration.CustomizedMetricSpecification.Dimensions[].Name
+            TargetTrackingConfiguration.CustomizedMetricSpecification.Dimensions[].Value
+            TargetTrackingConfiguration.CustomizedMetricSpecification.Statistic
+            TargetTrackingConfiguration.CustomizedMetricSpecification.Unit
+            TargetTrackingConfiguration.CustomizedMetricSpecification.Period
+            TargetTrackingConfiguration.TargetValue TargetTrackingConfiguration.DisableScaleIn
+        "],
+        run: put_scaling_policy,
+    },
+    Action {
+        name: "DescribePolicies",
+        params: &["AutoScalingGroupName PolicyNames[] PolicyTypes[]", PAGES],
+        run: describe_policies,
+    },
+    Action { name: "DeletePolicy", params: &["AutoScalingGroupName PolicyName"], run: delete_policy },
+];
+
+/// A policy; its name is its key in the group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    pub arn: String,
+    pub configuration: Params,
+    pub warmup: Option<i64>,
+    pub enabled: bool,
+    /// Names of the CloudWatch alarms that AWS makes for it.
+    pub alarms: Vec<String>,
+}
+
+impl Policy {
+    fn alarms(&self, tx: &Tx) -> Value {
+        let alarm =
+            |name: &String| json!({ "AlarmName": name, "AlarmARN": tx.arn("cloudwatch", &format!("alarm:{name}")) });
+        self.alarms.iter().map(alarm).collect()
+    }
+}
+
+fn put_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
+    let name = p.str("PolicyName")?.to_owned();
+    let group = group::to_change(tx, p)?;
+    let (of, before) = (group.name.clone(), group.policies.get(&name).cloned());
+    if p.opt_str("PolicyType") != Some("TargetTrackingScaling") {
+        return Err(invalid("the simulator models policies of the type TargetTrackingScaling only"));
+    }
+    let configuration = Params(
+        p.get("TargetTrackingConfiguration")
+            .cloned()
+            .ok_or_else(|| AwsError::missing("TargetTrackingConfiguration"))?,
+    );
+    configuration.str("TargetValue")?;
+    let predefined = configuration.opt_str("PredefinedMetricSpecification.PredefinedMetricType");
+    const METRICS: [&str; 4] =
+        ["ASGAverageCPUUtilization", "ASGAverageNetworkIn", "ASGAverageNetworkOut", "ALBRequestCountPerTarget"];
+    match (predefined, configuration.has("CustomizedMetricSpecification")) {
+        (Some(metric), false) if METRICS.contains(&metric) => {
+            let label = configuration.has("PredefinedMetricSpecification.ResourceLabel");
+            if label != (metric == "ALBRequestCountPerTarget") {
+                let message =
+                    "ResourceLabel must be specified for the metric type ALBRequestCountPerTarget, and only for it";
+                return Err(invalid(message));
+            }
+        }
+        (None, true) => {}
+        _ => {
+            let message = "Exactly one of a predefined metric and a customized metric must be specified";
+            return Err(invalid(message));
+        }
+    }
+    let id = uuid(tx);
+    let arn = match &before {
+        Some(policy) => policy.arn.clone(),
+        None => tx.arn("autoscaling", &format!("scalingPolicy:{id}:autoScalingGroupName/{of}:policyName/{name}")),
+    };
+    let sides = match configuration.opt_bool("DisableScaleIn")? {
+        Some(true) => &["High"][..],
+        _ => &["High", "Low"],
+    };
+    let kept = before.map(|before| before.alarms).filter(|alarms| alarms.len() == sides.len());
+    let new = || sides.iter().map(|side| format!("TargetTracking-{of}-Alarm{side}-{id}")).collect();
+    let policy = Policy {
+        arn,
+        configuration,
+        warmup: p.opt_int("EstimatedInstanceWarmup")?,
+        enabled: p.opt_bool("Enabled")?.unwrap_or(true),
+        alarms: kept.unwrap_or_else(new),
+    };
+    let reply = json!({ "PolicyARN": policy.arn, "Alarms": policy.alarms(tx) });
+    tx.get_mut::<Group>(&of)?.policies.insert(name, policy);
+    Ok(reply)
+}
+
+fn describe_policies(tx: &mut Tx, p: &Params) -> Reply {
+    let (group, names, types) = (p.opt_str("AutoScalingGroupName"), p.strings("PolicyNames"), p.strings("PolicyTypes"));
+    if let Some(name) = group {
+        tx.get::<Group>(name)?;
+    }
+    let mut rows = Vec::new();
+    for of in tx.select::<Group>(&[])?.into_iter().filter(|of| group.is_none_or(|name| name == of.name)) {
+        rows.extend(of.policies.iter().map(|(name, policy)| (format!("{}/{name}", of.name), of, name, policy)));
+    }
+    rows.retain(|(_, _, name, _)| names.is_empty() || names.contains(&name.as_str()));
+    rows.retain(|_| types.is_empty() || types.contains(&"TargetTrackingScaling"));
+    let (rows, next) = select::page(&PAGING, p, rows, |(key, ..)| key)?;
+    let view = |(_, of, name, policy): (String, &Group, &String, &Policy)| {
+        let mut configuration = policy.configuration.0.clone();
+        if configuration.get("DisableScaleIn").is_none() {
+            configuration["DisableScaleIn"] = json!(false);
+        }
+        json!({
+            "AutoScalingGroupName": of.name,
+            "PolicyName": name,
+            "PolicyARN": policy.arn,
+            "PolicyType": "TargetTrackingScaling",
+            "EstimatedInstanceWarmup": policy.warmup,
+            "Enabled": policy.enabled,
+            "Alarms": policy.alarms(tx),
+            "StepAdjustments": [],
+            "TargetTrackingConfiguration": configuration,
+        })
+    };
+    Ok(json!({ "ScalingPolicies": rows.into_iter().map(view).collect::<Vec<_>>(), "NextToken": next }))
+}
+
+fn delete_policy(tx: &mut Tx, p: &Params) -> Reply {
+    // By name within the group, or by ARN.
+    let wanted = p.str("PolicyName")?.to_owned();
+    let missing = || invalid(format!("Policy '{wanted}' not found"));
+    let of = match p.opt_str("AutoScalingGroupName") {
+        Some(_) => group::to_change(tx, p)?.name.clone(),
+        None => {
+            let has = |group: &&Group| group.policies.values().any(|policy| policy.arn == wanted);
+            tx.all::<Group>().find(has).map(|group| group.name.clone()).ok_or_else(missing)?
+        }
+    };
+    let group = tx.get_mut::<Group>(&of)?;
+    let known = group.policies.iter().find(|(name, policy)| **name == wanted || policy.arn == wanted);
+    let name = known.map(|(name, _)| name.clone()).ok_or_else(missing)?;
+    group.policies.remove(&name);
+    done()
+}

@@ -1,0 +1,226 @@
+//! Images. No table holds them: they are the same for every account, and an id alone says how its instances behave.
+//!
+//! `ami-healthy-1` and its like are images of a service whose versions differ in what becomes of them; see [`Service`].
+//! Beside them stand some of Amazon's own. Amazon's names are as the console shows them; the ids are made up.
+
+use super::*;
+
+pub const ACTIONS: &[Action] = &[Action {
+    name: "DescribeImages",
+    params: &["ImageId[] Owner[] IncludeDeprecated IncludeDisabled", FILTERS, PAGES],
+    run: describe_images,
+}];
+
+const AMAZON: &str = "137112412989";
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    pub id: String,
+    pub name: String,
+    pub description: String,
+    /// `None`: the calling account.
+    pub owner: Option<&'static str>,
+    pub architecture: &'static str,
+    pub state: &'static str,
+    pub created: String,
+    pub root_device: &'static str,
+    /// GiB.
+    pub root_size: i64,
+    pub service: Service,
+    pub tags: Tags,
+}
+
+/// What becomes of the service on an instance of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Service {
+    /// Answers well some 40 seconds after launch.
+    Healthy,
+    /// Takes some four minutes to start.
+    Slow,
+    /// Answers with errors.
+    NeverHealthy,
+    /// Starts well, answers with errors after three minutes, and after four the instance shuts down.
+    Crashing,
+    /// Well for a minute, then not for a minute, for ever.
+    Flapping,
+}
+
+impl Image {
+    pub fn owner<'t>(&self, tx: &'t Tx) -> &'t str {
+        self.owner.unwrap_or(&tx.scope.account)
+    }
+
+    fn view(&self, tx: &Tx) -> Value {
+        let owner = self.owner(tx);
+        json!({
+            "imageId": self.id,
+            "imageLocation": format!("{}/{}", self.owner.map_or(owner, |_| "amazon"), self.name),
+            "imageState": self.state,
+            "imageOwnerId": owner,
+            "imageOwnerAlias": self.owner.map(|_| "amazon"),
+            "creationDate": self.created,
+            "isPublic": self.owner.is_some(),
+            "architecture": self.architecture,
+            "imageType": "machine",
+            "name": self.name,
+            "description": self.description,
+            "rootDeviceType": "ebs",
+            "rootDeviceName": self.root_device,
+            "blockDeviceMapping": [{
+                "deviceName": self.root_device,
+                "ebs": {
+                    "deleteOnTermination": true,
+                    "encrypted": false,
+                    "volumeSize": self.root_size,
+                    "volumeType": "gp3",
+                    "iops": 3000,
+                    "throughput": 125,
+                },
+            }],
+            "virtualizationType": "hvm",
+            "hypervisor": "xen",
+            "enaSupport": true,
+            "platformDetails": "Linux/UNIX",
+            "bootMode": "uefi-preferred",
+            "imdsSupport": "v2.0",
+            "tagSet": tag_set(&self.tags),
+        })
+    }
+}
+
+/// The image of that id, as instances are launched from it.
+pub fn find(id: &str) -> Result<Image, AwsError> {
+    let Some(name) = id.strip_prefix("ami-").filter(|name| !name.is_empty()) else {
+        let message = format!("Invalid id: \"{id}\" (expecting \"ami-...\")");
+        return Err(AwsError::new("InvalidAMIID.Malformed", message));
+    };
+    let of_a_service = fixture(id, name);
+    of_a_service
+        .or_else(|| amazons().into_iter().find(|image| image.id == id))
+        .ok_or_else(|| AwsError::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist")))
+}
+
+/// The images that a list shows.
+fn listed() -> Vec<Image> {
+    const SHOWN: [&str; 7] =
+        ["healthy-1", "healthy-2", "healthy-3", "slow-1", "never-healthy-1", "crashing-1", "flapping-1"];
+    let fixtures = SHOWN.iter().filter_map(|name| fixture(&format!("ami-{name}"), name));
+    fixtures.chain(amazons()).collect()
+}
+
+fn fixture(id: &str, name: &str) -> Option<Image> {
+    const KINDS: [(&str, Service); 6] = [
+        ("healthy-", Service::Healthy),
+        ("slow-", Service::Slow),
+        ("never-healthy", Service::NeverHealthy),
+        ("crashing-", Service::Crashing),
+        ("flapping-", Service::Flapping),
+        // Still being made: cannot be launched.
+        ("pending-", Service::Healthy),
+    ];
+    let (kind, service) = KINDS.into_iter().find(|(kind, _)| name.starts_with(kind))?;
+    // Versions are a day apart, so that "the newest" means something.
+    let version = name.rsplit('-').next().and_then(|version| version.parse::<u32>().ok()).unwrap_or(1);
+    let tags = [("Name", name.to_owned()), ("service", "shop".to_owned()), ("version", version.to_string())];
+    Some(Image {
+        id: id.to_owned(),
+        name: format!("shop-{name}"),
+        description: format!("The service, version {version}"),
+        owner: None,
+        architecture: if name.contains("arm64") { "arm64" } else { "x86_64" },
+        state: if kind == "pending-" { "pending" } else { "available" },
+        created: format!("2025-11-{:02}T12:00:00.000Z", version.clamp(1, 30)),
+        root_device: "/dev/xvda",
+        root_size: 8,
+        service,
+        tags: tags.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+    })
+}
+
+fn amazons() -> Vec<Image> {
+    const RELEASES: [(&str, &str, &str, &str); 5] = [
+        ("ami-0a1b2c3d4e5f60001", "al2023-ami-2023.9.20251105.0-kernel-6.1", "x86_64", "2025-11-05T21:10:04.000Z"),
+        ("ami-0a1b2c3d4e5f60002", "al2023-ami-2023.9.20251117.1-kernel-6.1", "x86_64", "2025-11-17T19:45:31.000Z"),
+        ("ami-0a1b2c3d4e5f60003", "al2023-ami-2023.9.20251208.0-kernel-6.1", "x86_64", "2025-12-08T20:02:17.000Z"),
+        ("ami-0a1b2c3d4e5f60004", "al2023-ami-2023.9.20251208.0-kernel-6.1", "arm64", "2025-12-08T20:02:22.000Z"),
+        ("ami-0a1b2c3d4e5f60005", "amzn2-ami-hvm-2.0.20251201.0", "x86_64", "2025-12-01T18:30:00.000Z"),
+    ];
+    let image = |(id, release, architecture, created): (&str, &str, &'static str, &str)| {
+        let suffix = if release.starts_with("amzn2") { "-gp2" } else { "" };
+        Image {
+            id: id.to_owned(),
+            name: format!("{release}-{architecture}{suffix}"),
+            description: format!("Amazon Linux {architecture} HVM"),
+            owner: Some(AMAZON),
+            architecture,
+            state: "available",
+            created: created.to_owned(),
+            root_device: "/dev/xvda",
+            root_size: 8,
+            // The user data is what makes it a service.
+            service: Service::Healthy,
+            tags: Tags::new(),
+        }
+    };
+    RELEASES.into_iter().map(image).collect()
+}
+
+/// The newest Amazon Linux of a kind and architecture, as SSM's public parameters name it.
+pub fn newest(prefix: &str, architecture: &str) -> Option<Image> {
+    let of_kind = |image: &Image| image.name.starts_with(prefix) && image.architecture == architecture;
+    amazons().into_iter().filter(of_kind).max_by(|a, b| a.created.cmp(&b.created))
+}
+
+const KNOWN: Filters<Image> = &[
+    ("architecture", |image, _| one(image.architecture)),
+    ("creation-date", |image, _| one(&image.created)),
+    ("description", |image, _| one(&image.description)),
+    ("hypervisor", |_, _| one("xen")),
+    ("image-id", |image, _| one(&image.id)),
+    ("image-type", |_, _| one("machine")),
+    ("is-public", |image, _| one(image.owner.is_some())),
+    ("name", |image, _| one(&image.name)),
+    ("owner-alias", |image, _| image.owner.map(|_| "amazon".to_owned()).into_iter().collect()),
+    ("owner-id", |image, tx| one(image.owner(tx))),
+    ("root-device-name", |image, _| one(image.root_device)),
+    ("root-device-type", |_, _| one("ebs")),
+    ("state", |image, _| one(image.state)),
+    ("virtualization-type", |_, _| one("hvm")),
+];
+
+fn describe_images(tx: &mut Tx, p: &Params) -> Reply {
+    let ids = p.strings("ImageId");
+    let mut images =
+        if ids.is_empty() { listed() } else { ids.into_iter().map(find).collect::<Result<Vec<_>, _>>()? };
+    let owners = p.strings("Owner");
+    let owned = |image: &Image| {
+        let alias = if image.owner.is_some() { "amazon" } else { "self" };
+        owners.iter().any(|owner| *owner == alias || *owner == image.owner(tx))
+    };
+    images.retain(|image| owners.is_empty() || owned(image));
+    let images = select::filter(tx, p, KNOWN, |image| Some(&image.tags), images.iter().collect())?;
+    let (images, next) = select::page(&PAGING, p, images, |image| &image.id)?;
+    let set: Vec<Value> = images.into_iter().map(|image| image.view(tx)).collect();
+    Ok(json!({ "imagesSet": set, "nextToken": next }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_says_what_becomes_of_the_service() {
+        let service = |id| find(id).map(|image| image.service);
+        assert_eq!(service("ami-healthy-17"), Ok(Service::Healthy));
+        assert_eq!(service("ami-never-healthy"), Ok(Service::NeverHealthy));
+        assert_eq!(service("ami-0a1b2c3d4e5f60003"), Ok(Service::Healthy));
+        assert_eq!(service("ami-12345678").unwrap_err().code, "InvalidAMIID.NotFound");
+        assert_eq!(service("image").unwrap_err().code, "InvalidAMIID.Malformed");
+    }
+
+    #[test]
+    fn the_newest_amazon_linux() {
+        let newest = newest("al2023-ami-2023", "x86_64").unwrap();
+        assert_eq!(newest.name, "al2023-ami-2023.9.20251208.0-kernel-6.1-x86_64");
+    }
+}

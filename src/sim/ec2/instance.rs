@@ -1,0 +1,319 @@
+//! Instances: pending, running, shutting down, terminated, and shown for an hour after that. `launch` makes them.
+//!
+//! The service on an instance is part of it: what it answers, and when that changes, is said by its image.
+
+use super::image::Service;
+use super::volume::{self, Volume};
+use super::*;
+use crate::sim::elbv2::targets;
+use crate::sim::wire::time;
+
+pub const ACTIONS: &[Action] = &[
+    Action {
+        name: "DescribeInstances",
+        params: &["InstanceId[] maxResults nextToken MaxResults NextToken", FILTERS],
+        run: describe_instances,
+    },
+    Action {
+        name: "DescribeInstanceStatus",
+        params: &["InstanceId[] IncludeAllInstances includeAllInstances", FILTERS, PAGES],
+        run: describe_instance_status,
+    },
+    Action { name: "TerminateInstances", params: &["InstanceId[]"], run: terminate_instances },
+];
+
+/// EC2 runs its status checks every minute; the first good ones take about two.
+const CHECKED: Duration = Duration::from_secs(120);
+const SHOWN_AFTERWARDS: Duration = Duration::from_secs(3600);
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Instance {
+    pub id: String,
+    pub reservation: String,
+    pub image: String,
+    pub architecture: String,
+    pub instance_type: String,
+    pub zone: String,
+    pub subnet: String,
+    pub vpc: String,
+    pub groups: Vec<String>,
+    pub private_ip: String,
+    pub public_ip: Option<String>,
+    /// None once it is terminated.
+    pub interface: Option<String>,
+    pub volumes: Vec<String>,
+    pub root_device: String,
+    pub launched: jiff::Timestamp,
+    pub state: State,
+    /// Why it changed its state: code and message.
+    pub reason: Option<(String, String)>,
+    pub service: Service,
+    pub app: App,
+    /// ARN and id of the instance profile.
+    pub profile: Option<(String, String)>,
+    /// The launch template data it was made of.
+    pub data: Params,
+    pub tags: Tags,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    Pending,
+    Running,
+    ShuttingDown,
+    Terminated,
+}
+
+/// What the service on an instance answers to a health check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum App {
+    /// There is no running instance of that id: the connection fails.
+    Absent,
+    /// The service does not listen yet.
+    Booting,
+    /// The service answers well.
+    Healthy,
+    /// The service answers with errors.
+    Unhealthy,
+}
+
+/// What the service on the instance answers at `tx.now`. It changes at events only.
+pub fn app(tx: &Tx, instance_id: &str) -> App {
+    tx.peek::<Instance>(instance_id).map_or(App::Absent, |instance| instance.app)
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Step {
+    Run,
+    Answer(App),
+    ShutDown,
+    Terminate,
+    Forget,
+}
+
+kind!(Instance, instances);
+
+impl Kind for Instance {
+    const NAMES: Names = Names {
+        prefix: "i",
+        kind: "instance",
+        ids: "InstanceId",
+        set: "instancesSet",
+        absent: ("InvalidInstanceID.NotFound", "The instance ID '{}' does not exist"),
+    };
+    const FILTERS: Filters<Instance> = &[
+        ("architecture", |instance, _| one(&instance.architecture)),
+        ("availability-zone", |instance, _| one(&instance.zone)),
+        ("image-id", |instance, _| one(&instance.image)),
+        ("instance-id", |instance, _| one(&instance.id)),
+        ("instance-state-code", |instance, _| one(instance.state.code())),
+        ("instance-state-name", |instance, _| one(instance.state)),
+        ("instance-type", |instance, _| one(&instance.instance_type)),
+        ("instance.group-id", |instance, _| instance.groups.clone()),
+        ("private-ip-address", |instance, _| one(&instance.private_ip)),
+        ("reservation-id", |instance, _| one(&instance.reservation)),
+        ("subnet-id", |instance, _| one(&instance.subnet)),
+        ("vpc-id", |instance, _| one(&instance.vpc)),
+    ];
+
+    fn view(&self, tx: &Tx) -> Value {
+        let gone = self.state == State::Terminated;
+        let there = |value: &str| (!gone).then(|| value.to_owned());
+        let group = |id: &String| {
+            let name = tx.peek::<SecurityGroup>(id).map(|group| &group.name);
+            json!({ "groupId": id, "groupName": name })
+        };
+        let groups: Vec<Value> = self.groups.iter().filter(|_| !gone).map(group).collect();
+        let option = |name: &str, default: &str| {
+            self.data.opt_str(&format!("MetadataOptions.{name}")).unwrap_or(default).to_owned()
+        };
+        let flag = |path: &str| self.data.opt_str(path) == Some("true");
+        let volumes = self.volumes.iter().filter_map(|id| tx.peek::<Volume>(id));
+        json!({
+            "instanceId": self.id,
+            "imageId": self.image,
+            "instanceState": self.state.view(),
+            "privateDnsName": there(&format!("ip-{}.{}.compute.internal", self.private_ip.replace('.', "-"), tx.scope.region)),
+            "privateIpAddress": there(&self.private_ip),
+            "ipAddress": self.public_ip.as_deref().and_then(there),
+            "stateReason": self.reason.as_ref().map(|(code, message)| json!({ "code": code, "message": message })),
+            "reason": self.reason.as_ref().map(|(_, message)| message),
+            "keyName": self.data.opt_str("KeyName"),
+            "amiLaunchIndex": 0,
+            "instanceType": self.instance_type,
+            "launchTime": time(self.launched),
+            "placement": {
+                "availabilityZone": self.zone,
+                "groupName": self.data.opt_str("Placement.GroupName"),
+                "tenancy": self.data.opt_str("Placement.Tenancy").unwrap_or("default"),
+            },
+            "monitoring": { "state": if flag("Monitoring.Enabled") { "enabled" } else { "disabled" } },
+            "subnetId": there(&self.subnet),
+            "vpcId": there(&self.vpc),
+            "architecture": self.architecture,
+            "rootDeviceType": "ebs",
+            "rootDeviceName": self.root_device,
+            "blockDeviceMapping": volumes.map(Volume::on_instance).collect::<Vec<_>>(),
+            "virtualizationType": "hvm",
+            "hypervisor": "xen",
+            "ebsOptimized": flag("EbsOptimized"),
+            "enaSupport": true,
+            "iamInstanceProfile": self.profile.as_ref().map(|(arn, id)| json!({ "arn": arn, "id": id })),
+            "groupSet": groups,
+            "networkInterfaceSet": self.interface.as_ref().filter(|_| !gone).map(|id| json!([{
+                "networkInterfaceId": id,
+                "subnetId": self.subnet,
+                "vpcId": self.vpc,
+                "privateIpAddress": self.private_ip,
+                "status": "in-use",
+                "groupSet": groups,
+            }])),
+            "metadataOptions": {
+                "state": "applied",
+                "httpTokens": option("HttpTokens", "optional"),
+                "httpPutResponseHopLimit": option("HttpPutResponseHopLimit", "1"),
+                "httpEndpoint": option("HttpEndpoint", "enabled"),
+                "httpProtocolIpv6": option("HttpProtocolIpv6", "disabled"),
+                "instanceMetadataTags": option("InstanceMetadataTags", "disabled"),
+            },
+            "tagSet": tag_set(&self.tags),
+        })
+    }
+}
+
+impl State {
+    fn code(self) -> u8 {
+        match self {
+            State::Pending => 0,
+            State::Running => 16,
+            State::ShuttingDown => 32,
+            State::Terminated => 48,
+        }
+    }
+
+    fn view(self) -> Value {
+        json!({ "code": self.code(), "name": self })
+    }
+
+    /// Neither going nor gone.
+    pub fn lives(self) -> bool {
+        matches!(self, State::Pending | State::Running)
+    }
+}
+
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        self.serialize(f)
+    }
+}
+
+pub fn happen(tx: &mut Tx, id: &str, step: Step) {
+    let Some(instance) = tx.peek_mut::<Instance>(id) else { return };
+    match (step, instance.state) {
+        (Step::Run, State::Pending) => instance.state = State::Running,
+        (Step::Answer(app), State::Pending | State::Running) => {
+            instance.app = app;
+            if let (Service::Flapping, App::Healthy | App::Unhealthy) = (instance.service, app) {
+                let other = if app == App::Healthy { App::Unhealthy } else { App::Healthy };
+                tx.schedule(Duration::from_secs(60), Event::Instance(id.to_owned(), Step::Answer(other)));
+            }
+        }
+        (Step::ShutDown, State::Pending | State::Running) => {
+            let message = "Client.InstanceInitiatedShutdown: Instance initiated shutdown";
+            stop(tx, id, ("Client.InstanceInitiatedShutdown", message));
+        }
+        (Step::Terminate, State::ShuttingDown) => {
+            instance.state = State::Terminated;
+            let (interface, volumes) = (instance.interface.take(), std::mem::take(&mut instance.volumes));
+            if let Some(interface) = interface {
+                network_interface::detach(tx, &interface);
+            }
+            volume::release(tx, &volumes);
+            targets::gone(tx, id);
+            tx.schedule(SHOWN_AFTERWARDS, Event::Instance(id.to_owned(), Step::Forget));
+        }
+        (Step::Forget, State::Terminated) => tx.delete::<Instance>(id),
+        _ => {}
+    }
+}
+
+/// Begins to terminate an instance. Its service stops answering at once.
+pub fn terminate(tx: &mut Tx, id: &str) {
+    stop(tx, id, ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"));
+}
+
+fn stop(tx: &mut Tx, id: &str, (code, message): (&str, &str)) {
+    let after = tx.between(id, Duration::from_secs(20), Duration::from_secs(40));
+    let Some(instance) = tx.peek_mut::<Instance>(id).filter(|instance| instance.state.lives()) else { return };
+    instance.state = State::ShuttingDown;
+    instance.app = App::Absent;
+    instance.reason = Some((code.to_owned(), message.to_owned()));
+    tx.schedule(after, Event::Instance(id.to_owned(), Step::Terminate));
+}
+
+/// EC2 groups instances by the request that launched them.
+fn describe_instances(tx: &mut Tx, p: &Params) -> Reply {
+    // The model spells the paging parameters of this call small.
+    let mut p = p.clone();
+    for (small, large) in [("maxResults", "MaxResults"), ("nextToken", "NextToken")] {
+        if let Some(value) = p.get(small).cloned() {
+            p.0[large] = value;
+        }
+    }
+    let rows = tx.select::<Instance>(&p.strings("InstanceId"))?;
+    let rows = select::filter(tx, &p, Instance::FILTERS, |row| Some(row.tags()), rows)?;
+    let (rows, next) = select::page(&PAGING, &p, rows, |row| row.id())?;
+    let view = |instance: &Instance| {
+        json!({
+            "reservationId": instance.reservation,
+            "ownerId": tx.scope.account,
+            "groupSet": [],
+            "instancesSet": [instance.view(tx)],
+        })
+    };
+    Ok(json!({ "reservationSet": rows.into_iter().map(view).collect::<Vec<_>>(), "nextToken": next }))
+}
+
+fn describe_instance_status(tx: &mut Tx, p: &Params) -> Reply {
+    let all = [p.opt_bool("IncludeAllInstances")?, p.opt_bool("includeAllInstances")?].contains(&Some(true));
+    let mut rows = tx.select::<Instance>(&p.strings("InstanceId"))?;
+    rows.retain(|instance| all || instance.state == State::Running);
+    let rows = select::filter(tx, p, Instance::FILTERS, |row| Some(row.tags()), rows)?;
+    let (rows, next) = select::page(&PAGING, p, rows, |row| row.id())?;
+    let view = |instance: &Instance| {
+        let checked = tx.now.duration_since(instance.launched).unsigned_abs() >= CHECKED;
+        let (status, reachability) = match instance.state {
+            State::Running if checked => ("ok", "passed"),
+            State::Running => ("initializing", "initializing"),
+            State::Pending | State::ShuttingDown | State::Terminated => ("not-applicable", "not-applicable"),
+        };
+        let checks = json!({ "status": status, "details": [{ "name": "reachability", "status": reachability }] });
+        json!({
+            "instanceId": instance.id,
+            "availabilityZone": instance.zone,
+            "instanceState": instance.state.view(),
+            "systemStatus": checks,
+            "instanceStatus": checks,
+        })
+    };
+    Ok(json!({ "instanceStatusSet": rows.into_iter().map(view).collect::<Vec<_>>(), "nextToken": next }))
+}
+
+fn terminate_instances(tx: &mut Tx, p: &Params) -> Reply {
+    let mut changes = Vec::new();
+    for id in p.strings("InstanceId") {
+        let instance = tx.get::<Instance>(id)?;
+        if instance.data.opt_str("DisableApiTermination") == Some("true") && instance.state.lives() {
+            let message = format!(
+                "The instance '{id}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again."
+            );
+            return Err(AwsError::new("OperationNotPermitted", message));
+        }
+        let before = instance.state;
+        terminate(tx, id);
+        let now = tx.peek::<Instance>(id).map_or(before, |instance| instance.state);
+        changes.push(json!({ "instanceId": id, "currentState": now.view(), "previousState": before.view() }));
+    }
+    Ok(json!({ "instancesSet": changes }))
+}

@@ -1,0 +1,97 @@
+//! Certificates of listeners: the default one, and more for other names.
+
+use super::*;
+
+pub const ACTIONS: &[Action] = &[
+    Action {
+        name: "AddListenerCertificates",
+        params: &["ListenerArn Certificates[].CertificateArn"],
+        run: add_listener_certificates,
+    },
+    Action {
+        name: "RemoveListenerCertificates",
+        params: &["ListenerArn Certificates[].CertificateArn"],
+        run: remove_listener_certificates,
+    },
+    Action {
+        name: "DescribeListenerCertificates",
+        params: &["ListenerArn", PAGES],
+        run: describe_listener_certificates,
+    },
+];
+
+/// Whether listeners have it: certificates in use are not deleted.
+pub fn used_by(tx: &Tx, arn: &str) -> Vec<String> {
+    let uses = |listener: &&Listener| {
+        listener.certificate.as_deref() == Some(arn) || listener.more_certificates.iter().any(|more| more == arn)
+    };
+    tx.all::<Listener>().filter(uses).map(|listener| listener.load_balancer.clone()).collect()
+}
+
+/// "The specified certificate does not exist": it must be of this account and, for ACM, of this region.
+pub fn check(tx: &Tx, arn: &str) -> Result<(), AwsError> {
+    let ours = [tx.arn("acm", "certificate/"), tx.global_arn("iam", "server-certificate/")];
+    if ours.iter().any(|ours| arn.starts_with(ours.as_str()) && arn.len() > ours.len()) {
+        return Ok(());
+    }
+    Err(AwsError::new("CertificateNotFound", format!("Certificate '{arn}' not found")))
+}
+
+/// The one certificate that creating and modifying a listener take.
+pub fn only(tx: &Tx, p: &Params) -> Result<Option<String>, AwsError> {
+    match &p.list("Certificates")[..] {
+        [] => Ok(None),
+        [one] => {
+            let arn = one.str("CertificateArn")?;
+            check(tx, arn)?;
+            Ok(Some(arn.to_owned()))
+        }
+        _ => {
+            Err(AwsError::new("ValidationError", "Up to '1' certificate can be specified, use AddListenerCertificates"))
+        }
+    }
+}
+
+fn named(p: &Params) -> Result<Vec<String>, AwsError> {
+    p.list("Certificates").iter().map(|one| one.str("CertificateArn").map(str::to_owned)).collect()
+}
+
+fn add_listener_certificates(tx: &mut Tx, p: &Params) -> Reply {
+    let arns = named(p)?;
+    arns.iter().try_for_each(|arn| check(tx, arn))?;
+    let listener = tx.get_mut::<Listener>(p.str("ListenerArn")?)?;
+    if !listener.is_secure() {
+        let message = format!("A certificate cannot be specified for {} listeners", listener.protocol);
+        return Err(AwsError::new("ValidationError", message));
+    }
+    for arn in &arns {
+        if listener.certificate.as_ref() != Some(arn) && !listener.more_certificates.contains(arn) {
+            listener.more_certificates.push(arn.clone());
+        }
+    }
+    // Quota: 25 certificates per load balancer, default certificates aside.
+    if listener.more_certificates.len() > 25 {
+        return Err(AwsError::new("TooManyCertificates", "The maximum number of certificates has been reached"));
+    }
+    let shown: Vec<Value> = arns.iter().map(|arn| json!({ "CertificateArn": arn, "IsDefault": false })).collect();
+    Ok(json!({ "Certificates": shown }))
+}
+
+fn remove_listener_certificates(tx: &mut Tx, p: &Params) -> Reply {
+    let arns = named(p)?;
+    let listener = tx.get_mut::<Listener>(p.str("ListenerArn")?)?;
+    if let Some(default) = arns.iter().find(|arn| listener.certificate.as_ref() == Some(*arn)) {
+        let message = format!("Default certificate '{default}' cannot be removed");
+        return Err(AwsError::new("OperationNotPermitted", message));
+    }
+    listener.more_certificates.retain(|arn| !arns.contains(arn));
+    Ok(json!({}))
+}
+
+fn describe_listener_certificates(tx: &mut Tx, p: &Params) -> Reply {
+    let listener = tx.get::<Listener>(p.str("ListenerArn")?)?;
+    let default = listener.certificate.iter().map(|arn| (arn, true));
+    let all = default.chain(listener.more_certificates.iter().map(|arn| (arn, false)));
+    let rows = all.map(|(arn, default)| (arn.clone(), json!({ "CertificateArn": arn, "IsDefault": default })));
+    pages(p, "Certificates", rows.collect(), |row| row)
+}

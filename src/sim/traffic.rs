@@ -1,0 +1,208 @@
+//! The simulated load: a steady stream of requests on every route that serves, counted without simulating one of
+//! them.
+//!
+//! Between two events nothing changes, so the requests of an interval are its length times the share of each
+//! [`Stream`]. All numbers are integers and all sums are linear in time: the result does not depend on how an interval
+//! is cut, which matters because reads cut it and are not replayed.
+//!
+//! **What counts.** Load on a route (a listener's default action, or a rule) begins when it first forwards to a
+//! healthy target. Routes that serve when a run begins are *promised*: each request on them that is not answered
+//! properly fails. Routes that come into service during the run are counted as served; when they stop serving their
+//! load ends, as nobody was promised a service yet.
+//!
+//! A request is counted when it arrives. If the connection is cut while it is under way (the instance is terminated,
+//! the target is let go of before it has answered), it moves from served to failed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Requests per second on each route.
+pub const RATE: u64 = 50;
+/// How long each request takes.
+pub const TAKES: Duration = Duration::from_millis(200);
+/// All requests of a route; shares are parts of it.
+pub const WHOLE: u64 = 1_000_000_000;
+/// The share of the requests that come on connections kept alive.
+pub const KEPT_ALIVE: u64 = WHOLE / 2;
+
+/// Share times nanoseconds of one request.
+const ONE: u64 = WHOLE * (1_000_000_000 / RATE);
+
+/// Requests, as users of the load balancers see them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    pub served: u64,
+    pub failed: u64,
+}
+
+/// How a route spreads its requests for the time being.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spread {
+    /// Whether it forwards to a healthy target.
+    pub serves: bool,
+    pub streams: Vec<Stream>,
+}
+
+/// A share of a route's requests that are all answered in the same way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    pub share: u64,
+    /// Who answers; `None` is the load balancer itself.
+    pub server: Option<Server>,
+    /// Whether it is answered properly.
+    pub good: bool,
+}
+
+/// A target, as requests know it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Server {
+    pub group: String,
+    pub id: String,
+    pub port: u16,
+}
+
+/// What has been counted, and what must be known for the next interval.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Load {
+    /// Routes that served when the run began, by ARN.
+    promised: BTreeSet<String>,
+    served: Count,
+    failed: Count,
+    /// Who was sent requests of late: those may be under way still.
+    under_way: Vec<Sent>,
+}
+
+/// Whole requests and a part of one, in units of share times nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Count {
+    whole: u64,
+    part: u64,
+}
+
+/// A stream in the past.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Sent {
+    from: Timestamp,
+    to: Timestamp,
+    route: String,
+    server: Server,
+    share: u64,
+}
+
+impl Load {
+    /// What was counted since the run began. A request that failed in part has failed.
+    pub fn traffic(&self) -> Traffic {
+        Traffic { served: self.served.whole, failed: self.failed.whole + u64::from(self.failed.part > 0) }
+    }
+
+    /// A run begins: counted anew, against the routes that serve now.
+    pub fn begin_run(&mut self, routes: &BTreeMap<String, Spread>) {
+        let serving = routes.iter().filter(|(_, spread)| spread.serves).map(|(route, _)| route.clone());
+        *self = Load { promised: serving.collect(), ..Load::default() };
+    }
+
+    /// The routes whose requests count even if they are gone.
+    pub fn promised(&self) -> impl Iterator<Item = &str> {
+        self.promised.iter().map(String::as_str)
+    }
+
+    /// Who may have requests under way, with their routes.
+    pub fn under_way(&self) -> impl Iterator<Item = (&str, &Server)> {
+        self.under_way.iter().map(|sent| (sent.route.as_str(), &sent.server))
+    }
+
+    /// Time passed from `from` to `to` while the routes spread their requests like this. `cut` says whose connections
+    /// were cut at `from`.
+    pub fn elapse(
+        &mut self,
+        from: Timestamp,
+        to: Timestamp,
+        routes: &BTreeMap<String, Spread>,
+        cut: &BTreeSet<(String, Server)>,
+    ) {
+        self.cut(from, cut);
+        let time = nanoseconds(from, to);
+        let gone = self.promised.iter().filter(|route| !routes.contains_key(*route)).count();
+        self.failed.add(u128::from(WHOLE) * time * gone as u128);
+        for (route, spread) in routes {
+            let promised = self.promised.contains(route);
+            if !promised && !spread.serves {
+                continue;
+            }
+            for stream in &spread.streams {
+                let units = u128::from(stream.share) * time;
+                match (stream.good, promised) {
+                    (true, _) => self.served.add(units),
+                    (false, true) => self.failed.add(units),
+                    (false, false) => {}
+                }
+                if let (true, Some(server)) = (stream.good, &stream.server) {
+                    self.send(from, to, route, server, stream.share);
+                }
+            }
+        }
+        self.under_way.retain(|sent| sent.to + TAKES > to);
+    }
+
+    /// Keeps what was sent; a stream that only goes on is one with what it was.
+    fn send(&mut self, from: Timestamp, to: Timestamp, route: &str, server: &Server, share: u64) {
+        let goes_on =
+            |sent: &&mut Sent| sent.to == from && sent.share == share && sent.route == route && sent.server == *server;
+        match self.under_way.iter_mut().find(goes_on) {
+            Some(sent) => sent.to = to,
+            None => {
+                let (route, server) = (route.to_owned(), server.clone());
+                self.under_way.push(Sent { from, to, route, server, share });
+            }
+        }
+    }
+
+    /// What is under way at `now` on these servers comes to nothing.
+    fn cut(&mut self, now: Timestamp, cut: &BTreeSet<(String, Server)>) {
+        if cut.is_empty() {
+            return;
+        }
+        for sent in std::mem::take(&mut self.under_way) {
+            if !cut.contains(&(sent.route.clone(), sent.server.clone())) {
+                self.under_way.push(sent);
+                continue;
+            }
+            let units = u128::from(sent.share) * nanoseconds(sent.from.max(now - TAKES), sent.to);
+            self.served.take(units);
+            if self.promised.contains(&sent.route) {
+                self.failed.add(units);
+            }
+        }
+    }
+}
+
+fn nanoseconds(from: Timestamp, to: Timestamp) -> u128 {
+    u128::try_from(to.duration_since(from).as_nanos()).unwrap_or_default()
+}
+
+impl Count {
+    fn units(self) -> u128 {
+        u128::from(self.whole) * u128::from(ONE) + u128::from(self.part)
+    }
+
+    fn set(&mut self, units: u128) {
+        let one = u128::from(ONE);
+        self.whole = u64::try_from(units / one).unwrap_or(u64::MAX);
+        self.part = u64::try_from(units % one).unwrap_or_default();
+    }
+
+    fn add(&mut self, units: u128) {
+        self.set(self.units() + units);
+    }
+
+    fn take(&mut self, units: u128) {
+        self.set(self.units().saturating_sub(units));
+    }
+}
+
+#[cfg(test)]
+#[path = "traffic_tests.rs"]
+mod tests;
