@@ -14,6 +14,7 @@ use super::{
     identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
     network::{ensure_internet_gateway, ensure_subnets, ensure_vpc, find_subnets, find_vpc},
 };
+use super::{Error, Kind, Operation, Pending, compute, dns, ec2_tags, identity, network, traffic};
 use crate::run::{Ctx, LookUp, UndoAction};
 
 /// All operations, in the order in which the reference lists them.
@@ -34,6 +35,9 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<traffic::shift_traffic::ShiftTraffic>(),
     Entry::of::<traffic::swap_listener::SwapListener>(),
     Entry::of::<traffic::wait_healthy::WaitHealthy>(),
+    Entry::of::<compute::find_image::FindImage>(),
+    Entry::of::<compute::template_options::EnsureLaunchTemplate>(),
+    Entry::of::<compute::template_options::CompareLaunchTemplate>(),
     Entry::of::<dns::ensure_hosted_zone::EnsureHostedZone>(),
     Entry::of::<dns::find_hosted_zone::FindHostedZone>(),
     Entry::of::<dns::ensure_record::EnsureRecord>(),
@@ -88,13 +92,13 @@ pub const UNDOS: &[&UndoAction] = &[
     &ensure_hosted_zone::DELETE_HOSTED_ZONE,
     &ensure_hosted_zone::RESTORE_ZONE_COMMENT,
     &traffic::RESTORE_ROUTE,
+    &compute::ensure_launch_template::DELETE_LAUNCH_TEMPLATE,
+    &compute::ensure_launch_template::DELETE_LAUNCH_TEMPLATE_VERSION,
+    &compute::ensure_launch_template::RESTORE_DEFAULT_VERSION,
     &dns::ensure_hosted_zone::DELETE_HOSTED_ZONE,
     &dns::ensure_hosted_zone::RESTORE_ZONE_COMMENT,
     &dns::zone::RESTORE_ZONE_TAGS,
     &dns::record_set::RESTORE_RECORDS,
-    &ensure_launch_template::DELETE_LAUNCH_TEMPLATE,
-    &ensure_launch_template::DELETE_LAUNCH_TEMPLATE_VERSION,
-    &ensure_launch_template::RESTORE_DEFAULT_VERSION,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.

@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod certificate;
 pub mod dns;
 pub mod compute;
+pub mod dns;
 pub mod ec2_tags;
 mod error;
 pub mod identity;

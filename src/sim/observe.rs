@@ -47,6 +47,20 @@ const TRACES: &[Trace] = &[
     Trace { table: "policies", field: "last_version", why: "IAM never uses a version number twice" },
 ];
 
+/// A list in a row whose order means nothing, and the id that AWS gives an entry anew whenever it is set: not counted.
+struct Unordered {
+    table: &'static str,
+    list: &'static str,
+    id: Option<&'static str>,
+}
+
+const UNORDERED: &[Unordered] = &[
+    // "ReplaceNetworkAclAssociation" and "ReplaceRouteTableAssociation" return a new association id.
+    Unordered { table: "network_acls", list: "associations", id: Some("id") },
+    Unordered { table: "route_tables", list: "associations", id: Some("id") },
+    Unordered { table: "route_tables", list: "routes", id: None },
+];
+
 struct Trace {
     table: &'static str,
     field: &'static str,
@@ -97,7 +111,7 @@ fn reduce(table: &str, value: Value) -> Value {
             let kept = fields.into_iter().filter_map(|(name, value)| match as_row(&value) {
                 Some((row, deleted)) => {
                     let counts = !deleted && !RESIDUES.iter().any(|residue| residue.covers(table, row));
-                    counts.then(|| (name, without_traces(table, row)))
+                    counts.then(|| (name, ordered(table, without_traces(table, row))))
                 }
                 None => {
                     let value = reduce(&name, value);
@@ -115,6 +129,18 @@ fn without_traces(table: &str, row: &Value) -> Value {
     let mut row = row.clone();
     if let Some(fields) = row.as_object_mut() {
         fields.retain(|name, _| !TRACES.iter().any(|trace| trace.table == table && trace.field == name));
+    }
+    row
+}
+
+/// The row with its lists in one order.
+fn ordered(table: &str, mut row: Value) -> Value {
+    for unordered in UNORDERED.iter().filter(|unordered| unordered.table == table) {
+        let Some(entries) = row.get_mut(unordered.list).and_then(Value::as_array_mut) else { continue };
+        for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+            entry.retain(|name, _| Some(name.as_str()) != unordered.id);
+        }
+        entries.sort_by_key(Value::to_string);
     }
     row
 }
