@@ -6,6 +6,8 @@
 //! [`Ctx::mutate`](crate::run::Ctx::mutate), which declares the call with its undo.
 
 pub mod catalog;
+pub mod certificate;
+pub mod dns;
 pub mod compute;
 pub mod dns;
 pub mod ec2_tags;

@@ -3,6 +3,7 @@
 
 #[path = "../support/account.rs"]
 mod account;
+mod certificate;
 mod compute;
 mod contract;
 mod dns;

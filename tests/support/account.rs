@@ -133,6 +133,21 @@ impl Account {
         Environment { name: name.into(), region: Some("eu-central-1".into()), vars, role_arn, ..Default::default() }
     }
 
+    /// All that its runs have written down.
+    pub fn journals(&self) -> String {
+        fn read(path: &std::path::Path, into: &mut String) {
+            if path.is_dir() {
+                let entries = std::fs::read_dir(path).expect("a readable directory");
+                entries.for_each(|entry| read(&entry.expect("an entry").path(), into));
+            } else {
+                into.push_str(&String::from_utf8_lossy(&std::fs::read(path).expect("a readable file")));
+            }
+        }
+        let mut all = String::new();
+        read(self.journals.path(), &mut all);
+        all
+    }
+
     /// What can be observed once everything has settled.
     pub fn observe(&self) -> Value {
         let simulator = self.simulator();
