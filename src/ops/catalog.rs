@@ -6,7 +6,10 @@ use serde_json::Value;
 
 use super::{
     Error, Kind, Operation, Pending,
-    compute::{ensure_launch_template, find_image, template_options},
+    compute::{
+        asg, asg_hooks, asg_metrics, asg_options, asg_policies, asg_settings, asg_targets, drain,
+        ensure_launch_template, find_asg, find_image, launch_asg, retire_asg, scale_asg, sizes, template_options,
+    },
     ec2_tags,
     identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
     network::{ensure_internet_gateway, ensure_subnets, ensure_vpc, find_subnets, find_vpc},
@@ -26,6 +29,10 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<find_image::FindImage>(),
     Entry::of::<template_options::EnsureLaunchTemplate>(),
     Entry::of::<template_options::CompareLaunchTemplate>(),
+    Entry::of::<asg_options::LaunchAsg>(),
+    Entry::of::<scale_asg::ScaleAsg>(),
+    Entry::of::<retire_asg::RetireAsg>(),
+    Entry::of::<find_asg::FindAsg>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -50,6 +57,15 @@ pub const UNDOS: &[&UndoAction] = &[
     &ensure_launch_template::DELETE_LAUNCH_TEMPLATE,
     &ensure_launch_template::DELETE_LAUNCH_TEMPLATE_VERSION,
     &ensure_launch_template::RESTORE_DEFAULT_VERSION,
+    &drain::DELETE_GROUP,
+    &asg::RESTORE_GROUP_TAGS,
+    &asg_settings::RESTORE_SETTINGS,
+    &asg_hooks::RESTORE_HOOK,
+    &asg_metrics::RESTORE_METRICS,
+    &asg_policies::RESTORE_POLICY,
+    &asg_targets::RESTORE_TARGET_GROUPS,
+    &sizes::RESTORE_SIZES,
+    &scale_asg::UNPIN,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
@@ -63,6 +79,7 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &ensure_policy::NEW_POLICY_VERSION,
     &ensure_instance_profile::INSTANCE_PROFILE_BY_NAME,
     &ensure_instance_profile::ROLE_IN_PROFILE,
+    &launch_asg::GROUP_BY_NAME,
 ];
 
 /// An operation with its types taken off.

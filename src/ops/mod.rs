@@ -16,7 +16,7 @@ pub mod ownership;
 pub(crate) mod tagged;
 
 pub use error::{CallError, CallErrorKind, Error};
-pub use options::{Duration, IdOf, IdsOf, Kind, Sensitive, Tags, describe};
+pub use options::{Duration, HANDLE, IdOf, IdsOf, Kind, Sensitive, Tags, describe};
 
 use std::future::Future;
 
