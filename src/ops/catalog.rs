@@ -12,6 +12,7 @@ use super::{
         find_load_balancer, find_target_group,
     },
     network::{ensure_internet_gateway, ensure_subnets, ensure_vpc, find_subnets, find_vpc},
+    traffic::{self, attach_target_group, read_traffic, shift_traffic, swap_listener, wait_healthy},
 };
 use crate::run::{Ctx, LookUp, UndoAction};
 
@@ -32,6 +33,11 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<find_load_balancer::FindLoadBalancer>(),
     Entry::of::<find_listener::FindListener>(),
     Entry::of::<find_target_group::FindTargetGroup>(),
+    Entry::of::<read_traffic::ReadTraffic>(),
+    Entry::of::<attach_target_group::AttachTargetGroup>(),
+    Entry::of::<wait_healthy::WaitHealthy>(),
+    Entry::of::<shift_traffic::ShiftTraffic>(),
+    Entry::of::<swap_listener::SwapListener>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -66,6 +72,8 @@ pub const UNDOS: &[&UndoAction] = &[
     &ensure_target_group::DELETE_TARGET_GROUP,
     &ensure_listener::DELETE_LISTENER,
     &ensure_listener_rule::DELETE_RULE,
+    &attach_target_group::DETACH_TARGET_GROUP,
+    &traffic::weights::RESTORE_WEIGHTS,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.

@@ -14,6 +14,7 @@ pub mod network;
 mod options;
 pub mod ownership;
 pub(crate) mod tagged;
+pub mod traffic;
 
 pub use error::{CallError, CallErrorKind, Error};
 pub use options::{Duration, IdOf, IdsOf, Kind, Sensitive, Tags, describe};
