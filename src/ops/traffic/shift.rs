@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::{Moved, Traffic, health::Health, weights};
 use crate::{
-    event::{Change, Event, Field},
+    event::{Event, Field},
     ops::{
         self, Error,
         load_balancing::{
