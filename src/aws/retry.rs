@@ -197,7 +197,7 @@ impl Fresh {
 fn says_absent(code: &str, message: &str) -> bool {
     let signs: &[&str] = match code {
         "ValidationError" | "InvalidParameterValue" | "InvalidParameterException" => {
-            &["instance profile", "instanceprofile", "assume", "not authorized", "does not exist"]
+            &["instance profile", "instanceprofile", "assume", "not authorized", "does not exist", "not found"]
         }
         "MalformedPolicyDocument" => &["invalid principal in policy"],
         _ => return code.ends_with("NotFound") || code.ends_with("NotFoundException") || code.starts_with("NoSuch"),
@@ -230,6 +230,9 @@ mod tests {
         let ours = refused("InvalidVpcID.NotFound", "The vpc ID 'vpc-1' does not exist");
         assert!(fresh.explains(&ours, "", made + Duration::from_secs(10)));
         assert!(!fresh.explains(&ours, "", made + Duration::from_secs(301)));
+        // Auto Scaling has one code for everything, and says it in words.
+        let group = refused("ValidationError", "AutoScalingGroup name not found - AutoScalingGroup 'vpc-1' not found");
+        assert!(fresh.explains(&group, "", made));
         let other = refused("InvalidVpcID.NotFound", "The vpc ID 'vpc-2' does not exist");
         assert!(!fresh.explains(&other, "", made));
         let nameless = refused("VpcNotFound", "One or more VPCs not found");

@@ -5,7 +5,12 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::{
-    Error, Kind, Operation, Pending, ec2_tags,
+    Error, Kind, Operation, Pending,
+    compute::{
+        asg, asg_hooks, asg_metrics, asg_options, asg_policies, asg_settings, asg_targets, drain,
+        ensure_launch_template, find_asg, find_image, launch_asg, retire_asg, scale_asg, sizes, template_options,
+    },
+    ec2_tags,
     identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
     load_balancing::{
         self as lb, ensure_listener, ensure_listener_rule, ensure_load_balancer, ensure_target_group, find_listener,
@@ -38,6 +43,13 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<wait_healthy::WaitHealthy>(),
     Entry::of::<shift_traffic::ShiftTraffic>(),
     Entry::of::<swap_listener::SwapListener>(),
+    Entry::of::<find_image::FindImage>(),
+    Entry::of::<template_options::EnsureLaunchTemplate>(),
+    Entry::of::<template_options::CompareLaunchTemplate>(),
+    Entry::of::<asg_options::LaunchAsg>(),
+    Entry::of::<scale_asg::ScaleAsg>(),
+    Entry::of::<retire_asg::RetireAsg>(),
+    Entry::of::<find_asg::FindAsg>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -74,6 +86,18 @@ pub const UNDOS: &[&UndoAction] = &[
     &ensure_listener_rule::DELETE_RULE,
     &attach_target_group::DETACH_TARGET_GROUP,
     &traffic::weights::RESTORE_WEIGHTS,
+    &ensure_launch_template::DELETE_LAUNCH_TEMPLATE,
+    &ensure_launch_template::DELETE_LAUNCH_TEMPLATE_VERSION,
+    &ensure_launch_template::RESTORE_DEFAULT_VERSION,
+    &drain::DELETE_GROUP,
+    &asg::RESTORE_GROUP_TAGS,
+    &asg_settings::RESTORE_SETTINGS,
+    &asg_hooks::RESTORE_HOOK,
+    &asg_metrics::RESTORE_METRICS,
+    &asg_policies::RESTORE_POLICY,
+    &asg_targets::RESTORE_TARGET_GROUPS,
+    &sizes::RESTORE_SIZES,
+    &scale_asg::UNPIN,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
@@ -91,6 +115,7 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &ensure_target_group::TARGET_GROUP_BY_NAME,
     &ensure_listener::LISTENER_ON_PORT,
     &ensure_listener_rule::RULE_BY_NAME,
+    &launch_asg::GROUP_BY_NAME,
 ];
 
 /// An operation with its types taken off.

@@ -3,6 +3,7 @@
 
 #[path = "../support/account.rs"]
 mod account;
+mod compute;
 mod contract;
 mod guard;
 mod identity;
@@ -10,3 +11,4 @@ mod load_balancing;
 #[path = "../support/moto.rs"]
 mod moto;
 mod network;
+mod traffic;

@@ -115,6 +115,7 @@ impl Trial<'_> {
         let _context = self.account.tokio.enter();
         let entry = catalog::find(name).unwrap_or_else(|| panic!("no operation {name}"));
         let prepared = (entry.prepare)(options)?;
+        self.catch_up();
         let ctx = self.run.context(&mut self.branch);
         self.run.clock().block_on(ctx.operation(entry.name, prepared))
     }
@@ -129,7 +130,17 @@ impl Trial<'_> {
 
     pub fn roll_back(&mut self) -> RollbackReport {
         let _context = self.account.tokio.enter();
+        self.catch_up();
         self.run.roll_back("a test")
+    }
+
+    /// Lets the run's time pass up to the world's, which other runs and looks at the account have moved on.
+    fn catch_up(&self) {
+        let Target::Sim(simulator) = &self.account.target else { return };
+        let behind = simulator.clock().duration_since(self.run.clock().now());
+        if let Ok(behind) = std::time::Duration::try_from(behind) {
+            self.run.clock().block_on(self.run.clock().sleep(behind));
+        }
     }
 
     pub fn events(&self) -> Vec<Event> {

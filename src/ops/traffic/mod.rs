@@ -65,15 +65,6 @@ impl Kind for Moved {
     const ID: &'static str = "routes";
 }
 
-/// An Auto Scaling group, as an option takes it.
-#[derive(Debug)]
-pub struct AutoScalingGroup;
-
-impl Kind for AutoScalingGroup {
-    const KIND: &'static str = "auto_scaling_group";
-    const ID: &'static str = "auto_scaling_group_name";
-}
-
 impl Traffic {
     /// `name_of` says what the runbook calls a target group.
     fn of(route: &Route, answer: &Answer, name_of: impl Fn(&str) -> String) -> Self {

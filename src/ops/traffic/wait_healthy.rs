@@ -8,7 +8,6 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
 use super::{
-    AutoScalingGroup,
     health::Health,
     launches::{self, Fleet},
 };
@@ -16,6 +15,7 @@ use crate::{
     event::Change,
     ops::{
         Duration, Error, IdOf, IdsOf, Kind, Operation,
+        compute::AutoScalingGroup,
         load_balancing::{TargetGroup, name_in},
         ownership::set,
     },
