@@ -10,10 +10,12 @@ pub mod compute;
 pub mod ec2_tags;
 mod error;
 pub mod identity;
+pub mod load_balancing;
 pub mod network;
 mod options;
 pub mod ownership;
 pub(crate) mod tagged;
+pub mod traffic;
 
 pub use error::{CallError, CallErrorKind, Error};
 pub use options::{Duration, HANDLE, IdOf, IdsOf, Kind, Sensitive, Tags, describe};

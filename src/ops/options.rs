@@ -343,7 +343,8 @@ mod tests {
 
     #[test]
     fn several_resources_are_a_handle_or_a_list() {
-        let read = |value| from_value::<IdsOf<Subnets>>(value).map(IdsOf::into_vec).map_err(|e| e.to_string());
+        let read =
+            |value| serde_json::from_value::<IdsOf<Subnets>>(value).map(IdsOf::into_vec).map_err(|e| e.to_string());
         let handle = json!({ "$handle": "subnets", "subnet_ids": ["subnet-1", "subnet-2"] });
         assert_eq!(read(handle.clone()), Ok(vec!["subnet-1".into(), "subnet-2".into()]));
         assert_eq!(read(json!([handle, "subnet-3", "subnet-1"])).map(|ids| ids.len()), Ok(3));

@@ -7,6 +7,8 @@ mod compute;
 mod contract;
 mod guard;
 mod identity;
+mod load_balancing;
 #[path = "../support/moto.rs"]
 mod moto;
 mod network;
+mod traffic;

@@ -2,6 +2,7 @@
 
 mod basics;
 mod disk;
+mod load_balancing;
 mod network;
 mod sdk;
 mod support;

@@ -96,15 +96,15 @@ pub fn register(tx: &mut Tx, target_group_arn: &str, instance_id: &str, port: Op
 }
 
 /// Takes an instance out: it drains for the deregistration delay, then it is gone.
-pub fn deregister(tx: &mut Tx, target_group_arn: &str, instance_id: &str, port: Option<u16>) -> Result<(), AwsError> {
+pub fn deregister(tx: &mut Tx, target_group_arn: &str, instance_id: &str, port: Option<u16>) {
     let used = !route::balancers_of(tx, target_group_arn).is_empty();
     let now = tx.now;
-    let group = tx.peek_mut::<TargetGroup>(target_group_arn).ok_or_else(|| TargetGroup::absent(target_group_arn))?;
+    let Some(group) = tx.peek_mut::<TargetGroup>(target_group_arn) else { return };
     let delay = group.deregistration_delay();
     let named = |key: &Key| key.id == instance_id && port.is_none_or(|port| port == key.port);
     if !used || delay.is_zero() {
         group.targets.retain(|target| !named(&target.key));
-        return Ok(());
+        return;
     }
     let mut drain = Vec::new();
     for target in group.targets.iter_mut().filter(|target| named(&target.key)) {
@@ -116,7 +116,6 @@ pub fn deregister(tx: &mut Tx, target_group_arn: &str, instance_id: &str, port: 
     for target in drain {
         tx.schedule(delay, Event::Drained { group: target_group_arn.to_owned(), target });
     }
-    Ok(())
 }
 
 /// The state of an instance in a group; `None` if it is not in it.
@@ -247,7 +246,7 @@ fn deregister_targets(tx: &mut Tx, p: &Params) -> Reply {
     let arn = p.str("TargetGroupArn")?;
     tx.get::<TargetGroup>(arn)?;
     for (id, port) in named(p)? {
-        deregister(tx, arn, &id, port)?;
+        deregister(tx, arn, &id, port);
     }
     Ok(json!({}))
 }
