@@ -4,17 +4,7 @@
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
-use super::{Error, Kind, Operation, Pending, dns, ec2_tags, identity, network, traffic};
-use super::{
-    Error, Kind, Operation, Pending,
-    certificate::{self, ensure_certificate, find_certificate},
-    dns::{self, ensure_hosted_zone, ensure_record, find_hosted_zone},
-    compute::{ensure_launch_template, find_image, template_options},
-    ec2_tags,
-    identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
-    network::{ensure_internet_gateway, ensure_subnets, ensure_vpc, find_subnets, find_vpc},
-};
-use super::{Error, Kind, Operation, Pending, compute, dns, ec2_tags, identity, network, traffic};
+use super::{Error, Kind, Operation, Pending, certificate, compute, dns, ec2_tags, identity, network, traffic};
 use crate::run::{Ctx, LookUp, UndoAction};
 
 /// All operations, in the order in which the reference lists them.
@@ -38,25 +28,11 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<compute::find_image::FindImage>(),
     Entry::of::<compute::template_options::EnsureLaunchTemplate>(),
     Entry::of::<compute::template_options::CompareLaunchTemplate>(),
+    Entry::of::<certificate::ensure_certificate::EnsureCertificate>(),
+    Entry::of::<certificate::find_certificate::FindCertificate>(),
     Entry::of::<dns::ensure_hosted_zone::EnsureHostedZone>(),
     Entry::of::<dns::find_hosted_zone::FindHostedZone>(),
     Entry::of::<dns::ensure_record::EnsureRecord>(),
-    Entry::of::<ensure_vpc::EnsureVpc>(),
-    Entry::of::<ensure_subnets::EnsureSubnets>(),
-    Entry::of::<ensure_internet_gateway::EnsureInternetGateway>(),
-    Entry::of::<find_vpc::FindVpc>(),
-    Entry::of::<find_subnets::FindSubnets>(),
-    Entry::of::<ensure_role::EnsureRole>(),
-    Entry::of::<ensure_policy::EnsurePolicy>(),
-    Entry::of::<ensure_instance_profile::EnsureInstanceProfile>(),
-    Entry::of::<ensure_certificate::EnsureCertificate>(),
-    Entry::of::<find_certificate::FindCertificate>(),
-    Entry::of::<ensure_hosted_zone::EnsureHostedZone>(),
-    Entry::of::<find_hosted_zone::FindHostedZone>(),
-    Entry::of::<ensure_record::EnsureRecord>(),
-    Entry::of::<find_image::FindImage>(),
-    Entry::of::<template_options::EnsureLaunchTemplate>(),
-    Entry::of::<template_options::CompareLaunchTemplate>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -86,15 +62,13 @@ pub const UNDOS: &[&UndoAction] = &[
     &identity::ensure_instance_profile::DELETE_INSTANCE_PROFILE,
     &identity::ensure_instance_profile::RESTORE_PROFILE_ROLE,
     &identity::tags::RESTORE_PROFILE_TAGS,
-    &certificate::DELETE_CERTIFICATE,
-    &certificate::import::RESTORE_SELF_SIGNED,
-    &certificate::RESTORE_CERTIFICATE_TAGS,
-    &ensure_hosted_zone::DELETE_HOSTED_ZONE,
-    &ensure_hosted_zone::RESTORE_ZONE_COMMENT,
     &traffic::RESTORE_ROUTE,
     &compute::ensure_launch_template::DELETE_LAUNCH_TEMPLATE,
     &compute::ensure_launch_template::DELETE_LAUNCH_TEMPLATE_VERSION,
     &compute::ensure_launch_template::RESTORE_DEFAULT_VERSION,
+    &certificate::DELETE_CERTIFICATE,
+    &certificate::import::RESTORE_SELF_SIGNED,
+    &certificate::RESTORE_CERTIFICATE_TAGS,
     &dns::ensure_hosted_zone::DELETE_HOSTED_ZONE,
     &dns::ensure_hosted_zone::RESTORE_ZONE_COMMENT,
     &dns::zone::RESTORE_ZONE_TAGS,
@@ -103,14 +77,6 @@ pub const UNDOS: &[&UndoAction] = &[
 
 /// All look-ups: how a call whose reply was lost is found again.
 pub const LOOK_UPS: &[&LookUp] = &[
-    &ensure_vpc::VPC_BY_NAME,
-    &ensure_role::ROLE_BY_NAME,
-    &ensure_policy::POLICY_BY_ARN,
-    &ensure_policy::NEW_POLICY_VERSION,
-    &ensure_instance_profile::INSTANCE_PROFILE_BY_NAME,
-    &ensure_instance_profile::ROLE_IN_PROFILE,
-    &certificate::CERTIFICATE_BY_TAGS,
-    &ensure_hosted_zone::ZONE_BY_REFERENCE,
     &network::ensure_vpc::VPC_BY_NAME,
     &network::ensure_subnets::SUBNET_BY_NAME,
     &network::ensure_internet_gateway::INTERNET_GATEWAY_BY_NAME,
@@ -125,6 +91,7 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &identity::ensure_policy::NEW_POLICY_VERSION,
     &identity::ensure_instance_profile::INSTANCE_PROFILE_BY_NAME,
     &identity::ensure_instance_profile::ROLE_IN_PROFILE,
+    &certificate::CERTIFICATE_BY_TAGS,
     &dns::ensure_hosted_zone::ZONE_BY_REFERENCE,
     &dns::record_set::RECORDS_BY_CONTENT,
 ];

@@ -7,7 +7,6 @@
 
 pub mod catalog;
 pub mod certificate;
-pub mod dns;
 pub mod compute;
 pub mod dns;
 pub mod ec2_tags;
