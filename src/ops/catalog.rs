@@ -5,6 +5,18 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::{Error, Kind, Operation, Pending, certificate, compute, dns, ec2_tags, identity, network, traffic};
+use super::{Error, Kind, Operation, Pending, compute, dns, ec2_tags, identity, load_balancing, network, traffic};
+use super::{Error, Kind, Operation, Pending, dns, ec2_tags, identity, network, traffic};
+use super::{
+    Error, Kind, Operation, Pending,
+    certificate::{self, ensure_certificate, find_certificate},
+    dns::{self, ensure_hosted_zone, ensure_record, find_hosted_zone},
+    compute::{ensure_launch_template, find_image, template_options},
+    ec2_tags,
+    identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
+    network::{ensure_internet_gateway, ensure_subnets, ensure_vpc, find_subnets, find_vpc},
+};
+use super::{Error, Kind, Operation, Pending, compute, dns, ec2_tags, identity, network, traffic};
 use crate::run::{Ctx, LookUp, UndoAction};
 
 /// All operations, in the order in which the reference lists them.
@@ -20,6 +32,13 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<identity::ensure_role::EnsureRole>(),
     Entry::of::<identity::ensure_policy::EnsurePolicy>(),
     Entry::of::<identity::ensure_instance_profile::EnsureInstanceProfile>(),
+    Entry::of::<load_balancing::ensure_load_balancer::EnsureLoadBalancer>(),
+    Entry::of::<load_balancing::ensure_target_group::EnsureTargetGroup>(),
+    Entry::of::<load_balancing::ensure_listener::EnsureListener>(),
+    Entry::of::<load_balancing::ensure_listener_rule::EnsureListenerRule>(),
+    Entry::of::<load_balancing::find_load_balancer::FindLoadBalancer>(),
+    Entry::of::<load_balancing::find_listener::FindListener>(),
+    Entry::of::<load_balancing::find_target_group::FindTargetGroup>(),
     Entry::of::<traffic::traffic::ReadTraffic>(),
     Entry::of::<traffic::attach_target_group::AttachTargetGroup>(),
     Entry::of::<traffic::shift_traffic::ShiftTraffic>(),
@@ -62,6 +81,24 @@ pub const UNDOS: &[&UndoAction] = &[
     &identity::ensure_instance_profile::DELETE_INSTANCE_PROFILE,
     &identity::ensure_instance_profile::RESTORE_PROFILE_ROLE,
     &identity::tags::RESTORE_PROFILE_TAGS,
+    &load_balancing::tags::RESTORE_TAGS,
+    &load_balancing::attributes::RESTORE_ATTRIBUTES,
+    &load_balancing::placement::RESTORE_PLACEMENT,
+    &load_balancing::RESTORE_HEALTH_CHECK,
+    &load_balancing::route::RESTORE_ACTION,
+    &load_balancing::certificates::REMOVE_LISTENER_CERTIFICATES,
+    &load_balancing::listener_settings::RESTORE_LISTENER,
+    &load_balancing::rule_settings::RESTORE_CONDITIONS,
+    &load_balancing::rule_settings::RESTORE_PRIORITY,
+    &load_balancing::ensure_load_balancer::DELETE_LOAD_BALANCER,
+    &load_balancing::ensure_target_group::DELETE_TARGET_GROUP,
+    &load_balancing::ensure_listener::DELETE_LISTENER,
+    &load_balancing::ensure_listener_rule::DELETE_RULE,
+    &certificate::DELETE_CERTIFICATE,
+    &certificate::import::RESTORE_SELF_SIGNED,
+    &certificate::RESTORE_CERTIFICATE_TAGS,
+    &ensure_hosted_zone::DELETE_HOSTED_ZONE,
+    &ensure_hosted_zone::RESTORE_ZONE_COMMENT,
     &traffic::RESTORE_ROUTE,
     &compute::ensure_launch_template::DELETE_LAUNCH_TEMPLATE,
     &compute::ensure_launch_template::DELETE_LAUNCH_TEMPLATE_VERSION,
@@ -92,6 +129,10 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &identity::ensure_instance_profile::INSTANCE_PROFILE_BY_NAME,
     &identity::ensure_instance_profile::ROLE_IN_PROFILE,
     &certificate::CERTIFICATE_BY_TAGS,
+    &load_balancing::ensure_load_balancer::LOAD_BALANCER_BY_NAME,
+    &load_balancing::ensure_target_group::TARGET_GROUP_BY_NAME,
+    &load_balancing::ensure_listener::LISTENER_ON_PORT,
+    &load_balancing::ensure_listener_rule::RULE_BY_NAME,
     &dns::ensure_hosted_zone::ZONE_BY_REFERENCE,
     &dns::record_set::RECORDS_BY_CONTENT,
 ];

@@ -9,6 +9,7 @@ mod contract;
 mod dns;
 mod guard;
 mod identity;
+mod load_balancing;
 #[path = "../support/moto.rs"]
 mod moto;
 mod network;
