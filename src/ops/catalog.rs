@@ -4,19 +4,9 @@
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
-use super::{Error, Kind, Operation, Pending, certificate, compute, dns, ec2_tags, identity, network, traffic};
-use super::{Error, Kind, Operation, Pending, compute, dns, ec2_tags, identity, load_balancing, network, traffic};
-use super::{Error, Kind, Operation, Pending, dns, ec2_tags, identity, network, traffic};
 use super::{
-    Error, Kind, Operation, Pending,
-    certificate::{self, ensure_certificate, find_certificate},
-    dns::{self, ensure_hosted_zone, ensure_record, find_hosted_zone},
-    compute::{ensure_launch_template, find_image, template_options},
-    ec2_tags,
-    identity::{self, ensure_instance_profile, ensure_policy, ensure_role},
-    network::{ensure_internet_gateway, ensure_subnets, ensure_vpc, find_subnets, find_vpc},
+    Error, Kind, Operation, Pending, certificate, compute, dns, ec2_tags, identity, load_balancing, network, traffic,
 };
-use super::{Error, Kind, Operation, Pending, compute, dns, ec2_tags, identity, network, traffic};
 use crate::run::{Ctx, LookUp, UndoAction};
 
 /// All operations, in the order in which the reference lists them.
@@ -97,17 +87,12 @@ pub const UNDOS: &[&UndoAction] = &[
     &certificate::DELETE_CERTIFICATE,
     &certificate::import::RESTORE_SELF_SIGNED,
     &certificate::RESTORE_CERTIFICATE_TAGS,
-    &ensure_hosted_zone::DELETE_HOSTED_ZONE,
-    &ensure_hosted_zone::RESTORE_ZONE_COMMENT,
+    &dns::ensure_hosted_zone::DELETE_HOSTED_ZONE,
+    &dns::ensure_hosted_zone::RESTORE_ZONE_COMMENT,
     &traffic::RESTORE_ROUTE,
     &compute::ensure_launch_template::DELETE_LAUNCH_TEMPLATE,
     &compute::ensure_launch_template::DELETE_LAUNCH_TEMPLATE_VERSION,
     &compute::ensure_launch_template::RESTORE_DEFAULT_VERSION,
-    &certificate::DELETE_CERTIFICATE,
-    &certificate::import::RESTORE_SELF_SIGNED,
-    &certificate::RESTORE_CERTIFICATE_TAGS,
-    &dns::ensure_hosted_zone::DELETE_HOSTED_ZONE,
-    &dns::ensure_hosted_zone::RESTORE_ZONE_COMMENT,
     &dns::zone::RESTORE_ZONE_TAGS,
     &dns::record_set::RESTORE_RECORDS,
 ];
