@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     account::{Account, Trial},
     contract::{assert_same, contract},
+    load_balancing::{balancer, network},
 };
 
 const RSA: &str = include_str!("../support/rsa.certificate.pem");
@@ -180,6 +181,29 @@ fn a_certificate_of_another_stack_is_not_found_by_name() {
     let ours = account.run().ok("ensure_certificate", self_signed());
     assert_eq!(ours["change"], "created");
     assert_ne!(ours["certificate_arn"], made["certificate_arn"]);
+}
+
+#[test]
+fn what_a_listener_uses_goes_after_it() {
+    let account = Account::new();
+    let before = account.observe();
+    let mut run = account.run();
+    let certificate = run.ok("ensure_certificate", self_signed());
+    let zone = run.ok("ensure_hosted_zone", json!({ "name": "example.com" }));
+    let network = network(&mut run);
+    let balancer = balancer(&mut run, &network);
+    let listener = json!({
+        "load_balancer": balancer, "port": 443, "protocol": "HTTPS", "certificates": [certificate],
+        "default_action": { "fixed_response": { "status_code": 200 } },
+    });
+    run.ok("ensure_listener", listener);
+    let name = json!({ "hosted_zone_id": zone, "name": "shop.example.com", "type": "A", "alias": balancer });
+    run.ok("ensure_record", name);
+    let observed = account.observe().to_string();
+    assert!(observed.contains(balancer["canonical_hosted_zone_id"].as_str().expect("a zone")), "{observed}");
+    let report = run.roll_back();
+    assert!(report.is_clean(), "{report:?}");
+    assert_same(&account.observe(), &before, "undone");
 }
 
 #[test]
