@@ -131,14 +131,24 @@ async fn read(ctx: &Ctx, group: &str) -> Result<BTreeMap<String, Option<Policy>>
     Ok(policies.iter().filter_map(one).collect())
 }
 
-/// Puts all policies of a group that was just made. They go with it.
+/// Puts all policies of a group that was just made. AWS would delete them with it; undone, they go by themselves, because
+/// not everything that speaks its API does.
 ///
 /// # Errors
 /// If AWS refuses.
-pub async fn create(ctx: &Ctx, group: &str, policies: &[TargetTracking]) -> Result<(), Error> {
+pub async fn create(ctx: &Ctx, group: &str, policies: &[TargetTracking], keep: bool) -> Result<(), Error> {
     let wanted = wanted(group, policies);
-    try_join_all(wanted.iter().map(|(name, policy)| put(ctx, group, name, policy, None))).await?;
+    let puts = wanted.iter().map(async |(name, policy)| {
+        put(ctx, group, name, policy, Some(undo(group, name, None, Some(policy)).keep(keep))).await
+    });
+    try_join_all(puts).await?;
     Ok(())
+}
+
+fn undo(group: &str, name: &str, before: Option<&Policy>, ours: Option<&Policy>) -> Undo {
+    let (before, ours) = (before.cloned(), ours.cloned());
+    let change = Change { auto_scaling_group_name: group.to_owned(), name: name.to_owned(), before, ours };
+    Undo::new(&RESTORE_POLICY, format!("restore scaling policy {name}"), json!(change))
 }
 
 /// Puts the policies that differ, and deletes the operation's own that are not wanted any more. Returns what changed.
@@ -155,9 +165,7 @@ pub async fn converge(ctx: &Ctx, group: &str, policies: &[TargetTracking]) -> Re
     let changes = puts.chain(deletions).filter(differ).map(async |(name, policy)| {
         let before = found.get(name).cloned().flatten();
         let field = changed(&format!("target_tracking.{name}"), json!(before), json!(policy));
-        let change =
-            Change { auto_scaling_group_name: group.to_owned(), name: name.clone(), before, ours: policy.cloned() };
-        let undo = Undo::new(&RESTORE_POLICY, format!("restore scaling policy {name}"), json!(change));
+        let undo = undo(group, name, before.as_ref(), policy);
         set(ctx, group, name, policy, Some(undo)).await?;
         Ok::<Field, Error>(field)
     });

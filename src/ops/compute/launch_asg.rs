@@ -58,8 +58,8 @@ impl Operation for LaunchAsg {
                 }
             },
         };
-        converge(ctx, &options, &owned, &name, &group, sizes).await?;
-        asg::handle(&asg::existing(ctx, &name).await?)
+        let unchanged = converge(ctx, &options, &owned, &name, &group, sizes).await?;
+        asg::handle(&if unchanged { group } else { asg::existing(ctx, &name).await? })
     }
 }
 
@@ -115,9 +115,9 @@ async fn create(ctx: &Ctx, options: &LaunchAsg, owned: &Owned, name: &str, sizes
             |_| Ok(Made { auto_scaling_group_name: name.to_owned(), stack: owned.stack.clone() }),
         )
         .await?;
-    // Both go with the group: neither needs an undo.
+    // Metrics go with the group and need no undo.
     futures::try_join!(
-        asg_policies::create(ctx, &made.auto_scaling_group_name, &options.target_tracking),
+        asg_policies::create(ctx, &made.auto_scaling_group_name, &options.target_tracking, options.keep_on_rollback),
         asg_metrics::create(ctx, name, options.enable_metrics_collection),
     )?;
     let mut fields = vec![set("auto_scaling_group_name", name)];
@@ -172,6 +172,7 @@ fn request(
     request
 }
 
+/// Returns whether there was nothing to change.
 async fn converge(
     ctx: &Ctx,
     options: &LaunchAsg,
@@ -179,7 +180,7 @@ async fn converge(
     name: &str,
     group: &autoscaling::AutoScalingGroup,
     asked: Sizes,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let tags = asg::tags(group);
     owned.check(&format!("Auto Scaling group {name}"), &tags, options.adopt)?;
     let mut fields: Vec<Field> = tagged::converge::<GroupTags>(ctx, name, owned, &tags).await?;
@@ -194,8 +195,9 @@ async fn converge(
         asg_metrics::converge(ctx, name, group, options.enable_metrics_collection),
     )?;
     fields.extend(hooks.into_iter().chain(policies).chain(metrics));
+    let unchanged = fields.is_empty();
     report(ctx, fields);
-    Ok(())
+    Ok(unchanged)
 }
 
 /// Bounds as asked for; the desired capacity is raised to what is asked for, and lowered only as the maximum demands.
