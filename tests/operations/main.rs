@@ -14,3 +14,4 @@ mod load_balancing;
 mod moto;
 mod network;
 mod runbooks;
+mod traffic;

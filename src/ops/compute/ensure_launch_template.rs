@@ -114,8 +114,7 @@ async fn find(ctx: &Ctx, options: &EnsureLaunchTemplate, owned: &Owned) -> Resul
     let name = owned.name_within(NAME_LIMIT);
     let (image, template) =
         futures::try_join!(find_image::by_id(ctx, options.image_id.as_str()), by_name(ctx, &name),)?;
-    let root = image.root_device_name().unwrap_or("/dev/xvda");
-    Ok(Found { wanted: Content::wanted(options, owned, root), template })
+    Ok(Found { wanted: Content::wanted(options, owned, &image), template })
 }
 
 async fn by_name(ctx: &Ctx, name: &str) -> Result<Option<ec2::LaunchTemplate>, Error> {

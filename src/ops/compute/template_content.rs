@@ -74,10 +74,11 @@ struct Device {
 const TAGGED: [&str; 2] = ["instance", "volume"];
 
 impl Content {
-    /// What the options ask for; `root` is the image's root device.
-    pub fn wanted(options: &EnsureLaunchTemplate, owned: &Owned, root: &str) -> Self {
+    /// What the options ask for, of that image.
+    pub fn wanted(options: &EnsureLaunchTemplate, owned: &Owned, image: &ec2::Image) -> Self {
         let on = |on: bool| Some(if on { "enabled" } else { "disabled" }.to_owned());
         let metadata = &options.metadata_options;
+        let root = image.root_device_name().unwrap_or("/dev/xvda");
         let mut devices: BTreeMap<String, Device> = BTreeMap::new();
         for mapping in &options.block_device_mappings {
             let name = mapping.device_name.as_deref().unwrap_or(root).to_owned();
@@ -90,7 +91,11 @@ impl Content {
             delete_on_termination: Some(true),
             ..Device::default()
         };
-        devices.entry(root.to_owned()).or_insert(usual);
+        // The image's own size is written out: EC2 would take it, other endpoints want to be told.
+        let device = devices.entry(root.to_owned()).or_insert(usual);
+        if device.volume_size.is_none() && device.snapshot_id.is_none() {
+            device.volume_size = size_in(image, root);
+        }
         Self {
             image_id: Some(options.image_id.to_string()),
             instance_type: Some(options.instance_type.clone()),
@@ -311,6 +316,12 @@ impl Device {
             .set_delete_on_termination(self.delete_on_termination)
             .build()
     }
+}
+
+/// The size of a volume that the image has.
+fn size_in(image: &ec2::Image, device: &str) -> Option<i32> {
+    let mapping = image.block_device_mappings().iter().find(|mapping| mapping.device_name() == Some(device))?;
+    mapping.ebs()?.volume_size()
 }
 
 /// The one interface that is written when public addresses are asked for: EC2 takes them, and then the groups, there.

@@ -155,7 +155,9 @@ pub async fn replace(ctx: &Ctx, route: &Route, live: &Live, ours: &Answer) -> Re
         format!("set the action of {} back", live.name),
         json!({ "route": route, "before": live.answer, "ours": ours }),
     );
-    set(ctx, route, live, ours, Some(undo.phase(Phase::Traffic))).await
+    set(ctx, route, live, ours, Some(undo.phase(Phase::Traffic))).await?;
+    settled(ctx, route, |answer| answer == ours).await?;
+    Ok(())
 }
 
 /// Sets a changed action back.

@@ -7,8 +7,10 @@ pub mod ensure_internet_gateway;
 pub mod ensure_nat_gateways;
 pub mod ensure_network_acl;
 pub mod ensure_route_table;
+pub mod ensure_security_group;
 pub mod ensure_subnets;
 pub mod ensure_vpc;
+pub mod find_security_group;
 pub mod find_subnets;
 pub mod find_vpc;
 pub mod nat_gateway;
@@ -17,6 +19,8 @@ pub mod network_acl_rule;
 mod read;
 pub mod route;
 pub mod route_table_association;
+pub mod security_group_rule;
+pub mod security_group_rules;
 mod setting;
 mod subnets;
 mod surplus_nat_gateways;
@@ -113,4 +117,17 @@ pub struct NetworkAcl {
 impl Kind for NetworkAcl {
     const KIND: &'static str = "network_acl";
     const ID: &'static str = "network_acl_id";
+}
+
+/// A security group.
+#[derive(Debug, Serialize)]
+pub struct SecurityGroup {
+    pub group_id: String,
+    pub group_name: String,
+    pub vpc_id: String,
+}
+
+impl Kind for SecurityGroup {
+    const KIND: &'static str = "security_group";
+    const ID: &'static str = "group_id";
 }

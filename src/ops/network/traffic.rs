@@ -30,6 +30,9 @@ pub struct Said<'a> {
 }
 
 impl Traffic {
+    /// Everything.
+    pub const ALL: Self = Self { protocol: ALL, range: None };
+
     /// As options say it; `path` is where they are.
     ///
     /// # Errors

@@ -129,7 +129,6 @@ fn routes_are_exact_and_come_back() {
         { "destination_cidr_block": "0.0.0.0/0", "gateway_id": network.gateway },
     ]);
     run.ok("ensure_route_table", options.clone());
-    let before = account.observe();
     assert_eq!(
         account.run().ok("ensure_route_table", options.clone())["change"],
         "unchanged",
