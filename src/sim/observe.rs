@@ -47,6 +47,24 @@ const TRACES: &[Trace] = &[
     Trace { table: "policies", field: "last_version", why: "IAM never uses a version number twice" },
 ];
 
+/// A list in a row whose order means nothing, and the id that AWS gives an entry anew whenever it is set: not counted.
+struct Unordered {
+    table: &'static str,
+    list: &'static str,
+    id: Option<&'static str>,
+}
+
+const UNORDERED: &[Unordered] = &[
+    // "ReplaceNetworkAclAssociation" and "ReplaceRouteTableAssociation" return a new association id.
+    Unordered { table: "network_acls", list: "associations", id: Some("id") },
+    Unordered { table: "route_tables", list: "associations", id: Some("id") },
+    Unordered { table: "route_tables", list: "routes", id: None },
+];
+
+/// Tables whose rows AWS gives a new id whenever they are set, and nobody refers to: they are told apart by what is in
+/// them.
+const NAMELESS: &[&str] = &["security_group_rules"];
+
 struct Trace {
     table: &'static str,
     field: &'static str,
@@ -97,7 +115,7 @@ fn reduce(table: &str, value: Value) -> Value {
             let kept = fields.into_iter().filter_map(|(name, value)| match as_row(&value) {
                 Some((row, deleted)) => {
                     let counts = !deleted && !RESIDUES.iter().any(|residue| residue.covers(table, row));
-                    counts.then(|| (name, without_traces(table, row)))
+                    counts.then(|| named(table, name, ordered(table, without_traces(table, row))))
                 }
                 None => {
                     let value = reduce(&name, value);
@@ -117,6 +135,29 @@ fn without_traces(table: &str, row: &Value) -> Value {
         fields.retain(|name, _| !TRACES.iter().any(|trace| trace.table == table && trace.field == name));
     }
     row
+}
+
+/// The row with its lists in one order.
+fn ordered(table: &str, mut row: Value) -> Value {
+    for unordered in UNORDERED.iter().filter(|unordered| unordered.table == table) {
+        let Some(entries) = row.get_mut(unordered.list).and_then(Value::as_array_mut) else { continue };
+        for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+            entry.retain(|name, _| Some(name.as_str()) != unordered.id);
+        }
+        entries.sort_by_key(Value::to_string);
+    }
+    row
+}
+
+/// The row under its name, or under what is in it.
+fn named(table: &str, name: String, mut row: Value) -> (String, Value) {
+    if !NAMELESS.contains(&table) {
+        return (name, row);
+    }
+    if let Some(fields) = row.as_object_mut() {
+        fields.remove("id");
+    }
+    (row.to_string(), row)
 }
 
 /// A serialised `table::Row`, and whether it is deleted.
