@@ -178,12 +178,14 @@ impl Fresh {
         self.0.iter().filter(|(id, made)| id.starts_with(prefix) && is_new(made)).map(|(id, _)| id.clone()).collect()
     }
 
-    /// Whether `error` only says that AWS has not yet heard everywhere of what we just made.
-    pub fn explains(&self, error: &CallError, now: jiff::Timestamp) -> bool {
+    /// Whether `error` only says that AWS has not yet heard everywhere of what we just made. Some services do not say
+    /// what they did not find ("One or more target groups not found"): then it is `subject`, which was asked for.
+    pub fn explains(&self, error: &CallError, subject: &str, now: jiff::Timestamp) -> bool {
         let Some(code) = error.code.as_deref() else { return false };
         says_absent(code, &error.message)
             && self.0.iter().any(|(id, made)| {
-                error.message.contains(id.as_str()) && now.duration_since(*made).unsigned_abs() < CONSISTENCY_WINDOW
+                (error.message.contains(id.as_str()) || id == subject)
+                    && now.duration_since(*made).unsigned_abs() < CONSISTENCY_WINDOW
             })
     }
 }
@@ -195,7 +197,7 @@ impl Fresh {
 fn says_absent(code: &str, message: &str) -> bool {
     let signs: &[&str] = match code {
         "ValidationError" | "InvalidParameterValue" | "InvalidParameterException" => {
-            &["instance profile", "instanceprofile", "assume", "not authorized", "does not exist"]
+            &["instance profile", "instanceprofile", "assume", "not authorized", "does not exist", "not found"]
         }
         "MalformedPolicyDocument" => &["invalid principal in policy"],
         _ => return code.ends_with("NotFound") || code.ends_with("NotFoundException") || code.starts_with("NoSuch"),
@@ -226,12 +228,18 @@ mod tests {
         let made = jiff::Timestamp::UNIX_EPOCH;
         fresh.remember(&serde_json::json!({ "vpc_id": "vpc-1" }), made);
         let ours = refused("InvalidVpcID.NotFound", "The vpc ID 'vpc-1' does not exist");
-        assert!(fresh.explains(&ours, made + Duration::from_secs(10)));
-        assert!(!fresh.explains(&ours, made + Duration::from_secs(301)));
+        assert!(fresh.explains(&ours, "", made + Duration::from_secs(10)));
+        assert!(!fresh.explains(&ours, "", made + Duration::from_secs(301)));
+        // Auto Scaling has one code for everything, and says it in words.
+        let group = refused("ValidationError", "AutoScalingGroup name not found - AutoScalingGroup 'vpc-1' not found");
+        assert!(fresh.explains(&group, "", made));
         let other = refused("InvalidVpcID.NotFound", "The vpc ID 'vpc-2' does not exist");
-        assert!(!fresh.explains(&other, made));
+        assert!(!fresh.explains(&other, "", made));
+        let nameless = refused("VpcNotFound", "One or more VPCs not found");
+        assert!(fresh.explains(&nameless, "vpc-1", made));
+        assert!(!fresh.explains(&nameless, "vpc-2", made) && !fresh.explains(&nameless, "", made));
         let refusal = refused("DependencyViolation", "The vpc 'vpc-1' has dependencies");
-        assert!(!fresh.explains(&refusal, made));
+        assert!(!fresh.explains(&refusal, "", made));
         assert_eq!(fresh.ids("vpc-", made), ["vpc-1"]);
         assert_eq!(fresh.ids("subnet-", made), [""; 0]);
         assert_eq!(fresh.ids("vpc-", made + Duration::from_secs(61)), [""; 0]);
@@ -260,12 +268,12 @@ mod tests {
             ("ValidationError", "Invalid IamInstanceProfile: shop-web"),
             ("MalformedPolicyDocument", &format!("Invalid principal in policy: \"AWS\":\"{arn}\"")),
         ] {
-            assert!(fresh.explains(&refused(code, message), made), "{message}");
+            assert!(fresh.explains(&refused(code, message), "", made), "{message}");
         }
         let other = refused("ValidationError", "Value (shop-api) for parameter iamInstanceProfile.name is invalid.");
-        assert!(!fresh.explains(&other, made));
+        assert!(!fresh.explains(&other, "", made));
         let wrong = refused("ValidationError", "The tag value shop-web is too long");
-        assert!(!fresh.explains(&wrong, made));
+        assert!(!fresh.explains(&wrong, "", made));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! [`Ctx::mutate`](crate::run::Ctx::mutate), which declares the call with its undo.
 
 pub mod catalog;
+pub mod certificate;
+pub mod compute;
 pub mod dns;
 pub mod ec2_tags;
 mod error;
@@ -18,7 +20,7 @@ pub(crate) mod tagged;
 pub mod traffic;
 
 pub use error::{CallError, CallErrorKind, Error};
-pub use options::{Duration, IdOf, IdsOf, Kind, Sensitive, Tags, describe};
+pub use options::{Duration, HANDLE, IdOf, IdsOf, Kind, Sensitive, Tags, describe};
 
 use std::future::Future;
 

@@ -253,6 +253,18 @@ impl Ctx {
         F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
+        self.read_of(call, "", send).await
+    }
+
+    /// [`read`](Self::read) for calls about `subject` (an id, a name) whose "not found" does not say of what.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub async fn read_of<O, E, F>(&self, call: &'static str, subject: &str, send: impl Fn() -> F) -> Result<O, Error>
+    where
+        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
         let mut delays = retry::delays(self.seed_of(call));
         let mut attempt = 1;
         loop {
@@ -264,7 +276,7 @@ impl Ctx {
             let again = match error.kind {
                 CallErrorKind::Throttled => attempt < retry::THROTTLED_ATTEMPTS,
                 CallErrorKind::Unknown | CallErrorKind::NotSent => attempt < retry::BROKEN_ATTEMPTS,
-                CallErrorKind::Refused => self.is_too_fresh(&error),
+                CallErrorKind::Refused => self.is_too_fresh(&error, subject),
                 CallErrorKind::Permission | CallErrorKind::Undeclared => false,
             };
             if !again {
@@ -325,7 +337,7 @@ impl Ctx {
                 CallErrorKind::Throttled => attempt < retry::THROTTLED_ATTEMPTS,
                 CallErrorKind::NotSent => attempt < retry::BROKEN_ATTEMPTS,
                 CallErrorKind::Refused => {
-                    self.is_too_fresh(&error)
+                    self.is_too_fresh(&error, "")
                         || patience.as_ref().is_some_and(|patience| {
                             error.code.as_deref().is_some_and(|code| patience.codes.contains(&code))
                                 && self.since(started) < patience.timeout
@@ -462,8 +474,8 @@ impl Ctx {
         }
     }
 
-    fn is_too_fresh(&self, error: &CallError) -> bool {
-        self.run.state().fresh.explains(error, self.now())
+    fn is_too_fresh(&self, error: &CallError, subject: &str) -> bool {
+        self.run.state().fresh.explains(error, subject, self.now())
     }
 
     async fn back_off(&self, call: &str, error: &CallError, delay: Duration) -> Result<(), Error> {

@@ -44,7 +44,9 @@ def observe():
     ec2, zones = client("ec2"), listed("route53", "list_hosted_zones", "HostedZones")
     records = {zone["Name"]: client("route53").list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]
                for zone in zones}
-    targets = {group["TargetGroupName"]: group for group in listed("elbv2", "describe_target_groups", "TargetGroups")}
+    # moto goes on naming the load balancer of a target group that no listener refers to any more.
+    targets = {group["TargetGroupName"]: group for group in
+               listed("elbv2", "describe_target_groups", "TargetGroups", drop=("LoadBalancerArns",))}
     balancers = listed("elbv2", "describe_load_balancers", "LoadBalancers")
     listeners = [listener for balancer in balancers for listener in
                  client("elbv2").describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]]

@@ -133,6 +133,21 @@ impl Account {
         Environment { name: name.into(), region: Some("eu-central-1".into()), vars, role_arn, ..Default::default() }
     }
 
+    /// All that its runs have written down.
+    pub fn journals(&self) -> String {
+        fn read(path: &std::path::Path, into: &mut String) {
+            if path.is_dir() {
+                let entries = std::fs::read_dir(path).expect("a readable directory");
+                entries.for_each(|entry| read(&entry.expect("an entry").path(), into));
+            } else {
+                into.push_str(&String::from_utf8_lossy(&std::fs::read(path).expect("a readable file")));
+            }
+        }
+        let mut all = String::new();
+        read(self.journals.path(), &mut all);
+        all
+    }
+
     /// What can be observed once everything has settled.
     pub fn observe(&self) -> Value {
         let simulator = self.simulator();
@@ -187,14 +202,12 @@ impl Trial<'_> {
         self.run.roll_back("a test")
     }
 
-    /// Other runs, and `observe`, took the world ahead: nothing happens in it before this run is there too.
+    /// Lets the run's time pass up to the world's, which other runs and looks at the account have moved on.
     fn catch_up(&self) {
-        if let Target::Sim(simulator) = &self.account.target {
-            let clock = self.run.clock();
-            let behind = simulator.clock().duration_since(clock.now());
-            if behind.is_positive() {
-                clock.block_on(clock.sleep(behind.unsigned_abs()));
-            }
+        let Target::Sim(simulator) = &self.account.target else { return };
+        let behind = simulator.clock().duration_since(self.run.clock().now());
+        if let Ok(behind) = std::time::Duration::try_from(behind) {
+            self.run.clock().block_on(self.run.clock().sleep(behind));
         }
     }
 

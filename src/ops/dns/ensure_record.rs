@@ -12,7 +12,7 @@ use crate::{
     event::{Change, Field},
     ops::{
         Duration, Error, IdOf, Operation,
-        options::{HANDLE, describe},
+        options::describe,
         ownership::{STACK_TAG, changed, set},
     },
     run::Ctx,
@@ -105,19 +105,14 @@ impl<'de> Deserialize<'de> for Alias {
         }
         const EXPECTED: &str = "a load balancer, or its `dns_name` and `hosted_zone_id`";
         let value = Value::deserialize(deserializer)?;
-        if value.get(HANDLE).is_none() {
-            let found = describe(&value);
-            let Target { dns_name, hosted_zone_id, evaluate_target_health } = serde_json::from_value(value)
-                .map_err(|error| D::Error::custom(format!("expected {EXPECTED}, found {found}: {error}")))?;
-            return Ok(Self { dns_name, hosted_zone_id, evaluate_target_health });
-        }
         let text = |name| value.get(name).and_then(Value::as_str).map(str::to_owned);
-        match (text("dns_name"), text("canonical_hosted_zone_id")) {
-            (Some(dns_name), Some(hosted_zone_id)) => {
-                Ok(Self { dns_name, hosted_zone_id, evaluate_target_health: false })
-            }
-            _ => Err(D::Error::custom(format!("expected {EXPECTED}, found {}", describe(&value)))),
+        if let (Some(dns_name), Some(hosted_zone_id)) = (text("dns_name"), text("canonical_hosted_zone_id")) {
+            return Ok(Self { dns_name, hosted_zone_id, evaluate_target_health: false });
         }
+        let found = describe(&value);
+        let Target { dns_name, hosted_zone_id, evaluate_target_health } = serde_json::from_value(value)
+            .map_err(|error| D::Error::custom(format!("expected {EXPECTED}, found {found}: {error}")))?;
+        Ok(Self { dns_name, hosted_zone_id, evaluate_target_health })
     }
 }
 

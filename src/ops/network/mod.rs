@@ -2,7 +2,7 @@
 
 pub mod address;
 mod carve;
-mod common;
+pub(crate) mod common;
 pub mod ensure_internet_gateway;
 pub mod ensure_nat_gateways;
 pub mod ensure_network_acl;

@@ -1,67 +1,166 @@
-//! `attach_target_group`: makes a route know a group before it gets traffic.
+//! `attach_target_group`: the next version is put beside the one that serves, without a single request.
 
-use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::{Route, Routes, Traffic, split::group_name};
+use super::{Moved, Traffic, weights};
 use crate::{
-    event::Change,
-    ops::{Error, IdOf, Operation, load_balancing::TargetGroup, ownership::changed},
-    run::Ctx,
+    event::Field,
+    ops::{
+        Error, IdOf, Operation, arguments,
+        load_balancing::{
+            TargetGroup,
+            action::{Answer, Share},
+            name_in,
+            route::{self, Live, Route},
+        },
+        network::common::report,
+        ownership::changed,
+    },
+    run::{Ctx, Undo, UndoAction, Undone},
 };
 
-/// Adds target groups to routes at weight 0.
-///
-/// A load balancer checks the health of a target group only when a listener or rule refers to it. At weight 0 it gets no
-/// request, but its targets can become healthy. A group that is there already keeps its weight. When the run is rolled back,
-/// the group is taken out again.
+/// Puts target groups onto routes at weight 0: the load balancer begins to check their targets, and sends them
+/// nothing. A group that is on its route already keeps its weight. Rolled back, the group is taken out again.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AttachTargetGroup {
-    /// Which group to add to which route.
-    routes: Vec<Attachment>,
+    /// Which group onto which route.
+    routes: Vec<Attach>,
+    /// Turns an action that does not forward (the fixed response of a service that was never deployed) into a forward
+    /// to the group. Without it, such a route is refused.
+    #[serde(default)]
+    replace_action: bool,
 }
 
+/// A target group, onto a route.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Attachment {
-    /// The listener or listener rule; it has to forward.
+struct Attach {
+    /// A listener, for its default action, or a listener rule.
     route: Route,
-    /// The group to add.
-    target_group_arn: IdOf<TargetGroup>,
+    /// The target group.
+    target_group: IdOf<TargetGroup>,
 }
 
 impl Operation for AttachTargetGroup {
     const NAME: &'static str = "attach_target_group";
     const AREA: &'static str = "Traffic";
-    const EXAMPLE: &'static str = "attach_target_group(#{ routes: [#{ route: listener, target_group_arn: green }] })";
+    const EXAMPLE: &'static str = r#"attach_target_group(#{ routes: [#{ route: https, target_group: green }] })"#;
 
     type Options = Self;
-    type Handle = Routes;
+    type Handle = Moved;
 
     fn subject(options: &Self) -> String {
-        let names = options.routes.iter().map(|one| group_name(one.target_group_arn.as_str()).to_owned());
+        let names = options.routes.iter().map(|one| name_in(one.target_group.as_str()).to_owned());
         names.collect::<Vec<_>>().join(", ")
     }
 
-    async fn run(ctx: &Ctx, options: Self) -> Result<Routes, Error> {
+    async fn run(ctx: &Ctx, options: Self) -> Result<Moved, Error> {
         if options.routes.is_empty() {
             return Err(Error::option("routes", "expected at least one route, found none"));
         }
-        let routes = try_join_all(options.routes.iter().map(|one| attach(ctx, one))).await?;
-        Ok(Routes { routes })
+        for (index, one) in options.routes.iter().enumerate() {
+            if options.routes[..index].iter().any(|other| other.route == one.route) {
+                let message = "this route is listed twice; attach one group after the other";
+                return Err(Error::option(format!("routes[{index}].route"), message));
+            }
+        }
+        let read = |one: &'_ Attach| {
+            let route = one.route.clone();
+            async move { route::live(ctx, &route).await }
+        };
+        let lives = futures::future::try_join_all(options.routes.iter().map(read)).await?;
+        // All are looked at before any is changed.
+        let mut plans = Vec::new();
+        for (one, live) in options.routes.iter().zip(&lives) {
+            plans.push(one.plan(live, options.replace_action)?);
+        }
+        let all = options.routes.iter().zip(&lives).zip(plans).map(|((one, live), plan)| one.attach(ctx, live, plan));
+        let done = futures::future::try_join_all(all).await?;
+        let (traffic, fields): (Vec<Traffic>, Vec<Option<Field>>) = done.into_iter().unzip();
+        report(ctx, fields.into_iter().flatten().collect());
+        Ok(Moved { routes: options.routes.into_iter().map(|one| one.route).collect(), traffic })
     }
 }
 
-async fn attach(ctx: &Ctx, Attachment { route, target_group_arn: group }: &Attachment) -> Result<Traffic, Error> {
-    let found = route.read(ctx).await?;
-    if found.weight(group.as_str()).is_some() {
-        ctx.did(Change::Unchanged, []);
-        return Ok(Traffic::new(route, &found, |_| None));
+impl Attach {
+    /// The answer with the group in it; `None` if it is there.
+    fn plan(&self, live: &Live, replace_action: bool) -> Result<Option<Answer>, Error> {
+        let group = self.target_group.as_str();
+        let own = Share { target_group: group.to_owned(), weight: 0 };
+        match &live.answer {
+            answer if answer.target_groups().iter().any(|share| share.target_group == group) => Ok(None),
+            Answer::Forward { target_groups, .. } if target_groups.len() >= 5 => Err(Error::Unsafe(format!(
+                "{} forwards to five target groups, and AWS allows no more: take one out first",
+                live.name
+            ))),
+            Answer::Forward { target_groups, stickiness } => {
+                let groups = target_groups.iter().cloned().chain([own]).collect();
+                Ok(Some(Answer::forward(groups, *stickiness)))
+            }
+            _ if replace_action => Ok(Some(Answer::forward(vec![own], None))),
+            other => Err(Error::Unsafe(format!(
+                "{} {}, it does not forward; `replace_action: true` turns it into a forward to {}",
+                live.name,
+                other.words(),
+                name_in(group)
+            ))),
+        }
     }
-    let wanted = found.with(group.as_str(), 0);
-    route.set(ctx, &wanted).await?;
-    ctx.did(Change::Updated, [changed("weights", found.to_string(), wanted.to_string())]);
-    Ok(Traffic::new(route, &wanted, |_| None))
+
+    async fn attach(&self, ctx: &Ctx, live: &Live, plan: Option<Answer>) -> Result<(Traffic, Option<Field>), Error> {
+        let name = |arn: &str| name_in(arn).to_owned();
+        let Some(ours) = plan else { return Ok((Traffic::of(&self.route, &live.answer, name), None)) };
+        let undo = Undo::new(
+            &DETACH_TARGET_GROUP,
+            format!("take {} out of {}", name_in(self.target_group.as_str()), live.name),
+            json!({ "route": self.route, "target_group": self.target_group.as_str(), "before": live.answer }),
+        );
+        route::set(ctx, &self.route, live, &ours, Some(undo)).await?;
+        let after = weights::read_back(ctx, &self.route, &ours).await?;
+        let (before, words) = (weights::words(live.answer.target_groups()), weights::words(ours.target_groups()));
+        let field = changed(&format!("weights of {}", live.name), before, words);
+        Ok((Traffic::of(&self.route, &after.answer, name), Some(field)))
+    }
+}
+
+/// Takes a group out that this run put in; an action that did not forward comes back.
+pub const DETACH_TARGET_GROUP: UndoAction =
+    UndoAction { name: "detach_target_group", run: |ctx, arguments| Box::pin(detach_target_group(ctx, arguments)) };
+
+#[derive(Deserialize)]
+struct Detach {
+    route: String,
+    target_group: String,
+    before: Answer,
+}
+
+async fn detach_target_group(ctx: &Ctx, given: Value) -> Result<Undone, Error> {
+    let Detach { route, target_group, before } = arguments(given)?;
+    let route = Route::new(route);
+    let idle = Share { target_group: target_group.clone(), weight: 0 };
+    let live = match route::settled(ctx, &route, |answer| answer.target_groups().contains(&idle)).await {
+        Err(Error::NotFound { .. }) => return Ok(Undone::Already),
+        live => live?,
+    };
+    let Answer::Forward { target_groups, stickiness } = &live.answer else { return Ok(Undone::Already) };
+    let (own, others): (Vec<Share>, Vec<Share>) =
+        target_groups.iter().cloned().partition(|share| share.target_group == target_group);
+    match own.first() {
+        None => return Ok(Undone::Already),
+        Some(share) if share.weight > 0 => {
+            return Ok(Undone::Foreign(format!("it has weight {} by now", share.weight)));
+        }
+        Some(_) => {}
+    }
+    let wanted = match (&before, others.is_empty()) {
+        (Answer::Forward { .. }, false) => Answer::forward(others, *stickiness),
+        (Answer::Redirect { .. } | Answer::FixedResponse { .. }, true) => before,
+        // Nothing that could be put in its place, or others have come who would be thrown out.
+        _ => return Ok(Undone::Foreign(format!("the route forwards to {} by now", weights::words(target_groups)))),
+    };
+    route::set(ctx, &route, &live, &wanted, None).await?;
+    Ok(Undone::Done)
 }

@@ -1,61 +1,93 @@
-//! The targets of a group, and how they are.
+//! How well target groups are, as their load balancer sees them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_elasticloadbalancingv2::types::{TargetHealthDescription, TargetHealthStateEnum as State};
+use aws_sdk_elasticloadbalancingv2::types::{TargetHealthReasonEnum, TargetHealthStateEnum};
 
-use crate::{ops::Error, run::Ctx};
+use crate::{
+    ops::{
+        Error,
+        load_balancing::{name_in, read},
+    },
+    run::Ctx,
+};
 
-/// The targets of one group that count: those that are to get requests.
-#[derive(Debug, Default)]
+/// A target group at one look.
 pub struct Health {
-    pub healthy: BTreeSet<String>,
-    /// Registered and not on their way out, with what keeps them from being healthy.
-    pub others: Vec<(String, String)>,
+    pub target_group: String,
+    pub targets: Vec<Target>,
+}
+
+/// One of its targets.
+pub struct Target {
+    pub id: String,
+    pub state: TargetHealthStateEnum,
+    pub reason: Option<TargetHealthReasonEnum>,
+    /// AWS's words for the reason.
+    pub description: Option<String>,
 }
 
 impl Health {
-    pub fn registered(&self) -> usize {
-        self.healthy.len() + self.others.len()
+    pub async fn read(ctx: &Ctx, target_group: &str) -> Result<Self, Error> {
+        let described = read::target_health(ctx, target_group).await?;
+        let targets = described.iter().filter_map(|one| {
+            let health = one.target_health()?;
+            Some(Target {
+                id: one.target()?.id()?.to_owned(),
+                state: health.state()?.clone(),
+                reason: health.reason().cloned(),
+                description: health.description().map(str::to_owned),
+            })
+        });
+        Ok(Self { target_group: target_group.to_owned(), targets: targets.collect() })
     }
 
-    /// Only the targets in `instances`. An endpoint may list targets whose instances are long gone.
-    pub fn among(mut self, instances: &BTreeSet<String>) -> Self {
-        self.healthy.retain(|target| instances.contains(target));
-        self.others.retain(|(target, _)| instances.contains(target));
+    /// All of these groups, at once.
+    pub async fn read_all(ctx: &Ctx, target_groups: &[String]) -> Result<Vec<Self>, Error> {
+        let groups: BTreeSet<&String> = target_groups.iter().collect();
+        futures::future::try_join_all(groups.into_iter().map(|group| Self::read(ctx, group))).await
+    }
+
+    /// Without targets that are not among these instances: not every endpoint forgets targets that are gone.
+    pub fn of_instances(mut self, instances: &BTreeSet<String>) -> Self {
+        self.targets.retain(|target| instances.contains(&target.id));
         self
     }
 
-    /// Why targets are not healthy, in AWS's words: each reason once.
-    pub fn reasons(&self) -> String {
-        let reasons: BTreeSet<&str> = self.others.iter().map(|(_, reason)| reason.as_str()).collect();
-        reasons.into_iter().collect::<Vec<_>>().join(", ")
+    pub fn name(&self) -> &str {
+        name_in(&self.target_group)
     }
-}
 
-/// Reads the health of a target group.
-pub async fn read(ctx: &Ctx, group: &str) -> Result<Health, Error> {
-    let call = "elasticloadbalancing:DescribeTargetHealth";
-    let reply = ctx.read(call, || ctx.aws().elbv2.describe_target_health().target_group_arn(group).send()).await?;
-    let mut health = Health::default();
-    for target in reply.target_health_descriptions() {
-        let Some(id) = target.target().and_then(|target| target.id()) else { continue };
-        match target.target_health().and_then(|health| health.state()) {
-            Some(State::Healthy) => {
-                health.healthy.insert(id.to_owned());
-            }
-            Some(State::Draining) => {}
-            _ => health.others.push((id.to_owned(), reason(target))),
+    pub fn healthy(&self) -> usize {
+        self.targets.iter().filter(|target| target.state == TargetHealthStateEnum::Healthy).count()
+    }
+
+    /// Those that are to serve: not on their way out.
+    pub fn staying(&self) -> impl Iterator<Item = &Target> {
+        self.targets.iter().filter(|target| target.state != TargetHealthStateEnum::Draining && !target.is_gone())
+    }
+
+    /// Whether no load balancer checks them, as none refers to the group.
+    pub fn is_unused(&self) -> bool {
+        !self.targets.is_empty() && self.staying().all(|target| target.reason == Some(TargetHealthReasonEnum::NotInUse))
+    }
+
+    /// `shop-prod-blue: 2 healthy, 1 initial (Target registration is in progress)`
+    pub fn words(&self) -> String {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for target in &self.targets {
+            let why = target.description.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+            *counts.entry(format!("{}{why}", target.state.as_str())).or_default() += 1;
         }
+        let counts: Vec<String> = counts.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
+        let counts = if counts.is_empty() { "no targets".to_owned() } else { counts.join(", ") };
+        format!("{}: {counts}", self.name())
     }
-    Ok(health)
 }
 
-fn reason(target: &TargetHealthDescription) -> String {
-    let Some(health) = target.target_health() else { return "unknown".to_owned() };
-    let state = health.state().map_or("unknown", State::as_str);
-    match health.reason() {
-        Some(reason) => format!("{state} ({})", reason.as_str()),
-        None => state.to_owned(),
+impl Target {
+    /// Stopped or terminated.
+    pub fn is_gone(&self) -> bool {
+        self.reason == Some(TargetHealthReasonEnum::InvalidState)
     }
 }

@@ -1,75 +1,95 @@
-//! Traffic: which target group a route forwards to, and moving it from one to another.
+//! Traffic: which target group users are on, and how they get from one to another.
 //!
-//! A route is a listener's default action or a listener rule. All operations in here change the
-//! weights of its forward action and nothing else of it, read back what they set, and share one
-//! undo per route: back to what the run found.
+//! A route is a listener's default action or a rule. Weights of routes are moved here and nowhere else: `ensure_listener`
+//! and `ensure_listener_rule` leave live weights alone.
 
 pub mod attach_target_group;
-mod guard;
 mod health;
-mod route;
+mod launches;
+pub mod read_traffic;
+mod shift;
 pub mod shift_traffic;
-mod split;
 pub mod swap_listener;
-#[expect(clippy::module_inception, reason = "one operation per file, named as runbooks call it")]
-pub mod traffic;
 pub mod wait_healthy;
+pub mod weights;
 
 use serde::Serialize;
 
-use super::Kind;
-pub use route::{RESTORE_ROUTE, Route};
-use split::Split;
+use super::{
+    Kind,
+    load_balancing::{
+        action::{Answer, Share},
+        name_in,
+        route::{Live, Route},
+    },
+};
+use crate::{
+    event::{Event, Weight},
+    run::Ctx,
+};
 
-/// What routes forward to.
+/// Where a route sends its requests.
 #[derive(Debug, Serialize)]
 pub struct Traffic {
-    pub route_arn: String,
-    /// The one that gets traffic: its colour, or its target group's name; `none`, or `mixed`.
+    /// The ARN of the listener or rule.
+    pub route: Route,
+    /// The colour or the name of the one target group with weight; `none` if there is none, `mixed` if there are
+    /// several.
     pub active: String,
-    pub weights: Vec<Share>,
+    pub weights: Vec<GroupWeight>,
 }
 
-/// A target group's part of a route.
+impl Kind for Traffic {
+    const KIND: &'static str = "traffic";
+    const ID: &'static str = "route";
+}
+
+/// The weight of a target group on a route.
 #[derive(Debug, Serialize)]
-pub struct Share {
+pub struct GroupWeight {
     pub target_group_arn: String,
     pub target_group: String,
     pub weight: i32,
 }
 
-impl Kind for Traffic {
-    const KIND: &'static str = "traffic";
-    const ID: &'static str = "route_arn";
-}
-
-/// The routes an operation set.
+/// What was moved, route by route.
 #[derive(Debug, Serialize)]
-pub struct Routes {
-    pub routes: Vec<Traffic>,
+pub struct Moved {
+    /// The ARNs of the routes.
+    pub routes: Vec<Route>,
+    pub traffic: Vec<Traffic>,
 }
 
-impl Kind for Routes {
-    const KIND: &'static str = "routes";
+impl Kind for Moved {
+    const KIND: &'static str = "shift";
     const ID: &'static str = "routes";
 }
 
 impl Traffic {
-    fn new(route: &Route, split: &Split, name: impl Fn(&str) -> Option<String>) -> Self {
-        let weights: Vec<Share> = split
-            .groups()
-            .map(|(arn, weight)| Share {
-                target_group_arn: arn.to_owned(),
-                target_group: split::group_name(arn).to_owned(),
-                weight,
-            })
-            .collect();
-        let mut live = weights.iter().filter(|share| share.weight > 0);
-        let active = match (live.next(), live.next()) {
-            (None, _) => "none".to_owned(),
-            (Some(share), None) => name(&share.target_group_arn).unwrap_or_else(|| share.target_group.clone()),
-            (Some(_), Some(_)) => "mixed".to_owned(),
+    /// `name_of` says what the runbook calls a target group.
+    fn of(route: &Route, answer: &Answer, name_of: impl Fn(&str) -> String) -> Self {
+        let groups = answer.target_groups();
+        let serving: Vec<&Share> = groups.iter().filter(|share| share.weight > 0).collect();
+        let active = match &serving[..] {
+            [] => "none".to_owned(),
+            [one] => name_of(&one.target_group),
+            _ => "mixed".to_owned(),
         };
-        Self { route_arn: route.arn().to_owned(), active, weights }
+        let weight = |share: &Share| GroupWeight {
+            target_group_arn: share.target_group.clone(),
+            target_group: name_in(&share.target_group).to_owned(),
+            weight: share.weight,
+        };
+        Self { route: route.clone(), active, weights: groups.iter().map(weight).collect() }
     }
+}
+
+/// Tells of the weights that were read back.
+fn tell(ctx: &Ctx, live: &Live) {
+    let weight = |share: &Share| Weight {
+        target_group: name_in(&share.target_group).to_owned(),
+        weight: share.weight.unsigned_abs(),
+    };
+    let weights = live.answer.target_groups().iter().map(weight).collect();
+    ctx.emit(Event::Weights { id: ctx.id().to_owned(), route: live.name.clone(), weights });
 }

@@ -1,47 +1,49 @@
-//! `swap_listener`: all at once.
+//! `swap_listener`: all users move at once.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Routes,
-    shift_traffic::{Move, Step, shift},
-    split::group_name,
+    Moved,
+    shift::{self, Enough, Step},
+    shift_traffic::{Move, orders, subject},
 };
 use crate::{
     ops::{Error, Operation},
     run::Ctx,
 };
 
-/// Moves all traffic of the routes to other target groups, at once.
-///
-/// The receiving groups have to be healthy; the weights are read back. For a change that should be felt by a few first, use
-/// `shift_traffic`.
+/// Moves all traffic on routes from one target group to another at once: `shift_traffic` with one step.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SwapListener {
-    /// What moves where. All routes move as one unit.
+    /// Which routes, from where, to where.
     routes: Vec<Move>,
-    /// How many targets of each receiving group have to be healthy; all that are registered if left out.
-    #[serde(default)]
-    min_healthy: Option<u32>,
+    /// How many targets of the new group must be healthy.
+    #[serde(default = "one")]
+    min_healthy: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 impl Operation for SwapListener {
     const NAME: &'static str = "swap_listener";
     const AREA: &'static str = "Traffic";
-    const EXAMPLE: &'static str = "swap_listener(#{ routes: [#{ route: listener, from: blue, to: green }] })";
+    const EXAMPLE: &'static str = r#"swap_listener(#{ routes: [#{ route: https, from: blue, to: green }] })"#;
 
     type Options = Self;
-    type Handle = Routes;
+    type Handle = Moved;
 
     fn subject(options: &Self) -> String {
-        let names = options.routes.iter().map(|one| format!("{} → {}", one.route.name(), group_name(one.to.as_str())));
-        names.collect::<Vec<_>>().join(", ")
+        subject(&options.routes)
     }
 
-    async fn run(ctx: &Ctx, options: Self) -> Result<Routes, Error> {
-        let at_once = [Step { weight: 100, hold: None }];
-        shift(ctx, &options.routes, &at_once, options.min_healthy).await
+    async fn run(ctx: &Ctx, options: Self) -> Result<Moved, Error> {
+        let all = Step { weight: 100, hold: std::time::Duration::ZERO };
+        // The old group has nothing left then: how it is does not matter.
+        let enough = Enough { to: options.min_healthy, from: 0 };
+        shift::run(ctx, orders(options.routes)?, &[all], enough).await
     }
 }

@@ -1,227 +1,252 @@
-//! `wait_healthy`: until a fleet can take traffic.
+//! `wait_healthy`: a new fleet is given traffic only after it has been well for a while.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeSet, time::Duration as Time};
 
-use aws_sdk_autoscaling::types::{Activity, LifecycleState, ScalingActivityStatusCode as Status};
-use futures::future::{try_join, try_join_all};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::Value;
 
 use super::{
-    health::{self, Health},
-    split::group_name,
+    health::Health,
+    launches::{self, Fleet},
 };
 use crate::{
     event::Change,
-    ops::{Duration, Error, IdOf, IdsOf, Kind, Operation, load_balancing::TargetGroup, require},
+    ops::{
+        Duration, Error, IdOf, IdsOf, Kind, Operation,
+        compute::AutoScalingGroup,
+        load_balancing::{TargetGroup, name_in},
+        ownership::set,
+    },
     run::{Ctx, Seen, Wait},
 };
 
-const CALL: &str = "autoscaling:DescribeAutoScalingGroups";
+/// For how long a group that was just attached may be said to be unused.
+const UNUSED: Time = Time::from_secs(60);
 
-/// Waits until targets are healthy, and stay so for a while.
-///
-/// "Healthy" alone is a weak sign: a load balancer takes a new target for healthy after one passed check. So it has to hold
-/// for the `dwell`. Fails at once, without waiting for the timeout, when an instance is terminated or cannot be launched,
-/// in the words of the scaling activity.
+/// Waits until targets are healthy, and have been for a while. Fails at once when instances cannot be launched or are
+/// terminated: nobody has to wait for the timeout to learn that a version does not start.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WaitHealthy {
-    /// The target groups in which targets have to be healthy.
+    /// The target groups in which they must be healthy.
     #[serde(default)]
-    target_group_arns: Option<IdsOf<TargetGroup>>,
-    /// The fleet. With target groups, only its instances count there; without, its instances have to be in service.
+    target_groups: IdsOf<TargetGroup>,
+    /// The Auto Scaling group they belong to: only its instances count, and what goes wrong with them is told in its
+    /// words. Without target groups, its instances must be in service.
+    auto_scaling_group: Option<IdOf<AutoScalingGroup>>,
+    /// How many in each target group, or `all`: as many as the Auto Scaling group is to have, or all that are
+    /// registered.
     #[serde(default)]
-    auto_scaling_group_name: Option<IdOf<Fleet>>,
-    /// How many; as many as the fleet wants, or as are registered, if left out.
-    #[serde(default)]
-    count: Option<u32>,
-    /// How long it has to hold.
-    #[serde(default = "default_dwell")]
+    count: Count,
+    /// For how long they must be healthy without a break. A load balancer calls a new target healthy after one good
+    /// check.
+    #[serde(default = "half_a_minute")]
     dwell: Duration,
-    /// When to give up.
-    #[serde(default = "default_timeout")]
+    /// How long to wait for all this.
+    #[serde(default = "ten_minutes")]
     timeout: Duration,
-    /// How many instances of the fleet may be terminated meanwhile.
+    /// How many instances may be terminated meanwhile.
     #[serde(default)]
     max_terminations: u32,
 }
 
-/// An Auto Scaling group, as another operation returned it.
-struct Fleet;
-
-impl Kind for Fleet {
-    const KIND: &'static str = "auto_scaling_group";
-    const ID: &'static str = "auto_scaling_group_name";
+/// A number, or `all`.
+#[derive(Clone, Copy, Debug, Default, JsonSchema)]
+#[schemars(inline, extend("x-type" = "integer or \"all\""))]
+enum Count {
+    #[default]
+    All,
+    AtLeast(usize),
 }
 
-fn default_dwell() -> Duration {
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(word) if word == "all" => Ok(Self::All),
+            Value::Number(number) if number.as_u64().is_some_and(|count| count > 0) => {
+                Ok(Self::AtLeast(number.as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX)))
+            }
+            other => Err(D::Error::custom(format!("expected a number above 0 or \"all\", found {other}"))),
+        }
+    }
+}
+
+fn half_a_minute() -> Duration {
     Duration::from_secs(30)
 }
 
-fn default_timeout() -> Duration {
+fn ten_minutes() -> Duration {
     Duration::from_secs(600)
 }
 
-/// What was seen in the end.
+/// Who is healthy.
 #[derive(Debug, Serialize)]
 pub struct Healthy {
-    /// Targets, or instances in service.
+    pub target_groups: Vec<String>,
+    pub auto_scaling_group_name: Option<String>,
+    /// In the group that has fewest.
     pub healthy: usize,
+    pub instance_ids: Vec<String>,
 }
 
 impl Kind for Healthy {
-    const KIND: &'static str = "health";
-    const ID: &'static str = "healthy";
+    const KIND: &'static str = "healthy";
+    const ID: &'static str = "target_groups";
+}
+
+/// One look at everything.
+struct Look {
+    fleet: Option<Fleet>,
+    groups: Vec<Health>,
+}
+
+/// What was seen over time.
+#[derive(Default)]
+struct Memory {
+    instances: BTreeSet<String>,
+    terminated: BTreeSet<String>,
+    healthy_since: Option<Timestamp>,
+    unused_since: Option<Timestamp>,
 }
 
 impl Operation for WaitHealthy {
     const NAME: &'static str = "wait_healthy";
     const AREA: &'static str = "Traffic";
-    const POSITIONAL: Option<&'static str> = Some("target_group_arns");
-    const EXAMPLE: &'static str = r#"wait_healthy(#{ target_group_arns: [green], auto_scaling_group_name: fleet, dwell: "30s", timeout: "15m" })"#;
+    const EXAMPLE: &'static str =
+        r#"wait_healthy(#{ target_groups: [green], auto_scaling_group: fleet, dwell: "1m", timeout: "15m" })"#;
 
     type Options = Self;
     type Handle = Healthy;
 
     fn subject(options: &Self) -> String {
-        match (&options.auto_scaling_group_name, &options.target_group_arns) {
-            (Some(fleet), _) => fleet.to_string(),
-            (None, Some(groups)) => groups.as_slice().iter().map(|arn| group_name(arn)).collect::<Vec<_>>().join(", "),
-            (None, None) => String::new(),
-        }
+        let groups = options.target_groups.as_slice().iter().map(|arn| name_in(arn).to_owned());
+        let names: Vec<String> = groups.chain(options.auto_scaling_group.iter().map(ToString::to_string)).collect();
+        names.join(", ")
     }
 
     async fn run(ctx: &Ctx, options: Self) -> Result<Healthy, Error> {
-        let groups = options.target_group_arns.as_ref().map(IdsOf::as_slice).unwrap_or_default();
-        if groups.is_empty() && options.auto_scaling_group_name.is_none() {
-            return Err(Error::option(
-                "target_groups",
-                "expected target groups or an `auto_scaling_group`, found neither",
-            ));
+        if options.target_groups.as_slice().is_empty() && options.auto_scaling_group.is_none() {
+            let message = "expected `target_groups`, an `auto_scaling_group` or both, found neither";
+            return Err(Error::option("", message));
         }
+        if options.dwell >= options.timeout {
+            let message = format!("expected more than the dwell of {}, found {}", options.dwell, options.timeout);
+            return Err(Error::option("timeout", message));
+        }
+        let mut seen = Memory::default();
+        let started = ctx.now();
         let what = format!("{} to be healthy", Self::subject(&options));
-        let mut watch = Watch { started: ctx.now(), since: None, options: &options, what: what.clone() };
-        let wait = Wait { what, timeout: options.timeout.0, every: std::time::Duration::from_secs(5) };
-        let healthy = ctx.wait(wait, async || watch.look(ctx, groups).await).await?;
-        ctx.did(Change::Waited, []);
-        Ok(Healthy { healthy })
-    }
-}
-
-/// What is remembered between looks.
-struct Watch<'a> {
-    started: Timestamp,
-    /// Since when everything is healthy.
-    since: Option<Timestamp>,
-    options: &'a WaitHealthy,
-    what: String,
-}
-
-/// One look at a fleet.
-#[derive(Default)]
-struct Instances {
-    desired: usize,
-    all: BTreeSet<String>,
-    in_service: BTreeSet<String>,
-}
-
-impl Watch<'_> {
-    async fn look(&mut self, ctx: &Ctx, groups: &[String]) -> Result<Seen<usize>, Error> {
-        let health = try_join_all(groups.iter().map(|group| health::read(ctx, group)));
-        let (health, instances) = match &self.options.auto_scaling_group_name {
-            Some(fleet) => {
-                let (health, instances) = try_join(health, self.look_at_fleet(ctx, fleet.as_str())).await?;
-                (health, Some(instances))
-            }
-            None => (health.await?, None),
-        };
-        let (healthy, required, reasons) = self.count(health, instances.as_ref());
-        if required == 0 || healthy < required {
-            self.since = None;
-            let reasons = if reasons.is_empty() { String::new() } else { format!(": {reasons}") };
-            return Ok(Seen::Pending(format!("{healthy} of {required} healthy{reasons}")));
-        }
-        let since = *self.since.get_or_insert(ctx.now());
-        if ctx.since(since) < self.options.dwell.0 {
-            return Ok(Seen::Pending(format!("{healthy} of {required} healthy, holding for {}", self.options.dwell)));
-        }
-        Ok(Seen::Ready(healthy))
-    }
-
-    /// How many are healthy in the group that has the fewest, how many there have to be, and what is wrong with the rest.
-    fn count(&self, health: Vec<Health>, instances: Option<&Instances>) -> (usize, usize, String) {
-        let wanted = self.options.count.map(|count| count as usize);
-        if health.is_empty() {
-            let fleet = instances.map_or((0, 0), |fleet| (fleet.in_service.len(), fleet.desired));
-            return (fleet.0, wanted.unwrap_or(fleet.1), String::new());
-        }
-        let health: Vec<Health> = health
-            .into_iter()
-            .map(|health| match instances {
-                Some(fleet) => health.among(&fleet.all),
-                None => health,
+        let wait = Wait { what: what.clone(), timeout: options.timeout.0, every: Time::from_secs(5) };
+        let healthy = ctx
+            .wait(wait, async || {
+                let look = options.look(ctx).await?;
+                let hopeless = |reason| Err(Error::Hopeless { what: what.clone(), reason });
+                if let Some(reason) = options.hopeless(ctx, &look, &mut seen).await? {
+                    return hopeless(reason);
+                }
+                if !options.is_met(&look) {
+                    seen.healthy_since = None;
+                    return Ok(Seen::Pending(look.words()));
+                }
+                let since = *seen.healthy_since.get_or_insert_with(|| ctx.now());
+                match options.dwell.0.checked_sub(ctx.since(since)).filter(|left| !left.is_zero()) {
+                    Some(_) => Ok(Seen::Pending(format!("{}, for {} to be sure", look.words(), options.dwell))),
+                    None => Ok(Seen::Ready(options.handle(&look))),
+                }
             })
-            .collect();
-        let registered = health.iter().map(Health::registered).max().unwrap_or(0);
-        let required = wanted.unwrap_or_else(|| instances.map_or(registered, |fleet| fleet.desired));
-        let fewest = health.iter().min_by_key(|health| health.healthy.len());
-        fewest.map_or((0, required, String::new()), |health| (health.healthy.len(), required, health.reasons()))
+            .await?;
+        let took = Duration(ctx.since(started)).to_string();
+        ctx.did(Change::Waited, [set("healthy", healthy.healthy), set("after", took)]);
+        Ok(healthy)
     }
+}
 
-    /// The fleet's instances. Fails when waiting longer is pointless.
-    async fn look_at_fleet(&self, ctx: &Ctx, name: &str) -> Result<Instances, Error> {
-        let aws = &ctx.aws().autoscaling;
-        let (group, activities) = try_join(
-            ctx.read(CALL, || aws.describe_auto_scaling_groups().auto_scaling_group_names(name).send()),
-            // The newest come first; one page is more than what happens between two looks.
-            ctx.read("autoscaling:DescribeScalingActivities", || {
-                aws.describe_scaling_activities().auto_scaling_group_name(name).send()
-            }),
-        )
-        .await?;
-        self.judge(activities.activities())?;
-        let Some(group) = group.auto_scaling_groups().first() else {
-            return Err(Error::NotFound { what: format!("auto scaling group {name}"), hint: None });
+impl WaitHealthy {
+    async fn look(&self, ctx: &Ctx) -> Result<Look, Error> {
+        let fleet = async {
+            match &self.auto_scaling_group {
+                Some(name) => Fleet::read(ctx, name.as_str()).await.map(Some),
+                None => Ok(None),
+            }
         };
-        let desired: i32 = require(CALL, "DesiredCapacity", group.desired_capacity())?;
-        let mut instances = Instances { desired: usize::try_from(desired).unwrap_or(0), ..Instances::default() };
-        for instance in group.instances() {
-            let Some(id) = instance.instance_id() else { continue };
-            instances.all.insert(id.to_owned());
-            if instance.lifecycle_state() == Some(&LifecycleState::InService) {
-                instances.in_service.insert(id.to_owned());
-            }
-        }
-        Ok(instances)
-    }
-
-    fn judge(&self, activities: &[Activity]) -> Result<(), Error> {
-        let began = |activity: &&Activity| {
-            let start = activity.start_time().map(aws_sdk_autoscaling::primitives::DateTime::secs);
-            start.is_some_and(|start| start >= self.started.as_second())
+        let (fleet, groups) = futures::try_join!(fleet, Health::read_all(ctx, self.target_groups.as_slice()))?;
+        let groups = match &fleet {
+            Some(fleet) => groups.into_iter().map(|group| group.of_instances(&fleet.instances)).collect(),
+            None => groups,
         };
-        let mut terminations = BTreeMap::new();
-        for activity in activities.iter().filter(began) {
-            let description = activity.description().unwrap_or_default();
-            if activity.status_code() == Some(&Status::Failed) {
-                let why = activity.status_message().unwrap_or("no reason given");
-                return Err(self.hopeless(format!("{description}: {why}")));
-            }
-            if description.starts_with("Terminating EC2 instance") {
-                let cause = activity.cause().unwrap_or("no cause given");
-                terminations.insert(description.to_owned(), cause.to_owned());
-            }
-        }
-        if terminations.len() > self.options.max_terminations as usize {
-            let (description, cause) = terminations.pop_first().unwrap_or_default();
-            return Err(self.hopeless(format!("{description}: {cause}")));
-        }
-        Ok(())
+        Ok(Look { fleet, groups })
     }
 
-    fn hopeless(&self, reason: String) -> Error {
-        Error::Hopeless { what: self.what.clone(), reason }
+    /// Why waiting longer is pointless, if it is.
+    async fn hopeless(&self, ctx: &Ctx, look: &Look, seen: &mut Memory) -> Result<Option<String>, Error> {
+        let there = look.there();
+        seen.terminated.extend(seen.instances.difference(&there).cloned());
+        seen.instances.extend(there);
+        let activities = match &look.fleet {
+            Some(fleet) => launches::activities(ctx, &fleet.name).await?,
+            None => Vec::new(),
+        };
+        if let Some(failure) = launches::failure(&activities) {
+            return Ok(Some(failure));
+        }
+        if seen.terminated.len() > self.max_terminations as usize {
+            let ids: Vec<&str> = seen.terminated.iter().map(String::as_str).collect();
+            let cause = ids.iter().find_map(|id| launches::cause(&activities, id));
+            let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+            return Ok(Some(format!("{} terminated{cause}", ids.join(", "))));
+        }
+        let Some(unused) = look.groups.iter().find(|group| group.is_unused()) else {
+            seen.unused_since = None;
+            return Ok(None);
+        };
+        let since = *seen.unused_since.get_or_insert_with(|| ctx.now());
+        Ok((ctx.since(since) > UNUSED).then(|| {
+            let name = unused.name();
+            format!("nothing forwards to {name}, so nobody checks it; `attach_target_group` puts it onto a route at weight 0")
+        }))
+    }
+
+    fn is_met(&self, look: &Look) -> bool {
+        let of_fleet = look.fleet.as_ref().map(|fleet| fleet.desired);
+        if let (true, Some(fleet)) = (look.groups.is_empty(), &look.fleet) {
+            let needed = if let Count::AtLeast(count) = self.count { count } else { fleet.desired };
+            return fleet.in_service.len() >= needed.max(1);
+        }
+        look.groups.iter().all(|group| {
+            let needed = match (self.count, of_fleet) {
+                (Count::AtLeast(count), _) => count,
+                (Count::All, Some(desired)) => desired,
+                (Count::All, None) => group.staying().count(),
+            };
+            group.healthy() >= needed.max(1)
+        })
+    }
+
+    fn handle(&self, look: &Look) -> Healthy {
+        let fewest = look.groups.iter().map(Health::healthy).min();
+        let in_service = look.fleet.as_ref().map(|fleet| fleet.in_service.len());
+        Healthy {
+            target_groups: self.target_groups.as_slice().to_vec(),
+            auto_scaling_group_name: self.auto_scaling_group.as_ref().map(ToString::to_string),
+            healthy: fewest.or(in_service).unwrap_or_default(),
+            instance_ids: look.there().into_iter().collect(),
+        }
+    }
+}
+
+impl Look {
+    /// The instances that are there to stay.
+    fn there(&self) -> BTreeSet<String> {
+        match &self.fleet {
+            Some(fleet) => fleet.instances.difference(&fleet.leaving).cloned().collect(),
+            None => self.groups.iter().flat_map(Health::staying).map(|target| target.id.clone()).collect(),
+        }
+    }
+
+    fn words(&self) -> String {
+        let groups = self.groups.iter().map(Health::words);
+        groups.chain(self.fleet.as_ref().map(Fleet::words)).collect::<Vec<_>>().join("; ")
     }
 }

@@ -13,6 +13,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::elbv2;
 use super::error::{AwsError, Reply};
 use super::route53;
 use super::select::{self, Paging};
@@ -64,17 +65,14 @@ impl From<Event> for super::world::Event {
     }
 }
 
-/// The ARNs of what uses a certificate: it cannot be deleted meanwhile.
-///
-/// Load balancers fill this in: their listeners' ARNs are shown as those of the load balancers.
-pub fn in_use_by(_: &Tx, _arn: &str) -> Vec<String> {
-    Vec::new()
+/// The ARNs of the load balancers that use a certificate: it cannot be deleted meanwhile.
+fn in_use_by(tx: &Tx, arn: &str) -> Vec<String> {
+    elbv2::users_of_certificate(tx, arn)
 }
 
-/// Whether a certificate may be given to a listener: it is there, and it is issued.
-#[expect(dead_code, reason = "listeners ask")]
-pub fn is_issued(tx: &Tx, arn: &str) -> bool {
-    tx.get::<Certificate>(arn).is_ok_and(|certificate| certificate.status(tx.now) == "ISSUED")
+/// Whether a certificate is issued, so that a listener may have it; `None` if there is none.
+pub fn is_issued(tx: &Tx, arn: &str) -> Option<bool> {
+    Some(tx.get::<Certificate>(arn).ok()?.status(tx.now) == "ISSUED")
 }
 
 /// Stands for a key that cannot be read.

@@ -1,0 +1,376 @@
+//! `ensure_launch_template`: what instances are made of; `compare_launch_template`: whether it is there.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{self as ec2, ResourceType};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    LaunchTemplate, LaunchTemplateComparison, find_image,
+    template_content::{Content, of_version},
+    template_options::{CompareLaunchTemplate, EnsureLaunchTemplate},
+};
+use crate::{
+    event::{Change, Field},
+    ops::{
+        Error, Operation, arguments, ec2_tags,
+        network::common::{deleted, filter, nothing_to_undo, report},
+        ownership::{Owned, changed, set},
+        require,
+    },
+    run::{Class, Ctx, Mutation, Seen, Undo, UndoAction, Undone, Wait},
+};
+
+/// EC2's limit of a template's name.
+const NAME_LIMIT: usize = 128;
+const GONE: &[&str] = &[
+    "InvalidLaunchTemplateId.NotFound",
+    "InvalidLaunchTemplateId.VersionNotFound",
+    "InvalidLaunchTemplateName.NotFoundException",
+];
+
+/// What is kept of a created template.
+#[derive(Serialize, Deserialize)]
+struct Made {
+    launch_template_id: String,
+}
+
+/// What is kept of a created version.
+#[derive(Serialize, Deserialize)]
+struct MadeVersion {
+    launch_template_id: String,
+    version: i64,
+}
+
+impl Operation for EnsureLaunchTemplate {
+    const NAME: &'static str = "ensure_launch_template";
+    const AREA: &'static str = "EC2";
+    const EXAMPLE: &'static str =
+        r#"ensure_launch_template(#{ name: "web", image_id: "ami-0abc", instance_type: "t3.small" })"#;
+
+    type Options = Self;
+    type Handle = LaunchTemplate;
+
+    fn subject(options: &Self) -> String {
+        options.name.clone()
+    }
+
+    async fn run(ctx: &Ctx, options: Self) -> Result<LaunchTemplate, Error> {
+        let owned = Owned::new(ctx, &options.name, &options.tags)?;
+        let Found { wanted, template } = find(ctx, &options, &owned).await?;
+        let template = match template {
+            Some(template) => template,
+            None => match create(ctx, &options, &owned, &wanted).await {
+                Err(error) if error.is(&["InvalidLaunchTemplateName.AlreadyExistsException"]) => {
+                    late(ctx, &owned.name_within(NAME_LIMIT)).await?
+                }
+                created => return created,
+            },
+        };
+        converge(ctx, &options, &owned, &wanted, template).await
+    }
+}
+
+impl Operation for CompareLaunchTemplate {
+    const NAME: &'static str = "compare_launch_template";
+    const AREA: &'static str = "EC2";
+    const EXAMPLE: &'static str =
+        r#"compare_launch_template(#{ name: "web", image_id: "ami-0abc", instance_type: "t3.small" })"#;
+
+    type Options = Self;
+    type Handle = LaunchTemplateComparison;
+
+    fn subject(options: &Self) -> String {
+        options.0.name.clone()
+    }
+
+    async fn run(ctx: &Ctx, Self(options): Self) -> Result<LaunchTemplateComparison, Error> {
+        let owned = Owned::new(ctx, &options.name, &options.tags)?;
+        let Found { wanted, template } = find(ctx, &options, &owned).await?;
+        let launch_template_name = owned.name_within(NAME_LIMIT);
+        let Some(template) = template else {
+            return Ok(LaunchTemplateComparison { launch_template_name, ..LaunchTemplateComparison::default() });
+        };
+        let id = id_of(&template)?;
+        let version = same(&versions(ctx, &id).await?, &wanted)?;
+        Ok(LaunchTemplateComparison {
+            launch_template_id: id,
+            launch_template_name,
+            matches: version.is_some(),
+            version,
+        })
+    }
+}
+
+/// What is wanted, and the template there is.
+struct Found {
+    wanted: Content,
+    template: Option<ec2::LaunchTemplate>,
+}
+
+async fn find(ctx: &Ctx, options: &EnsureLaunchTemplate, owned: &Owned) -> Result<Found, Error> {
+    options.check()?;
+    let name = owned.name_within(NAME_LIMIT);
+    let (image, template) =
+        futures::try_join!(find_image::by_id(ctx, options.image_id.as_str()), by_name(ctx, &name),)?;
+    Ok(Found { wanted: Content::wanted(options, owned, &image), template })
+}
+
+async fn by_name(ctx: &Ctx, name: &str) -> Result<Option<ec2::LaunchTemplate>, Error> {
+    // By filter: named directly, a template that is not there is an error.
+    let named = filter("launch-template-name", name);
+    let reply = ctx
+        .read("ec2:DescribeLaunchTemplates", || ctx.aws().ec2.describe_launch_templates().filters(named.clone()).send())
+        .await?;
+    Ok(reply.launch_templates().iter().find(|template| template.launch_template_name() == Some(name)).cloned())
+}
+
+/// A template that was made just now, and that the list did not show yet.
+async fn late(ctx: &Ctx, name: &str) -> Result<ec2::LaunchTemplate, Error> {
+    let (timeout, every) = (Duration::from_secs(60), Duration::from_secs(2));
+    ctx.wait(Wait { what: format!("launch template {name} to be listed"), timeout, every }, async || {
+        Ok(by_name(ctx, name).await?.map_or(Seen::Pending("not listed yet".to_owned()), Seen::Ready))
+    })
+    .await
+}
+
+/// The versions, newest first. One page holds the newest 200: what is older is not looked for.
+async fn versions(ctx: &Ctx, id: &str) -> Result<Vec<ec2::LaunchTemplateVersion>, Error> {
+    let reply = ctx
+        .read("ec2:DescribeLaunchTemplateVersions", || {
+            ctx.aws().ec2.describe_launch_template_versions().launch_template_id(id).max_results(200).send()
+        })
+        .await?;
+    let mut versions = reply.launch_template_versions.unwrap_or_default();
+    versions.sort_by_key(|version| std::cmp::Reverse(version.version_number()));
+    Ok(versions)
+}
+
+/// The newest version that has the content.
+fn same(versions: &[ec2::LaunchTemplateVersion], wanted: &Content) -> Result<Option<i64>, Error> {
+    for version in versions {
+        if of_version(version)?.as_ref() == Some(wanted) {
+            return Ok(version.version_number());
+        }
+    }
+    Ok(None)
+}
+
+fn id_of(template: &ec2::LaunchTemplate) -> Result<String, Error> {
+    require("ec2:DescribeLaunchTemplates", "launchTemplateId", template.launch_template_id())
+}
+
+async fn create(
+    ctx: &Ctx,
+    options: &EnsureLaunchTemplate,
+    owned: &Owned,
+    wanted: &Content,
+) -> Result<LaunchTemplate, Error> {
+    let name = owned.name_within(NAME_LIMIT);
+    let undo = Undo::new(&DELETE_LAUNCH_TEMPLATE, format!("delete launch template {name}"), json!({}));
+    let declared = Mutation::new("ec2:CreateLaunchTemplate", Class::Token, format!("launch template {name}"))
+        .undo(undo.keep(options.keep_on_rollback));
+    let Made { launch_template_id } = ctx
+        .mutate(
+            declared,
+            |permit| {
+                ctx.aws()
+                    .ec2
+                    .create_launch_template()
+                    .launch_template_name(&name)
+                    .set_version_description(options.version_description.clone())
+                    .launch_template_data(wanted.request())
+                    .tag_specifications(ec2_tags::specification(ResourceType::LaunchTemplate, owned))
+                    .client_token(permit.token())
+                    .customize()
+                    .interceptor(permit)
+                    .send()
+            },
+            |reply| {
+                let id = reply.launch_template().and_then(|template| template.launch_template_id());
+                let call = "ec2:CreateLaunchTemplate";
+                Ok(Made { launch_template_id: require(call, "launchTemplate.launchTemplateId", id)? })
+            },
+        )
+        .await?;
+    let handle = LaunchTemplate { launch_template_id, launch_template_name: name, version: 1 };
+    let fields = [
+        set("launch_template_id", handle.launch_template_id.clone()),
+        set("version", 1),
+        set("image_id", options.image_id.as_str()),
+    ];
+    ctx.did(Change::Created, fields);
+    Ok(handle)
+}
+
+async fn converge(
+    ctx: &Ctx,
+    options: &EnsureLaunchTemplate,
+    owned: &Owned,
+    wanted: &Content,
+    template: ec2::LaunchTemplate,
+) -> Result<LaunchTemplate, Error> {
+    let (id, name) = (id_of(&template)?, owned.name_within(NAME_LIMIT));
+    let tags = ec2_tags::from_ec2(template.tags());
+    owned.check(&format!("launch template {name} ({id})"), &tags, options.adopt)?;
+    let known = versions(ctx, &id).await?;
+    let mut fields: Vec<Field> = ec2_tags::converge(ctx, &id, owned, &tags).await?;
+    let version = match same(&known, wanted)? {
+        Some(version) => version,
+        None => {
+            let before = known.first().map(of_version).transpose()?.flatten();
+            let latest = template.latest_version_number();
+            let version = create_version(ctx, options, &name, &id, wanted).await?;
+            fields.push(changed("version", latest, version));
+            fields.extend(wanted.differences(before.as_ref()));
+            version
+        }
+    };
+    let default = template.default_version_number().unwrap_or_default();
+    if options.set_default_version && default != version {
+        let change = DefaultVersion { launch_template_id: id.clone(), before: default, ours: version };
+        let undo =
+            Undo::new(&RESTORE_DEFAULT_VERSION, format!("make version {default} of {name} the default"), json!(change));
+        set_default(ctx, &id, version, Some(undo)).await?;
+        fields.push(changed("default_version", default, version));
+    }
+    report(ctx, fields);
+    Ok(LaunchTemplate { launch_template_id: id, launch_template_name: name, version })
+}
+
+async fn create_version(
+    ctx: &Ctx,
+    options: &EnsureLaunchTemplate,
+    name: &str,
+    id: &str,
+    wanted: &Content,
+) -> Result<i64, Error> {
+    let undo = Undo::new(
+        &DELETE_LAUNCH_TEMPLATE_VERSION,
+        format!("delete the new version of launch template {name}"),
+        json!({}),
+    );
+    let subject = format!("version of launch template {name}");
+    let declared = Mutation::new("ec2:CreateLaunchTemplateVersion", Class::Token, subject)
+        .undo(undo.keep(options.keep_on_rollback));
+    let made = ctx
+        .mutate(
+            declared,
+            |permit| {
+                ctx.aws()
+                    .ec2
+                    .create_launch_template_version()
+                    .launch_template_id(id)
+                    .set_version_description(options.version_description.clone())
+                    .launch_template_data(wanted.request())
+                    .client_token(permit.token())
+                    .customize()
+                    .interceptor(permit)
+                    .send()
+            },
+            |reply| {
+                let number = reply.launch_template_version().and_then(|version| version.version_number());
+                let call = "ec2:CreateLaunchTemplateVersion";
+                let version = require(call, "launchTemplateVersion.versionNumber", number)?;
+                Ok(MadeVersion { launch_template_id: id.to_owned(), version })
+            },
+        )
+        .await?;
+    Ok(made.version)
+}
+
+async fn set_default(ctx: &Ctx, id: &str, version: i64, undo: Option<Undo>) -> Result<(), Error> {
+    let mut declared = Mutation::new("ec2:ModifyLaunchTemplate", Class::Idempotent, format!("default version of {id}"));
+    if let Some(undo) = undo {
+        declared = declared.undo(undo);
+    }
+    ctx.change(declared, |permit| {
+        let request = ctx.aws().ec2.modify_launch_template().launch_template_id(id);
+        let request = request.default_version(version.to_string()).client_token(permit.token());
+        request.customize().interceptor(permit).send()
+    })
+    .await
+}
+
+/// Deletes a launch template this run made, with all its versions.
+pub const DELETE_LAUNCH_TEMPLATE: UndoAction = UndoAction {
+    name: "delete_launch_template",
+    run: |ctx, arguments| Box::pin(delete_launch_template(ctx, arguments)),
+};
+
+async fn delete_launch_template(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
+    let Made { launch_template_id: id } = arguments(made)?;
+    let declared = Mutation::new("ec2:DeleteLaunchTemplate", Class::Idempotent, &id);
+    let outcome = ctx.change(declared, |permit| {
+        ctx.aws().ec2.delete_launch_template().launch_template_id(&id).customize().interceptor(permit).send()
+    });
+    deleted(outcome.await, GONE)
+}
+
+/// Deletes a version this run made. Groups that were launched from it are gone or restored by then.
+pub const DELETE_LAUNCH_TEMPLATE_VERSION: UndoAction = UndoAction {
+    name: "delete_launch_template_version",
+    run: |ctx, arguments| Box::pin(delete_launch_template_version(ctx, arguments)),
+};
+
+async fn delete_launch_template_version(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
+    let MadeVersion { launch_template_id: id, version } = arguments(made)?;
+    let subject = format!("version {version} of {id}");
+    let declared = Mutation::new("ec2:DeleteLaunchTemplateVersions", Class::Idempotent, subject);
+    // This call succeeds also when nothing was deleted, and says so inside.
+    let refused: Result<Option<(String, String)>, Error> = ctx
+        .mutate(
+            declared,
+            |permit| {
+                let request = ctx.aws().ec2.delete_launch_template_versions().launch_template_id(&id);
+                request.versions(version.to_string()).customize().interceptor(permit).send()
+            },
+            |reply| {
+                let item = reply.unsuccessfully_deleted_launch_template_versions().first();
+                let error = item.and_then(|item| item.response_error());
+                Ok(error.map(|error| {
+                    let code = error.code().map(|code| code.as_str()).unwrap_or_default();
+                    (code.to_owned(), error.message().unwrap_or_default().to_owned())
+                }))
+            },
+        )
+        .await;
+    match refused {
+        Ok(None) => Ok(Undone::Done),
+        Ok(Some((code, _))) if code == "launchTemplateVersionDoesNotExist" => Ok(Undone::Already),
+        Ok(Some((_, message))) => Ok(Undone::Foreign(message)),
+        Err(error) => deleted(Err(error), GONE),
+    }
+}
+
+/// A change of the default version.
+#[derive(Serialize, Deserialize)]
+struct DefaultVersion {
+    launch_template_id: String,
+    before: i64,
+    ours: i64,
+}
+
+/// Makes another version the default again.
+pub const RESTORE_DEFAULT_VERSION: UndoAction = UndoAction {
+    name: "restore_default_version",
+    run: |ctx, arguments| Box::pin(restore_default_version(ctx, arguments)),
+};
+
+async fn restore_default_version(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
+    let DefaultVersion { launch_template_id: id, before, ours } = arguments(change)?;
+    let call = "ec2:DescribeLaunchTemplates";
+    let reply = ctx.read(call, || ctx.aws().ec2.describe_launch_templates().launch_template_ids(&id).send()).await;
+    let reply = match reply {
+        Err(error) if error.is(GONE) => return Ok(Undone::Already),
+        reply => reply?,
+    };
+    let found = reply.launch_templates().first().and_then(|template| template.default_version_number());
+    let found: i64 = require(call, "defaultVersionNumber", found)?;
+    if let Some(outcome) = nothing_to_undo(&found, &before, &ours) {
+        return Ok(outcome);
+    }
+    set_default(ctx, &id, before, None).await?;
+    Ok(Undone::Done)
+}

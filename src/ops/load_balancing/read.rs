@@ -1,0 +1,178 @@
+//! Describes of what load balancing is made of, to their last page.
+//!
+//! A "not found" of these often does not say of what, so each read says what it is about.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aws_sdk_elasticloadbalancingv2::types::{Listener, LoadBalancer, Rule, TargetGroup, TargetHealthDescription};
+
+use crate::{
+    ops::{Error, network::common::only},
+    run::Ctx,
+};
+
+/// How long lists may be behind.
+const WINDOW: Duration = Duration::from_secs(15);
+
+/// What AWS has just said to be there already ([`code`](Error::code) of `error`), and lists do not show yet.
+///
+/// # Errors
+/// `error`, if it does not turn up.
+pub async fn soon<T>(ctx: &Ctx, error: Error, find: impl AsyncFn() -> Result<Option<T>, Error>) -> Result<T, Error> {
+    let started = ctx.now();
+    loop {
+        if let Some(found) = find().await? {
+            return Ok(found);
+        }
+        if ctx.since(started) >= WINDOW {
+            return Err(error);
+        }
+        ctx.sleep(Duration::from_secs(1)).await?;
+    }
+}
+
+/// Calls take tags of so many resources at a time.
+const ARNS_PER_CALL: usize = 20;
+
+/// None, instead of the service's word for it.
+fn or_none<T>(found: Result<Vec<T>, Error>, gone: &str) -> Result<Vec<T>, Error> {
+    match found {
+        Err(error) if error.is(&[gone]) => Ok(Vec::new()),
+        found => found,
+    }
+}
+
+fn the_one<T>(found: Vec<T>, what: &str, arn: &str) -> Result<T, Error> {
+    found.into_iter().next().ok_or_else(|| Error::NotFound { what: format!("{what} {arn}"), hint: None })
+}
+
+/// The load balancer of that name.
+pub async fn load_balancer_named(ctx: &Ctx, name: &str) -> Result<Option<LoadBalancer>, Error> {
+    let found = ctx
+        .read_of("elasticloadbalancing:DescribeLoadBalancers", name, || {
+            let request = ctx.aws().elbv2.describe_load_balancers().names(name);
+            request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        })
+        .await;
+    let mut found = or_none(found, "LoadBalancerNotFound")?;
+    found.retain(|one| one.load_balancer_name() == Some(name));
+    only(&format!("load balancer {name}"), found, LoadBalancer::load_balancer_arn)
+}
+
+pub async fn load_balancer(ctx: &Ctx, arn: &str) -> Result<LoadBalancer, Error> {
+    let found = ctx
+        .read_of("elasticloadbalancing:DescribeLoadBalancers", arn, || {
+            let request = ctx.aws().elbv2.describe_load_balancers().load_balancer_arns(arn);
+            request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    the_one(found, "load balancer", arn)
+}
+
+/// All load balancers of the region.
+pub async fn load_balancers(ctx: &Ctx) -> Result<Vec<LoadBalancer>, Error> {
+    ctx.read("elasticloadbalancing:DescribeLoadBalancers", || {
+        ctx.aws().elbv2.describe_load_balancers().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+    })
+    .await
+}
+
+/// The target group of that name.
+pub async fn target_group_named(ctx: &Ctx, name: &str) -> Result<Option<TargetGroup>, Error> {
+    let found = ctx
+        .read_of("elasticloadbalancing:DescribeTargetGroups", name, || {
+            let request = ctx.aws().elbv2.describe_target_groups().names(name);
+            request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        })
+        .await;
+    let mut found = or_none(found, "TargetGroupNotFound")?;
+    found.retain(|one| one.target_group_name() == Some(name));
+    only(&format!("target group {name}"), found, TargetGroup::target_group_arn)
+}
+
+pub async fn target_group(ctx: &Ctx, arn: &str) -> Result<TargetGroup, Error> {
+    let found = ctx
+        .read_of("elasticloadbalancing:DescribeTargetGroups", arn, || {
+            let request = ctx.aws().elbv2.describe_target_groups().target_group_arns(arn);
+            request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    the_one(found, "target group", arn)
+}
+
+/// The listeners of a load balancer.
+pub async fn listeners_of(ctx: &Ctx, load_balancer: &str) -> Result<Vec<Listener>, Error> {
+    ctx.read_of("elasticloadbalancing:DescribeListeners", load_balancer, || {
+        let request = ctx.aws().elbv2.describe_listeners().load_balancer_arn(load_balancer);
+        request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+    })
+    .await
+}
+
+pub async fn listener(ctx: &Ctx, arn: &str) -> Result<Listener, Error> {
+    let found = ctx
+        .read_of("elasticloadbalancing:DescribeListeners", arn, || {
+            let request = ctx.aws().elbv2.describe_listeners().listener_arns(arn);
+            request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    the_one(found, "listener", arn)
+}
+
+/// The rules of a listener, the default rule with them.
+pub async fn rules_of(ctx: &Ctx, listener: &str) -> Result<Vec<Rule>, Error> {
+    ctx.read_of("elasticloadbalancing:DescribeRules", listener, || {
+        let request = ctx.aws().elbv2.describe_rules().listener_arn(listener);
+        request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+    })
+    .await
+}
+
+pub async fn rule(ctx: &Ctx, arn: &str) -> Result<Rule, Error> {
+    let found = ctx
+        .read_of("elasticloadbalancing:DescribeRules", arn, || {
+            let request = ctx.aws().elbv2.describe_rules().rule_arns(arn);
+            request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    the_one(found, "rule", arn)
+}
+
+/// The tags of one resource.
+pub async fn tags(ctx: &Ctx, arn: &str) -> Result<BTreeMap<String, String>, Error> {
+    let mut all = tags_of(ctx, &[arn.to_owned()]).await?;
+    Ok(all.remove(arn).unwrap_or_default())
+}
+
+/// The tags of several resources, by ARN.
+pub async fn tags_of(ctx: &Ctx, arns: &[String]) -> Result<BTreeMap<String, BTreeMap<String, String>>, Error> {
+    let some = |arns: &[String]| {
+        let arns = arns.to_vec();
+        async move {
+            ctx.read_of("elasticloadbalancing:DescribeTags", &arns[0], || {
+                ctx.aws().elbv2.describe_tags().set_resource_arns(Some(arns.clone())).send()
+            })
+            .await
+        }
+    };
+    let replies = futures::future::try_join_all(arns.chunks(ARNS_PER_CALL).map(some)).await?;
+    let described = replies.iter().flat_map(|reply| reply.tag_descriptions());
+    Ok(described
+        .map(|one| {
+            let tag = |tag: &aws_sdk_elasticloadbalancingv2::types::Tag| {
+                Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))
+            };
+            (one.resource_arn().unwrap_or_default().to_owned(), one.tags().iter().filter_map(tag).collect())
+        })
+        .collect())
+}
+
+/// What the target group says of its targets.
+pub async fn target_health(ctx: &Ctx, target_group: &str) -> Result<Vec<TargetHealthDescription>, Error> {
+    let reply = ctx
+        .read_of("elasticloadbalancing:DescribeTargetHealth", target_group, || {
+            ctx.aws().elbv2.describe_target_health().target_group_arn(target_group).send()
+        })
+        .await?;
+    Ok(reply.target_health_descriptions.unwrap_or_default())
+}

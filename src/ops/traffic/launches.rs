@@ -1,0 +1,90 @@
+//! What an Auto Scaling group says of its instances, and of what went wrong with them.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_autoscaling::types::{Activity, AutoScalingGroup, LifecycleState, ScalingActivityStatusCode};
+
+use crate::{ops::Error, run::Ctx};
+
+/// The group at one look.
+pub struct Fleet {
+    pub name: String,
+    pub desired: usize,
+    /// All that it has.
+    pub instances: BTreeSet<String>,
+    /// Those that serve, as far as the group knows.
+    pub in_service: BTreeSet<String>,
+    /// Those on their way out.
+    pub leaving: BTreeSet<String>,
+}
+
+impl Fleet {
+    pub async fn read(ctx: &Ctx, name: &str) -> Result<Self, Error> {
+        let reply = ctx
+            .read_of("autoscaling:DescribeAutoScalingGroups", name, || {
+                ctx.aws().autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name).send()
+            })
+            .await?;
+        let mut groups = reply.auto_scaling_groups().iter();
+        let group = groups.find(|group| group.auto_scaling_group_name() == Some(name));
+        let group = group.ok_or_else(|| Error::NotFound { what: format!("auto scaling group {name}"), hint: None })?;
+        Ok(Self::of(name, group))
+    }
+
+    fn of(name: &str, group: &AutoScalingGroup) -> Self {
+        let those = |wanted: &dyn Fn(&LifecycleState) -> bool| {
+            let instances = group.instances().iter();
+            let wanted = instances.filter(|one| one.lifecycle_state().is_some_and(wanted));
+            wanted.filter_map(|one| one.instance_id().map(str::to_owned)).collect()
+        };
+        let leaves = |state: &LifecycleState| state.as_str().starts_with("Terminat") || state.as_str() == "Detaching";
+        let desired = group.desired_capacity().unwrap_or_default();
+        Self {
+            name: name.to_owned(),
+            desired: usize::try_from(desired).unwrap_or_default(),
+            instances: those(&|_| true),
+            in_service: those(&|state| *state == LifecycleState::InService),
+            leaving: those(&leaves),
+        }
+    }
+
+    /// `web-blue: 2 of 3 in service`
+    pub fn words(&self) -> String {
+        format!("{}: {} of {} in service", self.name, self.in_service.len(), self.desired)
+    }
+}
+
+/// The activities of a group, the newest first. The first page is enough: what matters has just happened.
+pub async fn activities(ctx: &Ctx, name: &str) -> Result<Vec<Activity>, Error> {
+    let reply = ctx
+        .read_of("autoscaling:DescribeScalingActivities", name, || {
+            ctx.aws().autoscaling.describe_scaling_activities().auto_scaling_group_name(name).send()
+        })
+        .await?;
+    Ok(reply.activities.unwrap_or_default())
+}
+
+/// Why instances cannot be launched, in the words of the newest activity: the one that failed after the last launch
+/// that worked.
+pub fn failure(activities: &[Activity]) -> Option<String> {
+    let launches = activities.iter().filter(|one| one.description().is_some_and(|text| text.starts_with("Launching")));
+    for launch in launches {
+        match launch.status_code() {
+            Some(ScalingActivityStatusCode::Successful) => return None,
+            Some(ScalingActivityStatusCode::Failed) => {
+                let words = launch.status_message().or(launch.description()).unwrap_or("a launch failed");
+                return Some(words.to_owned());
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Why an instance was terminated, in the words of the activity that did it.
+pub fn cause(activities: &[Activity], instance: &str) -> Option<String> {
+    let terminates = |one: &&Activity| {
+        one.description().is_some_and(|text| text.starts_with("Terminating") && text.contains(instance))
+    };
+    activities.iter().find(terminates)?.cause().map(str::to_owned)
+}

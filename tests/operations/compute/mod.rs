@@ -1,0 +1,7 @@
+//! Images, launch templates and Auto Scaling groups.
+
+mod group;
+mod image;
+mod on_moto;
+mod support;
+mod template;
