@@ -111,7 +111,6 @@ pub const UNDOS: &[&UndoAction] = &[
     &compute::scale_asg::UNPIN,
     &dns::ensure_hosted_zone::DELETE_HOSTED_ZONE,
     &dns::ensure_hosted_zone::RESTORE_ZONE_COMMENT,
-    &traffic::RESTORE_ROUTE,
     &dns::zone::RESTORE_ZONE_TAGS,
     &dns::record_set::RESTORE_RECORDS,
 ];
