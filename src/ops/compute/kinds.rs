@@ -9,11 +9,3 @@ impl Kind for SecurityGroup {
     const KIND: &'static str = "security_group";
     const ID: &'static str = "group_id";
 }
-
-/// A target group.
-pub struct TargetGroup;
-
-impl Kind for TargetGroup {
-    const KIND: &'static str = "target_group";
-    const ID: &'static str = "target_group_arn";
-}
