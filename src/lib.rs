@@ -18,3 +18,4 @@ pub mod run;
 pub mod script;
 pub mod settings;
 pub mod sim;
+mod x509;

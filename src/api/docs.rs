@@ -1,6 +1,6 @@
 //! The reference of the language: from the same descriptions that decode options.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::fmt::Write as _;
 
 use schemars::Schema;
 use serde_json::Value;
@@ -275,14 +275,10 @@ fn kind(schema: &Value) -> String {
 fn description(schema: &Value) -> String {
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut text = one_line(schema["description"].as_str().unwrap_or_default());
-    let choices: BTreeMap<_, _> = inner(schema)["oneOf"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|variant| Some((variant.get("const")?.to_string(), one_line(variant["description"].as_str()?))))
-        .collect();
-    for (value, meaning) in choices {
-        write!(text, " {value}: {meaning}").expect("a string takes everything");
+    for variant in inner(schema)["oneOf"].as_array().into_iter().flatten() {
+        if let (Some(value), Some(meaning)) = (variant.get("const"), variant["description"].as_str()) {
+            write!(text, " {value}: {}", one_line(meaning)).expect("a string takes everything");
+        }
     }
     text
 }

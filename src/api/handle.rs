@@ -69,7 +69,12 @@ pub fn register(engine: &mut Engine) {
     engine.register_indexer_get(|handle: &mut Handle, name: &str| -> Result<Dynamic> {
         handle.get(name).ok_or_else(|| handle.missing(name).into())
     });
-    engine.register_indexer_set(|handle: &mut Handle, name: &str, _: Dynamic| -> Result<()> {
+    engine.register_indexer_set(|handle: &mut Handle, name: &str, value: Dynamic| -> Result<()> {
+        // Rhai sets a property after a method call on it, `handle.subnets.map(…)`, to what it was.
+        if convert::to_json(&value, convert::Secrets::Pass).is_ok_and(|value| handle.0.fields.get(name) == Some(&value))
+        {
+            return Ok(());
+        }
         let words = handle.words();
         Err(Failure::new(format!(
             "`{name}` of {} cannot be set: what an operation returns is read-only",

@@ -6,7 +6,9 @@
 //! [`Ctx::mutate`](crate::run::Ctx::mutate), which declares the call with its undo.
 
 pub mod catalog;
+pub mod certificate;
 pub mod compute;
+pub mod dns;
 pub mod ec2_tags;
 mod error;
 pub mod identity;

@@ -172,7 +172,7 @@ impl<K: Kind> JsonSchema for IdsOf<K> {
     }
 }
 
-/// A length of time, written `"90s"`, `"5m"`, `"1h 30m"`.
+/// A length of time, written `"90s"`, `"5m"`, `"1h 30m"`, `"30d"`. A day has 24 hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Duration(pub std::time::Duration);
 
@@ -203,8 +203,9 @@ impl<'de> Deserialize<'de> for Duration {
         let Value::String(text) = &value else {
             return Err(D::Error::custom(format!("expected {EXPECTED}, found {}", describe(&value))));
         };
-        let parsed: jiff::SignedDuration =
-            text.parse().map_err(|_| D::Error::custom(format!("expected {EXPECTED}, found {text:?}")))?;
+        let parsed =
+            text.parse().and_then(|span: jiff::Span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()));
+        let parsed = parsed.map_err(|_| D::Error::custom(format!("expected {EXPECTED}, found {text:?}")))?;
         std::time::Duration::try_from(parsed)
             .map(Self)
             .map_err(|_| D::Error::custom(format!("expected {EXPECTED}, found the negative {text:?}")))
@@ -361,6 +362,8 @@ mod tests {
         let read = |value| serde_json::from_value::<Duration>(value).map(Duration::as_secs).map_err(|e| e.to_string());
         assert_eq!(read(json!("90s")), Ok(90));
         assert_eq!(read(json!("1h 30m")), Ok(5400));
+        assert_eq!(read(json!("30d")), Ok(30 * 24 * 3600));
+        assert!(read(json!("1 month")).is_err(), "months differ in length");
         assert_eq!(
             read(json!(90)),
             Err(r#"expected a duration such as "90s", "5m" or "1h 30m", found the integer 90"#.into())

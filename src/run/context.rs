@@ -156,8 +156,11 @@ impl Ctx {
     }
 
     /// The ids with that prefix (`subnet-`) of what this run made in the last minute. A list may not show them yet, a
-    /// read that names them waits for them.
+    /// read that names them waits for them. In a rollback there are none: they are about to go, or gone.
     pub fn just_made(&self, prefix: &str) -> Vec<String> {
+        if self.run.is_rolling_back() {
+            return Vec::new();
+        }
         self.run.state().fresh.ids(prefix, self.now())
     }
 

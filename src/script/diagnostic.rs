@@ -33,25 +33,31 @@ impl Trace {
     /// Of an error that Rhai returned for the script `file`.
     pub fn new(file: &str, mut error: EvalAltResult, library: &Library, host: &Vocabulary) -> Self {
         let mut file = file.to_owned();
-        let mut callers = Vec::new();
+        let mut callers: Vec<Caller> = Vec::new();
         let mut leaf = &mut error;
         loop {
             let position = leaf.position();
             let (what, next_file, inner) = match leaf {
-                EvalAltResult::ErrorInFunctionCall(name, source, inner, _) => (call_words(name), source, inner),
-                EvalAltResult::ErrorInModule(name, inner, _) => (format!("imports `{name}`"), name, inner),
+                EvalAltResult::ErrorInFunctionCall(name, source, inner, _) => {
+                    let written = library.file_of_function(name, source);
+                    (call_words(name), written.unwrap_or_else(|| file.clone()), inner)
+                }
+                EvalAltResult::ErrorInModule(name, inner, _) => {
+                    (Some(format!("imports `{name}`")), name.clone(), inner)
+                }
                 _ => break,
             };
-            if let Some(place) = Place::new(&file, position) {
+            let goes_elsewhere = next_file != file;
+            // A closure stands where it is called, most of the time: the way there says nothing new.
+            let what = what.or_else(|| goes_elsewhere.then(|| "in a closure, called here".into()));
+            if let (Some(place), Some(what)) = (Place::new(&file, position), what) {
                 callers.push(Caller { place, what });
             }
-            if !next_file.is_empty() {
-                file.clone_from(next_file);
+            if goes_elsewhere {
+                file = next_file;
             }
             leaf = inner;
         }
-        // `map` and the closure it calls are at the same place: say it once.
-        callers.dedup_by(|inner, outer| inner.place == outer.place);
         callers.reverse();
 
         let mut place = Place::new(&file, leaf.position());
@@ -156,8 +162,9 @@ impl Trace {
     }
 }
 
-fn call_words(name: &str) -> String {
-    if name.starts_with("anon$") { "in a closure called here".into() } else { format!("in `{name}`, called here") }
+/// `None`: a closure.
+fn call_words(name: &str) -> Option<String> {
+    (!syntax::is_closure(name)).then(|| format!("in `{name}`, called here"))
 }
 
 /// The place that `catch` noted in what it makes of Rhai's own errors.

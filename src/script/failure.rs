@@ -7,6 +7,8 @@ use std::{any::Any, fmt, sync::Arc};
 
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 
+use super::Library;
+
 /// A place in a script.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
@@ -28,7 +30,10 @@ impl Place {
 
     /// Where the running host function was called.
     pub fn of_call(context: &NativeCallContext) -> Option<Self> {
-        Self::new(context.call_source()?, context.call_position())
+        let (claimed, position) = (context.call_source()?, context.call_position());
+        let library = context.tag().and_then(|tag| tag.clone().try_cast::<Arc<Library>>());
+        let file = library.map(|library| library.file_of_call(claimed, context.fn_name(), position));
+        Self::new(file.as_deref().unwrap_or(claimed), position)
     }
 }
 

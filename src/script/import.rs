@@ -4,7 +4,7 @@
 //! stack. Here a module never leaves the project root, and a circle is an error that shows it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::{Component, Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread::{self, ThreadId},
@@ -21,6 +21,8 @@ const NESTING: usize = 32;
 const STDLIB: &str = "stdlib/";
 
 pub(super) struct Resolver {
+    /// The name of the script that everything is imported for.
+    runbook: String,
     /// Canonical.
     root: PathBuf,
     stdlib: Stdlib,
@@ -32,8 +34,14 @@ pub(super) struct Resolver {
 }
 
 impl Resolver {
-    pub(super) fn new(root: PathBuf, stdlib: Stdlib, host: Arc<Vocabulary>, library: Arc<Library>) -> Self {
-        Self { root, stdlib, host, library, modules: Mutex::default(), importing: Mutex::default() }
+    pub(super) fn new(
+        runbook: String,
+        root: PathBuf,
+        stdlib: Stdlib,
+        host: Arc<Vocabulary>,
+        library: Arc<Library>,
+    ) -> Self {
+        Self { runbook, root, stdlib, host, library, modules: Mutex::default(), importing: Mutex::default() }
     }
 
     /// The name of the module that `path` means in the script `importer`, and its text.
@@ -116,6 +124,14 @@ impl Resolver {
         Ok(Importing(self))
     }
 
+    /// The scripts whose closures can come to a module that `importer` imports: those on the way.
+    fn importers(&self, importer: Option<&str>) -> Vec<Arc<AST>> {
+        let importing = self.importing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mine = importing.get(&thread::current().id()).into_iter().flatten().map(String::as_str);
+        let names: BTreeSet<&str> = mine.chain(importer).chain([self.runbook.as_str()]).collect();
+        names.into_iter().filter_map(|name| self.library.ast(name)).collect()
+    }
+
     fn import(
         &self,
         engine: &Engine,
@@ -129,13 +145,17 @@ impl Resolver {
             failure.call = here.clone();
             Box::new(EvalAltResult::ErrorRuntime(rhai::Dynamic::from(failure), position))
         };
-        let (name, text) = self.find(importer.as_deref(), path).map_err(raise)?;
-        if let Some(module) = self.modules.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
-            return Ok(Arc::clone(module));
-        }
+        let (name, text) = self.find(importer.as_deref(), path).map_err(&raise)?;
+        let importers = self.importers(importer.as_deref());
         let _importing = self.enter(&name).map_err(raise)?;
         let wrap = |error| Box::new(EvalAltResult::ErrorInModule(name.clone(), error, position));
         let ast = self.compile(engine, &name, &text).map_err(wrap)?;
+        for importer in importers {
+            syntax::refuse_shadowing(&importer, &ast)?;
+        }
+        if let Some(module) = self.modules.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+            return Ok(Arc::clone(module));
+        }
         let module = Module::eval_ast_as_new_raw(engine, &mut Scope::new(), global, &ast).map_err(wrap)?;
         let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(modules.entry(name).or_insert_with(|| module.into())))

@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rhai::AST;
+use rhai::{AST, Position};
+
+use super::syntax;
 
 /// All scripts that were loaded, the broken ones included.
 #[derive(Default)]
@@ -35,9 +37,27 @@ impl Library {
         self.files().get(file)?.ast.clone()
     }
 
-    /// The names of all files, and their texts.
-    pub fn texts(&self) -> Vec<(String, Arc<str>)> {
-        self.files().iter().map(|(name, file)| (name.clone(), Arc::clone(&file.text))).collect()
+    /// The file of a call of `function` at `position`. Rhai says `claimed`, which is wrong in a
+    /// closure that was handed to a function of another file.
+    pub(super) fn file_of_call(&self, claimed: &str, function: &str, position: Position) -> String {
+        let is_there = |file: &File| file.ast.as_ref().is_some_and(|ast| syntax::calls_at(ast, function, position));
+        let files = self.files();
+        if files.get(claimed).is_some_and(is_there) {
+            return claimed.to_owned();
+        }
+        let other = files.iter().find(|(_, file)| is_there(file));
+        other.map_or(claimed, |(name, _)| name).to_owned()
+    }
+
+    /// The file that the function `name` is written in. Rhai says `claimed`: for closures and for
+    /// its own functions that is merely where they are called.
+    pub(super) fn file_of_function(&self, name: &str, claimed: &str) -> Option<String> {
+        let defines = |file: &File| file.ast.as_ref().is_some_and(|ast| ast.iter_functions().any(|f| f.name == name));
+        let files = self.files();
+        if files.get(claimed).is_some_and(defines) {
+            return Some(claimed.to_owned());
+        }
+        files.iter().find(|(_, file)| defines(file)).map(|(name, _)| name.clone())
     }
 
     fn files(&self) -> MutexGuard<'_, BTreeMap<String, File>> {

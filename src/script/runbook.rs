@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use rhai::{AST, Engine, EvalAltResult, ModuleResolver, Position};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, ModuleResolver, Position};
 
 use super::{
     Failure, Library, Limits, Trace, Vocabulary, Watch,
@@ -79,7 +79,7 @@ impl Runbook {
     /// Modules that cannot be imported are left out: running it will say why.
     pub fn all_calls(&self, stdlib: Stdlib, function: &str) -> Vec<Call> {
         let library = Arc::new(Library::default());
-        let resolver = Resolver::new(self.root.clone(), stdlib, Arc::clone(&self.host), library);
+        let resolver = Resolver::new(self.name.clone(), self.root.clone(), stdlib, Arc::clone(&self.host), library);
         let engine = engine::parser(&Limits::default());
         let mut calls = self.calls(function);
         let mut seen = BTreeSet::from([self.name.clone()]);
@@ -153,7 +153,9 @@ impl Script {
     ) -> Self {
         let mut engine = engine::engine(limits, &watch, print);
         let (host, library) = (Arc::clone(&runbook.host), Arc::clone(&runbook.library));
-        engine.set_module_resolver(Resolver::new(runbook.root.clone(), stdlib, host, library));
+        // Where host functions find it: to know the files they are called in.
+        engine.set_default_tag(Dynamic::from(Arc::clone(&library)));
+        engine.set_module_resolver(Resolver::new(runbook.name.clone(), runbook.root.clone(), stdlib, host, library));
         register(&mut engine);
         Self { runbook, engine: Arc::new(engine), watch }
     }

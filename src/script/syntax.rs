@@ -95,6 +95,57 @@ pub fn calls(file: &str, ast: &AST, name: &str) -> Vec<Call> {
     calls
 }
 
+/// Whether the function `name` is called at `position`.
+pub(super) fn calls_at(ast: &AST, name: &str, position: Position) -> bool {
+    let found = walk(ast, |node| match call(node) {
+        Some((call, at)) if at == position && call.name == name => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_some()
+}
+
+/// A name that Rhai gave to a closure.
+pub(super) fn is_closure(name: &str) -> bool {
+    name.starts_with("anon$")
+}
+
+/// A closure that is called in another file looks for functions there first. So what a closure of
+/// `importer` calls, itself or through functions of its own file, must not have the name of a
+/// function of `module`.
+pub(super) fn refuse_shadowing(importer: &AST, module: &AST) -> Result<(), Failure> {
+    let defined = |ast: &AST| -> BTreeSet<(String, usize)> {
+        ast.iter_functions().map(|function| (function.name.to_owned(), function.params.len())).collect()
+    };
+    let (own, other) = (defined(importer), defined(module));
+    let mut waiting: Vec<_> = own.iter().filter(|(name, _)| is_closure(name)).cloned().collect();
+    let mut seen = BTreeSet::new();
+    while let Some(function) = waiting.pop() {
+        let body = importer
+            .clone_functions_only_filtered(|_, _, _, name, params| (name, params) == (function.0.as_str(), function.1));
+        let shadowed = walk(&body, |node| {
+            if let Some((call, position)) = call(node)
+                && !call.is_qualified()
+            {
+                let called = (call.name.to_string(), call.args.len());
+                if own.contains(&called) && other.contains(&called) {
+                    return ControlFlow::Break((called.0, position));
+                }
+                if own.contains(&called) && seen.insert(called.clone()) {
+                    waiting.push(called);
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        if let Some((name, position)) = shadowed {
+            let (file, theirs) = (importer.source().unwrap_or_default(), module.source().unwrap_or_default());
+            return Err(Failure::new(format!("`{name}` is also a function of `{theirs}`"))
+                .help("a closure that is called there would take that one: give yours another name")
+                .focus(Place::new(file, position)));
+        }
+    }
+    Ok(())
+}
+
 /// The literal paths that a script imports.
 pub fn imports(ast: &AST) -> Vec<String> {
     let mut paths = Vec::new();
@@ -161,9 +212,8 @@ fn walk<B>(ast: &AST, mut visit: impl FnMut(ASTNode<'_>) -> ControlFlow<B>) -> O
 
 fn call(node: ASTNode<'_>) -> Option<(&FnCallExpr, Position)> {
     match node {
-        ASTNode::Expr(Expr::FnCall(call, position)) | ASTNode::Stmt(Stmt::FnCall(call, position)) => {
-            Some((call, *position))
-        }
+        ASTNode::Expr(Expr::FnCall(call, position) | Expr::MethodCall(call, position))
+        | ASTNode::Stmt(Stmt::FnCall(call, position)) => Some((call, *position)),
         _ => None,
     }
 }
@@ -196,5 +246,5 @@ fn definition(text: &str, name: &str) -> Position {
 /// The names a call in `ast` can mean, for suggestions.
 pub fn suggest_function(name: &str, ast: Option<&AST>, host: &Vocabulary) -> Option<String> {
     let own = ast.into_iter().flat_map(AST::iter_functions).map(|function| function.name);
-    suggest::did_you_mean(name, host.iter().chain(own.filter(|name| !name.starts_with("anon$"))))
+    suggest::did_you_mean(name, host.iter().chain(own.filter(|name| !is_closure(name))))
 }

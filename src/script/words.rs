@@ -44,6 +44,7 @@ pub(super) fn of(error: &mut EvalAltResult) -> Words {
             Words::new(format!("expected {}, found {}", type_name(wanted), type_name(found)))
         }
         EvalAltResult::ErrorIndexingType(of, _) => Words::new(format!("{} has no elements to index", type_name(of))),
+        EvalAltResult::ErrorDotExpr(text, _) => of_property(text),
         EvalAltResult::ErrorFor(_) => Words::new("`for` expects an array, a range or a string"),
         EvalAltResult::ErrorDataRace(name, _) => {
             Words::new(format!("`{name}` is in use by the closure that is being called"))
@@ -90,6 +91,17 @@ fn of_syntax(error: &ParseErrorType) -> Words {
         ParseErrorType::ModuleUndefined(name) => Words::new(format!("there is no module `{name}`"))
             .help(format!(r#"import it first: import "stdlib/{name}" as {name};"#)),
         _ => words,
+    }
+}
+
+/// `text` is Rhai's: `Unknown property 'b' - a getter is not registered for type 'i64'`.
+fn of_property(text: &str) -> Words {
+    match text.split('\'').collect::<Vec<_>>().as_slice() {
+        ["Unknown property ", name, _, of, ..] => Words::new(format!("{} has no `{name}`", type_name(of))),
+        ["No writable property ", name, _, of, ..] => {
+            Words::new(format!("`{name}` of {} cannot be set", type_name(of)))
+        }
+        _ => Words::new(lowercase(text)),
     }
 }
 

@@ -18,12 +18,14 @@
 //! one `resource!` line. What happens by itself is an enum with one variant in `world::Event`. `observe` sees new
 //! tables by itself. `ec2/internet_gateway.rs` is the example to copy, `ec2/nat_gateway.rs` the one with events.
 
+mod acm;
 mod autoscaling;
 mod ec2;
 mod elbv2;
 mod error;
 mod iam;
 mod observe;
+mod route53;
 mod select;
 mod service;
 mod ssm;

@@ -19,16 +19,22 @@ const RESIDUES: &[Residue] = &[
         why: "EC2 shows an instance for about an hour after it is gone",
     },
     Residue {
+        table: "scaling_activities",
+        field: "status",
+        values: &["Successful", "Failed", "Cancelled"],
+        why: "Auto Scaling shows what was done for six weeks, also for groups that are gone",
+    },
+    Residue {
         table: "nat_gateways",
         field: "state",
         values: &["deleted", "failed"],
         why: "EC2 shows a NAT gateway for about an hour after it is gone",
     },
     Residue {
-        table: "scaling_activities",
+        table: "changes",
         field: "status",
-        values: &["Successful", "Failed", "Cancelled"],
-        why: "Auto Scaling shows what was done for six weeks, also for groups that are gone",
+        values: &["PENDING", "INSYNC"],
+        why: "Route 53 remembers for a while that a zone was changed",
     },
 ];
 
@@ -39,6 +45,20 @@ const TRACES: &[Trace] = &[
     Trace { table: "launch_templates", field: "numbered", why: "EC2 never uses a version number twice" },
     Trace { table: "policies", field: "updated", why: "when its default version last changed" },
     Trace { table: "policies", field: "last_version", why: "IAM never uses a version number twice" },
+];
+
+/// A list in a row whose order means nothing, and the id that AWS gives an entry anew whenever it is set: not counted.
+struct Unordered {
+    table: &'static str,
+    list: &'static str,
+    id: Option<&'static str>,
+}
+
+const UNORDERED: &[Unordered] = &[
+    // "ReplaceNetworkAclAssociation" and "ReplaceRouteTableAssociation" return a new association id.
+    Unordered { table: "network_acls", list: "associations", id: Some("id") },
+    Unordered { table: "route_tables", list: "associations", id: Some("id") },
+    Unordered { table: "route_tables", list: "routes", id: None },
 ];
 
 struct Trace {
@@ -91,7 +111,7 @@ fn reduce(table: &str, value: Value) -> Value {
             let kept = fields.into_iter().filter_map(|(name, value)| match as_row(&value) {
                 Some((row, deleted)) => {
                     let counts = !deleted && !RESIDUES.iter().any(|residue| residue.covers(table, row));
-                    counts.then(|| (name, without_traces(table, row)))
+                    counts.then(|| (name, ordered(table, without_traces(table, row))))
                 }
                 None => {
                     let value = reduce(&name, value);
@@ -109,6 +129,18 @@ fn without_traces(table: &str, row: &Value) -> Value {
     let mut row = row.clone();
     if let Some(fields) = row.as_object_mut() {
         fields.retain(|name, _| !TRACES.iter().any(|trace| trace.table == table && trace.field == name));
+    }
+    row
+}
+
+/// The row with its lists in one order.
+fn ordered(table: &str, mut row: Value) -> Value {
+    for unordered in UNORDERED.iter().filter(|unordered| unordered.table == table) {
+        let Some(entries) = row.get_mut(unordered.list).and_then(Value::as_array_mut) else { continue };
+        for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+            entry.retain(|name, _| Some(name.as_str()) != unordered.id);
+        }
+        entries.sort_by_key(Value::to_string);
     }
     row
 }

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::acm;
 use super::autoscaling;
 use super::ec2;
 use super::elbv2;
 use super::error::AwsError;
 use super::iam;
+use super::route53;
 use super::table::{Lag, mix};
 use super::traffic::{Load, Server, Spread};
 use super::tx::{Ids, Scope, Tokens, Tx};
@@ -65,6 +67,7 @@ pub struct Account {
 #[serde(default)]
 pub struct Global {
     pub iam: iam::Iam,
+    pub route53: route53::Route53,
 }
 
 /// What an account has in one region: one field per service.
@@ -72,6 +75,7 @@ pub struct Global {
 #[serde(default)]
 pub struct Region {
     pub autoscaling: autoscaling::AutoScaling,
+    pub acm: acm::Acm,
     pub ec2: ec2::Ec2,
     pub elbv2: elbv2::Elbv2,
 }
@@ -82,6 +86,8 @@ pub enum Event {
     AutoScaling(autoscaling::Event),
     Ec2(ec2::Event),
     Elbv2(elbv2::Event),
+    Acm(acm::Event),
+    Route53(route53::Event),
 }
 
 impl Event {
@@ -90,6 +96,8 @@ impl Event {
             Event::AutoScaling(event) => event.happen(tx),
             Event::Ec2(event) => event.happen(tx),
             Event::Elbv2(event) => event.happen(tx),
+            Event::Acm(event) => event.happen(tx),
+            Event::Route53(event) => event.happen(tx),
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
+    process::Command,
     thread,
+    time::Duration,
 };
 
 use crate::project::{Project, Ran};
@@ -106,4 +108,34 @@ fn refused_credentials_4() {
     let head = server.join().expect("the server ended");
     let agent = head.iter().find(|line| line.to_lowercase().starts_with("user-agent:")).expect("a user agent");
     assert!(agent.contains(&format!("app/runner-{}-{run}", env!("CARGO_PKG_VERSION"))), "{agent}");
+}
+
+/// Starts a run that does not end by itself, and sends it `signals` once it has changed something.
+fn interrupted(signals: usize) -> (Option<i32>, String) {
+    let body = "ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });\nwhile true { }\n";
+    let project = Project::new().file("runner.toml", SETTINGS).file("deploy.rhai", &format!("{HEAD}{body}"));
+    let mut run = project.start(&["run", "deploy.rhai", "--sim", "--world", "fresh"]);
+    let mut lines = BufReader::new(run.stderr.take().expect("stderr is a pipe")).lines().map_while(Result::ok);
+    let mut seen = String::new();
+    for line in lines.by_ref() {
+        seen += &format!("{line}\n");
+        if line.contains("cidr_block") {
+            break;
+        }
+    }
+    for _ in 0..signals {
+        let sent = Command::new("kill").args(["-INT", &run.id().to_string()]).status().expect("kill is there");
+        assert!(sent.success());
+        thread::sleep(Duration::from_millis(20));
+    }
+    seen.extend(lines.map(|line| line + "\n"));
+    (run.wait().expect("it ends").code(), seen)
+}
+
+#[test]
+fn one_ctrl_c_rolls_back_10() {
+    let (code, stderr) = interrupted(1);
+    assert_eq!(code, Some(10), "{stderr}");
+    assert!(stderr.contains("delete vpc shop-prod-main"), "{stderr}");
+    assert!(stderr.contains("interrupted"), "{stderr}");
 }

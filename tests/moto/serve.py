@@ -1,10 +1,117 @@
-"""Serves moto on a free port until stdin ends, which is when the test process does."""
-import sys
+"""Serves moto on a free port, and reads back with boto3 what was made there.
 
+Prints the port, then answers lines: `{"account": …, "expression": …}` is answered by the value of the expression as JSON
+in one line. The expression sees `client(service)`, a boto3 client in the account, and `observe()`, what of the account's
+resources can be observed. Ends when stdin does, which is when the test process does.
+"""
+import datetime, functools, json, sys, threading
+
+import boto3
 from moto.server import ThreadedMotoServer
 
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-host, port = server.get_host_and_port()
-print(port, flush=True)
-sys.stdin.read()
+REGION = "eu-central-1"
+current = threading.local()
+
+
+@functools.cache
+def session(url, account):
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": REGION}
+    role = f"arn:aws:iam::{account}:role/reader"
+    assumed = boto3.client("sts", endpoint_url=url, **keys).assume_role(RoleArn=role, RoleSessionName="reader")["Credentials"]
+    return boto3.Session(assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"], REGION)
+
+
+@functools.cache
+def client_of(url, account, service):
+    return session(url, account).client(service, endpoint_url=url)
+
+
+def client(service):
+    return client_of(current.url, current.account, service)
+
+
+def listed(service, operation, member, drop=(), keep=lambda row: True):
+    rows = [row for page in client(service).get_paginator(operation).paginate() for row in page[member]]
+    return [{key: value for key, value in row.items() if key not in drop} for row in rows if keep(row)]
+
+
+def alive(row):
+    state = row.get("State")
+    return (state["Name"] if isinstance(state, dict) else state) not in ("deleted", "terminated", "shutting-down")
+
+
+def observe():
+    ec2, zones = client("ec2"), listed("route53", "list_hosted_zones", "HostedZones")
+    records = {zone["Name"]: client("route53").list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]
+               for zone in zones}
+    # moto goes on naming the load balancer of a target group that no listener refers to any more.
+    targets = {group["TargetGroupName"]: group for group in
+               listed("elbv2", "describe_target_groups", "TargetGroups", drop=("LoadBalancerArns",))}
+    balancers = listed("elbv2", "describe_load_balancers", "LoadBalancers")
+    listeners = [listener for balancer in balancers for listener in
+                 client("elbv2").describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]]
+    rules = [rule for listener in listeners for rule in
+             client("elbv2").describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]]
+    roles = listed("iam", "list_roles", "Roles", keep=lambda role: role["RoleName"] != "reader")
+    names = [role["RoleName"] for role in roles]
+    iam = client("iam")
+    # moto forgets to delete the network ACL of a deleted VPC, and its associations with deleted subnets. The id of an
+    # association is a new one whenever a subnet moves, as in AWS.
+    vpcs = [vpc["VpcId"] for vpc in listed("ec2", "describe_vpcs", "Vpcs")]
+    subnets = [subnet["SubnetId"] for subnet in listed("ec2", "describe_subnets", "Subnets")]
+    acls = listed("ec2", "describe_network_acls", "NetworkAcls", keep=lambda row: row["VpcId"] in vpcs)
+    for acl in acls:
+        acl["Associations"] = sorted({row["SubnetId"] for row in acl["Associations"]} & set(subnets))
+        acl["Entries"].sort(key=lambda row: (row["Egress"], row["RuleNumber"]))
+    return {
+        "vpcs": listed("ec2", "describe_vpcs", "Vpcs"),
+        "subnets": listed("ec2", "describe_subnets", "Subnets", drop=("AvailableIpAddressCount",)),
+        "internet gateways": listed("ec2", "describe_internet_gateways", "InternetGateways"),
+        "nat gateways": [row["NatGatewayId"] for row in ec2.describe_nat_gateways()["NatGateways"] if alive(row)],
+        "addresses": ec2.describe_addresses()["Addresses"],
+        "route tables": listed("ec2", "describe_route_tables", "RouteTables"),
+        "network acls": acls,
+        "security groups": listed("ec2", "describe_security_groups", "SecurityGroups"),
+        "launch templates": listed("ec2", "describe_launch_templates", "LaunchTemplates", drop=("LatestVersionNumber",)),
+        "groups": listed("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", drop=("Instances",)),
+        "policies of groups": listed("autoscaling", "describe_policies", "ScalingPolicies"),
+        "hooks": [client("autoscaling").describe_lifecycle_hooks(AutoScalingGroupName=group["AutoScalingGroupName"])["LifecycleHooks"]
+                  for group in client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]],
+        "target groups": targets,
+        "load balancers": balancers,
+        "listeners": listeners,
+        "rules": rules,
+        "roles": roles,
+        "inline policies": {name: {policy: iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+                                   for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]} for name in names},
+        "attached policies": {name: iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] for name in names},
+        "policies": [client("iam").get_policy(PolicyArn=row["Arn"])["Policy"]["DefaultVersionId"] + row["Arn"] for row in
+                     iam.list_policies(Scope="Local")["Policies"]],
+        "instance profiles": listed("iam", "list_instance_profiles", "InstanceProfiles"),
+        "certificates": sorted(row["CertificateArn"] for row in listed("acm", "list_certificates", "CertificateSummaryList")),
+        "zones": zones,
+        "records": records,
+    }
+
+
+def plain(value):
+    return value.isoformat() if isinstance(value, datetime.datetime) else str(value)
+
+
+def main():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    current.url = f"http://{host}:{port}"
+    print(port, flush=True)
+    for line in sys.stdin:
+        question = json.loads(line)
+        current.account = question["account"]
+        try:
+            answer = {"value": eval(question["expression"])}
+        except Exception as error:  # The test says what it asked.
+            answer = {"error": repr(error)}
+        print(json.dumps(answer, default=plain), flush=True)
+
+
+main()

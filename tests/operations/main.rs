@@ -3,12 +3,15 @@
 
 #[path = "../support/account.rs"]
 mod account;
+mod certificate;
 mod compute;
 mod contract;
+mod dns;
 mod guard;
 mod identity;
 mod load_balancing;
 #[path = "../support/moto.rs"]
 mod moto;
 mod network;
+mod runbooks;
 mod traffic;

@@ -30,18 +30,28 @@ impl HttpConnector for Under {
     }
 }
 
+/// How a client of any service reaches a simulator.
+pub fn config(sim: &Arc<Simulator>) -> aws_types::SdkConfig {
+    let under = Under(sim.clone());
+    aws_types::SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(Credentials::new(
+            "111122223333",
+            "secret",
+            None,
+            None,
+            "test",
+        )))
+        .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(under.clone())))
+        .build()
+}
+
 #[tokio::test]
 async fn the_sdk_and_the_simulator_understand_each_other() {
     let sim = Arc::new(Simulator::open(Source::Fresh, 1).unwrap());
     sim.configure(Settings { lag: false }).unwrap();
-    let under = Under(sim.clone());
-    let config = aws_sdk_ec2::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-west-1"))
-        .credentials_provider(Credentials::new("111122223333", "secret", None, None, "test"))
-        .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(under.clone())))
-        .build();
-    let ec2 = aws_sdk_ec2::Client::from_conf(config);
+    let ec2 = aws_sdk_ec2::Client::new(&config(&sim));
 
     let name = Tag::builder().key("Name").value("shop & co").build();
     let tags = TagSpecification::builder().resource_type(ResourceType::Vpc).tags(name).build();

@@ -1,8 +1,13 @@
 //! An AWS account to try operations on, simulated or on a moto server, with runs on a virtual clock.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use runner::{
+    api::{self, Host, Inputs},
     aws::Endpoint,
     clock::Clock,
     event::{Event, Events, Field, Report, Stamped},
@@ -72,6 +77,29 @@ impl Account {
     /// Begins a run of stack `shop-prod`.
     pub fn run(&self) -> Trial<'_> {
         let _context = self.tokio.enter();
+        let (run, events) = self.begin();
+        run.clock().block_on(run.use_environment(&self.environment("prod"))).expect("the environment");
+        run.set_stack("shop-prod".into());
+        Trial { run, branch: Branch::root(), events, account: self }
+    }
+
+    /// Runs a runbook of this project to its end, or back. Waits take no time, whatever the target.
+    pub fn runbook(&self, name: &str, params: Value) -> Ran {
+        let _context = self.tokio.enter();
+        let (run, events) = self.begin();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let runbook = api::load(&root.join("runbooks").join(name), root).expect("a runbook that compiles");
+        let environments = ["prod", "staging"].map(|name| (name.to_owned(), self.environment(name)));
+        let params = params.as_object().cloned().unwrap_or_default().into_iter().collect();
+        let inputs = Inputs { environments: environments.into(), environment: None, params, interactive: false };
+        let host = Host::new(run.clone(), inputs);
+        let failure = host.execute(&runbook).err().map(|failure| failure.message);
+        let rollback = failure.as_deref().map(|failure| run.roll_back(failure));
+        let stamped = events.lock().expect("no report panicked").clone();
+        Ran { failure, rollback, outputs: run.summary().outputs.into_iter().collect(), events: stamped }
+    }
+
+    fn begin(&self) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
         let (clock, endpoint) = match &self.target {
             Target::Sim(simulator) => {
                 // A second of nothing, so that no two runs start at the same time.
@@ -79,6 +107,7 @@ impl Account {
                 let clock = Clock::virtual_from(start, self.seed);
                 let world = simulator.clone();
                 clock.on_advance(move |now| world.advance(now));
+                simulator.advance(start);
                 simulator.begin_run();
                 (clock, Endpoint::Sim(simulator.clone()))
             }
@@ -90,15 +119,33 @@ impl Account {
         let id = RunId::new(clock.now(), self.seed);
         let journal = Journal::create(self.journals.path(), id.as_str()).expect("a journal");
         let reports: Vec<Box<dyn Report>> = vec![Box::new(Keep(events.clone()))];
-        let run = Run::new(id, clock.clone(), Events::new(clock, reports), journal, endpoint, self.seed);
-        let mut environment =
-            Environment { name: "prod".into(), region: Some("eu-central-1".into()), ..Default::default() };
-        if let Target::Moto { account, .. } = &self.target {
-            environment.role_arn = Some(format!("arn:aws:iam::{account}:role/runner"));
+        (Run::new(id, clock.clone(), Events::new(clock, reports), journal, endpoint, self.seed), events)
+    }
+
+    /// The environment of the shipped runner.toml, in this account.
+    fn environment(&self, name: &str) -> Environment {
+        let settings: Value = toml::from_str(include_str!("../../runner.toml")).expect("runner.toml is TOML");
+        let vars = settings["environments"][name]["vars"].as_object().cloned().unwrap_or_default();
+        let role_arn = match &self.target {
+            Target::Sim(_) => None,
+            Target::Moto { account, .. } => Some(format!("arn:aws:iam::{account}:role/runner")),
+        };
+        Environment { name: name.into(), region: Some("eu-central-1".into()), vars, role_arn, ..Default::default() }
+    }
+
+    /// All that its runs have written down.
+    pub fn journals(&self) -> String {
+        fn read(path: &std::path::Path, into: &mut String) {
+            if path.is_dir() {
+                let entries = std::fs::read_dir(path).expect("a readable directory");
+                entries.for_each(|entry| read(&entry.expect("an entry").path(), into));
+            } else {
+                into.push_str(&String::from_utf8_lossy(&std::fs::read(path).expect("a readable file")));
+            }
         }
-        run.clock().block_on(run.use_environment(&environment)).expect("the environment");
-        run.set_stack("shop-prod".into());
-        Trial { run, branch: Branch::root(), events, account: self }
+        let mut all = String::new();
+        read(self.journals.path(), &mut all);
+        all
     }
 
     /// What can be observed once everything has settled.
@@ -106,6 +153,27 @@ impl Account {
         let simulator = self.simulator();
         simulator.advance(simulator.clock() + std::time::Duration::from_secs(2 * 3600));
         simulator.observe()
+    }
+}
+
+/// How a runbook ended.
+pub struct Ran {
+    pub failure: Option<String>,
+    pub rollback: Option<RollbackReport>,
+    pub outputs: BTreeMap<String, Value>,
+    pub events: Vec<Stamped>,
+}
+
+impl Ran {
+    /// The calls that changed something.
+    pub fn mutations(&self) -> Vec<&str> {
+        self.events
+            .iter()
+            .filter_map(|stamped| match &stamped.event {
+                Event::Call { call, mutation: true, error: None, .. } => Some(call.as_str()),
+                _ => None,
+            })
+            .collect()
     }
 }
 

@@ -6,21 +6,24 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Lines, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{
-        OnceLock,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
+
+use serde_json::{Value, json};
 
 const REQUIREMENTS: &str = include_str!("../moto/requirements.txt");
 
 /// The server all tests of this binary share. It ends when its stdin does, with this process.
 pub struct Moto {
     port: u16,
-    _stdin: ChildStdin,
+    /// Questions to the server's process, one at a time.
+    reader: Mutex<(ChildStdin, Lines<BufReader<ChildStdout>>)>,
     _server: Child,
     accounts: AtomicU64,
 }
@@ -53,9 +56,11 @@ impl Moto {
             .stderr(Stdio::null())
             .spawn()
             .expect("the venv's python starts");
-        let port = read_port(server.stdout.take().expect("stdout is a pipe"));
-        let stdin = server.stdin.take().expect("stdin is a pipe");
-        Self { port, _stdin: stdin, _server: server, accounts: AtomicU64::new(0) }
+        let mut answers = BufReader::new(server.stdout.take().expect("stdout is a pipe")).lines();
+        let mut line = || answers.next()?.ok();
+        let port = std::iter::from_fn(&mut line).find_map(|line| line.trim().parse().ok()).expect("it prints its port");
+        let questions = server.stdin.take().expect("stdin is a pipe");
+        Self { port, reader: Mutex::new((questions, answers)), _server: server, accounts: AtomicU64::new(0) }
     }
 
     pub fn url(&self) -> String {
@@ -67,22 +72,17 @@ impl Moto {
         format!("{:012}", 100_000_000_000 + self.accounts.fetch_add(1, Ordering::SeqCst))
     }
 
-    /// Runs a boto3 script in `account` and returns what it prints: the way to see what was made
-    /// without trusting the program's own reads.
-    pub fn boto3(&self, account: &str, script: &str) -> serde_json::Value {
-        let output = Command::new(python())
-            .args([concat!(env!("CARGO_MANIFEST_DIR"), "/tests/moto/read_back.py"), &self.url(), account])
-            .arg(script)
-            .output()
-            .expect("the venv's python starts");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).expect("the script prints JSON")
+    /// The value of a Python expression about `account`, which sees boto3: the way to look at what was made without
+    /// trusting the program's own reads.
+    pub fn boto3(&self, account: &str, expression: &str) -> Value {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let (questions, answers) = &mut *reader;
+        writeln!(questions, "{}", json!({ "account": account, "expression": expression })).expect("the server lives");
+        let answer = answers.next().expect("the server lives").expect("text");
+        let mut answer: Value = serde_json::from_str(&answer).expect("an answer is JSON");
+        assert!(answer.get("error").is_none(), "{expression}: {}", answer["error"]);
+        answer["value"].take()
     }
-}
-
-fn read_port(stdout: ChildStdout) -> u16 {
-    let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
-    lines.find_map(|line| line.trim().parse().ok()).expect("the server prints its port")
 }
 
 /// The venv's interpreter. Made once, also when several test binaries ask at the same time.

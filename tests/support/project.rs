@@ -2,7 +2,7 @@
 
 use std::{
     fmt, fs,
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
@@ -41,18 +41,27 @@ impl Project {
 
     /// The same, with variables of the environment.
     pub fn runner_in(&self, args: &[&str], variables: &[(&str, &str)]) -> Ran {
-        let output = Command::new(env!("CARGO_BIN_EXE_runner"))
+        let output = self.command(args).envs(variables.iter().copied()).output().expect("the binary was built");
+        Ran::new(output, self.dir.path().to_str().expect("the name of a temporary folder is UTF-8"))
+    }
+
+    /// Starts `runner` in the folder and does not wait for it.
+    pub fn start(&self, args: &[&str]) -> Child {
+        let mut command = self.command(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary was built")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+        command
             .args(args)
             .current_dir(self.dir.path())
             .env_clear()
             .env("HOME", self.dir.path())
             // No test may find the credentials of the machine it runs on.
             .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env("NO_COLOR", "1")
-            .envs(variables.iter().copied())
-            .output()
-            .expect("the binary was built");
-        Ran::new(output, self.dir.path().to_str().expect("the name of a temporary folder is UTF-8"))
+            .env("NO_COLOR", "1");
+        command
     }
 }
 

@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, ImmutableString, Map, NativeCallContext};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ControlDoc, options, schema_of};
 use crate::{
@@ -53,7 +53,7 @@ struct ParallelOptions {
     on_failure: OnFailure,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum OnFailure {
     /// They end after the operation they are in.

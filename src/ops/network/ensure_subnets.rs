@@ -91,7 +91,7 @@ impl Operation for EnsureSubnets {
         let (given, length) = (options.given_blocks()?, options.length()?);
         let vpc_id = options.vpc_id.as_str();
         let (whole, existing, zones) =
-            futures::try_join!(range_of(ctx, vpc_id), of_vpc(ctx, vpc_id), options.candidates(ctx))?;
+            futures::try_join!(range_of(ctx, vpc_id), read::subnets_of(ctx, vpc_id), options.candidates(ctx))?;
         let taken = existing.iter().filter_map(|subnet| subnet.cidr_block()?.parse().ok()).collect();
         let range = Range::new(whole, length, taken);
         let mut places = options.places(ctx, zones, &existing, given)?;
@@ -187,24 +187,6 @@ async fn range_of(ctx: &Ctx, vpc_id: &str) -> Result<Ipv4Net, Error> {
     let vpcs = read::vpcs(ctx, &[vpc_id.to_owned()], &[]).await?;
     let block = vpcs.first().and_then(|vpc| vpc.cidr_block()?.parse().ok());
     block.ok_or(Error::Reply { call: "ec2:DescribeVpcs", member: "cidrBlock" })
-}
-
-/// What is there, with what this run has just made and is perhaps not listed yet: its blocks are taken.
-async fn of_vpc(ctx: &Ctx, vpc_id: &str) -> Result<Vec<ec2::Subnet>, Error> {
-    let new = ctx.just_made("subnet-");
-    let in_vpc = [filter("vpc-id", vpc_id)];
-    let by_id = async {
-        match new.is_empty() {
-            true => Ok(Vec::new()),
-            false => read::subnets(ctx, &new, &[]).await,
-        }
-    };
-    let (mut subnets, by_id) = futures::try_join!(read::subnets(ctx, &[], &in_vpc), by_id)?;
-    let unlisted = |subnet: &ec2::Subnet| subnets.iter().all(|other| other.subnet_id() != subnet.subnet_id());
-    let unlisted: Vec<ec2::Subnet> = by_id.into_iter().filter(unlisted).collect();
-    subnets.extend(unlisted);
-    subnets.retain(|subnet| subnet.vpc_id() == Some(vpc_id));
-    Ok(subnets)
 }
 
 async fn converge(

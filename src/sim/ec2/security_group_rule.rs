@@ -25,6 +25,16 @@ pub const ACTIONS: &[Action] = &[
         run: |tx, p| revoke(tx, p, true),
     },
     Action {
+        name: "UpdateSecurityGroupRuleDescriptionsIngress",
+        params: &["GroupId", PERMISSIONS],
+        run: |tx, p| describe_anew(tx, p, false),
+    },
+    Action {
+        name: "UpdateSecurityGroupRuleDescriptionsEgress",
+        params: &["GroupId", PERMISSIONS],
+        run: |tx, p| describe_anew(tx, p, true),
+    },
+    Action {
         name: "DescribeSecurityGroupRules",
         params: &["SecurityGroupRuleId[]", FILTERS, PAGES],
         run: describe::<SecurityGroupRule>,
@@ -139,4 +149,20 @@ fn revoke(tx: &mut Tx, p: &Params, egress: bool) -> Reply {
     };
     let revoked: Vec<Value> = goes.iter().map(revoked).collect();
     Ok(json!({ "return": true, "unknownIpPermissionSet": unknown, "revokedSecurityGroupRuleSet": revoked }))
+}
+
+/// "You can remove a description by omitting the description parameter in the request."
+fn describe_anew(tx: &mut Tx, p: &Params, egress: bool) -> Reply {
+    let group = tx.get::<SecurityGroup>(p.str("GroupId")?)?.clone();
+    for (permission, description) in permission::read(tx, p, &group.vpc)? {
+        let rule = group.rules(tx).find(|rule| rule.egress == egress && rule.permission == permission);
+        let id = rule.map(|rule| rule.id.clone()).ok_or_else(|| {
+            let message = "The specified rule does not exist in this security group.";
+            AwsError::new("InvalidPermission.NotFound", message)
+        })?;
+        if let Some(rule) = tx.peek_mut::<SecurityGroupRule>(&id) {
+            rule.description = description;
+        }
+    }
+    done()
 }

@@ -1,6 +1,7 @@
 //! Certificates of listeners: the default one, and more for other names.
 
 use super::*;
+use crate::sim::acm;
 
 pub const ACTIONS: &[Action] = &[
     Action {
@@ -28,13 +29,19 @@ pub fn used_by(tx: &Tx, arn: &str) -> Vec<String> {
     tx.all::<Listener>().filter(uses).map(|listener| listener.load_balancer.clone()).collect()
 }
 
-/// "The specified certificate does not exist": it must be of this account and, for ACM, of this region.
+/// It must be of this account and, for ACM, of this region, and issued. Server certificates of IAM are not modelled.
 pub fn check(tx: &Tx, arn: &str) -> Result<(), AwsError> {
-    let ours = [tx.arn("acm", "certificate/"), tx.global_arn("iam", "server-certificate/")];
-    if ours.iter().any(|ours| arn.starts_with(ours.as_str()) && arn.len() > ours.len()) {
-        return Ok(());
+    match acm::is_issued(tx, arn) {
+        Some(true) => Ok(()),
+        Some(false) => {
+            let message = format!(
+                "The certificate '{arn}' must have a fully-qualified domain name, a supported signature, and a \
+                 supported key size."
+            );
+            Err(AwsError::new("UnsupportedCertificate", message))
+        }
+        None => Err(AwsError::new("CertificateNotFound", format!("Certificate '{arn}' not found"))),
     }
-    Err(AwsError::new("CertificateNotFound", format!("Certificate '{arn}' not found")))
 }
 
 /// The one certificate that creating and modifying a listener take.

@@ -35,6 +35,7 @@ use super::tags::{self, Tags};
 use super::tx::{Resource, Tx, resource};
 use super::wire::{self, Params, Protocol};
 
+pub use certificate::used_by as users_of_certificate;
 use listener::Listener;
 use load_balancer::LoadBalancer;
 use rule::Rule;

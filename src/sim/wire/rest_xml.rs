@@ -16,7 +16,7 @@ pub struct Route {
     pub path: &'static str,
     /// Query string names and the parameters they set: `("maxitems", "MaxItems")`.
     pub query: &'static [(&'static str, &'static str)],
-    /// Elements of the body that are list members (`Change` in `Changes`): their parent becomes a list.
+    /// Elements of the body that are list members, after their parent, which becomes a list: `Changes/Change`.
     pub lists: &'static [&'static str],
     /// Status of a good reply.
     pub status: u16,
@@ -78,6 +78,7 @@ fn captures(pattern: &str, path: &str) -> Option<Map<String, Value>> {
 /// The children of the root element as a tree.
 pub fn parse(text: &str, lists: &[&str]) -> Result<Value, AwsError> {
     struct Open {
+        name: String,
         text: String,
         fields: Map<String, Value>,
         list: Option<Vec<Value>>,
@@ -96,20 +97,18 @@ pub fn parse(text: &str, lists: &[&str]) -> Result<Value, AwsError> {
     let mut stack: Vec<Open> = Vec::new();
     loop {
         match reader.read_event().map_err(|error| malformed(&error))? {
-            Event::Start(_) => stack.push(Open { text: String::new(), fields: Map::new(), list: None }),
-            Event::End(end) => {
-                let Some(closed) = stack.pop().map(Open::close) else {
-                    continue;
-                };
-                let Some(parent) = stack.last_mut() else {
-                    return Ok(closed);
-                };
-                let name = end.local_name();
-                let name: &str = name.as_ref();
-                if lists.contains(&name) {
-                    parent.list.get_or_insert_default().push(closed);
+            Event::Start(start) => {
+                let name: &str = start.local_name().into_inner();
+                stack.push(Open { name: name.to_owned(), text: String::new(), fields: Map::new(), list: None });
+            }
+            Event::End(_) => {
+                let Some(closed) = stack.pop() else { continue };
+                let Some(parent) = stack.last_mut() else { return Ok(closed.close()) };
+                // `Key` is a member of `RemoveTagKeys` and a field of `Tag`.
+                if lists.contains(&format!("{}/{}", parent.name, closed.name).as_str()) {
+                    parent.list.get_or_insert_default().push(closed.close());
                 } else {
-                    parent.fields.insert(name.to_owned(), closed);
+                    parent.fields.insert(closed.name.clone(), closed.close());
                 }
             }
             Event::Text(text) => {
@@ -149,7 +148,7 @@ mod tests {
         method: "POST",
         path: "/2013-04-01/hostedzone/{Id}/rrset",
         query: &[("maxitems", "MaxItems")],
-        lists: &["Change", "ResourceRecord"],
+        lists: &["Changes/Change", "ResourceRecords/ResourceRecord"],
         status: 200,
     }];
 

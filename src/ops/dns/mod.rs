@@ -1,0 +1,56 @@
+//! DNS: hosted zones, and the records in them.
+
+pub mod ensure_hosted_zone;
+pub mod ensure_record;
+pub mod find_hosted_zone;
+pub mod record_set;
+pub mod zone;
+
+use serde::Serialize;
+
+use super::Kind;
+
+/// A hosted zone.
+#[derive(Debug, Serialize)]
+pub struct HostedZone {
+    pub hosted_zone_id: String,
+    /// Without the dot at its end.
+    pub name: String,
+    /// Where the parent zone must delegate to.
+    pub name_servers: Vec<String>,
+}
+
+impl Kind for HostedZone {
+    const KIND: &'static str = "hosted_zone";
+    const ID: &'static str = "hosted_zone_id";
+}
+
+/// A record set.
+#[derive(Debug, Serialize)]
+pub struct Record {
+    /// Without the dot at its end.
+    pub name: String,
+    pub r#type: String,
+    pub hosted_zone_id: String,
+}
+
+impl Kind for Record {
+    const KIND: &'static str = "record";
+    const ID: &'static str = "name";
+}
+
+/// A domain name as it is compared: lower case, with a dot at its end, and `*` for `\052`, which is how Route 53 shows it.
+pub fn normal(name: &str) -> String {
+    let name = name.to_ascii_lowercase().replace(r"\052", "*");
+    format!("{}.", name.trim_end_matches('.'))
+}
+
+/// A domain name as people write it.
+pub fn plain(name: &str) -> String {
+    normal(name).trim_end_matches('.').to_owned()
+}
+
+/// A zone's id without its path.
+pub fn bare_id(id: &str) -> &str {
+    id.rsplit('/').next().unwrap_or(id)
+}

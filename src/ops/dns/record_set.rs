@@ -1,0 +1,240 @@
+//! Record sets as data: read, compared, changed in one batch, put back.
+
+use aws_sdk_route53::types::{
+    AliasTarget, Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType,
+};
+use futures::future::try_join_all;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{normal, zone::GONE};
+use crate::{
+    ops::{Error, arguments, require},
+    run::{Class, Ctx, LookUp, Mutation, Phase, Seen, Undo, UndoAction, Undone, Wait},
+};
+
+/// A record set without a routing policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordSet {
+    /// As [`normal`] makes it.
+    pub name: String,
+    pub r#type: String,
+    pub content: Content,
+}
+
+/// What a record set says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    Values { ttl: i64, values: Vec<String> },
+    Alias { dns_name: String, hosted_zone_id: String, evaluate_target_health: bool },
+}
+
+impl RecordSet {
+    /// Values in any order, and names in values with or without a dot at their end.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let canonical = |set: &Self| {
+            let mut set = set.clone();
+            if let Content::Values { values, .. } = &mut set.content {
+                if ["CNAME", "MX", "NS", "PTR", "SRV"].contains(&set.r#type.as_str()) {
+                    values.iter_mut().for_each(|value| *value = normal(value));
+                }
+                values.sort();
+            }
+            set
+        };
+        canonical(self) == canonical(other)
+    }
+
+    fn to_route53(&self) -> ResourceRecordSet {
+        let set = ResourceRecordSet::builder().name(&self.name).r#type(RrType::from(self.r#type.as_str()));
+        let set = match &self.content {
+            Content::Values { ttl, values } => {
+                let record = |value| ResourceRecord::builder().value(value).build();
+                let records = values.iter().map(record).collect::<Result<Vec<_>, _>>().expect("the value is set");
+                set.ttl(*ttl).set_resource_records(Some(records))
+            }
+            Content::Alias { dns_name, hosted_zone_id, evaluate_target_health } => {
+                let target = AliasTarget::builder().dns_name(dns_name).hosted_zone_id(hosted_zone_id);
+                let target = target.evaluate_target_health(*evaluate_target_health).build();
+                set.alias_target(target.expect("all members are set"))
+            }
+        };
+        set.build().expect("name and type are set")
+    }
+
+    fn from_route53(set: &ResourceRecordSet) -> Self {
+        let content = match set.alias_target() {
+            Some(target) => Content::Alias {
+                dns_name: normal(target.dns_name()),
+                hosted_zone_id: target.hosted_zone_id().to_owned(),
+                evaluate_target_health: target.evaluate_target_health(),
+            },
+            None => Content::Values {
+                ttl: set.ttl().unwrap_or_default(),
+                values: set.resource_records().iter().map(|record| record.value().to_owned()).collect(),
+            },
+        };
+        Self { name: normal(set.name()), r#type: set.r#type().as_str().to_owned(), content }
+    }
+}
+
+/// The record set of this name and type.
+///
+/// # Errors
+/// [`Error::Unsafe`] if it has a routing policy: it is one of several, and none of ours.
+pub async fn read(ctx: &Ctx, zone: &str, name: &str, r#type: &str) -> Result<Option<RecordSet>, Error> {
+    let request = || {
+        let request = ctx.aws().route53.list_resource_record_sets().hosted_zone_id(zone).start_record_name(name);
+        request.start_record_type(RrType::from(r#type)).max_items(1).send()
+    };
+    let reply = ctx.read("route53:ListResourceRecordSets", request).await?;
+    let is_it = |set: &&ResourceRecordSet| normal(set.name()) == normal(name) && set.r#type().as_str() == r#type;
+    let Some(set) = reply.resource_record_sets().iter().find(is_it) else { return Ok(None) };
+    if let Some(identifier) = set.set_identifier() {
+        let message = format!("record {type} {name} has a routing policy (set identifier {identifier})");
+        return Err(Error::Unsafe(message));
+    }
+    Ok(Some(RecordSet::from_route53(set)))
+}
+
+/// A change of record sets of one zone: all of it happens, or nothing.
+pub struct Batch<'a> {
+    pub zone: &'a str,
+    /// In the user's words.
+    pub what: String,
+    /// What is there now, and what should be, one by one; equal ones are not sent.
+    pub sets: Vec<(Option<RecordSet>, RecordSet)>,
+    pub keep_on_rollback: bool,
+}
+
+/// What is kept of a change: not known when its reply was lost.
+#[derive(Serialize, Deserialize)]
+struct Made {
+    change_id: Option<String>,
+}
+
+impl Batch<'_> {
+    /// Sends what differs. Returns the id of the change, to wait for.
+    pub async fn apply(self, ctx: &Ctx) -> Result<Option<String>, Error> {
+        const CALL: &str = "route53:ChangeResourceRecordSets";
+        let differs =
+            |(before, ours): &&(Option<RecordSet>, RecordSet)| before.as_ref().is_none_or(|b| !b.is_same(ours));
+        let new: Vec<&RecordSet> = self.sets.iter().filter(differs).map(|(_, ours)| ours).collect();
+        let created = self.sets.iter().filter(differs).any(|(before, _)| before.is_none());
+        // Created, not upserted, what was not there: if somebody else is quicker, AWS says so.
+        let action = |(before, ours): &(Option<RecordSet>, RecordSet)| {
+            let action = if before.is_none() { ChangeAction::Create } else { ChangeAction::Upsert };
+            change(action, ours)
+        };
+        let changes: Vec<Change> = self.sets.iter().filter(differs).map(action).collect();
+        let (before, ours): (Vec<_>, Vec<_>) = self.sets.iter().cloned().unzip();
+        // What users were sent to before comes back before anything is deleted.
+        let phase = if before.first().is_some_and(Option::is_some) { Phase::Traffic } else { Phase::Rest };
+        let undo = Undo::new(
+            &RESTORE_RECORDS,
+            format!("restore {}", self.what),
+            json!({ "hosted_zone_id": self.zone, "before": before, "ours": ours }),
+        );
+        let undo = undo.keep(self.keep_on_rollback).phase(phase).key(format!("{} in {}", self.what, self.zone));
+        let declared = match created {
+            true => Mutation::new(CALL, Class::Unique, &self.what)
+                .look_up(&RECORDS_BY_CONTENT, json!({ "hosted_zone_id": self.zone, "sets": new })),
+            false => Mutation::new(CALL, Class::Idempotent, &self.what),
+        };
+        let made = ctx.mutate(
+            declared.undo(undo),
+            |permit| send(ctx, self.zone, &changes).customize().interceptor(permit).send(),
+            |reply| {
+                let id = reply.change_info().map(|info| super::bare_id(info.id()).to_owned());
+                Ok(Made { change_id: Some(require(CALL, "ChangeInfo.Id", id)?) })
+            },
+        );
+        Ok(made.await?.change_id)
+    }
+}
+
+fn change(action: ChangeAction, set: &RecordSet) -> Change {
+    let change = Change::builder().action(action).resource_record_set(set.to_route53());
+    change.build().expect("action and record set are given")
+}
+
+fn send(
+    ctx: &Ctx,
+    zone: &str,
+    changes: &[Change],
+) -> aws_sdk_route53::operation::change_resource_record_sets::builders::ChangeResourceRecordSetsFluentBuilder {
+    let batch = ChangeBatch::builder().set_changes(Some(changes.to_vec())).build().expect("changes are given");
+    ctx.aws().route53.change_resource_record_sets().hosted_zone_id(zone).change_batch(batch)
+}
+
+/// Waits until all name servers have a change.
+pub async fn in_sync(ctx: &Ctx, change_id: &str, timeout: std::time::Duration) -> Result<(), Error> {
+    let wait =
+        Wait { what: "the name servers to have the change".into(), timeout, every: std::time::Duration::from_secs(5) };
+    ctx.wait(wait, async || {
+        let reply = ctx.read("route53:GetChange", || ctx.aws().route53.get_change().id(change_id).send()).await?;
+        let status = reply.change_info().map_or("", |info| info.status().as_str());
+        Ok(if status == "INSYNC" { Seen::Ready(()) } else { Seen::Pending(status.to_owned()) })
+    })
+    .await
+}
+
+/// Finds record sets that are exactly as they were to be made.
+pub const RECORDS_BY_CONTENT: LookUp =
+    LookUp { name: "records_by_content", run: |ctx, arguments| Box::pin(records_by_content(ctx, arguments)) };
+
+#[derive(Deserialize)]
+struct ByContent {
+    hosted_zone_id: String,
+    sets: Vec<RecordSet>,
+}
+
+async fn records_by_content(ctx: &Ctx, wanted: Value) -> Result<Option<Value>, Error> {
+    let ByContent { hosted_zone_id, sets } = arguments(wanted)?;
+    let found = try_join_all(sets.iter().map(|set| read(ctx, &hosted_zone_id, &set.name, &set.r#type))).await?;
+    let there = found.iter().zip(&sets).all(|(found, set)| found.as_ref().is_some_and(|found| found.is_same(set)));
+    Ok(there.then(|| json!(Made { change_id: None })))
+}
+
+/// Puts record sets back to what they were: deletes those that were not there.
+pub const RESTORE_RECORDS: UndoAction =
+    UndoAction { name: "restore_records", run: |ctx, arguments| Box::pin(restore_records(ctx, arguments)) };
+
+#[derive(Deserialize)]
+struct RestoreRecords {
+    hosted_zone_id: String,
+    before: Vec<Option<RecordSet>>,
+    ours: Vec<RecordSet>,
+}
+
+async fn restore_records(ctx: &Ctx, restore: Value) -> Result<Undone, Error> {
+    let RestoreRecords { hosted_zone_id: zone, before, ours } = arguments(restore)?;
+    let found = match try_join_all(ours.iter().map(|set| read(ctx, &zone, &set.name, &set.r#type))).await {
+        Ok(found) => found,
+        Err(error) if error.is(GONE) => return Ok(Undone::Already),
+        Err(error) => return Err(error),
+    };
+    let mut changes = Vec::new();
+    for ((before, ours), found) in before.iter().zip(&ours).zip(&found) {
+        match (before, found) {
+            (None, None) => {}
+            (Some(before), Some(found)) if before.is_same(found) => {}
+            (_, Some(found)) if !found.is_same(ours) => {
+                let (ours, found) = (json!(ours.content), json!(found.content));
+                return Ok(Undone::Foreign(format!("expected {ours}, found {found}")));
+            }
+            (Some(_), None) => return Ok(Undone::Foreign(format!("expected {}, found nothing", json!(ours.content)))),
+            (Some(before), Some(_)) => changes.push(change(ChangeAction::Upsert, before)),
+            // As it is there: a delete must repeat what it deletes.
+            (None, Some(found)) => changes.push(change(ChangeAction::Delete, found)),
+        }
+    }
+    if changes.is_empty() {
+        return Ok(Undone::Already);
+    }
+    let name = ours.first().map_or_else(String::new, |set| format!("record {} {}", set.r#type, set.name));
+    let declared = Mutation::new("route53:ChangeResourceRecordSets", Class::Idempotent, name);
+    ctx.change(declared, |permit| send(ctx, &zone, &changes).customize().interceptor(permit).send()).await?;
+    Ok(Undone::Done)
+}

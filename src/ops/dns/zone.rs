@@ -1,0 +1,98 @@
+//! Zones by name, and their tags.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_route53::types::{HostedZone as Zone, Tag, TagResourceType};
+
+use super::{HostedZone, bare_id, normal, plain};
+use crate::{
+    ops::{
+        Error,
+        tagged::{Tagged, restore},
+    },
+    run::{Class, Ctx, Mutation, Undo, UndoAction},
+};
+
+/// What Route 53 says when a zone is not there.
+pub const GONE: &[&str] = &["NoSuchHostedZone"];
+
+/// All zones of this name, public or private. There can be several.
+pub async fn find(ctx: &Ctx, name: &str, private: bool) -> Result<Vec<Zone>, Error> {
+    let (wanted, mut start) = (normal(name), Some((normal(name), None)));
+    let mut found = Vec::new();
+    while let Some((dns_name, id)) = start {
+        let request = || {
+            let request = ctx.aws().route53.list_hosted_zones_by_name().dns_name(&dns_name);
+            request.set_hosted_zone_id(id.clone()).send()
+        };
+        let reply = ctx.read("route53:ListHostedZonesByName", request).await?;
+        let is_private = |zone: &Zone| zone.config().is_some_and(|config| config.private_zone());
+        let zones = reply.hosted_zones.into_iter().filter(|zone| normal(&zone.name) == wanted);
+        found.extend(zones.filter(|zone| is_private(zone) == private));
+        // The list goes on with names further down the alphabet.
+        let next = reply.next_dns_name.filter(|next| reply.is_truncated && normal(next) == wanted);
+        start = next.map(|next| (next, reply.next_hosted_zone_id));
+    }
+    Ok(found)
+}
+
+/// The name servers of a zone; a private one has none.
+pub async fn name_servers(ctx: &Ctx, id: &str) -> Result<Vec<String>, Error> {
+    let reply = ctx.read("route53:GetHostedZone", || ctx.aws().route53.get_hosted_zone().id(id).send()).await?;
+    Ok(reply.delegation_set.map(|set| set.name_servers).unwrap_or_default())
+}
+
+/// The handle of a zone.
+pub fn handle(zone: &Zone, name_servers: Vec<String>) -> HostedZone {
+    HostedZone { hosted_zone_id: bare_id(zone.id()).to_owned(), name: plain(zone.name()), name_servers }
+}
+
+/// Tags of a zone, by its id.
+pub(super) struct ZoneTags;
+
+/// Puts changed tags back.
+pub const RESTORE_ZONE_TAGS: UndoAction =
+    UndoAction { name: "restore_zone_tags", run: |ctx, arguments| Box::pin(restore::<ZoneTags>(ctx, arguments)) };
+
+impl Tagged for ZoneTags {
+    const RESTORE: &'static UndoAction = &RESTORE_ZONE_TAGS;
+    const GONE: &'static [&'static str] = GONE;
+
+    async fn read(ctx: &Ctx, id: &str) -> Result<BTreeMap<String, String>, Error> {
+        let request = || {
+            let request = ctx.aws().route53.list_tags_for_resource().resource_type(TagResourceType::Hostedzone);
+            request.resource_id(id).send()
+        };
+        let reply = ctx.read("route53:ListTagsForResource", request).await?;
+        let tags = reply.resource_tag_set.and_then(|set| set.tags).unwrap_or_default();
+        Ok(tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect())
+    }
+
+    async fn set(ctx: &Ctx, id: &str, tags: &BTreeMap<String, String>, undo: Option<Undo>) -> Result<(), Error> {
+        let tags: Vec<Tag> = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+        change(ctx, id, Some(tags), None, undo).await
+    }
+
+    async fn remove(ctx: &Ctx, id: &str, keys: &[String]) -> Result<(), Error> {
+        change(ctx, id, None, Some(keys.to_vec()), None).await
+    }
+}
+
+async fn change(
+    ctx: &Ctx,
+    id: &str,
+    add: Option<Vec<Tag>>,
+    remove: Option<Vec<String>>,
+    undo: Option<Undo>,
+) -> Result<(), Error> {
+    let mut declared = Mutation::new("route53:ChangeTagsForResource", Class::Idempotent, id);
+    if let Some(undo) = undo {
+        declared = declared.undo(undo);
+    }
+    ctx.change(declared, |permit| {
+        let request = ctx.aws().route53.change_tags_for_resource().resource_type(TagResourceType::Hostedzone);
+        let request = request.resource_id(id).set_add_tags(add.clone()).set_remove_tag_keys(remove.clone());
+        request.customize().interceptor(permit).send()
+    })
+    .await
+}

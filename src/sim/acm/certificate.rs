@@ -1,0 +1,220 @@
+//! A certificate, however it came: shown, listed, tagged, deleted.
+
+use jiff::Timestamp;
+
+use super::request::Validation;
+use super::*;
+
+pub const ACTIONS: &[Action] = &[
+    Action { name: "DescribeCertificate", params: &["CertificateArn"], run: describe_certificate },
+    Action { name: "GetCertificate", params: &["CertificateArn"], run: get_certificate },
+    Action {
+        name: "ListCertificates",
+        params: &["CertificateStatuses[] Includes.keyTypes[] MaxItems NextToken"],
+        run: list_certificates,
+    },
+    Action { name: "DeleteCertificate", params: &["CertificateArn"], run: delete_certificate },
+    Action {
+        name: "AddTagsToCertificate",
+        params: &["CertificateArn Tags[].Key Tags[].Value"],
+        run: add_tags_to_certificate,
+    },
+    Action {
+        name: "RemoveTagsFromCertificate",
+        params: &["CertificateArn Tags[].Key Tags[].Value"],
+        run: remove_tags_from_certificate,
+    },
+    Action { name: "ListTagsForCertificate", params: &["CertificateArn"], run: list_tags_for_certificate },
+];
+
+const PAGING: Paging = Paging {
+    size: "MaxItems",
+    token: "NextToken",
+    default: 100,
+    sizes: 1..=1000,
+    invalid_token: "InvalidArgsException",
+};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Certificate {
+    pub arn: String,
+    pub domain: String,
+    /// With the domain.
+    pub names: Vec<String>,
+    pub state: State,
+    pub created: Timestamp,
+    pub imported: Option<Timestamp>,
+    pub key_algorithm: String,
+    /// There is none before it is issued.
+    pub issued: Option<Issued>,
+    /// PEM; what ACM issues has none here.
+    pub body: Option<String>,
+    pub chain: Option<String>,
+    pub validations: Vec<Validation>,
+    pub transparency: bool,
+    pub tags: Tags,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum State {
+    Pending,
+    Issued,
+    TimedOut,
+    /// The names cannot be had from a public authority.
+    Failed,
+}
+
+/// What stands in it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Issued {
+    pub at: Timestamp,
+    pub not_before: Timestamp,
+    pub not_after: Timestamp,
+    pub serial: String,
+    pub subject: String,
+    pub issuer: String,
+}
+
+resource!(Certificate, arn, region.acm.certificates, |arn: &str| {
+    if arn.contains(":acm:") && arn.contains(":certificate/") {
+        AwsError::new("ResourceNotFoundException", format!("Could not find certificate {arn}."))
+    } else {
+        AwsError::new("InvalidArnException", format!("Invalid arn: {arn}"))
+    }
+});
+
+impl Certificate {
+    pub fn status(&self, now: Timestamp) -> &'static str {
+        match (self.state, &self.issued) {
+            (State::Pending, _) => "PENDING_VALIDATION",
+            (State::TimedOut, _) => "VALIDATION_TIMED_OUT",
+            (State::Failed, _) => "FAILED",
+            (State::Issued, Some(issued)) if now >= issued.not_after => "EXPIRED",
+            (State::Issued, _) => "ISSUED",
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        if self.imported.is_some() { "IMPORTED" } else { "AMAZON_ISSUED" }
+    }
+
+    /// What lists and descriptions both show.
+    fn common(&self, tx: &Tx) -> Value {
+        let issued = self.issued.as_ref();
+        json!({
+            "CertificateArn": self.arn,
+            "DomainName": self.domain,
+            "Status": self.status(tx.now),
+            "Type": self.kind(),
+            // With a hyphen, unlike in requests.
+            "KeyAlgorithm": self.key_algorithm.replace('_', "-"),
+            "CreatedAt": epoch(self.created),
+            "ImportedAt": self.imported.map(epoch),
+            "IssuedAt": issued.filter(|_| self.imported.is_none()).map(|issued| epoch(issued.at)),
+            "NotBefore": issued.map(|issued| epoch(issued.not_before)),
+            "NotAfter": issued.map(|issued| epoch(issued.not_after)),
+            "RenewalEligibility": "INELIGIBLE",
+        })
+    }
+
+    fn summary(&self, tx: &Tx) -> Value {
+        let mut view = self.common(tx);
+        view["SubjectAlternativeNameSummaries"] = json!(self.names);
+        view["HasAdditionalSubjectAlternativeNames"] = json!(false);
+        view["InUse"] = json!(!in_use_by(tx, &self.arn).is_empty());
+        view["Exported"] = json!(false);
+        view
+    }
+
+    fn detail(&self, tx: &Tx) -> Value {
+        let mut view = self.common(tx);
+        let issued = self.issued.as_ref();
+        view["SubjectAlternativeNames"] = json!(self.names);
+        view["InUseBy"] = json!(in_use_by(tx, &self.arn));
+        view["Serial"] = json!(issued.map(|issued| &issued.serial));
+        view["Subject"] = json!(issued.map_or(format!("CN={}", self.domain), |issued| issued.subject.clone()));
+        view["Issuer"] = json!(issued.map(|issued| &issued.issuer));
+        let logging = if self.transparency { "ENABLED" } else { "DISABLED" };
+        view["Options"] = json!({ "CertificateTransparencyLoggingPreference": logging });
+        if self.imported.is_none() {
+            let state = self.state;
+            let validations: Vec<Value> = self.validations.iter().map(|validation| validation.view(state)).collect();
+            view["DomainValidationOptions"] = json!(validations);
+        }
+        if self.state == State::Failed {
+            view["FailureReason"] = json!("INVALID_PUBLIC_DOMAIN");
+        }
+        view
+    }
+}
+
+fn certificate<'t>(tx: &'t mut Tx, p: &Params) -> Result<&'t mut Certificate, AwsError> {
+    tx.get_mut::<Certificate>(p.str("CertificateArn")?)
+}
+
+fn describe_certificate(tx: &mut Tx, p: &Params) -> Reply {
+    let certificate = tx.get::<Certificate>(p.str("CertificateArn")?)?;
+    Ok(json!({ "Certificate": certificate.detail(tx) }))
+}
+
+fn get_certificate(tx: &mut Tx, p: &Params) -> Reply {
+    let certificate = certificate(tx, p)?;
+    if certificate.state == State::Pending {
+        let message = format!("Certificate {} has not been issued yet.", certificate.arn);
+        return Err(AwsError::new("RequestInProgressException", message));
+    }
+    let Some(body) = &certificate.body else {
+        let message = "the simulator does not model the text of certificates that ACM issues";
+        return Err(AwsError::new("ResourceNotFoundException", message));
+    };
+    Ok(json!({ "Certificate": body, "CertificateChain": certificate.chain }))
+}
+
+/// Without `keyTypes` only RSA keys of 1024 and 2048 bits are listed ("ListCertificates", Filters).
+fn list_certificates(tx: &mut Tx, p: &Params) -> Reply {
+    let (statuses, mut key_types) = (p.strings("CertificateStatuses"), p.strings("Includes.keyTypes"));
+    if key_types.is_empty() {
+        key_types = vec!["RSA_1024", "RSA_2048"];
+    }
+    let mut all = tx.select::<Certificate>(&[])?;
+    all.retain(|certificate| {
+        (statuses.is_empty() || statuses.contains(&certificate.status(tx.now)))
+            && key_types.contains(&certificate.key_algorithm.as_str())
+    });
+    let (page, next) = select::page(&PAGING, p, all, |certificate| &certificate.arn)?;
+    let page: Vec<Value> = page.into_iter().map(|certificate| certificate.summary(tx)).collect();
+    Ok(json!({ "CertificateSummaryList": page, "NextToken": next }))
+}
+
+fn delete_certificate(tx: &mut Tx, p: &Params) -> Reply {
+    let arn = p.str("CertificateArn")?;
+    tx.get::<Certificate>(arn)?;
+    if !in_use_by(tx, arn).is_empty() {
+        let message = format!("Certificate {arn} in account {} is in use.", tx.scope.account);
+        return Err(AwsError::new("ResourceInUseException", message));
+    }
+    tx.delete::<Certificate>(arn);
+    Ok(json!({}))
+}
+
+fn add_tags_to_certificate(tx: &mut Tx, p: &Params) -> Reply {
+    add_tags(&mut certificate(tx, p)?.tags, p)?;
+    Ok(json!({}))
+}
+
+/// A value must match to be removed, if one is given.
+fn remove_tags_from_certificate(tx: &mut Tx, p: &Params) -> Reply {
+    let certificate = certificate(tx, p)?;
+    for tag in p.list("Tags") {
+        let (key, value) = (tag.str("Key")?, tag.opt_str("Value"));
+        if value.is_none_or(|value| certificate.tags.get(key).is_some_and(|found| found == value)) {
+            certificate.tags.remove(key);
+        }
+    }
+    Ok(json!({}))
+}
+
+fn list_tags_for_certificate(tx: &mut Tx, p: &Params) -> Reply {
+    let certificate = certificate(tx, p)?;
+    Ok(json!({ "Tags": tags::write(&certificate.tags, "Key", "Value") }))
+}

@@ -1,0 +1,289 @@
+//! Hosted zones: made with four name servers, an SOA and an NS record; deleted only when nothing else is in them.
+
+use std::collections::BTreeMap;
+
+use super::name::{check, normal, reversed, shown};
+use super::record::RecordSet;
+use super::*;
+use crate::sim::table::mix;
+
+pub const ACTIONS: &[Action] = &[
+    Action {
+        name: "CreateHostedZone",
+        params: &["Name CallerReference HostedZoneConfig.Comment HostedZoneConfig.PrivateZone VPC.VPCRegion VPC.VPCId"],
+        run: create_hosted_zone,
+    },
+    Action { name: "GetHostedZone", params: &["Id"], run: get_hosted_zone },
+    Action { name: "ListHostedZones", params: &["Marker MaxItems HostedZoneType"], run: list_hosted_zones },
+    Action {
+        name: "ListHostedZonesByName",
+        params: &["DNSName HostedZoneId MaxItems"],
+        run: list_hosted_zones_by_name,
+    },
+    Action { name: "UpdateHostedZoneComment", params: &["Id Comment"], run: update_comment },
+    Action { name: "DeleteHostedZone", params: &["Id"], run: delete_hosted_zone },
+    Action {
+        name: "AssociateVPCWithHostedZone",
+        params: &["HostedZoneId Comment VPC.VPCRegion VPC.VPCId"],
+        run: associate_vpc,
+    },
+    Action {
+        name: "DisassociateVPCFromHostedZone",
+        params: &["HostedZoneId Comment VPC.VPCRegion VPC.VPCId"],
+        run: disassociate_vpc,
+    },
+];
+
+pub const TAG_ACTIONS: &[Action] = &[
+    Action {
+        name: "ChangeTagsForResource",
+        params: &["ResourceType ResourceId AddTags[].Key AddTags[].Value RemoveTagKeys[]"],
+        run: change_tags,
+    },
+    Action { name: "ListTagsForResource", params: &["ResourceType ResourceId"], run: list_tags },
+    Action { name: "ListTagsForResources", params: &["ResourceType ResourceIds[]"], run: list_tags_of_several },
+];
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Zone {
+    pub id: String,
+    pub name: String,
+    pub caller_reference: String,
+    pub comment: Option<String>,
+    pub private: bool,
+    pub vpcs: Vec<Vpc>,
+    /// By name, type and set identifier, in the order of lists.
+    pub records: BTreeMap<String, RecordSet>,
+    pub tags: Tags,
+}
+
+/// Not looked up: it may be of any region.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Vpc {
+    region: String,
+    id: String,
+}
+
+resource!(Zone, id, global.route53.hosted_zones, |id| AwsError::new(
+    "NoSuchHostedZone",
+    format!("No hosted zone found with ID: {id}")
+)
+.status(404));
+
+impl Zone {
+    fn view(&self) -> Value {
+        json!({
+            "Id": format!("/hostedzone/{}", self.id),
+            "Name": shown(&self.name),
+            "CallerReference": self.caller_reference,
+            "Config": { "Comment": self.comment, "PrivateZone": self.private },
+            "ResourceRecordSetCount": self.records.len(),
+        })
+    }
+
+    fn delegation_set(&self) -> Value {
+        if self.private { Value::Null } else { json!({ "NameServers": { "NameServer": name_servers(&self.id) } }) }
+    }
+
+    /// Whether a record set of this zone has this value.
+    pub fn says(&self, name: &str, kind: &str, value: &str) -> bool {
+        let (name, value) = (normal(name), normal(value));
+        self.records.values().any(|record| {
+            record.name == name && record.kind == kind && record.values.iter().any(|found| normal(found) == value)
+        })
+    }
+
+    fn put(&mut self, record: RecordSet) {
+        self.records.insert(record.key(), record);
+    }
+}
+
+/// Four, one of each top-level domain, as every zone has.
+fn name_servers(id: &str) -> Vec<String> {
+    let seed = id.bytes().fold(0, |seed, byte| mix(seed ^ u64::from(byte)));
+    let server = |(at, domain): (u64, &str)| {
+        let number = mix(seed ^ at) % 512;
+        format!("ns-{}.awsdns-{:02}.{domain}", at * 512 + number, number % 64)
+    };
+    (0..).zip(["com", "net", "org", "co.uk"]).map(server).collect()
+}
+
+fn vpc(p: &Params) -> Result<Vpc, AwsError> {
+    Ok(Vpc { region: p.str("VPC.VPCRegion")?.to_owned(), id: p.str("VPC.VPCId")?.to_owned() })
+}
+
+fn vpc_view(vpc: &Vpc) -> Value {
+    json!({ "VPCRegion": vpc.region, "VPCId": vpc.id })
+}
+
+fn zone<'t>(tx: &'t mut Tx, p: &Params, parameter: &str) -> Result<&'t mut Zone, AwsError> {
+    tx.get_mut::<Zone>(p.str(parameter)?.trim_start_matches("/hostedzone/"))
+}
+
+fn create_hosted_zone(tx: &mut Tx, p: &Params) -> Reply {
+    let (name, caller_reference) = (normal(p.str("Name")?), p.str("CallerReference")?.to_owned());
+    check(&name)?;
+    if tx.all::<Zone>().any(|zone| zone.caller_reference == caller_reference) {
+        let message = "A hosted zone has already been created with the specified caller reference.";
+        return Err(AwsError::new("HostedZoneAlreadyExists", message).status(409));
+    }
+    let vpcs = if p.has("VPC") { vec![vpc(p)?] } else { Vec::new() };
+    let conflict = |zone: &Zone| zone.name == name && zone.vpcs.iter().any(|vpc| vpcs.contains(vpc));
+    if tx.all::<Zone>().any(conflict) {
+        let message = format!("A conflicting domain is already associated with the given VPC: {name}");
+        return Err(AwsError::new("ConflictingDomainExists", message));
+    }
+    if p.opt_bool("HostedZoneConfig.PrivateZone")? == Some(true) && vpcs.is_empty() {
+        return Err(invalid_input("When you're creating a private hosted zone, you must specify a VPC"));
+    }
+    let mut zone = Zone {
+        id: new_id(tx, "Z"),
+        name,
+        caller_reference,
+        comment: p.opt_str("HostedZoneConfig.Comment").filter(|text| !text.is_empty()).map(str::to_owned),
+        private: !vpcs.is_empty(),
+        vpcs,
+        records: BTreeMap::new(),
+        tags: Tags::new(),
+    };
+    let servers: Vec<String> = name_servers(&zone.id).iter().map(|name| format!("{name}.")).collect();
+    let soa = format!("{} awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400", servers[0]);
+    zone.put(RecordSet::plain(&zone.name, "NS", 172_800, servers));
+    zone.put(RecordSet::plain(&zone.name, "SOA", 900, vec![soa]));
+    let (view, delegation_set) = (zone.view(), zone.delegation_set());
+    let vpc = zone.vpcs.first().map(vpc_view);
+    tx.put(zone);
+    let change = change::submit(tx, None);
+    Ok(json!({ "HostedZone": view, "ChangeInfo": change, "DelegationSet": delegation_set, "VPC": vpc }))
+}
+
+fn get_hosted_zone(tx: &mut Tx, p: &Params) -> Reply {
+    let zone = zone(tx, p, "Id")?;
+    let vpcs: Vec<Value> = zone.vpcs.iter().map(vpc_view).collect();
+    let vpcs = zone.private.then(|| json!({ "VPC": vpcs }));
+    Ok(json!({ "HostedZone": zone.view(), "DelegationSet": zone.delegation_set(), "VPCs": vpcs }))
+}
+
+fn list_hosted_zones(tx: &mut Tx, p: &Params) -> Reply {
+    let (size, marker) = (page_size(p, 100)?, p.opt_str("Marker"));
+    let mut zones = tx.select::<Zone>(&[])?;
+    zones.retain(|zone| zone.private || p.opt_str("HostedZoneType") != Some("PrivateHostedZone"));
+    zones.retain(|zone| marker.is_none_or(|marker| zone.id.as_str() >= marker));
+    let next = zones.get(size).map(|zone| zone.id.clone());
+    let zones: Vec<Value> = zones.iter().take(size).map(|zone| zone.view()).collect();
+    Ok(json!({
+        "HostedZones": { "HostedZone": zones },
+        "Marker": marker,
+        "IsTruncated": next.is_some(),
+        "NextMarker": next,
+        "MaxItems": size,
+    }))
+}
+
+/// From a name on, in the order of the reversed labels.
+fn list_hosted_zones_by_name(tx: &mut Tx, p: &Params) -> Reply {
+    let size = page_size(p, 100)?;
+    let place = |zone: &Zone| (reversed(&zone.name), zone.id.clone());
+    let start = p.opt_str("DNSName").map(|name| {
+        let id = p.opt_str("HostedZoneId").unwrap_or_default();
+        (reversed(&normal(name)), id.trim_start_matches("/hostedzone/").to_owned())
+    });
+    let mut zones = tx.select::<Zone>(&[])?;
+    zones.retain(|zone| start.as_ref().is_none_or(|start| place(zone) >= *start));
+    zones.sort_by_key(|zone| place(zone));
+    let next = zones.get(size);
+    Ok(json!({
+        "HostedZones": { "HostedZone": zones.iter().take(size).map(|zone| zone.view()).collect::<Vec<_>>() },
+        "DNSName": p.opt_str("DNSName"),
+        "HostedZoneId": p.opt_str("HostedZoneId"),
+        "IsTruncated": next.is_some(),
+        "NextDNSName": next.map(|zone| shown(&zone.name)),
+        "NextHostedZoneId": next.map(|zone| &zone.id),
+        "MaxItems": size,
+    }))
+}
+
+fn update_comment(tx: &mut Tx, p: &Params) -> Reply {
+    let zone = zone(tx, p, "Id")?;
+    zone.comment = p.opt_str("Comment").filter(|text| !text.is_empty()).map(str::to_owned);
+    Ok(json!({ "HostedZone": zone.view() }))
+}
+
+fn delete_hosted_zone(tx: &mut Tx, p: &Params) -> Reply {
+    let zone = zone(tx, p, "Id")?;
+    let required = |record: &RecordSet| record.name == zone.name && ["NS", "SOA"].contains(&record.kind.as_str());
+    if !zone.records.values().all(required) {
+        let message = "The specified hosted zone contains non-required resource record sets  and so cannot be deleted.";
+        return Err(AwsError::new("HostedZoneNotEmpty", message));
+    }
+    let id = zone.id.clone();
+    tx.delete::<Zone>(&id);
+    let change = change::submit(tx, None);
+    Ok(json!({ "ChangeInfo": change }))
+}
+
+fn associate_vpc(tx: &mut Tx, p: &Params) -> Reply {
+    let (vpc, zone) = (vpc(p)?, zone(tx, p, "HostedZoneId")?);
+    if !zone.private {
+        let message = "You're trying to associate a VPC with a public hosted zone.";
+        return Err(AwsError::new("PublicZoneVPCAssociation", message));
+    }
+    if !zone.vpcs.contains(&vpc) {
+        zone.vpcs.push(vpc);
+    }
+    let change = change::submit(tx, p.opt_str("Comment"));
+    Ok(json!({ "ChangeInfo": change }))
+}
+
+fn disassociate_vpc(tx: &mut Tx, p: &Params) -> Reply {
+    let (vpc, zone) = (vpc(p)?, zone(tx, p, "HostedZoneId")?);
+    if !zone.vpcs.contains(&vpc) {
+        let message = "The specified VPC and hosted zone are not currently associated.";
+        return Err(AwsError::new("VPCAssociationNotFound", message).status(404));
+    }
+    if zone.vpcs.len() == 1 {
+        let message = "The VPC that you are trying to disassociate from the private hosted zone is the last VPC";
+        return Err(AwsError::new("LastVPCAssociation", message));
+    }
+    zone.vpcs.retain(|held| *held != vpc);
+    let change = change::submit(tx, p.opt_str("Comment"));
+    Ok(json!({ "ChangeInfo": change }))
+}
+
+fn tagged<'t>(tx: &'t mut Tx, p: &Params, id: &str) -> Result<&'t mut Zone, AwsError> {
+    match p.str("ResourceType")? {
+        "hostedzone" => tx.get_mut::<Zone>(id),
+        other => Err(AwsError::not_modelled("InvalidInput", "resource type", other, "route53")),
+    }
+}
+
+fn change_tags(tx: &mut Tx, p: &Params) -> Reply {
+    let (added, removed) = (tags::read(&p.list("AddTags"))?, p.strings("RemoveTagKeys"));
+    let zone = tagged(tx, p, p.str("ResourceId")?)?;
+    zone.tags.retain(|key, _| !removed.contains(&key.as_str()));
+    zone.tags.extend(added);
+    // "Each tagged resource can have at most 10 tags" (API reference, Tag).
+    if zone.tags.len() > 10 {
+        return Err(invalid_input("The number of tags exceeds the maximum of 10 for a resource"));
+    }
+    Ok(json!({}))
+}
+
+fn tag_set(zone: &Zone) -> Value {
+    let tags = tags::write(&zone.tags, "Key", "Value");
+    json!({ "ResourceType": "hostedzone", "ResourceId": zone.id, "Tags": { "Tag": tags } })
+}
+
+fn list_tags(tx: &mut Tx, p: &Params) -> Reply {
+    let zone = tagged(tx, p, p.str("ResourceId")?)?;
+    Ok(json!({ "ResourceTagSet": tag_set(zone) }))
+}
+
+fn list_tags_of_several(tx: &mut Tx, p: &Params) -> Reply {
+    let ids = p.strings("ResourceIds");
+    if ids.is_empty() || ids.len() > 10 {
+        return Err(invalid_input(format!("1 to 10 resource ids are allowed, found {}", ids.len())));
+    }
+    let sets = ids.iter().map(|id| tagged(tx, p, id).map(|zone| tag_set(zone))).collect::<Result<Vec<_>, _>>()?;
+    Ok(json!({ "ResourceTagSets": { "ResourceTagSet": sets } }))
+}
