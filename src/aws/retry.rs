@@ -157,37 +157,60 @@ pub fn delays(seed: u64) -> impl Iterator<Item = Duration> {
 
 /// What this run made, and when: "not found" soon after is a delay of AWS, not an answer.
 #[derive(Debug, Default)]
-pub struct Fresh(BTreeMap<String, jiff::Timestamp>);
+pub struct Fresh(BTreeMap<Made, jiff::Timestamp>);
+
+/// An id, an ARN or a name. Names say of what: a role and a target group may well be called the same.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Made {
+    text: String,
+    /// `instanceprofile` for an `instance_profile_name`; empty for ids and ARNs, which are like no other.
+    kind: String,
+}
 
 impl Fresh {
     /// Remembers every id, name and ARN in the recorded result of a mutation.
     pub fn remember(&mut self, result: &serde_json::Value, now: jiff::Timestamp) {
+        self.remember_as("", result, now);
+    }
+
+    fn remember_as(&mut self, key: &str, result: &serde_json::Value, now: jiff::Timestamp) {
         match result {
             serde_json::Value::String(text) if text.len() > 3 => {
-                self.0.insert(text.clone(), now);
+                let kind = squash(key.strip_suffix("_name").unwrap_or_default());
+                self.0.insert(Made { text: text.clone(), kind }, now);
             }
-            serde_json::Value::Array(items) => items.iter().for_each(|item| self.remember(item, now)),
-            serde_json::Value::Object(fields) => fields.values().for_each(|field| self.remember(field, now)),
+            serde_json::Value::Array(items) => items.iter().for_each(|item| self.remember_as(key, item, now)),
+            serde_json::Value::Object(fields) => {
+                fields.iter().for_each(|(key, field)| self.remember_as(key, field, now));
+            }
             _ => {}
         }
     }
 
     /// The ids with that prefix that were made in the last minute: lists may not show them yet.
     pub fn ids(&self, prefix: &str, now: jiff::Timestamp) -> Vec<String> {
-        let is_new = |made: &jiff::Timestamp| now.duration_since(*made).unsigned_abs() < Duration::from_secs(60);
-        self.0.iter().filter(|(id, made)| id.starts_with(prefix) && is_new(made)).map(|(id, _)| id.clone()).collect()
+        let is_new = |at: &jiff::Timestamp| now.duration_since(*at).unsigned_abs() < Duration::from_secs(60);
+        let ids = self.0.iter().filter(|(made, at)| made.text.starts_with(prefix) && is_new(at));
+        ids.map(|(made, _)| made.text.clone()).collect()
     }
 
     /// Whether `error` only says that AWS has not yet heard everywhere of what we just made. Some services do not say
     /// what they did not find ("One or more target groups not found"): then it is `subject`, which was asked for.
     pub fn explains(&self, error: &CallError, subject: &str, now: jiff::Timestamp) -> bool {
         let Some(code) = error.code.as_deref() else { return false };
+        let said = squash(&error.message);
         says_absent(code, &error.message)
-            && self.0.iter().any(|(id, made)| {
-                (error.message.contains(id.as_str()) || id == subject)
-                    && now.duration_since(*made).unsigned_abs() < CONSISTENCY_WINDOW
+            && self.0.iter().any(|(made, at)| {
+                (error.message.contains(&made.text) || made.text == subject)
+                    && said.contains(&made.kind)
+                    && now.duration_since(*at).unsigned_abs() < CONSISTENCY_WINDOW
             })
     }
+}
+
+/// The letters of a text: AWS writes "instance profile", "InstanceProfile" and "instance-profile".
+fn squash(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphabetic).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
 /// Whether a refusal can mean "I do not know this yet".
@@ -274,6 +297,22 @@ mod tests {
         assert!(!fresh.explains(&other, "", made));
         let wrong = refused("ValidationError", "The tag value shop-web is too long");
         assert!(!fresh.explains(&wrong, "", made));
+    }
+
+    #[test]
+    fn a_name_is_of_something() {
+        let mut fresh = Fresh::default();
+        let made = jiff::Timestamp::UNIX_EPOCH;
+        fresh.remember(
+            &serde_json::json!({ "target_group_name": "web-blue", "instance_profile_name": "web-blue" }),
+            made,
+        );
+        let role = refused("NoSuchEntity", "The role with name web-blue cannot be found.");
+        assert!(!fresh.explains(&role, "", made), "nobody made a role of that name");
+        let profile = refused("NoSuchEntity", "Instance Profile web-blue cannot be found.");
+        assert!(fresh.explains(&profile, "", made));
+        let group = refused("TargetGroupNotFound", "One or more target groups not found");
+        assert!(fresh.explains(&group, "web-blue", made));
     }
 
     #[test]

@@ -34,9 +34,8 @@ impl PolicyDocument {
 
     /// The document inside a reply: percent-encoded JSON.
     pub fn from_reply(call: &'static str, text: &str) -> Result<Self, Error> {
-        let unreadable = Error::Reply { call, member: "a readable policy document" };
-        let decoded = percent_decoded(text).ok_or_else(|| Error::Reply { call, member: "a policy document" })?;
-        serde_json::from_str(&decoded).map(Self).map_err(|_| unreadable)
+        let read = percent_decoded(text).and_then(|text| serde_json::from_str(&text).ok());
+        read.map(Self).ok_or(Error::Reply { call, member: "readable policy document" })
     }
 
     fn read(value: Value) -> Result<Self, String> {

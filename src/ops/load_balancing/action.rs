@@ -15,14 +15,14 @@ use crate::ops::{Duration, Error, IdOf};
 
 /// What to do with requests: exactly one of these.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
+#[serde(deny_unknown_fields)]
+pub struct Action {
     /// Forward them to target groups, by weight.
-    Forward(Forward),
+    forward: Option<Forward>,
     /// Redirect clients to another URL.
-    Redirect(Redirect),
+    redirect: Option<Redirect>,
     /// Answer with a fixed response.
-    FixedResponse(FixedResponse),
+    fixed_response: Option<FixedResponse>,
 }
 
 /// To which target groups.
@@ -143,10 +143,11 @@ impl Action {
     /// # Errors
     /// If AWS would refuse it.
     pub fn answer(&self, path: &str) -> Result<Answer, Error> {
-        match self {
-            Self::Forward(forward) => forward.answer(path),
-            Self::Redirect(redirect) => redirect.answer(path),
-            Self::FixedResponse(fixed) => fixed.answer(path),
+        match (&self.forward, &self.redirect, &self.fixed_response) {
+            (Some(forward), None, None) => forward.answer(path),
+            (None, Some(redirect), None) => redirect.answer(path),
+            (None, None, Some(fixed)) => fixed.answer(path),
+            _ => Err(Error::option(path, "expected exactly one of `forward`, `redirect` and `fixed_response`")),
         }
     }
 }

@@ -4,25 +4,73 @@ use aws_sdk_elasticloadbalancingv2::types::{
     HostHeaderConditionConfig, HttpHeaderConditionConfig, HttpRequestMethodConditionConfig, PathPatternConditionConfig,
     QueryStringConditionConfig, QueryStringKeyValuePair, RuleCondition, SourceIpConditionConfig,
 };
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
-/// One of these. Any of its values is enough; a rule takes a request if all its conditions are met.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+/// One condition. Any of its values is enough; a rule takes a request if all its conditions are met.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", try_from = "When")]
 pub enum Condition {
-    /// Host names; `*` is any text, `?` any character.
     HostHeader(Vec<String>),
-    /// Paths, with `*` and `?`.
     PathPattern(Vec<String>),
-    /// A header.
     HttpHeader(HttpHeader),
-    /// Methods: `GET`, …
     HttpRequestMethod(Vec<String>),
-    /// Parameters of the query.
     QueryString(Vec<Pair>),
-    /// Where the request comes from, as CIDR ranges.
     SourceIp(Vec<String>),
+}
+
+/// A condition as a runbook writes it: exactly one of these.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct When {
+    /// Host names; `*` is any text, `?` any character.
+    host_header: Option<Vec<String>>,
+    /// Paths, with `*` and `?`.
+    path_pattern: Option<Vec<String>>,
+    /// A header.
+    http_header: Option<HttpHeader>,
+    /// Methods: `GET`, …
+    http_request_method: Option<Vec<String>>,
+    /// Parameters of the query.
+    query_string: Option<Vec<Pair>>,
+    /// Where the request comes from, as CIDR ranges.
+    source_ip: Option<Vec<String>>,
+}
+
+impl TryFrom<When> for Condition {
+    type Error = &'static str;
+
+    fn try_from(when: When) -> Result<Self, Self::Error> {
+        let When { host_header, path_pattern, http_header, http_request_method, query_string, source_ip } = when;
+        let given = [
+            host_header.map(Self::HostHeader),
+            path_pattern.map(Self::PathPattern),
+            http_header.map(Self::HttpHeader),
+            http_request_method.map(Self::HttpRequestMethod),
+            query_string.map(Self::QueryString),
+            source_ip.map(Self::SourceIp),
+        ];
+        let mut given = given.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(condition), None) => Ok(condition),
+            _ => Err("expected exactly one of `host_header`, `path_pattern`, `http_header`, `http_request_method`, \
+                      `query_string` and `source_ip`"),
+        }
+    }
+}
+
+impl JsonSchema for Condition {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "condition".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        When::json_schema(generator)
+    }
 }
 
 /// A header with one of these values.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Certificate, Listener, LoadBalancer,
+    Listener, LoadBalancer,
     action::{Action, Answer, Weights},
     certificates,
     listener_settings::{self, Settings},
@@ -18,6 +18,7 @@ use crate::{
     event::{Change, Field},
     ops::{
         Error, IdOf, Operation, Tags, arguments,
+        certificate::Certificate,
         network::common::{deleted, only, report},
         ownership::{Owned, STACK_TAG, changed, set},
         require, tagged,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    LoadBalancer, SecurityGroup,
+    LoadBalancer,
     attributes::{self, Attributes},
     placement::{self, Aspect},
     read, tags,
@@ -18,7 +18,7 @@ use crate::{
     ops::{
         Duration, Error, IdOf, IdsOf, Operation, Tags, arguments,
         network::{
-            Subnets,
+            SecurityGroup, Subnets,
             common::{fixed, report},
         },
         ownership::{Owned, STACK_TAG, set},

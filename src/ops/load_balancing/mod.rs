@@ -92,24 +92,6 @@ impl Kind for ListenerRule {
     const ID: &'static str = "rule_arn";
 }
 
-/// A security group, as an option takes it.
-#[derive(Debug)]
-pub struct SecurityGroup;
-
-impl Kind for SecurityGroup {
-    const KIND: &'static str = "security_group";
-    const ID: &'static str = "group_id";
-}
-
-/// A certificate, as an option takes it.
-#[derive(Debug)]
-pub struct Certificate;
-
-impl Kind for Certificate {
-    const KIND: &'static str = "certificate";
-    const ID: &'static str = "certificate_arn";
-}
-
 impl LoadBalancer {
     fn from_elb(found: &elb::LoadBalancer) -> Result<Self, Error> {
         const CALL: &str = "elasticloadbalancing:DescribeLoadBalancers";

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use aws_sdk_autoscaling::types::{Activity, AutoScalingGroup, LifecycleState, ScalingActivityStatusCode};
 
-use crate::{ops::Error, run::Ctx};
+use crate::{
+    ops::{Error, compute::asg},
+    run::Ctx,
+};
 
 /// The group at one look.
 pub struct Fleet {
@@ -20,15 +23,7 @@ pub struct Fleet {
 
 impl Fleet {
     pub async fn read(ctx: &Ctx, name: &str) -> Result<Self, Error> {
-        let reply = ctx
-            .read_of("autoscaling:DescribeAutoScalingGroups", name, || {
-                ctx.aws().autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name).send()
-            })
-            .await?;
-        let mut groups = reply.auto_scaling_groups().iter();
-        let group = groups.find(|group| group.auto_scaling_group_name() == Some(name));
-        let group = group.ok_or_else(|| Error::NotFound { what: format!("auto scaling group {name}"), hint: None })?;
-        Ok(Self::of(name, group))
+        Ok(Self::of(name, &asg::existing(ctx, name).await?))
     }
 
     fn of(name: &str, group: &AutoScalingGroup) -> Self {
