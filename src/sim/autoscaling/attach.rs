@@ -94,7 +94,7 @@ fn detach(tx: &mut Tx, p: &Params, arns: Vec<String>) -> Reply {
         group.target_groups.retain(|known| *known != arn);
         for instance in in_service(group) {
             // A target group that is gone has no targets either.
-            let _ = targets::deregister(tx, &arn, &instance, None);
+            targets::deregister(tx, &arn, &instance, None);
         }
         // Only a target group that drains is still shown.
         let group = tx.get::<Group>(&name)?;
