@@ -164,6 +164,12 @@ pub fn undone(look: &Look, undo: &str, outcome: UndoOutcome, detail: Option<&str
     lines
 }
 
+/// How many undos were left out because the runbook asked to keep what they undo.
+pub fn kept(look: &Look, count: usize) -> String {
+    let what = if count == 1 { "1 change" } else { &format!("{count} changes") };
+    format!("  {} {what} kept, as the runbook asked", look.paint(Ink::Dim, look.dot()))
+}
+
 pub fn hook(look: &Look, hook: &str, error: Option<&str>) -> Vec<String> {
     let (ink, symbol) = if error.is_none() { (Ink::Green, look.done()) } else { (Ink::Red, look.failed()) };
     let mut lines = vec![format!("  {} hook {}", look.paint(ink, symbol), clean(hook))];

@@ -6,7 +6,7 @@ use super::{
     Ink, Live, Look, lines, live, summary,
     words::{clean, friendly, plural, value},
 };
-use crate::event::{Event, Report, Stamped};
+use crate::event::{Event, Report, Stamped, UndoOutcome};
 
 /// How much is shown: `-qq`, `-q`, nothing, `-v`, `-vv`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +34,8 @@ pub struct Terminal {
     simulated: bool,
     /// The last error of an operation, which need not be said again when it is why all is rolled back.
     shown_error: Option<String>,
+    /// Undos that were not run because the runbook asked to keep what they undo.
+    kept: usize,
     /// The head of the run is being written: what comes after it is set apart by an empty line.
     in_head: bool,
 }
@@ -56,6 +58,7 @@ impl Terminal {
             names: BTreeMap::new(),
             simulated: false,
             shown_error: None,
+            kept: 0,
             in_head: true,
         }
     }
@@ -76,6 +79,7 @@ impl Terminal {
                     *timeout,
                 );
             }
+            Event::UndoFinished { outcome: UndoOutcome::Kept, .. } => self.kept += 1,
             Event::OperationFinished { id, .. } | Event::OperationFailed { id, .. } => {
                 self.names.remove(id);
                 self.operations.finished(id);
@@ -143,6 +147,9 @@ impl Terminal {
                 let reason = if known { String::new() } else { format!(": {}", clean(reason)) };
                 vec![String::new(), format!("{heading}{reason}")]
             }
+            // Told together, below.
+            Event::UndoFinished { outcome: UndoOutcome::Kept, .. } if !verbose => Vec::new(),
+            Event::RunFinished { .. } if self.kept > 0 && !verbose => vec![lines::kept(look, self.kept)],
             Event::UndoFinished { undo, outcome, detail } => lines::undone(look, undo, *outcome, detail.as_deref()),
             Event::HookFinished { hook, error } => lines::hook(look, hook, error.as_deref()),
             // Told by the summary, by the live line, or only to those who ask for more.

@@ -61,6 +61,10 @@ const UNORDERED: &[Unordered] = &[
     Unordered { table: "route_tables", list: "routes", id: None },
 ];
 
+/// Tables whose rows AWS gives a new id whenever they are set, and nobody refers to: they are told apart by what is in
+/// them.
+const NAMELESS: &[&str] = &["security_group_rules"];
+
 struct Trace {
     table: &'static str,
     field: &'static str,
@@ -111,7 +115,7 @@ fn reduce(table: &str, value: Value) -> Value {
             let kept = fields.into_iter().filter_map(|(name, value)| match as_row(&value) {
                 Some((row, deleted)) => {
                     let counts = !deleted && !RESIDUES.iter().any(|residue| residue.covers(table, row));
-                    counts.then(|| (name, ordered(table, without_traces(table, row))))
+                    counts.then(|| named(table, name, ordered(table, without_traces(table, row))))
                 }
                 None => {
                     let value = reduce(&name, value);
@@ -143,6 +147,17 @@ fn ordered(table: &str, mut row: Value) -> Value {
         entries.sort_by_key(Value::to_string);
     }
     row
+}
+
+/// The row under its name, or under what is in it.
+fn named(table: &str, name: String, mut row: Value) -> (String, Value) {
+    if !NAMELESS.contains(&table) {
+        return (name, row);
+    }
+    if let Some(fields) = row.as_object_mut() {
+        fields.remove("id");
+    }
+    (row.to_string(), row)
 }
 
 /// A serialised `table::Row`, and whether it is deleted.

@@ -59,6 +59,7 @@ pub trait Resource: Sized + 'static {
 macro_rules! resource {
     ($type:ty, $key:ident, $($table:ident).+, $absent:expr) => {
         impl $crate::sim::tx::Resource for $type {
+            #[allow(clippy::misnamed_getters, reason = "IAM's rows have an id, and are found by their name")]
             fn id(&self) -> &str {
                 &self.$key
             }

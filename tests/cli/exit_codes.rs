@@ -22,6 +22,13 @@ fn simulated(body: &str) -> Ran {
     run(body, &["--sim", "--world", "fresh"])
 }
 
+/// What is shown, but for the time it took here.
+fn snapshot(name: &str, ran: &Ran) {
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"[0-9.]+s on the wall", "[time] on the wall");
+    settings.bind(|| insta::assert_snapshot!(name, ran));
+}
+
 #[test]
 fn done_0() {
     let ran = simulated("ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });");
@@ -33,7 +40,7 @@ fn failed_before_anything_was_changed_1() {
     // The range is refused by AWS, not by us: it is a range, and too large a one.
     let ran = simulated("ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/8\" });");
     assert_eq!(ran.code, Some(1), "{ran}");
-    insta::assert_snapshot!(ran);
+    snapshot("failed_before_anything_was_changed", &ran);
 }
 
 #[test]
@@ -62,7 +69,7 @@ fn an_endpoint_that_is_not_there_1() {
 fn failed_and_rolled_back_10() {
     let ran = simulated("ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });\nfail(\"on purpose\");");
     assert_eq!(ran.code, Some(10), "{ran}");
-    insta::assert_snapshot!(ran);
+    snapshot("failed_and_rolled_back", &ran);
 }
 
 #[test]

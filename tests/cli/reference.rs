@@ -13,3 +13,13 @@ fn the_reference_is_fresh() {
     let found = fs::read_to_string(&path).unwrap_or_default();
     assert!(found == wanted, "docs/operations.md is stale: run `UPDATE_DOCS=1 cargo test --test cli reference`");
 }
+
+#[test]
+fn the_readme_lists_the_exit_codes_and_shows_the_runbook() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("a README");
+    for exit in runner::cli::exit::ALL {
+        let row = format!("| {} | {} |", exit.code, exit.meaning);
+        assert!(readme.contains(&row), "the README lacks {row}");
+    }
+    assert!(readme.contains(include_str!("../../runbooks/prod-deploy.rhai").trim()), "the README shows an old runbook");
+}

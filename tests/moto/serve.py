@@ -63,6 +63,11 @@ def observe():
     for acl in acls:
         acl["Associations"] = sorted({row["SubnetId"] for row in acl["Associations"]} & set(subnets))
         acl["Entries"].sort(key=lambda row: (row["Egress"], row["RuleNumber"]))
+    # Their order means nothing: what is put back is the last.
+    groups = listed("ec2", "describe_security_groups", "SecurityGroups")
+    for group in groups:
+        group["IpPermissions"].sort(key=str)
+        group["IpPermissionsEgress"].sort(key=str)
     return {
         "vpcs": listed("ec2", "describe_vpcs", "Vpcs"),
         "subnets": listed("ec2", "describe_subnets", "Subnets", drop=("AvailableIpAddressCount",)),
@@ -71,7 +76,7 @@ def observe():
         "addresses": ec2.describe_addresses()["Addresses"],
         "route tables": listed("ec2", "describe_route_tables", "RouteTables"),
         "network acls": acls,
-        "security groups": listed("ec2", "describe_security_groups", "SecurityGroups"),
+        "security groups": groups,
         "launch templates": listed("ec2", "describe_launch_templates", "LaunchTemplates", drop=("LatestVersionNumber",)),
         "groups": listed("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", drop=("Instances",)),
         "policies of groups": listed("autoscaling", "describe_policies", "ScalingPolicies"),

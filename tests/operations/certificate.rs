@@ -7,6 +7,7 @@ use crate::{
     account::{Account, Trial},
     contract::{assert_same, contract},
     load_balancing::{balancer, network},
+    moto::moto,
 };
 
 const RSA: &str = include_str!("../support/rsa.certificate.pem");
@@ -126,6 +127,37 @@ fn acm_issues_once_the_zone_says_so() {
     assert_eq!(found["certificate_arn"], made["certificate_arn"]);
     assert!(run.roll_back().is_clean());
     assert_same(&account.observe(), &before, "undone");
+}
+
+#[test]
+fn acm_issues_on_moto_too() {
+    let name = moto().new_account();
+    let account = Account::moto(moto().url(), name.clone());
+    let before = moto().boto3(&name, "observe()");
+    let mut run = account.run();
+    let options = requested(&mut run, "example.com");
+    assert_eq!(run.ok("ensure_certificate", options.clone())["change"], "created");
+    let status = "[client('acm').describe_certificate(CertificateArn=c['CertificateArn'])['Certificate']['Status'] \
+        for c in client('acm').list_certificates()['CertificateSummaryList']]";
+    assert_eq!(moto().boto3(&name, status), json!(["ISSUED"]));
+    let records = "sorted({r['Type'] for z in client('route53').list_hosted_zones()['HostedZones'] \
+        for r in client('route53').list_resource_record_sets(HostedZoneId=z['Id'])['ResourceRecordSets']})";
+    assert_eq!(moto().boto3(&name, records), json!(["CNAME", "NS", "SOA"]));
+    assert_eq!(account.run().ok("ensure_certificate", options)["change"], "unchanged");
+    assert!(run.roll_back().is_clean());
+    assert_same(&moto().boto3(&name, "observe()"), &before, "undone");
+}
+
+#[test]
+fn renewed_on_moto_it_keeps_its_tags() {
+    let name = moto().new_account();
+    let account = Account::moto(moto().url(), name.clone());
+    let made = account.run().ok("ensure_certificate", self_signed());
+    let mut renamed = self_signed();
+    renamed["subject_alternative_names"] = json!(["www.example.com"]);
+    let changed = account.run().ok("ensure_certificate", renamed.clone());
+    assert_eq!((&changed["change"], &changed["certificate_arn"]), (&json!("updated"), &made["certificate_arn"]));
+    assert_eq!(account.run().ok("ensure_certificate", renamed)["change"], "unchanged");
 }
 
 #[test]

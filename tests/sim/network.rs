@@ -330,6 +330,30 @@ fn a_refused_request_changes_nothing() {
 }
 
 #[test]
+fn rules_are_described_anew_and_keep_their_ids() {
+    let aws = Caller::prompt();
+    let Network { vpc, .. } = build(&aws);
+    let group = by(&aws, "DescribeSecurityGroups", "vpc-id", &vpc).one("groupId");
+    let describe = |cidr: &str, more: &[(&str, &str)]| {
+        let rule = [
+            ("GroupId", group.as_str()),
+            ("IpPermissions.1.IpProtocol", "-1"),
+            ("IpPermissions.1.IpRanges.1.CidrIp", cidr),
+        ];
+        aws.ec2("UpdateSecurityGroupRuleDescriptionsEgress", &[&rule, more].concat())
+    };
+    let rules = || by(&aws, "DescribeSecurityGroupRules", "group-id", &group).ok();
+    let before = rules();
+    let ids = before.all("securityGroupRuleId");
+    describe("0.0.0.0/0", &[("IpPermissions.1.IpRanges.1.Description", "out")]).ok();
+    assert_eq!(rules().all("description"), ["out"]);
+    describe("0.0.0.0/0", &[]).ok();
+    assert!(rules().all("description").is_empty(), "one that is left out is removed");
+    assert_eq!(rules().all("securityGroupRuleId"), ids);
+    assert_eq!(describe("10.0.0.0/8", &[]).error(), "InvalidPermission.NotFound");
+}
+
+#[test]
 fn prefix_lists_can_be_rule_peers() {
     let aws = Caller::prompt();
     let list =

@@ -4,8 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
 
-use super::{AutoScalingGroup, LaunchTemplate, kinds::TargetGroup, template_options::words};
-use crate::ops::{Duration, Error, HANDLE, IdOf, IdsOf, Kind, Tags, describe, network::Subnets};
+use super::{AutoScalingGroup, LaunchTemplate, template_options::words};
+use crate::ops::{
+    Duration, Error, HANDLE, IdOf, IdsOf, Kind, Tags, describe, load_balancing::TargetGroup, network::Subnets,
+};
 
 /// Makes sure that the stack has an Auto Scaling group of this name, with these settings. Running instances stay as they
 /// are: a new launch template is for those that are launched from then on.

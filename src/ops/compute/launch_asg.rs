@@ -183,18 +183,19 @@ async fn converge(
 ) -> Result<bool, Error> {
     let tags = asg::tags(group);
     owned.check(&format!("Auto Scaling group {name}"), &tags, options.adopt)?;
+    // First, because it can be refused.
+    let targets = asg_targets::converge(ctx, name, group, options.target_groups.as_slice()).await?;
     let mut fields: Vec<Field> = tagged::converge::<GroupTags>(ctx, name, owned, &tags).await?;
     // Settings and sizes are one resource to AWS, which refuses to change it twice at the same time.
     fields
         .extend(asg_settings::converge(ctx, name, &asg_settings::wanted(options), &asg_settings::found(group)).await?);
     fields.extend(converge_sizes(ctx, name, group, asked).await?);
-    fields.extend(asg_targets::converge(ctx, name, group, options.target_groups.as_slice()).await?);
     let (hooks, policies, metrics) = futures::try_join!(
         asg_hooks::converge(ctx, name, &options.lifecycle_hooks),
         asg_policies::converge(ctx, name, &options.target_tracking),
         asg_metrics::converge(ctx, name, group, options.enable_metrics_collection),
     )?;
-    fields.extend(hooks.into_iter().chain(policies).chain(metrics));
+    fields.extend(targets.into_iter().chain(hooks).chain(policies).chain(metrics));
     let unchanged = fields.is_empty();
     report(ctx, fields);
     Ok(unchanged)

@@ -11,7 +11,6 @@ pub mod drain;
 pub mod ensure_launch_template;
 pub mod find_asg;
 pub mod find_image;
-mod kinds;
 pub mod launch_asg;
 pub mod retire_asg;
 pub mod scale_asg;

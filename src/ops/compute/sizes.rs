@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::asg;
 use crate::{
-    ops::{Error, arguments},
+    ops::{Error, arguments, load_balancing::read},
     run::{Class, Ctx, Mutation, Phase, Seen, Undo, UndoAction, Undone, Wait},
 };
 
@@ -105,15 +105,12 @@ pub async fn wait_in_service(ctx: &Ctx, name: &str, count: i32, timeout: Duratio
 /// The targets of a target group that would not answer. One whose group nothing refers to cannot be said to be healthy,
 /// and needs not be.
 async fn unready(ctx: &Ctx, target_group_arn: &str) -> Result<Vec<String>, Error> {
-    let call = "elasticloadbalancing:DescribeTargetHealth";
-    let reply =
-        ctx.read(call, || ctx.aws().elbv2.describe_target_health().target_group_arn(target_group_arn).send()).await;
-    let reply = match reply {
+    let targets = match read::target_health(ctx, target_group_arn).await {
         Err(error) if error.is(&["TargetGroupNotFound"]) => return Ok(Vec::new()),
-        reply => reply?,
+        targets => targets?,
     };
     let fine = [TargetHealthStateEnum::Healthy, TargetHealthStateEnum::Unused];
-    let unready = reply.target_health_descriptions().iter().filter(|target| {
+    let unready = targets.iter().filter(|target| {
         let state = target.target_health().and_then(|health| health.state());
         !state.is_some_and(|state| fine.contains(state))
     });

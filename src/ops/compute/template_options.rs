@@ -4,8 +4,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Image, kinds::SecurityGroup};
-use crate::ops::{Error, IdOf, IdsOf, Sensitive, Tags, identity::InstanceProfile};
+use super::Image;
+use crate::ops::{Error, IdOf, IdsOf, Sensitive, Tags, identity::InstanceProfile, network::SecurityGroup};
 
 /// Makes sure that the stack has a launch template of this name, with a version of exactly this content. A version that
 /// has it already is used, whatever its number; else a new one is made. Its number is in the handle: what is launched

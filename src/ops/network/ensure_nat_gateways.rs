@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types as ec2;
 use futures::future::try_join_all;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     NatGateway, NatGateways, Subnet, Subnets, Vpc, address,
@@ -60,7 +60,7 @@ pub struct EnsureNatGateways {
     keep_on_rollback: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Mode {
     #[default]

@@ -1,15 +1,17 @@
 //! `ensure_vpc`: the network everything else is in.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_ec2::types::{self as ec2, AttributeBooleanValue, ResourceType, Tenancy, VpcAttributeName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Vpc;
+use super::{
+    Vpc,
+    common::{IN_USE, LET_GO, deleted, filter, fixed, is_named, is_of_stack, nothing_to_undo, only, report},
+    read,
+};
 use crate::{
-    event::{Change, Field},
+    event::Change,
     ops::{
         Error, Operation, Tags, arguments, ec2_tags,
         ownership::{Owned, changed, set},
@@ -46,7 +48,7 @@ pub struct EnsureVpc {
     keep_on_rollback: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum InstanceTenancy {
     #[default]
@@ -100,18 +102,10 @@ impl Operation for EnsureVpc {
 }
 
 async fn find(ctx: &Ctx, name: &str) -> Result<Option<ec2::Vpc>, Error> {
-    let filter = ec2::Filter::builder().name("tag:Name").values(name).build();
-    let reply = ctx.read("ec2:DescribeVpcs", || ctx.aws().ec2.describe_vpcs().filters(filter.clone()).send()).await?;
+    let mut found = read::vpcs(ctx, &[], &[filter("tag:Name", name)]).await?;
     // Filters are checked here again: adopting somebody else's network would be a serious fault.
-    let mut found =
-        reply.vpcs().iter().filter(|vpc| ec2_tags::from_ec2(vpc.tags()).get("Name").is_some_and(|n| n == name));
-    let Some(vpc) = found.next() else { return Ok(None) };
-    let others: Vec<String> = found.map(|vpc| vpc.vpc_id().unwrap_or_default().to_owned()).collect();
-    if !others.is_empty() {
-        let found = std::iter::once(vpc.vpc_id().unwrap_or_default().to_owned()).chain(others).collect();
-        return Err(Error::Ambiguous { what: format!("vpc {name}"), found });
-    }
-    Ok(Some(vpc.clone()))
+    found.retain(|vpc| is_named(vpc.tags(), name));
+    only(&format!("vpc {name}"), found, ec2::Vpc::vpc_id)
 }
 
 async fn create(ctx: &Ctx, options: &EnsureVpc, owned: &Owned) -> Result<String, Error> {
@@ -155,16 +149,9 @@ async fn converge(ctx: &Ctx, options: &EnsureVpc, owned: &Owned, vpc: &ec2::Vpc)
     let resource = format!("vpc {} ({vpc_id})", owned.name);
     let tags = ec2_tags::from_ec2(vpc.tags());
     owned.check(&resource, &tags, options.adopt)?;
-    let fixed = |field, found: &str, wanted: &str| match found == wanted {
-        true => Ok(()),
-        false => {
-            let (found, wanted) = (found.to_owned(), wanted.to_owned());
-            Err(Error::NeedsReplacement { resource: resource.clone(), field, found, wanted })
-        }
-    };
-    fixed("cidr_block", vpc.cidr_block().unwrap_or_default(), &options.cidr_block)?;
+    fixed(&resource, "cidr_block", vpc.cidr_block().unwrap_or_default(), &options.cidr_block)?;
     let tenancy = vpc.instance_tenancy().map_or("default", Tenancy::as_str);
-    fixed("instance_tenancy", tenancy, options.instance_tenancy.to_ec2().as_str())?;
+    fixed(&resource, "instance_tenancy", tenancy, options.instance_tenancy.to_ec2().as_str())?;
 
     let (support, hostnames) = futures::try_join!(
         read_attribute(ctx, &vpc_id, VpcAttributeName::EnableDnsSupport),
@@ -184,11 +171,6 @@ async fn converge(ctx: &Ctx, options: &EnsureVpc, owned: &Owned, vpc: &ec2::Vpc)
     }
     report(ctx, fields);
     Ok(vpc_id)
-}
-
-fn report(ctx: &Ctx, fields: Vec<Field>) {
-    let change = if fields.is_empty() { Change::Unchanged } else { Change::Updated };
-    ctx.did(change, fields);
 }
 
 /// The two attributes: which, wanted, found. Host names need DNS support, so that comes first.
@@ -249,11 +231,16 @@ async fn modify_attribute(
 pub const VPC_BY_NAME: LookUp =
     LookUp { name: "vpc_by_name", run: |ctx, arguments| Box::pin(vpc_by_name(ctx, arguments)) };
 
+#[derive(Deserialize)]
+struct ByName {
+    name: String,
+    stack: String,
+}
+
 async fn vpc_by_name(ctx: &Ctx, wanted: Value) -> Result<Option<Value>, Error> {
-    let wanted: BTreeMap<String, String> = arguments(wanted)?;
-    let Some(vpc) = find(ctx, &wanted["name"]).await? else { return Ok(None) };
-    let ours = ec2_tags::from_ec2(vpc.tags()).get(crate::ops::ownership::STACK_TAG) == wanted.get("stack");
-    Ok(ours.then(|| json!({ "vpc_id": vpc.vpc_id() })))
+    let ByName { name, stack } = arguments(wanted)?;
+    let found = find(ctx, &name).await?.filter(|vpc| is_of_stack(vpc.tags(), &stack));
+    Ok(found.map(|vpc| json!({ "vpc_id": vpc.vpc_id() })))
 }
 
 /// Deletes a VPC this run made.
@@ -262,16 +249,10 @@ pub const DELETE_VPC: UndoAction =
 
 async fn delete_vpc(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
     let Made { vpc_id } = arguments(made)?;
-    // Interfaces of load balancers linger for minutes after these are gone.
-    let declared = Mutation::new("ec2:DeleteVpc", Class::Idempotent, &vpc_id)
-        .patiently(&["DependencyViolation"], std::time::Duration::from_secs(20 * 60));
-    let deleted = ctx
+    let declared = Mutation::new("ec2:DeleteVpc", Class::Idempotent, &vpc_id).patiently(IN_USE, LET_GO);
+    let deletion = ctx
         .change(declared, |permit| ctx.aws().ec2.delete_vpc().vpc_id(&vpc_id).customize().interceptor(permit).send());
-    match deleted.await {
-        Ok(()) => Ok(Undone::Done),
-        Err(error) if error.is(&["InvalidVpcID.NotFound"]) => Ok(Undone::Already),
-        Err(error) => Err(error),
-    }
+    deleted(deletion.await, &["InvalidVpcID.NotFound"])
 }
 
 /// Sets a changed attribute back.
@@ -290,11 +271,8 @@ async fn restore_vpc_attribute(ctx: &Ctx, arguments_: Value) -> Result<Undone, E
     let RestoreVpcAttribute { vpc_id, attribute, before, ours } = arguments(arguments_)?;
     let attribute = VpcAttributeName::from(attribute.as_str());
     let found = read_attribute(ctx, &vpc_id, attribute.clone()).await?;
-    if found == before {
-        return Ok(Undone::Already);
-    }
-    if found != ours {
-        return Ok(Undone::Foreign(format!("expected {ours}, found {found}")));
+    if let Some(undone) = nothing_to_undo(&found, &before, &ours) {
+        return Ok(undone);
     }
     modify_attribute(ctx, &vpc_id, attribute, before, None).await?;
     Ok(Undone::Done)

@@ -122,7 +122,9 @@ impl Operation for WaitHealthy {
 
     fn subject(options: &Self) -> String {
         let groups = options.target_groups.as_slice().iter().map(|arn| name_in(arn).to_owned());
-        let names: Vec<String> = groups.chain(options.auto_scaling_group.iter().map(ToString::to_string)).collect();
+        let mut names: Vec<String> = groups.chain(options.auto_scaling_group.iter().map(ToString::to_string)).collect();
+        // A fleet and its target group are often called the same.
+        names.dedup();
         names.join(", ")
     }
 

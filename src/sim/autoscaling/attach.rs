@@ -93,7 +93,6 @@ fn detach(tx: &mut Tx, p: &Params, arns: Vec<String>) -> Reply {
         }
         group.target_groups.retain(|known| *known != arn);
         for instance in in_service(group) {
-            // A target group that is gone has no targets either.
             targets::deregister(tx, &arn, &instance, None);
         }
         // Only a target group that drains is still shown.

@@ -188,7 +188,6 @@ pub fn leave(tx: &mut Tx, name: &str, instance: &str, cause: &str) {
     let description = format!("Terminating EC2 instance: {instance}");
     let activity = activity::begin(tx, &group, description, cause.to_owned(), place, status);
     for arn in &group.target_groups {
-        // A target group that is gone has no targets either.
         targets::deregister(tx, arn, instance, None);
     }
     if let Some(member) = tx.peek_mut::<Group>(name).and_then(|group| group.member(instance)) {

@@ -246,8 +246,11 @@ fn in_template(error: AwsError) -> AwsError {
     invalid(format!("You must use a valid fully-formed launch template. {}", error.message))
 }
 
-/// Subnets and their zones, if the request names any.
-pub fn places(tx: &Tx, p: &Params) -> Result<Option<(Vec<String>, Vec<String>)>, AwsError> {
+/// Subnets, and their zones.
+pub type Places = (Vec<String>, Vec<String>);
+
+/// Where the instances are to be, if the request says so.
+pub fn places(tx: &Tx, p: &Params) -> Result<Option<Places>, AwsError> {
     let Some(subnets) = p.opt_str("VPCZoneIdentifier").filter(|subnets| !subnets.is_empty()) else {
         return match p.strings("AvailabilityZones")[..] {
             [] => Ok(None),

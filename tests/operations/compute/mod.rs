@@ -5,3 +5,4 @@ mod image;
 mod on_moto;
 mod support;
 mod template;
+mod traffic;

@@ -6,3 +6,4 @@ mod route_tables;
 mod security_groups;
 mod subnets;
 mod vpc;
+mod whole;

@@ -20,7 +20,7 @@ fn options(run: &mut Trial<'_>) -> Value {
         "ingress": [
             { "port": 8080, "group_id": front, "description": "the load balancer" },
             { "protocol": "6", "from_port": 7000, "to_port": 7001, "group_id": "self" },
-            { "protocol": "icmp", "icmp_type": 8, "cidr_ip": "10.20.7.9/16" },
+            { "protocol": "icmp", "icmp_type": 8, "cidr_ip": "10.20.7.9/16", "description": "ping" },
             { "port": 22, "cidr_ipv6": "2001:db8::/32" },
         ],
         "egress": [{ "port": 443, "cidr_ip": "0.0.0.0/0" }],
@@ -32,7 +32,7 @@ fn ensure_security_group() {
     let contract = contract("ensure_security_group", |needs| {
         let options = options(needs);
         let mut changed = options.clone();
-        changed["ingress"][0]["description"] = json!("load balancers");
+        changed["ingress"][2]["description"] = json!("pings");
         changed["ingress"][3]["port"] = json!(2222);
         changed["egress"] = json!([{ "protocol": "all", "cidr_ip": "0.0.0.0/0" }]);
         changed["tags"] = json!({ "team": "web" });
@@ -76,6 +76,24 @@ fn what_is_new_is_let_in_before_what_is_old_is_shut_out() {
     change.ok("ensure_security_group", options);
     assert_eq!(change.mutations(), ["ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress"]);
     assert_eq!(change.depth(), 3);
+}
+
+#[test]
+fn descriptions_come_go_and_come_back() {
+    let account = Account::new();
+    let mut run = account.run();
+    let mut options = options(&mut run);
+    run.ok("ensure_security_group", options.clone());
+    let before = account.observe();
+    // moto forgets those of groups, and removes none.
+    options["ingress"][0].as_object_mut().expect("a rule").remove("description");
+    options["ingress"][1]["description"] = json!("among themselves");
+    let mut change = account.run();
+    change.ok("ensure_security_group", options.clone());
+    assert_eq!(change.mutations(), ["ec2:UpdateSecurityGroupRuleDescriptionsIngress"]);
+    assert_eq!(account.run().ok("ensure_security_group", options)["change"], "unchanged");
+    assert!(change.roll_back().is_clean());
+    assert_eq!(account.observe(), before);
 }
 
 #[test]
