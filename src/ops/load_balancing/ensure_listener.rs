@@ -10,7 +10,9 @@ use super::{
     action::{Action, Answer, Weights},
     certificates,
     listener_settings::{self, Settings},
-    name_in, read,
+    name_in,
+    protocol::Protocol,
+    read,
     route::{self, Route},
     tags,
 };
@@ -40,7 +42,7 @@ pub struct EnsureListener {
     /// The port it listens on.
     port: u16,
     /// `HTTP` or `HTTPS` on an application load balancer, the others on a network one.
-    protocol: ListenerProtocol,
+    protocol: Protocol,
     /// Certificates of HTTPS and TLS: the default one first, then more for other host names. Others that the listener
     /// has are left alone.
     #[serde(default)]
@@ -68,34 +70,6 @@ pub struct EnsureListener {
     /// Leaves it in place when the run is rolled back.
     #[serde(default)]
     keep_on_rollback: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum ListenerProtocol {
-    Http,
-    Https,
-    Tcp,
-    Tls,
-    Udp,
-    TcpUdp,
-}
-
-impl ListenerProtocol {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "HTTP",
-            Self::Https => "HTTPS",
-            Self::Tcp => "TCP",
-            Self::Tls => "TLS",
-            Self::Udp => "UDP",
-            Self::TcpUdp => "TCP_UDP",
-        }
-    }
-
-    fn is_secure(self) -> bool {
-        matches!(self, Self::Https | Self::Tls)
-    }
 }
 
 /// What is kept of a created listener.

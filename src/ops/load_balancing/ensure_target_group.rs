@@ -12,7 +12,9 @@ use super::{
     attributes::{self, Attributes},
     ensure_load_balancer::merge,
     health_check::{self, HealthCheck, Parts, with_parts},
-    name_in, read, tags,
+    name_in,
+    protocol::Protocol,
+    read, tags,
 };
 use crate::{
     event::Change,
@@ -80,35 +82,6 @@ pub struct EnsureTargetGroup {
     /// Leaves it in place when the run is rolled back.
     #[serde(default)]
     keep_on_rollback: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum Protocol {
-    #[default]
-    Http,
-    Https,
-    Tcp,
-    Tls,
-    Udp,
-    TcpUdp,
-}
-
-impl Protocol {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "HTTP",
-            Self::Https => "HTTPS",
-            Self::Tcp => "TCP",
-            Self::Tls => "TLS",
-            Self::Udp => "UDP",
-            Self::TcpUdp => "TCP_UDP",
-        }
-    }
-
-    fn is_http(self) -> bool {
-        matches!(self, Self::Http | Self::Https)
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]

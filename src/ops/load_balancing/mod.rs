@@ -15,6 +15,7 @@ pub mod find_target_group;
 mod health_check;
 pub mod listener_settings;
 pub mod placement;
+mod protocol;
 pub mod read;
 pub mod route;
 pub mod rule_settings;

@@ -55,9 +55,11 @@ impl Route {
 
 /// Lets the nodes of the load balancer know of the route's present action.
 pub fn announce(tx: &mut Tx, arn: &str, network: bool) {
-    let Some(action) = of(tx, arn).map(|route| route.action.clone()) else { return };
-    let lanes = [(Lane::New, NEW), (Lane::Kept, if network { KEPT_BY_NETWORK } else { KEPT })];
-    for (lane, after) in lanes {
+    let Some(route) = of(tx, arn) else { return };
+    let action = route.action.clone();
+    // A new route has no connections yet that could stay where they are.
+    let kept = if network && route.kept.is_some() { KEPT_BY_NETWORK } else { KEPT };
+    for (lane, after) in [(Lane::New, NEW), (Lane::Kept, kept)] {
         tx.schedule(after, Event::Takes { route: arn.to_owned(), lane, action: action.clone() });
     }
     targets::uses_changed(tx);

@@ -1,5 +1,8 @@
 //! How a route spreads its requests right now: over lanes, groups by weight, and targets; and which of them are
 //! answered properly. `sim::traffic` sums this over time.
+//!
+//! Slow start, stickiness and the algorithm only decide which of several healthy targets answers: as that changes no
+//! sum, each gets the same share. Zones share their targets, as if cross-zone load balancing were always on.
 
 use super::action::{Does, Share};
 use super::route::{self, Lane, Route};
