@@ -89,7 +89,7 @@ pub struct EnsureLoadBalancer {
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$attribute:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         enum $name {
             $($(#[$attribute])* #[serde(rename = $word)] $variant,)+
         }
