@@ -61,7 +61,7 @@ impl Operation for EnsureRouteTable {
     const NAME: &'static str = "ensure_route_table";
     const AREA: &'static str = "VPC";
     const EXAMPLE: &'static str = r#"ensure_route_table(#{
-    name: "public", vpc_id: vpc, subnet_ids: public,
+    name: "public", vpc_id: vpc, subnet_ids: subnets,
     routes: [#{ destination_cidr_block: "0.0.0.0/0", gateway_id: internet_gateway }],
 })"#;
 
