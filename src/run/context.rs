@@ -1,57 +1,44 @@
-//! What an operation has in its hands: clients, reads, declared mutations, waits, time.
+//! What an operation has in its hands: clients, waits, time, and its say about what it did. Calls are
+//! in `send`.
 
 use std::{
     collections::BTreeMap,
-    error::Error as StdError,
-    future::Future,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
-use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use jiff::Timestamp;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use super::{
-    Class, Mutation, Record, Run,
-    journal::hex,
-    session::Defaults,
-    undo::{self, ArmedUndo},
-};
+use super::{Record, Run, session::Defaults};
 use crate::{
-    aws::{BeforeSend, Clients, Permit, Scope, retry},
+    aws::{Clients, Scope},
     event::{Change, Event, Field},
-    ops::{CallError, CallErrorKind, Error, catalog::Prepared},
+    ops::{Error, catalog::Prepared},
 };
-
-/// How long to wait before believing that a call whose reply was lost did not make anything: what
-/// was made may not be listed yet.
-const QUARANTINE: Duration = Duration::from_secs(60);
 
 /// The context of one operation, or of one undo. Cheap to clone.
 #[derive(Clone)]
 pub struct Ctx {
-    run: Arc<Run>,
-    op: Arc<Op>,
-    scope: Option<Scope>,
+    pub(super) run: Arc<Run>,
+    pub(super) op: Arc<Op>,
+    pub(super) scope: Option<Scope>,
     clients: OnceLock<Arc<Clients>>,
 }
 
 /// The operation a context belongs to.
-struct Op {
-    id: String,
+pub(super) struct Op {
+    pub id: String,
     state: Mutex<OpState>,
 }
 
 #[derive(Default)]
-struct OpState {
+pub(super) struct OpState {
     change: Option<Change>,
     fields: Vec<Field>,
     /// How often each path was used: a second change of the same thing gets `#2`.
-    paths: BTreeMap<String, u32>,
+    pub paths: BTreeMap<String, u32>,
 }
 
 /// A wait: what for, how long at most, and how often to look.
@@ -243,150 +230,6 @@ impl Ctx {
         }
     }
 
-    /// Sends a call that only reads. Throttling, lost replies and "not found" of what this run has
-    /// just made are retried.
-    ///
-    /// # Errors
-    /// [`Error::Call`], with AWS's code, when AWS said no or could not be reached.
-    pub async fn read<O, E, F>(&self, call: &'static str, send: impl Fn() -> F) -> Result<O, Error>
-    where
-        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    {
-        self.read_of(call, "", send).await
-    }
-
-    /// [`read`](Self::read) for calls about `subject` (an id, a name) whose "not found" does not say of what.
-    ///
-    /// # Errors
-    /// As `read`.
-    pub async fn read_of<O, E, F>(&self, call: &'static str, subject: &str, send: impl Fn() -> F) -> Result<O, Error>
-    where
-        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    {
-        let mut delays = retry::delays(self.seed_of(call));
-        let mut attempt = 1;
-        loop {
-            self.may_go_on()?;
-            let error = match self.attempt(call, false, attempt, send()).await {
-                Ok(output) => return Ok(output),
-                Err(error) => error,
-            };
-            let again = match error.kind {
-                CallErrorKind::Throttled => attempt < retry::THROTTLED_ATTEMPTS,
-                CallErrorKind::Unknown | CallErrorKind::NotSent => attempt < retry::BROKEN_ATTEMPTS,
-                CallErrorKind::Refused => self.is_too_fresh(&error, subject),
-                CallErrorKind::Permission | CallErrorKind::Undeclared => false,
-            };
-            if !again {
-                return Err(Box::new(error).into());
-            }
-            self.back_off(call, &error, delays.next().unwrap_or_default()).await?;
-            attempt += 1;
-        }
-    }
-
-    /// Sends a declared mutation, and returns what `record` keeps of its reply: the little that the
-    /// journal and the undo need.
-    ///
-    /// `send` must build the request with `.customize().interceptor(permit)`, and give it
-    /// `permit.token()` as client token where the call takes one.
-    ///
-    /// # Errors
-    /// [`Error::Call`] when AWS said no, or when it is not known whether it was carried out and the
-    /// class forbids to repeat it; [`Error::Journal`] when the intent could not be written.
-    pub async fn mutate<O, E, F, R>(
-        &self,
-        mutation: Mutation,
-        send: impl Fn(Permit) -> F,
-        record: impl Fn(&O) -> Result<R, Error>,
-    ) -> Result<R, Error>
-    where
-        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-        R: Serialize + DeserializeOwned,
-    {
-        let Mutation { call, resource, class, look_up, undo, patience } = mutation;
-        let path = self.path(call, &resource);
-        let token = hex(&Sha256::digest(format!("{}/{path}", self.run_id())))[..32].to_owned();
-        let intent = Record::Intent {
-            path: path.clone(),
-            call: call.to_owned(),
-            class,
-            token: token.clone(),
-            request_sha256: String::new(),
-            look_up: look_up.as_ref().map(|(look_up, arguments)| (look_up.name.to_owned(), arguments.clone())),
-            undo: undo.clone().map(Box::new),
-        };
-        let started = self.now();
-        let mut delays = retry::delays(self.seed_of(&path));
-        let mut attempt = 1;
-        let failure = loop {
-            self.may_go_on()?;
-            let permit = Permit::new(call, token.clone(), self.write_ahead(&intent, attempt));
-            let error = match self.attempt(call, true, attempt, send(permit)).await {
-                Ok(output) => {
-                    let result = record(&output)?;
-                    self.carried_out(&path, undo, &result);
-                    return Ok(result);
-                }
-                Err(error) => error,
-            };
-            let again = match error.kind {
-                CallErrorKind::Throttled => attempt < retry::THROTTLED_ATTEMPTS,
-                CallErrorKind::NotSent => attempt < retry::BROKEN_ATTEMPTS,
-                CallErrorKind::Refused => {
-                    self.is_too_fresh(&error, "")
-                        || patience.as_ref().is_some_and(|patience| {
-                            error.code.as_deref().is_some_and(|code| patience.codes.contains(&code))
-                                && self.since(started) < patience.timeout
-                        })
-                }
-                CallErrorKind::Unknown if attempt >= retry::BROKEN_ATTEMPTS => false,
-                CallErrorKind::Unknown => match class {
-                    Class::Idempotent | Class::Token => true,
-                    Class::Once => false,
-                    Class::Unique => {
-                        if let Some(found) = self.find_again(&look_up).await? {
-                            let result = serde_json::from_value(found)
-                                .map_err(|_| Error::Reply { call, member: "what its look-up should return" })?;
-                            self.carried_out(&path, undo, &result);
-                            return Ok(result);
-                        }
-                        true
-                    }
-                },
-                CallErrorKind::Permission | CallErrorKind::Undeclared => false,
-            };
-            if !again {
-                break error;
-            }
-            self.back_off(call, &error, delays.next().unwrap_or_default()).await?;
-            attempt += 1;
-        };
-        self.run.journal().note(Record::Result { path, result: None, error: Some(failure.to_string()) });
-        if failure.kind == CallErrorKind::Unknown
-            && let Some(undo) = undo
-        {
-            let unresolved = look_up.map(|(look_up, arguments)| (look_up.name.to_owned(), arguments));
-            self.arm(undo, unresolved);
-        }
-        Err(Box::new(CallError { resource: Some(resource), ..failure }).into())
-    }
-
-    /// [`mutate`](Self::mutate) for calls whose reply nobody needs.
-    ///
-    /// # Errors
-    /// As `mutate`.
-    pub async fn change<O, E, F>(&self, mutation: Mutation, send: impl Fn(Permit) -> F) -> Result<(), Error>
-    where
-        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    {
-        self.mutate(mutation, send, |_| Ok(())).await
-    }
-
     /// Writes down what was seen before the first change: "the weight before" must stay what it
     /// was, also for a run that is continued half-way through the change.
     pub fn capture(&self, what: &str, value: &impl Serialize) {
@@ -399,114 +242,7 @@ impl Ctx {
         self.now().duration_since(start).unsigned_abs()
     }
 
-    async fn attempt<O, E>(
-        &self,
-        call: &'static str,
-        mutation: bool,
-        attempt: u32,
-        send: impl Future<Output = Result<O, SdkError<E, HttpResponse>>>,
-    ) -> Result<O, CallError>
-    where
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    {
-        let started = self.now();
-        let result = send.await.map_err(|error| retry::classify(call, error, attempt));
-        match &result {
-            // It never left.
-            Err(error) if error.kind == CallErrorKind::Undeclared => {}
-            Err(error) => self.run.count_call(mutation && error.kind == CallErrorKind::Unknown),
-            Ok(_) => self.run.count_call(mutation),
-        }
-        let error = result.as_ref().err();
-        let error = error.map(|error| error.code.clone().unwrap_or_else(|| error.message.clone()));
-        let (id, call) = (self.op.id.clone(), call.to_owned());
-        self.emit(Event::Call { id, call, mutation, attempt, error, elapsed: self.since(started) });
-        result
-    }
-
-    /// What the transport does before a mutation's bytes leave: the intent, on disk.
-    fn write_ahead(&self, intent: &Record, attempt: u32) -> BeforeSend {
-        let (run, intent) = (self.run.clone(), intent.clone());
-        Arc::new(move |digest| {
-            let record = match intent.clone() {
-                Record::Intent { path, .. } if attempt > 1 => Record::Attempt { path, attempt },
-                Record::Intent { path, call, class, token, look_up, undo, .. } => {
-                    Record::Intent { path, call, class, token, request_sha256: digest, look_up, undo }
-                }
-                other => other,
-            };
-            let written = run.journal().commit(record);
-            Box::pin(async move { Ok(written?) })
-        })
-    }
-
-    fn carried_out(&self, path: &str, undo: Option<undo::Undo>, result: &impl Serialize) {
-        let result = serde_json::to_value(result).unwrap_or_default();
-        self.run.state().fresh.remember(&result, self.now());
-        if let Some(mut undo) = undo {
-            undo::complete(&mut undo.arguments, &result);
-            self.arm(undo, None);
-        }
-        let result = (!result.is_null()).then_some(result);
-        self.run.journal().note(Record::Result { path: path.to_owned(), result, error: None });
-    }
-
-    fn arm(&self, undo: undo::Undo, unresolved: Option<(String, Value)>) {
-        if self.run.is_rolling_back() || self.run.committed().is_some() {
-            return;
-        }
-        self.emit(Event::UndoArmed { id: self.op.id.clone(), undo: undo.description.clone() });
-        self.run.state().undos.arm(ArmedUndo { undo, scope: self.scope.clone(), unresolved });
-    }
-
-    /// Looks for what a call made whose reply was lost, until it is certain that it made nothing.
-    async fn find_again(&self, look_up: &Option<(&'static super::LookUp, Value)>) -> Result<Option<Value>, Error> {
-        let Some((look_up, arguments)) = look_up else { return Ok(None) };
-        let started = self.now();
-        loop {
-            if let Some(found) = (look_up.run)(self, arguments.clone()).await? {
-                return Ok(Some(found));
-            }
-            if self.since(started) >= QUARANTINE {
-                return Ok(None);
-            }
-            self.sleep(Duration::from_secs(5)).await?;
-        }
-    }
-
-    fn is_too_fresh(&self, error: &CallError, subject: &str) -> bool {
-        self.run.state().fresh.explains(error, subject, self.now())
-    }
-
-    async fn back_off(&self, call: &str, error: &CallError, delay: Duration) -> Result<(), Error> {
-        let reason = error.code.clone().unwrap_or_else(|| error.message.clone());
-        self.emit(Event::Retrying { id: self.op.id.clone(), call: call.to_owned(), reason, delay });
-        self.sleep(delay).await
-    }
-
-    /// No call is begun once the run is to stop; going back is not stopped.
-    fn may_go_on(&self) -> Result<(), Error> {
-        if self.run.interrupt().is_requested() && !self.run.is_rolling_back() {
-            return Err(Error::Interrupted);
-        }
-        Ok(())
-    }
-
-    fn path(&self, call: &str, resource: &str) -> String {
-        let path = format!("{}/{call}/{resource}", self.op.id);
-        let mut state = self.op_state();
-        let count = state.paths.entry(path.clone()).or_default();
-        *count += 1;
-        if *count == 1 { path } else { format!("{path}#{count}") }
-    }
-
-    /// Makes the jitter of a call's retries repeat in a simulated run.
-    fn seed_of(&self, what: &str) -> u64 {
-        let digest = Sha256::digest(format!("{}/{}/{what}", self.run.seed(), self.op.id));
-        u64::from_le_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))
-    }
-
-    fn op_state(&self) -> std::sync::MutexGuard<'_, OpState> {
+    pub(super) fn op_state(&self) -> std::sync::MutexGuard<'_, OpState> {
         self.op.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! One run: what operations get to work with, what they declare, and how it is taken back.
 //!
-//! `context` is what an operation sees; `mutation` is what it declares; `undo` keeps what was
+//! `context` is what an operation sees, `send` how its calls leave; `mutation` is what it declares; `undo` keeps what was
 //! declared and runs it backwards; `journal` writes it all down before it is sent.
 
 mod branch;
@@ -8,6 +8,7 @@ mod context;
 mod journal;
 mod mutation;
 mod rollback;
+mod send;
 mod session;
 mod undo;
 

@@ -25,7 +25,7 @@ fn simulated(body: &str) -> Ran {
 /// What is shown, but for the time it took here.
 fn snapshot(name: &str, ran: &Ran) {
     let mut settings = insta::Settings::clone_current();
-    settings.add_filter(r"[0-9.]+s on the wall", "[time] on the wall");
+    settings.add_filter(r"time .*", "time      [time]");
     settings.bind(|| insta::assert_snapshot!(name, ran));
 }
 
@@ -88,23 +88,51 @@ fn after_the_point_of_no_return_12() {
     assert_eq!(ran.code, Some(12), "{ran}");
 }
 
-/// Also: what AWS sees of us is in the user agent.
-#[test]
-fn refused_credentials_4() {
+/// A server that answers one request. Its thread returns the request's head.
+fn answer_once(status: &'static str, body: &'static str) -> (String, thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let server = thread::spawn(move || {
         let (stream, _) = listener.accept().expect("a connection");
         let mut reader = BufReader::new(stream);
-        let head: Vec<String> =
-            reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
-        let body = "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code>\
-                    <Message>The security token included in the request is invalid.</Message></Error>\
-                    <RequestId>7</RequestId></ErrorResponse>";
-        write!(reader.get_mut(), "HTTP/1.1 403 Forbidden\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-            .expect("sent");
+        let lines = reader.by_ref().lines().map_while(Result::ok);
+        let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        reader.get_mut().write_all(answer.as_bytes()).expect("sent");
         head
     });
+    (url, server)
+}
+
+#[test]
+fn credentials_that_end_soon_are_warned_of() {
+    let body = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:sts::123456789012:assumed-role/ci/run</Arn>\
+                <UserId>U</UserId><Account>123456789012</Account></GetCallerIdentityResult>\
+                <ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetCallerIdentityResponse>";
+    let (url, server) = answer_once("200 OK", body);
+    let expires = jiff::Timestamp::now() + Duration::from_secs(20 * 60);
+    let keys = format!(
+        r#"{{ "Version": 1, "AccessKeyId": "test", "SecretAccessKey": "test", "SessionToken": "t", "Expiration": "{}" }}"#,
+        expires.strftime("%Y-%m-%dT%H:%M:%SZ")
+    );
+    let project = Project::new().file("runner.toml", SETTINGS).file("deploy.rhai", HEAD).file("keys.json", &keys);
+    let keys = project.path().join("keys.json").display().to_string();
+    let project = project.file("aws", &format!("[default]\ncredential_process = cat {keys}\n"));
+    let config = project.path().join("aws").display().to_string();
+    let variables = [("AWS_CONFIG_FILE", config.as_str()), ("PATH", "/usr/bin:/bin")];
+    let ran = project.runner_in(&["run", "deploy.rhai", "--endpoint-url", &url], &variables);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stderr.contains("the AWS credentials end in 19 min"), "{ran}");
+    server.join().expect("the server ended");
+}
+
+/// Also: what AWS sees of us is in the user agent.
+#[test]
+fn refused_credentials_4() {
+    let body = "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code>\
+                <Message>The security token included in the request is invalid.</Message></Error>\
+                <RequestId>7</RequestId></ErrorResponse>";
+    let (url, server) = answer_once("403 Forbidden", body);
     let project = Project::new().file("runner.toml", SETTINGS).file("deploy.rhai", HEAD);
     let keys = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
     let ran = project.runner_in(&["run", "deploy.rhai", "--endpoint-url", &url], &keys);

@@ -91,7 +91,7 @@ impl Operation for EnsureNatGateways {
     const NAME: &'static str = "ensure_nat_gateways";
     const AREA: &'static str = "VPC";
     const EXAMPLE: &'static str =
-        r#"ensure_nat_gateways(#{ name: "nat", vpc_id: vpc, subnet_ids: subnets, mode: "per_az" })"#;
+        r#"ensure_nat_gateways(#{ name: "nat", vpc_id: vpc, subnet_ids: front, mode: "per_az" })"#;
 
     type Options = Self;
     type Handle = NatGateways;
