@@ -146,7 +146,7 @@ impl Operation for EnsureLoadBalancer {
     const NAME: &'static str = "ensure_load_balancer";
     const AREA: &'static str = "Elastic Load Balancing";
     const EXAMPLE: &'static str =
-        r#"ensure_load_balancer(#{ name: "web", subnets: public, security_groups: [group], idle_timeout: "30s" })"#;
+        r#"ensure_load_balancer(#{ name: "web", subnets: subnets, security_groups: [group], idle_timeout: "30s" })"#;
 
     type Options = Self;
     type Handle = LoadBalancer;

@@ -22,7 +22,7 @@ pub struct FindListener {
 impl Operation for FindListener {
     const NAME: &'static str = "find_listener";
     const AREA: &'static str = "Elastic Load Balancing";
-    const EXAMPLE: &'static str = r#"find_listener(#{ load_balancer: shared, port: 443 })"#;
+    const EXAMPLE: &'static str = r#"find_listener(#{ load_balancer: web, port: 443 })"#;
 
     type Options = Self;
     type Handle = Listener;
