@@ -476,7 +476,10 @@ fn an_interrupt_ends_the_script_but_not_its_hooks() {
     let ran = run_with(stop, inputs(), |run| {
         let run = Arc::clone(run);
         *handle.lock().unwrap() = Some(std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(100));
+            // Once the hook is registered, and long before the script runs out of steps.
+            while !run.has_undos() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             run.interrupt().request();
         }));
     });
