@@ -14,7 +14,8 @@ use crate::report::Live;
 pub fn init(global: &Global, console: &Console) -> Result<(), Failure> {
     let level = match (global.quiet, global.verbose) {
         (1.., _) => "error",
-        (0, 0) => "warn",
+        // What the SDK has to say about credentials is said by our errors, and better.
+        (0, 0) => "warn,aws_config=off",
         (0, 1) => "runner=info,warn",
         (0, 2) => "runner=debug,warn",
         (0, 3..) => "runner=trace,info",

@@ -39,11 +39,11 @@ pub enum Error {
     Ambiguous { what: String, found: Vec<String> },
 
     /// A wait reached its deadline.
-    #[error("{what}: not reached within {}, last seen: {seen}", crate::ops::Duration(*timeout))]
+    #[error("waited for {what}: not within {}, last seen: {seen}", crate::ops::Duration(*timeout))]
     TimedOut { what: String, timeout: Duration, seen: String },
 
     /// Waiting longer is pointless.
-    #[error("{what}: {reason}")]
+    #[error("gave up waiting for {what}: {reason}")]
     Hopeless { what: String, reason: String },
 
     /// A safety rule says no: weight onto an unhealthy group, a fleet that serves would be removed, …

@@ -154,7 +154,7 @@ pub fn undone(look: &Look, undo: &str, outcome: UndoOutcome, detail: Option<&str
     let (ink, symbol, remark) = match outcome {
         UndoOutcome::Undone => (Ink::Green, look.done(), ""),
         UndoOutcome::AlreadyGone => (Ink::Dim, "=", "nothing left to take back"),
-        UndoOutcome::Kept => (Ink::Dim, look.dot(), "kept, as the runbook asked"),
+        UndoOutcome::Kept => (Ink::Dim, look.dot(), "kept: `keep_on_rollback`"),
         UndoOutcome::Foreign => (Ink::Yellow, "!", "changed by somebody else since, left as it is"),
         UndoOutcome::Failed => (Ink::Red, look.failed(), "failed"),
     };
@@ -167,7 +167,7 @@ pub fn undone(look: &Look, undo: &str, outcome: UndoOutcome, detail: Option<&str
 /// How many undos were left out because the runbook asked to keep what they undo.
 pub fn kept(look: &Look, count: usize) -> String {
     let what = if count == 1 { "1 change" } else { &format!("{count} changes") };
-    format!("  {} {what} kept, as the runbook asked", look.paint(Ink::Dim, look.dot()))
+    format!("  {} {what} kept: `keep_on_rollback`", look.paint(Ink::Dim, look.dot()))
 }
 
 pub fn hook(look: &Look, hook: &str, error: Option<&str>) -> Vec<String> {

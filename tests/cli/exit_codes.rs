@@ -146,15 +146,17 @@ fn refused_credentials_4() {
 }
 
 /// Starts a run that does not end by itself, and sends it `signals` once it has changed something.
-fn interrupted(signals: usize) -> (Option<i32>, String) {
-    let body = "ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });\nwhile true { }\n";
+fn interrupted(hook: &str, signals: usize) -> (Option<i32>, String) {
+    let body = format!(
+        "ensure_vpc(#{{ name: \"main\", cidr_block: \"10.0.0.0/16\" }});\non_rollback(|| {{ {hook} }});\nlog(\"ready\");\nwhile true {{ }}\n"
+    );
     let project = Project::new().file("runner.toml", SETTINGS).file("deploy.rhai", &format!("{HEAD}{body}"));
     let mut run = project.start(&["run", "deploy.rhai", "--sim", "--world", "fresh"]);
     let mut lines = BufReader::new(run.stderr.take().expect("stderr is a pipe")).lines().map_while(Result::ok);
     let mut seen = String::new();
     for line in lines.by_ref() {
         seen += &format!("{line}\n");
-        if line.contains("cidr_block") {
+        if line.contains("ready") {
             break;
         }
     }
@@ -169,8 +171,15 @@ fn interrupted(signals: usize) -> (Option<i32>, String) {
 
 #[test]
 fn one_ctrl_c_rolls_back_10() {
-    let (code, stderr) = interrupted(1);
+    let (code, stderr) = interrupted("log(\"hook\")", 1);
     assert_eq!(code, Some(10), "{stderr}");
     assert!(stderr.contains("delete vpc shop-prod-main"), "{stderr}");
     assert!(stderr.contains("interrupted"), "{stderr}");
+}
+
+#[test]
+fn two_leave_at_once_8() {
+    let (code, stderr) = interrupted("while true { }", 2);
+    assert_eq!(code, Some(8), "{stderr}");
+    assert!(!stderr.contains("delete vpc"), "{stderr}");
 }

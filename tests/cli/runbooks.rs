@@ -94,6 +94,16 @@ fn blue_then_green_then_nothing_then_a_bad_version() {
     assert_eq!(world(&project), before);
 }
 
+/// A wait that ends nothing: exit code 9, and nothing was changed.
+#[test]
+fn a_wait_that_times_out() {
+    let wait = "environment(\"prod\");\nwait_healthy(#{ auto_scaling_group: \"shop-prod-web-blue\", target_groups: [], count: 50, timeout: \"2m\" });";
+    let project = shop().file("runbooks/wait.rhai", wait);
+    assert_eq!(deploy(&project, "runbooks/prod-deploy.rhai", "ami-healthy-1").code, Some(0));
+    let ran = project.runner(&["run", "runbooks/wait.rhai", "--sim"]);
+    assert_eq!(ran.code, Some(9), "{ran}");
+}
+
 #[test]
 fn staging_differs_in_settings_only() {
     let project = shop();

@@ -35,8 +35,8 @@ Runs functions at the same time, and returns their results: an array for an arra
 Each branch has a copy of the variables it uses. When one fails, the others end after the operation
 they are in, and the failure is raised here.",
     example: r#"let zones = parallel(#{
-    a: || ensure_subnet(#{ name: "a", vpc: vpc, cidr_block: "10.20.1.0/24", availability_zone: "eu-central-1a" }),
-    b: || ensure_subnet(#{ name: "b", vpc: vpc, cidr_block: "10.20.2.0/24", availability_zone: "eu-central-1b" }),
+    a: || ensure_vpc(#{ name: "a", cidr_block: "10.20.0.0/16" }),
+    b: || ensure_vpc(#{ name: "b", cidr_block: "10.21.0.0/16" }),
 });"#,
     schema: Some(schema_of::<ParallelOptions>),
 };
