@@ -113,7 +113,7 @@ pub async fn by_id(ctx: &Ctx, id: &str) -> Result<ec2::Image, Error> {
         Some(ImageState::Available) => Ok(image.clone()),
         other => {
             let state = other.map_or("unknown", ImageState::as_str);
-            Err(Error::Hopeless { what, reason: format!("its state is {state}, not available") })
+            Err(Error::Unsafe(format!("{what}: its state is {state}, not available")))
         }
     }
 }

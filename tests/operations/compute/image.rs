@@ -46,7 +46,7 @@ fn by_parameter() {
 #[test]
 fn what_cannot_be_launched_is_refused() {
     let error = found(json!({ "image_id": "ami-pending-1" })).unwrap_err();
-    assert_eq!(error.to_string(), "image ami-pending-1: its state is pending, not available");
+    assert_eq!(error.to_string(), "refused: image ami-pending-1: its state is pending, not available");
     let error = found(json!({ "image_id": "ami-healthy-1", "architecture": "arm64" })).unwrap_err();
     assert_eq!(error.to_string(), "ami-healthy-1 is for x86_64, not arm64");
     let error = found(json!({ "image_id": "ami-healthy-1", "name": "shop-*" })).unwrap_err();
