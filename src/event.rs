@@ -62,6 +62,10 @@ pub enum Event {
         operation: String,
         /// What it is about, in the user's words: usually the name.
         subject: String,
+        /// The innermost `stage` it is called in.
+        stage: Option<String>,
+        /// Where in the runbook: `file:line:column`.
+        place: Option<String>,
     },
     OperationFinished {
         id: String,
@@ -78,6 +82,18 @@ pub enum Event {
         operation: String,
         subject: String,
         error: String,
+    },
+    /// A mutation is about to be sent; only in a dry run.
+    Sending {
+        id: String,
+        /// As AWS names it: `ec2:CreateVpc`.
+        call: String,
+        /// What it changes, in the user's words.
+        resource: String,
+        /// What it asks for, under AWS's names.
+        request: Value,
+        /// What would take it back.
+        undo: Option<String>,
     },
     /// One request was answered, or given up.
     Call {
@@ -108,6 +124,15 @@ pub enum Event {
         what: String,
         /// What it sees now: `pending`.
         seen: String,
+        #[serde(with = "seconds")]
+        elapsed: Duration,
+        #[serde(with = "seconds")]
+        timeout: Duration,
+    },
+    /// What an operation waited for has come.
+    Waited {
+        id: String,
+        what: String,
         #[serde(with = "seconds")]
         elapsed: Duration,
         #[serde(with = "seconds")]

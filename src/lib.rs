@@ -13,6 +13,7 @@ pub mod cli;
 pub mod clock;
 pub mod event;
 pub mod ops;
+pub mod plan;
 pub mod report;
 pub mod run;
 pub mod script;

@@ -20,7 +20,7 @@ use crate::{
         self,
         catalog::{Entry, OPERATIONS},
     },
-    script::{Failure, syntax},
+    script::{Failure, Place, syntax},
 };
 
 /// Registers all operations.
@@ -75,7 +75,8 @@ fn call(
     session.watch.check()?;
     let options = arguments(session, context, entry.name, entry.positional, first, options)?;
     let prepared = (entry.prepare)(options).map_err(|error| refuse(session, context, entry, error))?;
-    let ctx = strand::branch(|branch| session.run.context(branch));
+    let place = Place::of_call(context).map(|place| place.to_string());
+    let ctx = strand::branch(|branch| session.run.context(branch)).at(place);
     let handle =
         session.wait(ctx.operation(entry.name, prepared)).map_err(|error| refuse(session, context, entry, error))?;
     Ok(match handle {

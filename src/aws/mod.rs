@@ -13,7 +13,7 @@ mod transport;
 
 pub use action::service_of;
 pub use connect::{ConnectError, Connections, Endpoint, Identity};
-pub use permit::{BeforeSend, Permit, PermitError};
+pub use permit::{BeforeSend, Outgoing, Permit, PermitError};
 pub use read_only::is_read_only;
 pub use transport::Transport;
 

@@ -23,8 +23,17 @@ use aws_smithy_types::config_bag::ConfigBag;
 use futures::future::BoxFuture;
 use thiserror::Error;
 
-/// Called with the digest of the request's bytes when it is about to leave.
-pub type BeforeSend = Arc<dyn Fn(String) -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync>;
+/// Called with the request when it is about to leave.
+pub type BeforeSend = Arc<dyn Fn(Outgoing) -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync>;
+
+/// A mutation whose bytes are ready.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Of method, path and body.
+    pub digest: String,
+    /// What it asks for, under AWS's names and as the bytes have it; without private keys.
+    pub parameters: serde_json::Value,
+}
 
 /// The right to send one request of one action.
 #[derive(Clone)]
@@ -74,8 +83,8 @@ impl Permit {
         Ok(())
     }
 
-    pub(super) async fn before_send(&self, digest: String) -> Result<(), BoxError> {
-        (self.0.before_send)(digest).await
+    pub(super) async fn before_send(&self, outgoing: Outgoing) -> Result<(), BoxError> {
+        (self.0.before_send)(outgoing).await
     }
 }
 

@@ -25,10 +25,13 @@ use sha2::{Digest, Sha256};
 
 use super::{
     action::{Action, on_the_wire},
-    permit::{Permit, PermitError},
+    permit::{Outgoing, Permit, PermitError},
     read_only::is_read_only,
 };
-use crate::{clock::Clock, sim::Simulator};
+use crate::{
+    clock::Clock,
+    sim::{self, Simulator},
+};
 
 /// The transport all clients of a run share.
 #[derive(Clone, Debug)]
@@ -81,7 +84,7 @@ impl HttpConnector for Guarded {
         let this = self.clone();
         HttpConnectorFuture::new(async move {
             if let Some(permit) = admit(&request).map_err(refused)? {
-                permit.before_send(digest(&request)).await.map_err(refused)?;
+                permit.before_send(outgoing(&request)?).await.map_err(refused)?;
             }
             match this.out {
                 Out::Network(connector) => this.clock.external(exchange(connector, request)).await,
@@ -119,6 +122,13 @@ fn admit(request: &HttpRequest) -> Result<Option<Permit>, PermitError> {
     let permit = request.extension::<Permit>().ok_or_else(|| PermitError::Undeclared(action.clone()))?;
     permit.spend(action)?;
     Ok(Some(permit.clone()))
+}
+
+/// What a mutation asks for. Bytes that cannot be read back are not sent: nobody could have judged them.
+fn outgoing(request: &HttpRequest) -> Result<Outgoing, ConnectorError> {
+    let copy = request.try_clone().ok_or_else(|| refused("a streaming body, which cannot be written down"))?;
+    let parameters = sim::parameters(&to_http(copy)?).map_err(refused)?;
+    Ok(Outgoing { digest: digest(request), parameters })
 }
 
 /// Fingerprint of what a request asks for; headers (date, signature) are not part of it.

@@ -251,7 +251,13 @@ impl Made {
     }
 
     fn started(&mut self, id: &str, operation: &str, subject: &str) {
-        self.push(Event::OperationStarted { id: id.into(), operation: operation.into(), subject: subject.into() });
+        self.push(Event::OperationStarted {
+            id: id.into(),
+            operation: operation.into(),
+            subject: subject.into(),
+            stage: None,
+            place: None,
+        });
     }
 
     fn finished(&mut self, id: &str, operation: &str, subject: &str, change: Change, elapsed: f64, fields: Fields) {

@@ -66,7 +66,7 @@ impl Terminal {
     /// Brings the live lines up to date.
     fn redraw(&mut self, event: &Event) {
         match event {
-            Event::OperationStarted { id, operation, subject } => {
+            Event::OperationStarted { id, operation, subject, .. } => {
                 self.names.insert(id.clone(), operation.clone());
                 self.operations.started(id, lines::under_way(operation, &clean(subject)));
             }
@@ -155,6 +155,8 @@ impl Terminal {
             // Told by the summary, by the live line, or only to those who ask for more.
             Event::RunFinished { .. }
             | Event::OperationStarted { .. }
+            | Event::Sending { .. }
+            | Event::Waited { .. }
             | Event::StageFinished { .. }
             | Event::Call { .. }
             | Event::Retrying { .. }

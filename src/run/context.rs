@@ -24,6 +24,9 @@ pub struct Ctx {
     pub(super) run: Arc<Run>,
     pub(super) op: Arc<Op>,
     pub(super) scope: Option<Scope>,
+    stage: Option<String>,
+    /// Where in the runbook it was called.
+    place: Option<String>,
     clients: OnceLock<Arc<Clients>>,
 }
 
@@ -62,7 +65,18 @@ pub enum Seen<T> {
 impl Ctx {
     pub(super) fn new(run: Arc<Run>, id: String, scope: Option<Scope>) -> Self {
         let op = Op { id, state: Mutex::default() };
-        Self { run, op: Arc::new(op), scope, clients: OnceLock::new() }
+        Self { run, op: Arc::new(op), scope, stage: None, place: None, clients: OnceLock::new() }
+    }
+
+    pub(super) fn in_stage(mut self, stage: Option<String>) -> Self {
+        self.stage = stage;
+        self
+    }
+
+    /// Called at `place` of the runbook, `file:line:column`: for whoever reads what it did.
+    pub fn at(mut self, place: Option<String>) -> Self {
+        self.place = place;
+        self
     }
 
     /// Runs an operation, with its events. The entry point of the script host.
@@ -70,7 +84,13 @@ impl Ctx {
         let (id, subject) = (self.op.id.clone(), prepared.subject);
         let started = self.now();
         self.run.journal().note(Record::Operation { id: id.clone(), operation: name.into(), subject: subject.clone() });
-        self.run.emit(Event::OperationStarted { id: id.clone(), operation: name.into(), subject: subject.clone() });
+        self.run.emit(Event::OperationStarted {
+            id: id.clone(),
+            operation: name.into(),
+            subject: subject.clone(),
+            stage: self.stage.clone(),
+            place: self.place.clone(),
+        });
         let result = async {
             self.connect().await?;
             (prepared.run)(self).await
@@ -208,7 +228,13 @@ impl Ctx {
         let mut shown: Option<String> = None;
         loop {
             let seen = match look().await? {
-                Seen::Ready(value) => return Ok(value),
+                Seen::Ready(value) => {
+                    if shown.is_some() {
+                        let (id, elapsed) = (self.op.id.clone(), self.since(started));
+                        self.emit(Event::Waited { id, what: wait.what, elapsed, timeout: wait.timeout });
+                    }
+                    return Ok(value);
+                }
                 Seen::Pending(seen) => seen,
             };
             let elapsed = self.since(started);

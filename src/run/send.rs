@@ -15,7 +15,7 @@ use super::{
     undo::{self, ArmedUndo, Undo},
 };
 use crate::{
-    aws::{BeforeSend, Permit, retry},
+    aws::{BeforeSend, Outgoing, Permit, retry},
     event::Event,
     ops::{CallError, CallErrorKind, Error},
 };
@@ -196,8 +196,8 @@ impl Ctx {
 
     /// What the transport does before a mutation's bytes leave: the intent, on disk.
     fn write_ahead(&self, intent: &Record, attempt: u32) -> BeforeSend {
-        let (run, intent) = (self.run.clone(), intent.clone());
-        Arc::new(move |digest| {
+        let (ctx, intent) = (self.clone(), intent.clone());
+        Arc::new(move |Outgoing { digest, parameters }| {
             let record = match intent.clone() {
                 Record::Intent { path, .. } if attempt > 1 => Record::Attempt { path, attempt },
                 Record::Intent { path, call, class, token, look_up, undo, .. } => {
@@ -205,9 +205,27 @@ impl Ctx {
                 }
                 other => other,
             };
-            let written = run.journal().commit(record);
+            let written = ctx.run.journal().commit(record);
+            if written.is_ok() && attempt == 1 {
+                ctx.tell(&intent, parameters);
+            }
             Box::pin(async move { Ok(written?) })
         })
+    }
+
+    /// Shows a request to whoever wants to know what exactly is sent: a dry run.
+    fn tell(&self, intent: &Record, request: Value) {
+        let Record::Intent { path, call, undo, .. } = intent else { return };
+        if !self.run.shows_requests() {
+            return;
+        }
+        self.emit(Event::Sending {
+            id: self.op.id.clone(),
+            call: call.clone(),
+            resource: path.splitn(3, '/').last().unwrap_or_default().to_owned(),
+            request,
+            undo: undo.as_ref().map(|undo| undo.description.clone()),
+        });
     }
 
     fn carried_out(&self, path: &str, undo: Option<Undo>, result: &impl Serialize) {

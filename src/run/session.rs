@@ -51,6 +51,7 @@ pub struct Run {
     seed: u64,
     started: Timestamp,
     interrupt: Interrupt,
+    shows_requests: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -94,6 +95,7 @@ impl Run {
             journal,
             seed,
             interrupt: Interrupt::default(),
+            shows_requests: AtomicBool::new(false),
             state: Mutex::default(),
         })
     }
@@ -116,6 +118,15 @@ impl Run {
 
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// Emits what each mutation asks for, before it is sent.
+    pub fn show_requests(&self) {
+        self.shows_requests.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn shows_requests(&self) -> bool {
+        self.shows_requests.load(Ordering::Relaxed)
     }
 
     pub(super) fn journal(&self) -> &Journal {
@@ -223,8 +234,8 @@ impl Run {
 
     /// The context of the next operation at `branch`.
     pub fn context(self: &Arc<Self>, branch: &mut Branch) -> Ctx {
-        let scope = branch.scope().cloned();
-        Ctx::new(self.clone(), branch.next_id(), scope)
+        let (scope, stage) = (branch.scope().cloned(), branch.stage().map(str::to_owned));
+        Ctx::new(self.clone(), branch.next_id(), scope).in_stage(stage)
     }
 
     pub fn output(&self, name: String, value: Value) {

@@ -58,6 +58,18 @@ use tx::Scope;
 use wire::Request;
 use world::World;
 
+/// What a request asks for: its parameters under AWS's names, whatever its protocol, without private keys.
+///
+/// # Errors
+/// If it is for a service that is not modelled, or is not of that service's protocol.
+pub fn parameters(request: &http::Request<Bytes>) -> Result<serde_json::Value, AwsError> {
+    let caller = wire::caller(request)?;
+    let sanitise = caller.service.sanitise;
+    let mut request = wire::read(caller, request)?;
+    sanitise(&mut request);
+    Ok(request.params.0)
+}
+
 /// Where a world comes from.
 pub enum Source {
     /// A new one, gone with the process.

@@ -130,7 +130,7 @@ impl Ran {
 
     fn operations(&self) -> Vec<String> {
         let one = |event| match event {
-            Event::OperationStarted { id, operation, subject } => Some(format!("{id} {operation} {subject}")),
+            Event::OperationStarted { id, operation, subject, .. } => Some(format!("{id} {operation} {subject}")),
             _ => None,
         };
         self.events().into_iter().filter_map(one).collect()

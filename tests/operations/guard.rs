@@ -7,7 +7,7 @@ use std::sync::{
 
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use runner::{
-    aws::{Clients, Connections, Endpoint, Identity, Permit, Scope, retry},
+    aws::{Clients, Connections, Endpoint, Identity, Outgoing, Permit, Scope, retry},
     clock::Clock,
     sim::{Simulator, Source},
 };
@@ -31,8 +31,8 @@ fn with_clients(
     let written = Arc::new(Mutex::new(Vec::new()));
     let permit = |action| {
         let written = written.clone();
-        let write = move |digest: String| -> futures::future::BoxFuture<'static, _> {
-            written.lock().expect("no panic").push(digest);
+        let write = move |outgoing: Outgoing| -> futures::future::BoxFuture<'static, _> {
+            written.lock().expect("no panic").push(outgoing.parameters.to_string());
             Box::pin(async { Ok(()) })
         };
         Permit::new(action, "token".into(), Arc::new(write))
@@ -72,7 +72,8 @@ fn a_permit_is_for_one_action_and_one_request() {
         create(once.clone()).await.expect("declared");
         let error = create(once).await.expect_err("refused");
         assert!(message(error).contains("declared once and is about to be sent twice"));
-        assert_eq!(written.lock().expect("no panic").len(), 1, "only what leaves is written down");
+        let written = written.lock().expect("no panic");
+        assert_eq!(*written, [r#"{"CidrBlock":"10.0.0.0/16"}"#], "only what leaves is written down");
     });
 }
 
@@ -81,7 +82,7 @@ fn nothing_is_sent_when_the_intent_cannot_be_written() {
     let untouched = with_clients(async |_, _, _| {});
     let world = with_clients(async |clients, _, _| {
         static ASKED: AtomicU32 = AtomicU32::new(0);
-        let full = |_: String| -> futures::future::BoxFuture<'static, _> {
+        let full = |_: Outgoing| -> futures::future::BoxFuture<'static, _> {
             ASKED.fetch_add(1, Ordering::SeqCst);
             Box::pin(async { Err("the disk is full".into()) })
         };

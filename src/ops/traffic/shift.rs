@@ -179,7 +179,13 @@ async fn hold(ctx: &Ctx, ways: &[Way], step: &Step, enough: Enough) -> Result<()
     let mut shown = None;
     loop {
         let elapsed = ctx.since(started);
-        let Some(left) = step.hold.checked_sub(elapsed).filter(|left| !left.is_zero()) else { return Ok(()) };
+        let Some(left) = step.hold.checked_sub(elapsed).filter(|left| !left.is_zero()) else {
+            let what = format!("{} % for {}", step.weight, ops::Duration(step.hold));
+            if shown.is_some() {
+                ctx.emit(Event::Waited { id: ctx.id().to_owned(), what, elapsed, timeout: step.hold });
+            }
+            return Ok(());
+        };
         ctx.sleep(left.min(LOOK)).await?;
         let health = guard(ctx, &all, step.weight, enough);
         let lives = futures::future::try_join_all(ways.iter().map(|way| route::live(ctx, &way.order.route)));
