@@ -27,7 +27,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_types::{SdkConfig, app_name::AppName};
 use thiserror::Error;
 
-use super::{Clients, Scope, Transport, retry};
+use super::{Clients, LiveAccounts, Scope, Transport, retry};
 use crate::{clock::Clock, ops::CallErrorKind, sim::Simulator};
 
 /// How long one attempt may take. The SDK has no limit of its own, and a hung socket would hang a
@@ -49,6 +49,11 @@ pub enum Endpoint {
     /// Any AWS-compatible endpoint.
     Url(String),
     Sim(Arc<Simulator>),
+    /// A fork of live accounts: their rows are read, what is changed is changed in the simulator.
+    Fork {
+        simulator: Arc<Simulator>,
+        live: Arc<LiveAccounts>,
+    },
 }
 
 /// Who the credentials belong to.
@@ -122,7 +127,14 @@ impl Connections {
         if let Some(clients) = self.made().get(scope) {
             return Ok(clients.clone());
         }
-        let config = self.config(scope).await?;
+        let config = match &self.endpoint {
+            Endpoint::Fork { simulator, live } => {
+                let provider = self.live_credentials(scope).await;
+                live.register(&identity.account, &scope.region, provider);
+                self.simulated(self.base(scope), simulator, &identity.account).build()
+            }
+            Endpoint::Aws | Endpoint::Url(_) | Endpoint::Sim(_) => self.config(scope).await?,
+        };
         let clients = Arc::new(Clients {
             account: identity.account.clone(),
             partition: partition_of(&identity.arn),
@@ -141,7 +153,7 @@ impl Connections {
     pub async fn default_region(&self) -> Result<String, ConnectError> {
         match &self.endpoint {
             Endpoint::Sim(_) => Ok(SIM_REGION.to_owned()),
-            Endpoint::Aws | Endpoint::Url(_) => {
+            Endpoint::Aws | Endpoint::Url(_) | Endpoint::Fork { .. } => {
                 let region = aws_config::default_provider::region::default_provider();
                 use aws_config::meta::region::ProvideRegion;
                 let region = self.clock.external(region.region()).await.ok_or(ConnectError::NoRegion)?;
@@ -182,7 +194,7 @@ impl Connections {
         })
     }
 
-    async fn config(&self, scope: &Scope) -> Result<SdkConfig, ConnectError> {
+    fn base(&self, scope: &Scope) -> aws_types::sdk_config::Builder {
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(scope.region.clone()))
@@ -193,13 +205,30 @@ impl Connections {
         if let Some(name) = &self.app_name {
             config = config.app_name(name.clone());
         }
+        config
+    }
+
+    /// Of clients whose calls the simulated AWS answers, in `account`.
+    fn simulated(
+        &self,
+        config: aws_types::sdk_config::Builder,
+        simulator: &Arc<Simulator>,
+        account: &str,
+    ) -> aws_types::sdk_config::Builder {
+        // The simulated AWS takes a twelve-digit access key for the account.
+        let credentials = Credentials::new(account, "simulated", None, None, "sim");
+        config
+            .http_client(Transport::sim(self.clock.clone(), simulator.clone()))
+            .time_source(RunTime(self.clock.clone()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+    }
+
+    async fn config(&self, scope: &Scope) -> Result<SdkConfig, ConnectError> {
+        let mut config = self.base(scope);
         let config = match &self.endpoint {
-            Endpoint::Sim(simulator) => config
-                .http_client(Transport::sim(self.clock.clone(), simulator.clone()))
-                .time_source(RunTime(self.clock.clone()))
-                .credentials_provider(sim_credentials(scope)?),
-            Endpoint::Aws | Endpoint::Url(_) => {
-                if let Endpoint::Url(url) = &self.endpoint {
+            Endpoint::Sim(simulator) => self.simulated(config, simulator, sim_account(scope)?),
+            Endpoint::Aws | Endpoint::Url(_) | Endpoint::Fork { .. } => {
+                if let Some(url) = self.endpoint_url() {
                     config = config.endpoint_url(url);
                 }
                 config
@@ -218,7 +247,7 @@ impl Connections {
             let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
                 .http_client(network())
                 .region(Region::new(scope.region.clone()));
-            if let Endpoint::Url(url) = &self.endpoint {
+            if let Some(url) = self.endpoint_url() {
                 loader = loader.endpoint_url(url);
             }
             let base = loader.load().await;
@@ -234,6 +263,14 @@ impl Connections {
         SharedCredentialsProvider::new(HoldTime { provider, clock: self.clock.clone() })
     }
 
+    fn endpoint_url(&self) -> Option<&str> {
+        match &self.endpoint {
+            Endpoint::Url(url) => Some(url),
+            Endpoint::Fork { live, .. } => live.endpoint_url(),
+            Endpoint::Aws | Endpoint::Sim(_) => None,
+        }
+    }
+
     fn made(&self) -> std::sync::MutexGuard<'_, BTreeMap<Scope, Arc<Clients>>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -245,13 +282,12 @@ fn network() -> SharedHttpClient {
         .build_https()
 }
 
-/// The simulated AWS takes a twelve-digit access key for the account: a role is an account.
-fn sim_credentials(scope: &Scope) -> Result<SharedCredentialsProvider, ConnectError> {
-    let account = match &scope.role_arn {
-        Some(arn) => account_of(arn).ok_or_else(|| ConnectError::BadRole(arn.clone()))?,
-        None => SIM_ACCOUNT,
-    };
-    Ok(SharedCredentialsProvider::new(Credentials::new(account, "simulated", None, None, "sim")))
+/// In the simulated AWS a role is an account.
+fn sim_account(scope: &Scope) -> Result<&str, ConnectError> {
+    match &scope.role_arn {
+        Some(arn) => account_of(arn).ok_or_else(|| ConnectError::BadRole(arn.clone())),
+        None => Ok(SIM_ACCOUNT),
+    }
 }
 
 fn account_of(arn: &str) -> Option<&str> {

@@ -98,7 +98,8 @@ where
     CallError { call, resource: None, kind, code, message, request_id, attempts }
 }
 
-fn of_reply(code: Option<&str>, status: u16) -> CallErrorKind {
+/// What kind of failure a reply is, by its error code and HTTP status.
+pub(super) fn of_reply(code: Option<&str>, status: u16) -> CallErrorKind {
     match code {
         Some(code) if THROTTLED.contains(&code) || BUSY.contains(&code) => CallErrorKind::Throttled,
         Some(code) if PERMISSION.contains(&code) => CallErrorKind::Permission,
@@ -129,7 +130,7 @@ fn never_connected(error: &ConnectorError) -> bool {
 }
 
 /// An error with its causes, without repetition.
-fn chain(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

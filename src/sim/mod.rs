@@ -23,7 +23,9 @@ mod autoscaling;
 mod ec2;
 mod elbv2;
 mod error;
+mod fork;
 mod iam;
+mod kinds;
 mod observe;
 mod route53;
 mod select;
@@ -39,22 +41,24 @@ mod wire;
 mod world;
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
+pub use autoscaling::Fleet;
 pub use error::{AwsError, Reply};
+pub use fork::Live;
 pub use observe::{Residue, residues};
 pub use service::{Action, SERVICES, Service};
 pub use store::WorldError;
 pub use traffic::Traffic;
-pub use wire::{DEFAULT_ACCOUNT, Protocol};
+pub use tx::Scope;
+pub use wire::{DEFAULT_ACCOUNT, Protocol, ask};
 pub use world::Settings;
 
 use store::{Change, Entry, Store};
-use tx::Scope;
 use wire::Request;
 use world::World;
 
@@ -86,6 +90,8 @@ pub struct Simulator {
 struct Inner {
     world: World,
     store: Option<Store>,
+    /// The world as it was, when it is a copy.
+    first: Option<World>,
 }
 
 impl std::fmt::Debug for Simulator {
@@ -98,17 +104,81 @@ impl Simulator {
     /// Opens a world. That of a directory is locked until the simulator is dropped; its own seed wins over `seed`.
     pub fn open(source: Source, seed: u64) -> Result<Simulator, WorldError> {
         let inner = match source {
-            Source::Fresh => Inner { world: World::new(format!("world-{seed:016x}"), seed), store: None },
+            Source::Fresh => Inner::of(World::new(format!("world-{seed:016x}"), seed)),
             Source::Dir(dir) => {
                 // Two directories are two worlds, whatever their seeds: runs are remembered by world.
                 let create = || World::new(format!("world-{:016x}", fastrand::u64(..)), seed);
                 let (store, world, entries) = Store::open(dir, create)?;
-                let mut inner = Inner { world, store: Some(store) };
+                let mut inner = Inner { store: Some(store), ..Inner::of(world) };
                 inner.replay(&entries)?;
                 inner
             }
         };
         Ok(Simulator { inner: Mutex::new(inner) })
+    }
+
+    /// A copy of the world in a directory, to try something on: nothing is written, and whoever uses the world goes on.
+    /// An empty world where there is none.
+    pub fn copy(dir: &std::path::Path, seed: u64) -> Result<Simulator, WorldError> {
+        let mut inner = match Store::peek(dir)? {
+            None => Inner::of(World::new(format!("world-{seed:016x}"), seed)),
+            Some((world, entries)) => {
+                let mut inner = Inner::of(world);
+                inner.replay(&entries)?;
+                inner
+            }
+        };
+        inner.first = Some(inner.world.clone());
+        Ok(Simulator { inner: Mutex::new(inner) })
+    }
+
+    /// An empty world that is not kept, in which images that are not known are taken to be there.
+    pub fn offline(seed: u64) -> Simulator {
+        let mut world = World::new(format!("world-{seed:016x}"), seed);
+        world.settings = Settings { lag: false, assume_images: true, ..Settings::default() };
+        Simulator { inner: Mutex::new(Inner { first: Some(world.clone()), ..Inner::of(world) }) }
+    }
+
+    /// A fork of the account behind `live`, at the time `now`: what is looked at is read, what is changed is changed
+    /// here.
+    pub fn fork(live: Arc<dyn Live>, now: Timestamp, seed: u64) -> Simulator {
+        Simulator { inner: Mutex::new(Inner::of(World::fork_of(Some(live), now, seed))) }
+    }
+
+    /// What a fork has read, from the file `Simulator::snapshot` wrote. What is not in it cannot be looked at.
+    pub fn from_file(file: &std::path::Path) -> Result<Simulator, WorldError> {
+        let world = store::read_file(file)?;
+        let inner = Inner { first: world.fork.is_none().then(|| world.clone()), ..Inner::of(world) };
+        Ok(Simulator { inner: Mutex::new(inner) })
+    }
+
+    /// Writes down what this fork has read of its account, without what was changed here.
+    pub fn snapshot(&self, file: &std::path::Path) -> Result<(), WorldError> {
+        let inner = self.inner();
+        let world = inner.first().unwrap_or_else(|| inner.world.clone());
+        store::write_file(&world, file)
+    }
+
+    /// The same copy once more, without what was changed here: to see what would happen if.
+    pub fn again(&self, what_if: impl FnOnce(&mut Settings)) -> Option<Simulator> {
+        let mut world = self.inner().first()?;
+        what_if(&mut world.settings);
+        Some(Simulator { inner: Mutex::new(Inner { first: Some(world.clone()), ..Inner::of(world) }) })
+    }
+
+    /// What was there before anything was changed: see [`observe`](Simulator::observe).
+    pub fn observe_first(&self) -> Option<serde_json::Value> {
+        self.inner().first().map(|world| observe::observe(&world))
+    }
+
+    /// Whether images that are not known are taken to be there.
+    pub fn assumes_images(&self) -> bool {
+        self.inner().world.settings.assume_images
+    }
+
+    /// The Auto Scaling groups as they are now.
+    pub fn fleets(&self) -> Vec<Fleet> {
+        self.inner().world.fleets()
     }
 
     pub fn world_id(&self) -> String {
@@ -159,7 +229,7 @@ impl Simulator {
     /// Writes the snapshot and empties the log. Not needed for safety: it makes the next opening quick, and keeps the
     /// time that passed since the last change.
     pub fn close(&self) -> Result<(), WorldError> {
-        let Inner { world, store } = &mut *self.inner();
+        let Inner { world, store, .. } = &mut *self.inner();
         store.as_mut().map_or(Ok(()), |store| store.write_snapshot(world))
     }
 
@@ -170,6 +240,15 @@ impl Simulator {
 }
 
 impl Inner {
+    fn of(world: World) -> Inner {
+        Inner { world, store: None, first: None }
+    }
+
+    /// The world as it was before anything was changed, if it is a copy.
+    fn first(&self) -> Option<World> {
+        self.world.fork.as_ref().map_or_else(|| self.first.clone(), fork::Fork::again)
+    }
+
     fn answer(&mut self, request: &http::Request<Bytes>, now: Timestamp) -> http::Response<Bytes> {
         self.world.advance(now);
         self.world.requests += 1;
@@ -190,6 +269,10 @@ impl Inner {
 
     fn call(&mut self, service: &Service, mut request: Request) -> Reply {
         let action = service.action(&request.action)?;
+        if let Some(fork) = self.world.fork.as_mut().filter(|_| service::is_passed_on(service.name, action.name)) {
+            let scope = Scope { account: request.account, region: request.region };
+            return fork.pass(&scope, service.name, action.name, &request.params.0);
+        }
         service.check(action, &request.params)?;
         if request.params.opt_bool("DryRun")? == Some(true) && matches!(service.protocol, Protocol::Ec2) {
             let message = "Request would have succeeded, but DryRun flag is set.";
@@ -198,11 +281,14 @@ impl Inner {
         (service.sanitise)(&mut request);
         let Request { account, region, params, .. } = request;
         let scope = Scope { account, region };
-        if action.reads() {
-            return (action.run)(&mut self.world.tx(&scope, service.name, action.name), &params);
+        if let Some(error) = self.world.fork.as_ref().and_then(|fork| fork.failed.clone()) {
+            return Err(error);
         }
-        let reply =
-            self.world.attempt(|world| (action.run)(&mut world.tx(&scope, service.name, action.name), &params))?;
+        let run = |world: &mut World| (action.run)(&mut world.tx(&scope, service.name, action.name), &params);
+        if action.reads() {
+            return self.world.informed(run)?;
+        }
+        let reply = self.world.informed(|world| world.attempt(run))??;
         let (service, action) = (service.name.to_owned(), action.name.to_owned());
         self.log(Change::Call { scope, service, action, params }).map_err(|error| {
             // As with a 500 of AWS: the change may have been made. Here it has, for as long as the process lives.

@@ -39,6 +39,22 @@ pub struct Action {
     pub run: fn(&mut Tx, &Params) -> Reply,
 }
 
+/// Reads of what nothing in a fork changes: AWS's own catalogue, and what others publish. They are answered by the forked
+/// account itself.
+const PASSED_ON: &[(&str, &str)] = &[
+    ("ec2", "DescribeAvailabilityZones"),
+    ("ec2", "DescribeImages"),
+    ("ec2", "DescribeInstanceTypeOfferings"),
+    ("ec2", "DescribeInstanceTypes"),
+    ("ec2", "DescribeManagedPrefixLists"),
+    ("ssm", "GetParameter"),
+    ("ssm", "GetParameters"),
+];
+
+pub fn is_passed_on(service: &str, action: &str) -> bool {
+    PASSED_ON.contains(&(service, action))
+}
+
 pub fn find(name: &str) -> Option<&'static Service> {
     SERVICES.iter().copied().find(|service| service.name == name)
 }
@@ -47,12 +63,17 @@ pub fn find(name: &str) -> Option<&'static Service> {
 pub fn no_secrets(_: &mut Request) {}
 
 impl Service {
+    /// Of the API: the end of the namespace says it. Empty for JSON, where the target does.
+    pub fn version(&self) -> &'static str {
+        self.namespace.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+    }
+
     pub fn action(&self, name: &str) -> Result<&'static Action, AwsError> {
         let known = self.actions.iter().copied().flatten().find(|action| action.name == name);
         known.ok_or_else(|| {
             let code = match self.protocol {
                 Protocol::Ec2 | Protocol::Query | Protocol::RestXml(_) => "InvalidAction",
-                Protocol::Json => "UnknownOperationException",
+                Protocol::Json(_) => "UnknownOperationException",
             };
             AwsError::new(code, format!("the simulator does not model the action `{}:{name}`", self.name))
         })
@@ -69,7 +90,7 @@ impl Service {
             Protocol::Ec2 => "UnknownParameter",
             Protocol::Query => "ValidationError",
             Protocol::RestXml(_) => "InvalidInput",
-            Protocol::Json => "ValidationException",
+            Protocol::Json(_) => "ValidationException",
         };
         Err(AwsError::not_modelled(code, "parameter", &path, &format!("{}:{}", self.name, action.name)))
     }

@@ -9,8 +9,13 @@ use super::service::{Action, Service, no_secrets};
 use super::tx::Tx;
 use super::wire::{Params, Protocol, epoch};
 
-pub const SERVICE: Service =
-    Service { name: "ssm", protocol: Protocol::Json, namespace: "", actions: &[ACTIONS], sanitise: no_secrets };
+pub const SERVICE: Service = Service {
+    name: "ssm",
+    protocol: Protocol::Json("AmazonSSM"),
+    namespace: "",
+    actions: &[ACTIONS],
+    sanitise: no_secrets,
+};
 
 const ACTIONS: &[Action] = &[
     Action { name: "GetParameter", params: &["Name WithDecryption"], run: get_parameter },

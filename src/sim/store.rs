@@ -68,7 +68,7 @@ impl Store {
         })?;
         let log = open_file(&dir.join("log.jsonl"))?;
         let mut store = Store { dir, log, broken: false, _lock: lock };
-        let world = match store.read_snapshot()? {
+        let world = match read_snapshot(&store.dir)? {
             Some(world) => world,
             None => {
                 let world = create();
@@ -80,39 +80,27 @@ impl Store {
         Ok((store, world, entries))
     }
 
-    fn read_snapshot(&self) -> Result<Option<World>, WorldError> {
-        #[derive(Deserialize)]
-        struct Head {
-            version: u64,
-        }
-        let file = self.dir.join("snapshot.json");
-        let text = match std::fs::read(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(WorldError::Io { file, source }),
+    /// The snapshot and the log of a directory that somebody else may be using. Takes and changes nothing.
+    pub fn peek(dir: &Path) -> Result<Option<(World, Vec<Entry>)>, WorldError> {
+        let Some(world) = read_snapshot(dir)? else { return Ok(None) };
+        let log = dir.join("log.jsonl");
+        let text = match std::fs::read(&log) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            text => text.map_err(io(&log))?,
         };
-        let damaged = |error: serde_json::Error| WorldError::Damaged { file: file.clone(), what: error.to_string() };
-        let found = serde_json::from_slice::<Head>(&text).map_err(damaged)?.version;
-        if found > u64::from(VERSION) {
-            return Err(WorldError::Newer { dir: self.dir.clone(), found });
-        }
-        serde_json::from_slice(&text).map(Some).map_err(damaged)
+        Ok(Some((world, entries(&log, whole_lines(&text))?)))
     }
 
     /// A last line without its end was being written when the process died. Its request was never answered: it goes.
     fn read_log(&mut self) -> Result<Vec<Entry>, WorldError> {
         let file = self.dir.join("log.jsonl");
         let text = std::fs::read(&file).map_err(io(&file))?;
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        self.log.set_len(whole as u64).and_then(|()| self.log.seek(std::io::SeekFrom::End(0))).map_err(io(&file))?;
-        let lines = text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let entries = lines.enumerate().map(|(index, line)| {
-            serde_json::from_slice(line).map_err(|error| WorldError::Damaged {
-                file: file.clone(),
-                what: format!("line {}: {error}", index + 1),
-            })
-        });
-        entries.collect()
+        let whole = whole_lines(&text);
+        self.log
+            .set_len(whole.len() as u64)
+            .and_then(|()| self.log.seek(std::io::SeekFrom::End(0)))
+            .map_err(io(&file))?;
+        entries(&file, whole)
     }
 
     /// Writes a change down. Until this returns, the request must not be answered.
@@ -133,11 +121,7 @@ impl Store {
 
     /// Writes the world and empties the log. Entries are numbered, so a crash in between replays none of them twice.
     pub fn write_snapshot(&mut self, world: &World) -> Result<(), WorldError> {
-        let (file, draft) = (self.dir.join("snapshot.json"), self.dir.join("snapshot.json.new"));
-        let text = serde_json::to_vec_pretty(world).map_err(|error| io(&file)(error.into()))?;
-        let mut written = File::create(&draft).map_err(io(&draft))?;
-        written.write_all(&text).and_then(|()| written.sync_all()).map_err(io(&draft))?;
-        std::fs::rename(&draft, &file).map_err(io(&file))?;
+        write_file(world, &self.dir.join("snapshot.json"))?;
         let log = self.dir.join("log.jsonl");
         self.log.set_len(0).and_then(|()| self.log.rewind()).map_err(io(&log))?;
         self.broken = false;
@@ -147,6 +131,55 @@ impl Store {
     pub fn damaged(&self, entry: &Entry, what: impl std::fmt::Display) -> WorldError {
         WorldError::Damaged { file: self.dir.join("log.jsonl"), what: format!("entry {}: {what}", entry.number) }
     }
+}
+
+/// The snapshot of a directory, if there is one.
+fn read_snapshot(dir: &Path) -> Result<Option<World>, WorldError> {
+    match read_file(&dir.join("snapshot.json")) {
+        Err(WorldError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// A world in a file.
+pub fn read_file(file: &Path) -> Result<World, WorldError> {
+    #[derive(Deserialize)]
+    struct Head {
+        version: u64,
+    }
+    let text = std::fs::read(file).map_err(io(file))?;
+    let damaged = |error: serde_json::Error| WorldError::Damaged { file: file.to_owned(), what: error.to_string() };
+    let found = serde_json::from_slice::<Head>(&text).map_err(damaged)?.version;
+    if found > u64::from(VERSION) {
+        return Err(WorldError::Newer { dir: file.to_owned(), found });
+    }
+    serde_json::from_slice(&text).map_err(damaged)
+}
+
+/// Writes a world to a file, which is there as a whole or not at all.
+pub fn write_file(world: &World, file: &Path) -> Result<(), WorldError> {
+    let mut draft = file.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = PathBuf::from(draft);
+    let text = serde_json::to_vec_pretty(world).map_err(|error| io(file)(error.into()))?;
+    let mut written = File::create(&draft).map_err(io(&draft))?;
+    written.write_all(&text).and_then(|()| written.sync_all()).map_err(io(&draft))?;
+    std::fs::rename(&draft, file).map_err(io(file))
+}
+
+fn whole_lines(text: &[u8]) -> &[u8] {
+    &text[..text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1)]
+}
+
+fn entries(file: &Path, lines: &[u8]) -> Result<Vec<Entry>, WorldError> {
+    let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let entries = lines.enumerate().map(|(index, line)| {
+        serde_json::from_slice(line).map_err(|error| WorldError::Damaged {
+            file: file.to_owned(),
+            what: format!("line {}: {error}", index + 1),
+        })
+    });
+    entries.collect()
 }
 
 fn open_file(file: &Path) -> Result<File, WorldError> {

@@ -5,20 +5,19 @@
 //! its creation, and a good describe does not mean the next call finds it). Reads inside the window therefore flip a
 //! coin, one that the world's seed, the row and the time of the read decide.
 //!
-//! Room is left here for a row that is known to exist but not known locally, as in a fork of a live account: its
-//! lookup will answer "rows needed", the handler's changes are dropped (`World::attempt` does that already), the rows
-//! are fetched, and the handler runs again. Handlers need not know.
+//! Copies of a table share its rows until one of them is changed: a world is copied before every change, to have it
+//! back if the change is refused.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug)]
 pub struct Table<T> {
-    rows: BTreeMap<String, Row<T>>,
+    rows: Arc<BTreeMap<String, Row<T>>>,
 }
 
 /// A value, and how well it is known. `observe` knows rows by these two names.
@@ -77,14 +76,14 @@ impl Seen {
     }
 }
 
-impl<T> Table<T> {
+impl<T: Clone> Table<T> {
     /// The row as a call that names it finds it now.
     pub fn get(&self, id: &str, now: Timestamp) -> Option<&T> {
         self.rows.get(id).filter(|row| row.seen.to_lookup(now)).map(|row| &row.row)
     }
 
     pub fn get_mut(&mut self, id: &str, now: Timestamp) -> Option<&mut T> {
-        self.rows.get_mut(id).filter(|row| row.seen.to_lookup(now)).map(|row| &mut row.row)
+        self.rows_mut().get_mut(id).filter(|row| row.seen.to_lookup(now)).map(|row| &mut row.row)
     }
 
     /// The rows as a list shows them now, in the order of their creation.
@@ -103,7 +102,7 @@ impl<T> Table<T> {
     }
 
     pub fn peek_mut(&mut self, id: &str) -> Option<&mut T> {
-        self.rows.get_mut(id).filter(|row| row.seen.deleted_at.is_none()).map(|row| &mut row.row)
+        self.rows_mut().get_mut(id).filter(|row| row.seen.deleted_at.is_none()).map(|row| &mut row.row)
     }
 
     /// All rows as they are.
@@ -112,32 +111,56 @@ impl<T> Table<T> {
     }
 
     pub fn all_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.rows.values_mut().filter(|row| row.seen.deleted_at.is_none()).map(|row| &mut row.row)
+        self.rows_mut().values_mut().filter(|row| row.seen.deleted_at.is_none()).map(|row| &mut row.row)
     }
 
     pub fn insert(&mut self, id: &str, row: T, now: Timestamp, lag: Lag) {
         self.forget(now);
         let salt = lag.salt(id);
         let seen = Seen { visible_from: now + lag.delay(salt), deleted_at: None, lingers_until: None, salt };
-        self.rows.insert(id.to_owned(), Row { row, seen });
+        self.rows_mut().insert(id.to_owned(), Row { row, seen });
+    }
+
+    /// Puts a row in that has been there for long.
+    pub fn import(&mut self, id: &str, row: T) {
+        let seen = Seen { visible_from: Timestamp::MIN, deleted_at: None, lingers_until: None, salt: 0 };
+        self.rows_mut().insert(id.to_owned(), Row { row, seen });
     }
 
     pub fn remove(&mut self, id: &str, now: Timestamp, lag: Lag) {
         self.forget(now);
-        if let Some(row) = self.rows.get_mut(id) {
+        if let Some(row) = self.rows_mut().get_mut(id) {
             row.seen.deleted_at = Some(now);
             row.seen.lingers_until = Some(now + lag.delay(mix(row.seen.salt)));
         }
     }
 
     fn forget(&mut self, now: Timestamp) {
-        self.rows.retain(|_, row| row.seen.lingers_until.is_none_or(|until| now < until));
+        if self.rows.values().any(|row| row.seen.lingers_until.is_some_and(|until| now >= until)) {
+            self.rows_mut().retain(|_, row| row.seen.lingers_until.is_none_or(|until| now < until));
+        }
+    }
+
+    fn rows_mut(&mut self) -> &mut BTreeMap<String, Row<T>> {
+        Arc::make_mut(&mut self.rows)
     }
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Table<T> {
-        Table { rows: BTreeMap::new() }
+        Table { rows: Arc::default() }
+    }
+}
+
+impl<T: Serialize> Serialize for Table<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.rows.as_ref().serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BTreeMap::deserialize(deserializer).map(|rows| Table { rows: Arc::new(rows) })
     }
 }
 

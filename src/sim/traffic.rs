@@ -104,6 +104,11 @@ impl Load {
         *self = Load { promised: serving.collect(), ..Load::default() };
     }
 
+    /// A route that served when the run began, as is learned only now.
+    pub fn promise(&mut self, route: &str) {
+        self.promised.insert(route.to_owned());
+    }
+
     /// The routes whose requests count even if they are gone.
     pub fn promised(&self) -> impl Iterator<Item = &str> {
         self.promised.iter().map(String::as_str)

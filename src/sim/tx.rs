@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::{AwsError, Reply};
+use super::fork::{Extent, Looked};
 use super::table::{Lag, Table, mix};
 use super::wire::Params;
-use super::world::{Event, Global, Queue, Region};
+use super::world::{Event, Global, Queue, Region, Settings};
 
 /// Whose resources, and where.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Scope {
     pub account: String,
     pub region: String,
@@ -27,6 +28,18 @@ impl Scope {
         let mut parts = arn.split(':').skip(3);
         let (region, account) = (parts.next()?.to_owned(), parts.next()?.to_owned());
         Some(Scope { account, region })
+    }
+}
+
+impl Scope {
+    /// Where the account's own things are asked for, those outside of regions.
+    pub fn home(&self) -> Scope {
+        let region = match partition(&self.region) {
+            "aws-cn" => "cn-northwest-1",
+            "aws-us-gov" => "us-gov-west-1",
+            _ => "us-east-1",
+        };
+        Scope { account: self.account.clone(), region: region.to_owned() }
     }
 }
 
@@ -44,21 +57,33 @@ pub struct Tx<'w> {
     pub(super) queue: &'w mut Queue,
     pub(super) tokens: &'w mut Tokens,
     pub(super) lag: Lag,
+    pub settings: &'w Settings,
+    /// Where it is noted what was looked at, in a fork of an account.
+    pub(super) looked: Option<Looked<'w>>,
 }
 
 /// A kind of row: where its table is, and what AWS says when a row is not there. `resource!` writes it.
-pub trait Resource: Sized + 'static {
+pub trait Resource: Clone + Sized + 'static {
+    /// The name of the type: of a kind of row in [`Want`](super::fork::Want).
+    const KIND: &'static str;
+    /// How much of a forked account is read when somebody looks at a row.
+    const EXTENT: Extent;
+    /// Whether it belongs to the account, not to a region.
+    const GLOBAL: bool;
     fn id(&self) -> &str;
     fn absent(id: &str) -> AwsError;
     fn table<'t>(tx: &'t Tx<'_>) -> &'t Table<Self>;
     fn table_mut<'t>(tx: &'t mut Tx<'_>) -> &'t mut Table<Self>;
 }
 
-/// `resource!(Vpc, id, region.ec2.vpcs, absent)`: the row type, the field with its key, its table in [`Tx`], and a
-/// `fn(&str) -> AwsError` for an id that is not there.
+/// `resource!(Vpc, id, region.ec2.vpcs, Extent::Kind, absent)`: the row type, the field with its key, its table in
+/// [`Tx`], how much of it is read in a fork, and a `fn(&str) -> AwsError` for an id that is not there.
 macro_rules! resource {
-    ($type:ty, $key:ident, $($table:ident).+, $absent:expr) => {
+    ($type:ty, $key:ident, $($table:ident).+, $extent:expr, $absent:expr) => {
         impl $crate::sim::tx::Resource for $type {
+            const KIND: &'static str = stringify!($type);
+            const EXTENT: $crate::sim::fork::Extent = $extent;
+            const GLOBAL: bool = stringify!($($table).+).as_bytes()[0] == b'g';
             #[allow(clippy::misnamed_getters, reason = "IAM's rows have an id, and are found by their name")]
             fn id(&self) -> &str {
                 &self.$key
@@ -80,29 +105,35 @@ pub(crate) use resource;
 impl Tx<'_> {
     /// The row of that id, or AWS's error; a row just made may not be found yet.
     pub fn get<T: Resource>(&self, id: &str) -> Result<&T, AwsError> {
+        self.look_at::<T>(id);
         T::table(self).get(id, self.now).ok_or_else(|| T::absent(id))
     }
 
     pub fn get_mut<T: Resource>(&mut self, id: &str) -> Result<&mut T, AwsError> {
+        self.look_at::<T>(id);
         let now = self.now;
         T::table_mut(self).get_mut(id, now).ok_or_else(|| T::absent(id))
     }
 
     /// The row as it is, without lag: for events and dependency checks.
     pub fn peek<T: Resource>(&self, id: &str) -> Option<&T> {
+        self.look_at::<T>(id);
         T::table(self).peek(id)
     }
 
     pub fn peek_mut<T: Resource>(&mut self, id: &str) -> Option<&mut T> {
+        self.look_at::<T>(id);
         T::table_mut(self).peek_mut(id)
     }
 
     /// All rows as they are, without lag: for events and dependency checks.
     pub fn all<T: Resource>(&self) -> impl Iterator<Item = &T> {
+        self.look_at_all::<T>();
         T::table(self).all()
     }
 
     pub fn all_mut<T: Resource>(&mut self) -> impl Iterator<Item = &mut T> {
+        self.look_at_all::<T>();
         T::table_mut(self).all_mut()
     }
 
@@ -110,8 +141,10 @@ impl Tx<'_> {
     pub fn select<T: Resource>(&self, ids: &[&str]) -> Result<Vec<&T>, AwsError> {
         let table = T::table(self);
         if ids.is_empty() {
+            self.look_at_all::<T>();
             return Ok(table.list(self.now).collect());
         }
+        ids.iter().for_each(|id| self.look_at::<T>(id));
         ids.iter().map(|id| table.listed(id, self.now).ok_or_else(|| T::absent(id))).collect()
     }
 
@@ -124,6 +157,31 @@ impl Tx<'_> {
     pub fn delete<T: Resource>(&mut self, id: &str) {
         let (now, lag) = (self.now, self.lag);
         T::table_mut(self).remove(id, now, lag);
+    }
+
+    /// Puts a row in that was read from a forked account.
+    pub fn import<T: Resource>(&mut self, row: T) {
+        let id = row.id().to_owned();
+        T::table_mut(self).import(&id, row);
+    }
+
+    /// Whether all of a row is known, or that there is none: not always so in a fork.
+    pub fn is_known<T: Resource>(&self, id: &str) -> bool {
+        self.looked
+            .as_ref()
+            .is_none_or(|looked| looked.fork.knows::<T>(self.scope, id) || looked.fork.made::<T>(self, id))
+    }
+
+    fn look_at<T: Resource>(&self, id: &str) {
+        if let Some(looked) = &self.looked {
+            looked.row::<T>(self.scope, id);
+        }
+    }
+
+    fn look_at_all<T: Resource>(&self) {
+        if let Some(looked) = &self.looked {
+            looked.all::<T>(self.scope);
+        }
     }
 
     /// `vpc-00000000000000001`: the world counts.

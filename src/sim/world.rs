@@ -1,6 +1,7 @@
 //! The state of the simulated AWS, and how it moves through time: from event to event, in order, constant in between.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use super::autoscaling;
 use super::ec2;
 use super::elbv2;
 use super::error::AwsError;
+use super::fork::{Fork, Live, Looked};
 use super::iam;
 use super::route53;
 use super::table::{Lag, mix};
@@ -40,6 +42,9 @@ pub struct World {
     tokens: Tokens,
     #[serde(default)]
     pub load: Load,
+    /// What is known of the account this world is a copy of, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork: Option<Fork>,
 }
 
 /// How this AWS behaves.
@@ -48,11 +53,15 @@ pub struct World {
 pub struct Settings {
     /// Eventual consistency, see `table`.
     pub lag: bool,
+    /// What would happen if: instances that are launched from now on never pass their health check.
+    pub never_healthy: bool,
+    /// An image that is not known is taken to be there, and to be well.
+    pub assume_images: bool,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { lag: true }
+        Settings { lag: true, never_healthy: false, assume_images: false }
     }
 }
 
@@ -117,13 +126,27 @@ impl World {
             queue: Queue::default(),
             tokens: Tokens::new(),
             load: Load::default(),
+            fork: None,
         }
+    }
+
+    /// One that is read from an account as far as somebody looks, at the time `now`.
+    pub fn fork_of(live: Option<Arc<dyn Live>>, now: Timestamp, seed: u64) -> World {
+        let mut before = World::new("fork".to_owned(), seed);
+        before.now = now;
+        before.settings.lag = false;
+        // So that nothing is furnished in it.
+        before.fork = Some(Fork::default());
+        let fork = Fork::new(live, before.clone());
+        World { fork: Some(fork), ..before }
     }
 
     /// One account and region, for one action. A region that was never used gets what AWS puts into every region.
     pub fn tx<'w>(&'w mut self, scope: &'w Scope, service: &'w str, action: &'w str) -> Tx<'w> {
         let account = self.accounts.entry(scope.account.clone()).or_default();
-        let region = account.regions.entry(scope.region.clone()).or_insert_with(|| Region::pristine(scope));
+        // Of a forked account, what AWS put there is read like everything else.
+        let pristine = || if self.fork.is_some() { Region::default() } else { Region::pristine(scope) };
+        let region = account.regions.entry(scope.region.clone()).or_insert_with(pristine);
         Tx {
             scope,
             service,
@@ -135,6 +158,8 @@ impl World {
             queue: &mut self.queue,
             tokens: &mut self.tokens,
             lag: Lag { on: self.settings.lag, seed: self.seed },
+            settings: &self.settings,
+            looked: self.fork.as_ref().map(|fork| Looked { fork }),
         }
     }
 
@@ -148,7 +173,11 @@ impl World {
     pub fn advance(&mut self, to: Timestamp) {
         while let Some(due) = self.queue.pop_until(to) {
             self.elapse(due.at);
-            due.event.happen(&mut self.tx(&due.scope, "", ""));
+            let Due { scope, event, .. } = due;
+            let happened = self.informed(|world| event.clone().happen(&mut world.tx(&scope, "", "")));
+            if let (Err(error), Some(fork)) = (happened, &mut self.fork) {
+                fork.failed.get_or_insert(error);
+            }
         }
         self.elapse(to);
     }
@@ -157,6 +186,16 @@ impl World {
     fn elapse(&mut self, to: Timestamp) {
         if to > self.now {
             let (routes, cut) = (self.spreads(), self.cut());
+            if let Some(fork) = &mut self.fork {
+                // Nothing is read only to count requests.
+                fork.take_missing();
+                // What was read as serving had users when the run began.
+                for (route, spread) in routes.iter().filter(|(route, _)| fork.new_routes.remove(*route)) {
+                    if spread.serves {
+                        self.load.promise(route);
+                    }
+                }
+            }
             self.load.elapse(self.now, to, &routes, &cut);
             self.now = to;
         }
@@ -174,7 +213,12 @@ impl World {
         for scope in self.scopes() {
             routes.extend(elbv2::spread::routes(&self.tx(&scope, "", "")));
         }
-        let spread = |route: String| Some((elbv2::spread::of(&self.tx(&Scope::of(&route)?, "", ""), &route)?, route));
+        let spread = |route: String| {
+            let scope = Scope::of(&route)?;
+            let tx = self.tx(&scope, "", "");
+            let known = elbv2::spread::is_known(&tx, &route);
+            Some((elbv2::spread::of(&tx, &route).filter(|_| known)?, route))
+        };
         routes.into_iter().filter_map(spread).map(|(spread, route)| (route, spread)).collect()
     }
 
@@ -187,6 +231,17 @@ impl World {
             elbv2::spread::is_cut(&self.tx(&scope, "", ""), route, server)
         };
         under_way.into_iter().filter(is_cut).collect()
+    }
+
+    /// All Auto Scaling groups as they are now, in the order of their names.
+    pub fn fleets(&mut self) -> Vec<autoscaling::Fleet> {
+        let scopes = self.scopes();
+        let fleets = scopes.iter().flat_map(|scope| autoscaling::fleets(&self.tx(scope, "", ""))).collect();
+        if let Some(fork) = &self.fork {
+            // Nothing is read only to show it.
+            fork.take_missing();
+        }
+        fleets
     }
 
     fn scopes(&self) -> Vec<Scope> {
@@ -216,6 +271,8 @@ impl Region {
             queue: &mut Queue::default(),
             tokens: &mut Tokens::new(),
             lag: Lag { on: false, seed: 0 },
+            settings: &Settings::default(),
+            looked: None,
         });
         region
     }

@@ -75,7 +75,7 @@ pub struct Issued {
     pub issuer: String,
 }
 
-resource!(Certificate, arn, region.acm.certificates, |arn: &str| {
+resource!(Certificate, arn, region.acm.certificates, Extent::Row, |arn: &str| {
     if arn.contains(":acm:") && arn.contains(":certificate/") {
         AwsError::new("ResourceNotFoundException", format!("Could not find certificate {arn}."))
     } else {

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::elbv2;
 use super::error::{AwsError, Reply};
+use super::fork::Extent;
 use super::route53;
 use super::select::{self, Paging};
 use super::service::{Action, Service};
@@ -28,7 +29,7 @@ use certificate::Certificate;
 
 pub const SERVICE: Service = Service {
     name: "acm",
-    protocol: Protocol::Json,
+    protocol: Protocol::Json("CertificateManager"),
     namespace: "",
     actions: &[certificate::ACTIONS, import::ACTIONS, request::ACTIONS],
     sanitise,

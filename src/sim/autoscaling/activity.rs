@@ -36,7 +36,7 @@ pub enum Status {
     Cancelled,
 }
 
-resource!(Activity, id, region.autoscaling.scaling_activities, |id: &str| {
+resource!(Activity, id, region.autoscaling.scaling_activities, Extent::Nothing, |id: &str| {
     invalid(format!("Activity {id} not found"))
 });
 

@@ -131,7 +131,7 @@ impl Lifecycle {
     }
 }
 
-resource!(Group, name, region.autoscaling.auto_scaling_groups, |name: &str| {
+resource!(Group, name, region.autoscaling.auto_scaling_groups, Extent::Row, |name: &str| {
     invalid(format!("AutoScalingGroup name not found - AutoScalingGroup '{name}' not found"))
 });
 

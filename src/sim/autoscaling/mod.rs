@@ -24,7 +24,9 @@ mod tag;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::elbv2::targets;
 use super::error::{AwsError, Reply};
+use super::fork::Extent;
 use super::select::{self, Filters, Paging};
 use super::service::{Action, Service, no_secrets};
 use super::table::Table;
@@ -60,6 +62,36 @@ const PAGES: &str = "MaxRecords NextToken";
 pub struct AutoScaling {
     auto_scaling_groups: Table<Group>,
     scaling_activities: Table<Activity>,
+}
+
+/// A group as a plan shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fleet {
+    pub name: String,
+    pub desired: u32,
+    /// Starting, in service or leaving.
+    pub instances: u32,
+    pub in_service: u32,
+    /// In service, and healthy in every target group.
+    pub healthy: u32,
+}
+
+pub fn fleets(tx: &Tx) -> Vec<Fleet> {
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let fleet = |group: &Group| {
+        let in_service = || group.members.iter().filter(|member| member.state == group::Lifecycle::InService);
+        let is_healthy = |arn: &String, id: &str| targets::state(tx, arn, id) == Some(targets::TargetState::Healthy);
+        let healthy = in_service()
+            .filter(|member| member.healthy && group.target_groups.iter().all(|arn| is_healthy(arn, &member.instance)));
+        Fleet {
+            name: group.name.clone(),
+            desired: u32::try_from(group.desired).unwrap_or_default(),
+            instances: count(group.members.len()),
+            in_service: count(in_service().count()),
+            healthy: count(healthy.count()),
+        }
+    };
+    tx.all::<Group>().map(fleet).collect()
 }
 
 /// What happens in a group by itself. The ARN tells a group from another one that had its name.

@@ -89,7 +89,14 @@ impl Image {
 }
 
 /// The image of that id, as instances are launched from it.
-pub fn find(id: &str) -> Result<Image, AwsError> {
+pub fn find(tx: &Tx, id: &str) -> Result<Image, AwsError> {
+    match of_id(id) {
+        Err(error) if error.code == "InvalidAMIID.NotFound" && tx.settings.assume_images => Ok(assumed(id)),
+        found => found,
+    }
+}
+
+fn of_id(id: &str) -> Result<Image, AwsError> {
     let Some(name) = id.strip_prefix("ami-").filter(|name| !name.is_empty()) else {
         let message = format!("Invalid id: \"{id}\" (expecting \"ami-...\")");
         return Err(AwsError::new("InvalidAMIID.Malformed", message));
@@ -98,6 +105,23 @@ pub fn find(id: &str) -> Result<Image, AwsError> {
     of_a_service
         .or_else(|| amazons().into_iter().find(|image| image.id == id))
         .ok_or_else(|| AwsError::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist")))
+}
+
+/// An image of which nothing is known but its id.
+fn assumed(id: &str) -> Image {
+    Image {
+        id: id.to_owned(),
+        name: id.to_owned(),
+        description: String::new(),
+        owner: None,
+        architecture: "x86_64",
+        state: "available",
+        created: "2025-11-01T12:00:00.000Z".to_owned(),
+        root_device: "/dev/xvda",
+        root_size: 8,
+        service: Service::Healthy,
+        tags: Tags::new(),
+    }
 }
 
 /// The images that a list shows.
@@ -190,8 +214,11 @@ const KNOWN: Filters<Image> = &[
 
 fn describe_images(tx: &mut Tx, p: &Params) -> Reply {
     let ids = p.strings("ImageId");
-    let mut images =
-        if ids.is_empty() { listed() } else { ids.into_iter().map(find).collect::<Result<Vec<_>, _>>()? };
+    let mut images = if ids.is_empty() {
+        listed()
+    } else {
+        ids.into_iter().map(|id| find(tx, id)).collect::<Result<Vec<_>, _>>()?
+    };
     let owners = p.strings("Owner");
     let owned = |image: &Image| {
         let alias = if image.owner.is_some() { "amazon" } else { "self" };
@@ -210,7 +237,7 @@ mod tests {
 
     #[test]
     fn an_id_says_what_becomes_of_the_service() {
-        let service = |id| find(id).map(|image| image.service);
+        let service = |id| of_id(id).map(|image| image.service);
         assert_eq!(service("ami-healthy-17"), Ok(Service::Healthy));
         assert_eq!(service("ami-never-healthy"), Ok(Service::NeverHealthy));
         assert_eq!(service("ami-0a1b2c3d4e5f60003"), Ok(Service::Healthy));

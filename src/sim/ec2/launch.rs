@@ -18,7 +18,7 @@ pub struct Launch<'a> {
 
 /// What EC2 refuses whatever the subnet: what Auto Scaling asks for (as a dry run) when it gets a template.
 pub fn check(tx: &Tx, data: &Params) -> Result<(Image, InstanceType), AwsError> {
-    let image = image::find(data.str("ImageId")?)?;
+    let image = image::find(tx, data.str("ImageId")?)?;
     if image.state != "available" {
         let message = format!("The image ID '{}' is not available", image.id);
         return Err(AwsError::new("InvalidAMIID.Unavailable", message));
@@ -26,7 +26,8 @@ pub fn check(tx: &Tx, data: &Params) -> Result<(Image, InstanceType), AwsError> 
     let name = data.str("InstanceType")?;
     let kind = instance_type::find(name)
         .ok_or_else(|| AwsError::new("InvalidParameterValue", format!("Invalid value '{name}' for InstanceType.")))?;
-    if kind.architecture != image.architecture {
+    // Of an image that is only assumed, the architecture is not known.
+    if kind.architecture != image.architecture && !tx.settings.assume_images {
         let message = format!(
             "The architecture '{}' of the specified instance type does not match the architecture '{}' of the specified \
              AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use \
@@ -116,7 +117,7 @@ pub fn launch(tx: &mut Tx, Launch { data, subnet, tags }: Launch) -> Result<Inst
         launched: tx.now,
         state: State::Pending,
         reason: None,
-        service: image.service,
+        service: if tx.settings.never_healthy { Service::NeverHealthy } else { image.service },
         app: App::Booting,
         profile: profile(data).and_then(|given| iam::instance_profile(tx, given)),
         data: data.clone(),

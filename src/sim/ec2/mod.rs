@@ -24,7 +24,7 @@ mod security_group_rule;
 mod subnet;
 mod tag;
 mod volume;
-mod vpc;
+pub mod vpc;
 mod zone;
 
 use std::time::Duration;
@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{AwsError, Reply};
+use super::fork::{Extent, Reader, Rows};
 use super::select::{self, Filters, Paging, one};
 use super::service::{Action, Service, no_secrets};
 use super::table::Table;
@@ -161,10 +162,13 @@ pub trait Tagged {
     fn tags_mut(&mut self) -> &mut Tags;
 }
 
-/// `kind!(Vpc, vpcs)`: where the rows are. Every row has `id` and `tags`.
+/// `kind!(Subnet, subnets)`: where the rows are. Every row has `id` and `tags`.
 macro_rules! kind {
     ($type:ty, $table:ident) => {
-        resource!($type, id, region.ec2.$table, absent::<$type>);
+        kind!($type, $table, Extent::Kind);
+    };
+    ($type:ty, $table:ident, $extent:expr) => {
+        resource!($type, id, region.ec2.$table, $extent, absent::<$type>);
 
         impl Tagged for $type {
             fn tags(&self) -> &Tags {
@@ -177,6 +181,36 @@ macro_rules! kind {
     };
 }
 use kind;
+
+/// A kind as a forked account shows it: how it is asked for, and the inverse of [`Kind::view`].
+pub trait Shown: Kind + Send {
+    /// The describe that lists it.
+    const DESCRIBE: &'static str;
+    /// `None` for what cannot be a row here.
+    fn read(shown: &Params) -> Option<Self>;
+}
+
+/// Reads all rows of a kind, or one.
+pub fn load<T: Shown>(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    shown(reader, T::DESCRIBE, T::NAMES, id)?.iter().filter_map(T::read).for_each(|row| rows.whole(row));
+    Ok(())
+}
+
+/// What a describe shows: all, or the one of that id if it is there.
+fn shown(reader: &Reader, describe: &'static str, names: Names, id: Option<&str>) -> Result<Vec<Params>, AwsError> {
+    match id {
+        None => reader.pages("ec2", describe, json!({}), names.set, ("nextToken", "NextToken")),
+        Some(id) => {
+            let reply = reader.find("ec2", describe, json!({ (names.ids): [id] }), &[names.absent.0])?;
+            Ok(reply.map(|reply| reply.list(names.set)).unwrap_or_default())
+        }
+    }
+}
+
+/// The tags of something that is shown.
+fn tags_of(shown: &Params) -> Tags {
+    shown.map("tagSet", "key", "value")
+}
 
 /// The error for an id that is not there, or that is no id of this kind at all.
 fn absent<T: Kind>(id: &str) -> AwsError {

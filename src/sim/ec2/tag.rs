@@ -47,7 +47,7 @@ impl AnyKind {
             prefix: T::NAMES.prefix,
             find: |tx, id| tx.get_mut::<T>(id).map(T::tags_mut),
             list: |tx| {
-                let rows = T::table(tx).list(tx.now);
+                let rows = tx.select::<T>(&[]).unwrap_or_default().into_iter();
                 let tag = |row: &T, (key, value): (&String, &String)| Tag {
                     resource: row.id().to_owned(),
                     kind: T::NAMES.kind,

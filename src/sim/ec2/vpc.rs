@@ -32,7 +32,7 @@ pub struct Vpc {
     pub tags: Tags,
 }
 
-kind!(Vpc, vpcs);
+kind!(Vpc, vpcs, Extent::Row);
 
 impl Kind for Vpc {
     const NAMES: Names = Names {
@@ -69,6 +69,46 @@ impl Kind for Vpc {
             "tagSet": tag_set(&self.tags),
         })
     }
+}
+
+impl Shown for Vpc {
+    const DESCRIBE: &'static str = "DescribeVpcs";
+
+    fn read(shown: &Params) -> Option<Vpc> {
+        let blocks = shown.list("cidrBlockAssociationSet");
+        Some(Vpc {
+            id: shown.text("vpcId"),
+            cidr: Cidr::try_from(shown.text("cidrBlock")).ok()?,
+            association_id: blocks.first().map(|block| block.text("associationId")).unwrap_or_default(),
+            is_default: shown.flag("isDefault"),
+            tenancy: shown.opt_str("instanceTenancy").unwrap_or("default").to_owned(),
+            dns_support: true,
+            dns_hostnames: false,
+            usage_metrics: false,
+            tags: tags_of(shown),
+        })
+    }
+}
+
+/// Lists do not show the attributes: they are asked for one by one.
+pub fn load_vpc(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    for mut vpc in shown(reader, Vpc::DESCRIBE, Vpc::NAMES, id)?.iter().filter_map(Vpc::read) {
+        if id.is_none() {
+            rows.listed(vpc);
+            continue;
+        }
+        let attribute = |name: &str| {
+            let params = json!({ "VpcId": vpc.id, "Attribute": name });
+            Ok::<_, AwsError>(reader.get("ec2", "DescribeVpcAttribute", params)?.flag(&format!("{name}.value")))
+        };
+        (vpc.dns_support, vpc.dns_hostnames, vpc.usage_metrics) = (
+            attribute("enableDnsSupport")?,
+            attribute("enableDnsHostnames")?,
+            attribute("enableNetworkAddressUsageMetrics")?,
+        );
+        rows.whole(vpc);
+    }
+    Ok(())
 }
 
 /// The default VPC: a public subnet in each zone.

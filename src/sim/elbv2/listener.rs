@@ -40,10 +40,13 @@ pub struct Listener {
     pub tags: Tags,
 }
 
-resource!(Listener, arn, region.elbv2.listeners, |arn: &str| AwsError::new(
-    "ListenerNotFound",
-    format!("Listener '{arn}' not found")
-));
+resource!(
+    Listener,
+    arn,
+    region.elbv2.listeners,
+    Extent::With { kind: "LoadBalancer", of: fork::balancer_of },
+    |arn: &str| AwsError::new("ListenerNotFound", format!("Listener '{arn}' not found"))
+);
 
 impl Listener {
     pub fn is_secure(&self) -> bool {

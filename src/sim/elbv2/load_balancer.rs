@@ -61,7 +61,7 @@ pub struct Place {
     pub interface: String,
 }
 
-resource!(LoadBalancer, arn, region.elbv2.load_balancers, |arn: &str| AwsError::new(
+resource!(LoadBalancer, arn, region.elbv2.load_balancers, Extent::Row, |arn: &str| AwsError::new(
     "LoadBalancerNotFound",
     format!("Load balancer '{arn}' not found")
 ));

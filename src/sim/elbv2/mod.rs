@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{AwsError, INVALID_VALUE, Reply};
+use super::fork::{self, Extent};
 use super::select::{self, Paging};
 use super::service::{Action, Service, no_secrets};
 use super::table::Table;

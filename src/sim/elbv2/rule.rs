@@ -28,7 +28,9 @@ pub struct Rule {
     pub tags: Tags,
 }
 
-resource!(Rule, arn, region.elbv2.rules, |arn: &str| AwsError::new("RuleNotFound", format!("Rule '{arn}' not found")));
+resource!(Rule, arn, region.elbv2.rules, Extent::With { kind: "LoadBalancer", of: fork::balancer_of }, |arn: &str| {
+    AwsError::new("RuleNotFound", format!("Rule '{arn}' not found"))
+});
 
 impl Rule {
     pub fn view(&self, tx: &Tx) -> Value {

@@ -16,6 +16,14 @@ pub fn routes(tx: &Tx) -> Vec<String> {
     route::all(tx).map(|(arn, ..)| arn.to_owned()).collect()
 }
 
+/// Whether all is known that decides about the requests on a route: in a fork, not every target group was read.
+pub fn is_known(tx: &Tx, arn: &str) -> bool {
+    let Some(route) = route::of(tx, arn) else { return true };
+    let actions = [Lane::New, Lane::Kept].into_iter().filter_map(|lane| route.followed(lane));
+    let mut groups = actions.flat_map(|action| action.groups()).filter(|share| share.weight > 0);
+    groups.all(|share| tx.is_known::<TargetGroup>(&share.group))
+}
+
 /// How the requests on a route are answered now. A rule that is gone leaves its requests to the default action;
 /// `None` if nobody answers them.
 pub fn of(tx: &Tx, arn: &str) -> Option<Spread> {

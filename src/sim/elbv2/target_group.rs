@@ -52,7 +52,7 @@ pub struct HealthCheck {
     pub codes: Option<String>,
 }
 
-resource!(TargetGroup, arn, region.elbv2.target_groups, |arn: &str| AwsError::new(
+resource!(TargetGroup, arn, region.elbv2.target_groups, Extent::Row, |arn: &str| AwsError::new(
     "TargetGroupNotFound",
     format!("Target group '{arn}' not found")
 ));

@@ -24,6 +24,12 @@ pub fn encoded(document: &str) -> String {
     form.replace('+', "%20").replace('*', "%2A")
 }
 
+/// The inverse of [`encoded`].
+pub fn decoded(text: &str) -> String {
+    let form = format!("={}", text.replace('+', "%2B").replace('&', "%26"));
+    form_urlencoded::parse(form.as_bytes()).next().map(|(_, text)| text.into_owned()).unwrap_or_default()
+}
+
 pub fn check(tx: &Tx, document: &str, grammar: Grammar) -> Result<(), AwsError> {
     let document: Value = serde_json::from_str(document).map_err(|_| malformed("Syntax errors in policy."))?;
     let fields = document.as_object().ok_or_else(|| malformed("Syntax errors in policy."))?;

@@ -34,7 +34,7 @@ pub struct InstanceProfile {
     pub tags: Tags,
 }
 
-resource!(InstanceProfile, name, global.iam.instance_profiles, |name| no_such_entity(format!(
+resource!(InstanceProfile, name, global.iam.instance_profiles, Extent::Row, |name| no_such_entity(format!(
     "Instance Profile {name} cannot be found."
 )));
 

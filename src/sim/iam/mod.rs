@@ -8,12 +8,13 @@ mod document;
 mod instance_profile;
 mod managed;
 mod policy;
-mod role;
+pub mod role;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{AwsError, Reply};
+use super::fork::{Extent, Reader, Rows};
 use super::select::{self, Paging};
 use super::service::{Action, Service, no_secrets};
 use super::table::Table;

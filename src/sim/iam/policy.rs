@@ -56,7 +56,7 @@ pub struct Version {
     created: Timestamp,
 }
 
-resource!(Policy, arn, global.iam.policies, |arn| no_such_entity(format!("Policy {arn} was not found.")));
+resource!(Policy, arn, global.iam.policies, Extent::Row, |arn| no_such_entity(format!("Policy {arn} was not found.")));
 
 impl Policy {
     fn view(&self, tx: &Tx) -> Value {

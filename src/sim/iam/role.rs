@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::document::{Grammar, check, encoded, size};
+use super::document::{Grammar, check, decoded, encoded, size};
 use super::*;
 
 pub const ACTIONS: &[Action] = &[
@@ -55,7 +55,49 @@ pub struct Role {
     pub tags: Tags,
 }
 
-resource!(Role, name, global.iam.roles, |name| no_such_entity(format!("The role with name {name} cannot be found.")));
+resource!(Role, name, global.iam.roles, Extent::Row, |name| no_such_entity(format!(
+    "The role with name {name} cannot be found."
+)));
+
+/// A role with its policies and tags, or all roles as a list shows them.
+pub fn load(reader: &Reader, name: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    let Some(name) = name else {
+        let token = ("Marker", "Marker");
+        let roles = reader.pages("iam", "ListRoles", json!({ "MaxItems": 1000 }), "Roles", token)?;
+        roles.iter().for_each(|role| rows.listed(read(role)));
+        return Ok(());
+    };
+    let named = json!({ "RoleName": name });
+    let Some(reply) = reader.find("iam", "GetRole", named.clone(), &["NoSuchEntity"])? else { return Ok(()) };
+    let mut role = read(&reply.part("Role"));
+    let pages = |action, path| reader.pages("iam", action, named.clone(), path, ("Marker", "Marker"));
+    for attached in pages("ListAttachedRolePolicies", "AttachedPolicies")? {
+        role.attached.insert(attached.text("PolicyArn"));
+    }
+    for policy in pages("ListRolePolicies", "PolicyNames")?.iter().filter_map(|policy| policy.0.as_str()) {
+        let params = json!({ "RoleName": name, "PolicyName": policy });
+        let document = reader.get("iam", "GetRolePolicy", params)?.text("PolicyDocument");
+        role.inline.insert(policy.to_owned(), decoded(&document));
+    }
+    rows.whole(role);
+    Ok(())
+}
+
+fn read(shown: &Params) -> Role {
+    Role {
+        name: shown.text("RoleName"),
+        id: shown.text("RoleId"),
+        path: shown.text("Path"),
+        created: shown.time("CreateDate"),
+        trust: decoded(&shown.text("AssumeRolePolicyDocument")),
+        description: shown.opt_str("Description").map(str::to_owned),
+        max_session_duration: shown.number("MaxSessionDuration", 3600),
+        boundary: shown.opt_str("PermissionsBoundary.PermissionsBoundaryArn").map(str::to_owned),
+        inline: BTreeMap::new(),
+        attached: BTreeSet::new(),
+        tags: shown.map("Tags", "Key", "Value"),
+    }
+}
 
 impl Role {
     pub fn view(&self, tx: &Tx) -> Value {

@@ -18,7 +18,7 @@ pub struct Change {
     comment: Option<String>,
 }
 
-resource!(Change, id, global.route53.changes, |id| AwsError::new(
+resource!(Change, id, global.route53.changes, Extent::Nothing, |id| AwsError::new(
     "NoSuchChange",
     format!("A change with the specified change ID was not found: {id}")
 )

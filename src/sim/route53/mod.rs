@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{AwsError, Reply};
+use super::fork::Extent;
 use super::service::{Action, Service, no_secrets};
 use super::table::Table;
 use super::tags::{self, Tags};

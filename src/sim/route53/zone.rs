@@ -64,7 +64,7 @@ pub struct Vpc {
     id: String,
 }
 
-resource!(Zone, id, global.route53.hosted_zones, |id| AwsError::new(
+resource!(Zone, id, global.route53.hosted_zones, Extent::Row, |id| AwsError::new(
     "NoSuchHostedZone",
     format!("No hosted zone found with ID: {id}")
 )

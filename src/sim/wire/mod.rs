@@ -3,10 +3,12 @@
 //! Who is asked is read from the signature's credential scope, as AWS does:
 //! `Authorization: AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`.
 
+pub mod ask;
 mod json;
 mod params;
 mod query;
 pub mod rest_xml;
+mod tree;
 mod xml;
 
 use bytes::Bytes;
@@ -30,8 +32,8 @@ pub enum Protocol {
     Query,
     /// Methods and paths, XML bodies: Route 53.
     RestXml(&'static [Route]),
-    /// `X-Amz-Target` and a JSON body: ACM, SSM.
-    Json,
+    /// `X-Amz-Target`, which begins with this, and a JSON body: ACM, SSM.
+    Json(&'static str),
 }
 
 /// One AWS call, whatever protocol it came in.
@@ -77,7 +79,7 @@ pub fn read(caller: Caller, request: &http::Request<Bytes>) -> Result<Request, A
     let (action, params) = match caller.service.protocol {
         Protocol::Ec2 | Protocol::Query => query::read(request)?,
         Protocol::RestXml(routes) => rest_xml::read(routes, request)?,
-        Protocol::Json => json::read(request)?,
+        Protocol::Json(_) => json::read(request)?,
     };
     let Caller { service, account, region } = caller;
     Ok(Request { service: service.name, action, account, region, params })
@@ -99,8 +101,8 @@ pub fn write(service: Option<&Service>, action: &str, reply: Reply, id: &str) ->
             ("text/xml", xml::rest(namespace, action, value))
         }
         (Protocol::RestXml(_), Err(error)) => ("text/xml", xml::error(namespace, error, id)),
-        (Protocol::Json, Ok(value)) => ("application/x-amz-json-1.1", json::reply(value)),
-        (Protocol::Json, Err(error)) => ("application/x-amz-json-1.1", json::error(error)),
+        (Protocol::Json(_), Ok(value)) => ("application/x-amz-json-1.1", json::reply(value)),
+        (Protocol::Json(_), Err(error)) => ("application/x-amz-json-1.1", json::error(error)),
     };
     let mut response = http::Response::new(Bytes::from(body));
     *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
@@ -119,7 +121,7 @@ fn in_words_of(protocol: Protocol, mut error: AwsError) -> AwsError {
             Protocol::Ec2 => error.code,
             Protocol::Query => "ValidationError".to_owned(),
             Protocol::RestXml(_) => "InvalidInput".to_owned(),
-            Protocol::Json => "ValidationException".to_owned(),
+            Protocol::Json(_) => "ValidationException".to_owned(),
         };
     }
     error
@@ -177,7 +179,7 @@ mod tests {
             rest,
             "<GetThingResponse xmlns=\"urn:x\"><Things><Thing>1</Thing><Thing>2</Thing></Things></GetThingResponse>"
         );
-        let (_, json) = written(Protocol::Json, reply());
+        let (_, json) = written(Protocol::Json("Things"), reply());
         assert_eq!(json, r#"{"Things":[{"Name":"a&b","Size":1}]}"#);
     }
 
@@ -187,7 +189,7 @@ mod tests {
         assert!(written(Protocol::Ec2, error()).1.contains("<Errors><Error><Code>MissingParameter</Code>"));
         assert!(written(Protocol::Query, error()).1.contains("<Type>Sender</Type><Code>ValidationError</Code>"));
         assert!(written(Protocol::RestXml(ROUTES), error()).1.contains("<Code>InvalidInput</Code>"));
-        assert!(written(Protocol::Json, error()).1.contains(r#""__type":"ValidationException""#));
+        assert!(written(Protocol::Json("Things"), error()).1.contains(r#""__type":"ValidationException""#));
         let (status, body) = written(Protocol::Query, Err(AwsError::new("InternalFailure", "").status(500)));
         assert_eq!(status, 500);
         assert!(body.contains("<Type>Receiver</Type>"));

@@ -57,6 +57,44 @@ impl Params {
         read.map(Some).ok_or_else(|| AwsError::invalid(path, value, expected))
     }
 
+    /// A structure; an absent one is empty.
+    pub fn part(&self, path: &str) -> Params {
+        self.get(path).cloned().map(Params).unwrap_or_default()
+    }
+
+    /// Text of a reply; absent text is empty.
+    pub fn text(&self, path: &str) -> String {
+        self.opt_str(path).unwrap_or_default().to_owned()
+    }
+
+    /// A number of a reply, or the default.
+    pub fn number(&self, path: &str, default: i64) -> i64 {
+        self.opt_int(path).ok().flatten().unwrap_or(default)
+    }
+
+    /// A switch of a reply; an absent one is off.
+    pub fn flag(&self, path: &str) -> bool {
+        self.opt_bool(path).ok().flatten().unwrap_or(false)
+    }
+
+    /// A time of a reply: text, or seconds since 1970. An absent one is long ago.
+    pub fn time(&self, path: &str) -> jiff::Timestamp {
+        let time = match self.get(path) {
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(Value::Number(seconds)) => {
+                let seconds = seconds.as_f64().map(jiff::SignedDuration::try_from_secs_f64);
+                seconds.and_then(Result::ok).and_then(|since| jiff::Timestamp::from_duration(since).ok())
+            }
+            _ => None,
+        };
+        time.unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+
+    /// A list of keys and values of a reply as a map.
+    pub fn map(&self, list: &str, key: &str, value: &str) -> std::collections::BTreeMap<String, String> {
+        self.list(list).iter().map(|entry| (entry.text(key), entry.text(value))).collect()
+    }
+
     /// The structures of a list; an absent list is an empty one.
     pub fn list(&self, path: &str) -> Vec<Params> {
         self.elements(path).iter().cloned().map(Params).collect()

@@ -1,11 +1,9 @@
 //! Requests of the REST-XML protocol (Route 53): a route table says which action a method and a path mean.
 
 use bytes::Bytes;
-use quick_xml::Reader;
-use quick_xml::events::Event;
 use serde_json::{Map, Value};
 
-use super::Params;
+use super::{Params, tree};
 use crate::sim::error::AwsError;
 
 /// One action's place in the URL space, as the service model has it.
@@ -40,7 +38,10 @@ pub fn read(routes: &[Route], request: &http::Request<Bytes>) -> Result<(String,
     }
     if !request.body().is_empty() {
         let body = std::str::from_utf8(request.body()).map_err(|error| malformed(&error))?;
-        if let Value::Object(body) = parse(body, route.lists)? {
+        // `Key` is a member of `RemoveTagKeys` and a field of `Tag`.
+        let is_member = |parent: &str, name: &str| route.lists.contains(&format!("{parent}/{name}").as_str());
+        let body = tree::parse(body, is_member, || Value::String(String::new())).map_err(|why| malformed(&why))?;
+        if let Value::Object(body) = body {
             fields.extend(body);
         }
     }
@@ -73,65 +74,6 @@ fn captures(pattern: &str, path: &str) -> Option<Map<String, Value>> {
         }
     }
     parts.next().is_none().then_some(fields)
-}
-
-/// The children of the root element as a tree.
-pub fn parse(text: &str, lists: &[&str]) -> Result<Value, AwsError> {
-    struct Open {
-        name: String,
-        text: String,
-        fields: Map<String, Value>,
-        list: Option<Vec<Value>>,
-    }
-    impl Open {
-        fn close(self) -> Value {
-            match self.list {
-                Some(list) => Value::Array(list),
-                None if self.fields.is_empty() => Value::String(self.text),
-                None => Value::Object(self.fields),
-            }
-        }
-    }
-    let mut reader = Reader::from_str(text);
-    reader.config_mut().expand_empty_elements = true;
-    let mut stack: Vec<Open> = Vec::new();
-    loop {
-        match reader.read_event().map_err(|error| malformed(&error))? {
-            Event::Start(start) => {
-                let name: &str = start.local_name().into_inner();
-                stack.push(Open { name: name.to_owned(), text: String::new(), fields: Map::new(), list: None });
-            }
-            Event::End(_) => {
-                let Some(closed) = stack.pop() else { continue };
-                let Some(parent) = stack.last_mut() else { return Ok(closed.close()) };
-                // `Key` is a member of `RemoveTagKeys` and a field of `Tag`.
-                if lists.contains(&format!("{}/{}", parent.name, closed.name).as_str()) {
-                    parent.list.get_or_insert_default().push(closed.close());
-                } else {
-                    parent.fields.insert(closed.name.clone(), closed.close());
-                }
-            }
-            Event::Text(text) => {
-                if let Some(open) = stack.last_mut() {
-                    open.text.push_str(&text.xml10_content());
-                }
-            }
-            Event::CData(text) => {
-                if let Some(open) = stack.last_mut() {
-                    open.text.push_str(&text.xml10_content());
-                }
-            }
-            Event::GeneralRef(reference) => {
-                let entity = format!("&{};", reference.xml10_content());
-                let resolved = quick_xml::escape::unescape(&entity).map_err(|error| malformed(&error))?;
-                if let Some(open) = stack.last_mut() {
-                    open.text.push_str(&resolved);
-                }
-            }
-            Event::Eof => return Err(malformed(&"it ends early")),
-            Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
-        }
-    }
 }
 
 fn malformed(why: &dyn std::fmt::Display) -> AwsError {
