@@ -7,11 +7,16 @@ mod certificate;
 mod compute;
 mod contract;
 mod dns;
+mod fork;
 mod guard;
 mod identity;
+#[path = "../support/live.rs"]
+mod live;
 mod load_balancing;
 #[path = "../support/moto.rs"]
 mod moto;
 mod network;
 mod runbooks;
+#[path = "../support/same.rs"]
+mod same;
 mod traffic;

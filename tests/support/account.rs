@@ -14,9 +14,11 @@ use runner::{
     ops::{self, catalog},
     run::{Branch, Journal, RollbackReport, Run, RunId},
     settings::Environment,
-    sim::{Simulator, Source},
+    sim::{Settings, Simulator, Source},
 };
 use serde_json::Value;
+
+use crate::live::Origin;
 
 /// An account that outlives the runs in it.
 pub struct Account {
@@ -48,6 +50,20 @@ impl Account {
         Self::on(Target::Sim(Arc::new(Simulator::open(Source::Fresh, seed).expect("a fresh world"))), seed)
     }
 
+    /// An account whose reads see everything at once.
+    pub fn prompt() -> Self {
+        let account = Self::new();
+        account.simulator().configure(Settings { lag: false, ..Settings::default() }).expect("a fresh world");
+        account
+    }
+
+    /// A fork of this account as it is now, and the account as the fork sees it.
+    pub fn fork(&self) -> (Self, Arc<Origin>) {
+        let Target::Sim(simulator) = &self.target else { panic!("this account is on a moto server") };
+        let origin = Origin::new(simulator.clone());
+        (Self::on(Target::Sim(Arc::new(origin.fork())), self.seed), origin)
+    }
+
     /// An account on the moto server at `url`.
     pub fn moto(url: String, account: String) -> Self {
         Self::on(Target::Moto { url, account }, 1)
@@ -74,6 +90,14 @@ impl Account {
         }
     }
 
+    /// The same, to keep.
+    pub fn shared_simulator(&self) -> Arc<Simulator> {
+        match &self.target {
+            Target::Sim(simulator) => simulator.clone(),
+            Target::Moto { .. } => panic!("this account is on a moto server"),
+        }
+    }
+
     /// Begins a run of stack `shop-prod`.
     pub fn run(&self) -> Trial<'_> {
         let _context = self.tokio.enter();
@@ -85,8 +109,13 @@ impl Account {
 
     /// Runs a runbook of this project to its end, or back. Waits take no time, whatever the target.
     pub fn runbook(&self, name: &str, params: Value) -> Ran {
+        self.watched(name, params, |_| {})
+    }
+
+    /// The same, with somebody who sees each event as it happens.
+    pub fn watched(&self, name: &str, params: Value, watch: impl FnMut(&Event) + Send + 'static) -> Ran {
         let _context = self.tokio.enter();
-        let (run, events) = self.begin();
+        let (run, events) = self.begin_watched(watch);
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let runbook = api::load(&root.join("runbooks").join(name), root).expect("a runbook that compiles");
         let environments = ["prod", "staging"].map(|name| (name.to_owned(), self.environment(name)));
@@ -100,6 +129,10 @@ impl Account {
     }
 
     fn begin(&self) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
+        self.begin_watched(|_| {})
+    }
+
+    fn begin_watched(&self, watch: impl FnMut(&Event) + Send + 'static) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
         let (clock, endpoint) = match &self.target {
             Target::Sim(simulator) => {
                 // A second of nothing, so that no two runs start at the same time.
@@ -118,7 +151,7 @@ impl Account {
         let events = Arc::new(Mutex::new(Vec::new()));
         let id = RunId::new(clock.now(), self.seed);
         let journal = Journal::create(self.journals.path(), id.as_str()).expect("a journal");
-        let reports: Vec<Box<dyn Report>> = vec![Box::new(Keep(events.clone()))];
+        let reports: Vec<Box<dyn Report>> = vec![Box::new(Keep(events.clone())), Box::new(Watch(watch))];
         (Run::new(id, clock.clone(), Events::new(clock, reports), journal, endpoint, self.seed), events)
     }
 
@@ -255,6 +288,14 @@ impl Trial<'_> {
 }
 
 struct Keep(Arc<Mutex<Vec<Stamped>>>);
+
+struct Watch<W>(W);
+
+impl<W: FnMut(&Event) + Send> Report for Watch<W> {
+    fn event(&mut self, stamped: &Stamped) {
+        (self.0)(&stamped.event);
+    }
+}
 
 impl Report for Keep {
     fn event(&mut self, stamped: &Stamped) {
