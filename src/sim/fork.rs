@@ -225,6 +225,12 @@ impl Fork {
         action: &'static str,
         params: &Value,
     ) -> Result<Value, AwsError> {
+        let decrypts = params["WithDecryption"].as_bool() == Some(true) || params["WithDecryption"] == "true";
+        if decrypts {
+            let message =
+                format!("a dry run reads no secret values: it does not send {service}:{action} with decryption");
+            return Err(AwsError::new("AccessDeniedException", message));
+        }
         let key = format!("{}/{} {service}:{action} {params}", scope.account, scope.region);
         if let Some(reply) = self.passed.get(&key) {
             return Ok(reply.clone());

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     account::Account,
     live::{Origin, shown},
+    moto::Moto,
     same::assert_same,
 };
 
@@ -51,4 +52,42 @@ fn a_fork_has_everything_its_account_has_at_any_time_of_two_deploys() {
     let account = Account::prompt();
     assert!(deploy(&account, "ami-healthy-1") > 40);
     assert!(deploy(&account, "ami-healthy-2") > 60);
+}
+
+/// All that a moto server has, as it dumps it itself. Who has assumed which role is no part of an account's resources.
+fn state(moto: &Moto, account: &str) -> Value {
+    let dump = "(lambda url: {name: rows for name, rows in json.loads(__import__('urllib.request').request.urlopen(url).read()).items() \
+        if name != 'sts'})(current.url + '/moto-api/data.json')";
+    moto.boto3(account, dump)
+}
+
+#[test]
+fn prod_on_a_fork_of_moto() {
+    let moto = Moto::alone();
+    let name = moto.new_account();
+    let account = Account::moto(moto.url(), name.clone());
+    let untouched = state(&moto, &name);
+    let image = |image: &str| json!({ "image": image });
+
+    // Nothing is there yet: the whole plan happens in the fork.
+    let planned = account.fork_of_moto().runbook(PROD, image("ami-healthy-1"));
+    assert_eq!(planned.failure, None);
+    assert_eq!(planned.outputs["colour"], "blue");
+    assert_same(&state(&moto, &name), &untouched, "after the first plan");
+    let first = account.runbook(PROD, image("ami-healthy-1"));
+    assert_eq!(first.failure, None);
+    assert_eq!(planned.mutations(), first.mutations());
+
+    let deployed = state(&moto, &name);
+    assert_ne!(deployed, untouched);
+    let again = account.fork_of_moto().runbook(PROD, image("ami-healthy-1"));
+    assert_eq!(again.failure, None);
+    assert_eq!(again.mutations(), [""; 0], "what is deployed is unchanged");
+    let next = account.fork_of_moto().runbook(PROD, image("ami-healthy-2"));
+    assert_eq!(next.failure, None);
+    assert_eq!(next.outputs["colour"], "green");
+    assert_same(&state(&moto, &name), &deployed, "after two more plans");
+    let second = account.runbook(PROD, image("ami-healthy-2"));
+    assert_eq!(second.failure, None);
+    assert_eq!(next.mutations(), second.mutations());
 }

@@ -3,6 +3,7 @@
 
 #[path = "../support/account.rs"]
 mod account;
+mod catalogue;
 mod certificate;
 mod compute;
 mod contract;

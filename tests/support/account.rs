@@ -8,7 +8,7 @@ use std::{
 
 use runner::{
     api::{self, Host, Inputs},
-    aws::Endpoint,
+    aws::{Endpoint, LiveAccounts},
     clock::Clock,
     event::{Event, Events, Field, Report, Stamped},
     ops::{self, catalog},
@@ -30,7 +30,17 @@ pub struct Account {
 
 enum Target {
     Sim(Arc<Simulator>),
-    Moto { url: String, account: String },
+    Moto {
+        url: String,
+        account: String,
+    },
+    /// A fork of an account on a moto server.
+    ForkOfMoto {
+        url: String,
+        account: String,
+        fork: Arc<Simulator>,
+        live: Arc<LiveAccounts>,
+    },
 }
 
 /// One run in an account, driven operation by operation.
@@ -69,6 +79,19 @@ impl Account {
         Self::on(Target::Moto { url, account }, 1)
     }
 
+    /// A fork of the account on the moto server, as it is now.
+    pub fn fork_of_moto(&self) -> Self {
+        let Target::Moto { url, account } = &self.target else { panic!("this account is not on a moto server") };
+        let fork = Self::on(Target::Moto { url: url.clone(), account: account.clone() }, 1);
+        let live = {
+            let _context = fork.tokio.enter();
+            Arc::new(LiveAccounts::new(Some(url.clone())))
+        };
+        let simulator = Arc::new(Simulator::fork(live.clone(), jiff::Timestamp::now(), 1));
+        let (url, account) = (url.clone(), account.clone());
+        Self { target: Target::ForkOfMoto { url, account, fork: simulator, live }, ..fork }
+    }
+
     fn on(target: Target, seed: u64) -> Self {
         Self {
             target,
@@ -85,7 +108,7 @@ impl Account {
     /// The simulated AWS behind it.
     pub fn simulator(&self) -> &Simulator {
         match &self.target {
-            Target::Sim(simulator) => simulator,
+            Target::Sim(simulator) | Target::ForkOfMoto { fork: simulator, .. } => simulator,
             Target::Moto { .. } => panic!("this account is on a moto server"),
         }
     }
@@ -93,7 +116,7 @@ impl Account {
     /// The same, to keep.
     pub fn shared_simulator(&self) -> Arc<Simulator> {
         match &self.target {
-            Target::Sim(simulator) => simulator.clone(),
+            Target::Sim(simulator) | Target::ForkOfMoto { fork: simulator, .. } => simulator.clone(),
             Target::Moto { .. } => panic!("this account is on a moto server"),
         }
     }
@@ -133,16 +156,20 @@ impl Account {
     }
 
     fn begin_watched(&self, watch: impl FnMut(&Event) + Send + 'static) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
+        let simulated = |simulator: &Arc<Simulator>| {
+            // A second of nothing, so that no two runs start at the same time.
+            let start = simulator.clock() + std::time::Duration::from_secs(1);
+            let clock = Clock::virtual_from(start, self.seed);
+            let world = simulator.clone();
+            clock.on_advance(move |now| world.advance(now));
+            simulator.advance(start);
+            simulator.begin_run();
+            clock
+        };
         let (clock, endpoint) = match &self.target {
-            Target::Sim(simulator) => {
-                // A second of nothing, so that no two runs start at the same time.
-                let start = simulator.clock() + std::time::Duration::from_secs(1);
-                let clock = Clock::virtual_from(start, self.seed);
-                let world = simulator.clone();
-                clock.on_advance(move |now| world.advance(now));
-                simulator.advance(start);
-                simulator.begin_run();
-                (clock, Endpoint::Sim(simulator.clone()))
+            Target::Sim(simulator) => (simulated(simulator), Endpoint::Sim(simulator.clone())),
+            Target::ForkOfMoto { fork, live, .. } => {
+                (simulated(fork), Endpoint::Fork { simulator: fork.clone(), live: live.clone() })
             }
             Target::Moto { url, .. } => {
                 (Clock::virtual_from(jiff::Timestamp::now(), self.seed), Endpoint::Url(url.clone()))
@@ -161,7 +188,9 @@ impl Account {
         let vars = settings["environments"][name]["vars"].as_object().cloned().unwrap_or_default();
         let role_arn = match &self.target {
             Target::Sim(_) => None,
-            Target::Moto { account, .. } => Some(format!("arn:aws:iam::{account}:role/runner")),
+            Target::Moto { account, .. } | Target::ForkOfMoto { account, .. } => {
+                Some(format!("arn:aws:iam::{account}:role/runner"))
+            }
         };
         Environment { name: name.into(), region: Some("eu-central-1".into()), vars, role_arn, ..Default::default() }
     }

@@ -35,6 +35,11 @@ pub fn moto() -> &'static Moto {
 }
 
 impl Moto {
+    /// A server for one test alone, which looks at all of its state.
+    pub fn alone() -> Self {
+        Self::start()
+    }
+
     fn start() -> Self {
         // moto does not check signatures, but the SDK wants to sign.
         // SAFETY: all tests of this binary come through here before they look for credentials, and nothing else

@@ -1,0 +1,315 @@
+//! Every operation of the catalogue, one after the other, each with options of its own: on an account, again, and on a fork
+//! of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use runner::{aws::is_read_only, event::Change, event::Event, ops::catalog, sim};
+use serde_json::{Value, json};
+
+use crate::{
+    account::{Account, Trial},
+    live::Origin,
+    same::assert_same,
+};
+
+const SSM: &str = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore";
+
+/// What operations returned, by the names given here.
+struct Made<'r, 'a> {
+    run: &'r mut Trial<'a>,
+    handles: BTreeMap<&'static str, Value>,
+    used: BTreeSet<&'static str>,
+}
+
+impl Made<'_, '_> {
+    fn ok(&mut self, name: &'static str, operation: &'static str, options: Value) {
+        let handle = self.run.ok(operation, options);
+        self.handles.insert(name, handle);
+        self.used.insert(operation);
+    }
+
+    fn get(&self, name: &str) -> Value {
+        self.handles[name].clone()
+    }
+}
+
+/// Runs them all. Run again, there is nothing left to do for any of them.
+fn run_all(run: &mut Trial<'_>) -> BTreeSet<&'static str> {
+    let mut made = Made { run, handles: BTreeMap::new(), used: BTreeSet::new() };
+    let allow = |action: &str| json!({ "Statement": [{ "Effect": "Allow", "Action": action, "Resource": "*" }] });
+
+    made.ok("vpc", "ensure_vpc", json!({ "name": "main", "cidr_block": "10.20.0.0/16", "tags": { "team": "web" } }));
+    let vpc = made.get("vpc");
+    made.ok("gateway", "ensure_internet_gateway", json!({ "name": "main", "vpc_id": vpc }));
+    for tier in ["public", "private"] {
+        let options = json!({ "vpc_id": vpc, "tier": tier, "availability_zones": 2, "prefix_length": 24 });
+        made.ok(tier, "ensure_subnets", options);
+    }
+    let (public, private) = (made.get("public"), made.get("private"));
+    made.ok("nat", "ensure_nat_gateways", json!({ "name": "main", "vpc_id": vpc, "subnet_ids": public }));
+    let everywhere = "0.0.0.0/0";
+    let out = json!([{ "destination_cidr_block": everywhere, "gateway_id": made.get("gateway") }]);
+    made.ok(
+        "ways",
+        "ensure_route_table",
+        json!({ "name": "public", "vpc_id": vpc, "subnet_ids": public, "routes": out }),
+    );
+    let rules = json!([{ "cidr_block": everywhere, "protocol": "tcp", "port": 443 }, { "cidr_block": "10.0.0.0/8" }]);
+    let acl = json!({ "name": "public", "vpc_id": vpc, "subnet_ids": public, "ingress": rules, "egress": rules });
+    made.ok("acl", "ensure_network_acl", acl);
+    let https =
+        json!([{ "port": 443, "cidr_ip": everywhere, "description": "all" }, { "port": 443, "cidr_ipv6": "::/0" }]);
+    made.ok("front", "ensure_security_group", json!({ "name": "front", "vpc_id": vpc, "ingress": https }));
+    let http = json!([{ "port": 8080, "group_id": made.get("front") }, { "port": 9090, "group_id": "self" }]);
+    made.ok("inner", "ensure_security_group", json!({ "name": "inner", "vpc_id": vpc, "ingress": http }));
+    made.ok("found", "find_vpc", json!({ "vpc": "shop-prod-main" }));
+    made.ok("found", "find_subnets", json!({ "vpc_id": vpc, "tier": "private" }));
+    made.ok("found", "find_security_group", json!({ "security_group": "shop-prod-front", "vpc_id": vpc }));
+
+    made.ok("policy", "ensure_policy", json!({ "name": "assets", "policy_document": allow("s3:GetObject") }));
+    let role = json!({
+        "name": "web", "trust": "ec2.amazonaws.com", "managed_policy_arns": [SSM, made.get("policy")],
+        "inline_policies": { "queue": allow("sqs:SendMessage") }, "permissions_boundary": made.get("policy"),
+    });
+    made.ok("role", "ensure_role", role);
+    made.ok("profile", "ensure_instance_profile", json!({ "name": "web", "role_name": made.get("role") }));
+
+    made.ok("zone", "ensure_hosted_zone", json!({ "name": "shop-example.com", "comment": "the shop" }));
+    made.ok("found", "find_hosted_zone", json!({ "name": "shop-example.com" }));
+    let certificate =
+        json!({ "name": "web", "domain_name": "www.shop-example.com", "hosted_zone_id": made.get("zone") });
+    made.ok("certificate", "ensure_certificate", certificate);
+    made.ok("found", "find_certificate", json!({ "domain_name": "www.shop-example.com" }));
+    made.ok(
+        "own",
+        "ensure_certificate",
+        json!({ "name": "own", "method": "self_signed", "domain_name": "own.shop.test" }),
+    );
+
+    let balancer = json!({
+        "name": "web", "subnets": public, "security_groups": [made.get("front")], "idle_timeout": "90s", "tags": { "team": "web" },
+    });
+    made.ok("balancer", "ensure_load_balancer", balancer);
+    for colour in ["blue", "green"] {
+        let check = json!({ "path": "/healthz", "interval": "10s", "timeout": "5s" });
+        let options = json!({
+            "name": colour, "vpc_id": vpc, "port": 8080, "health_check": check, "deregistration_delay": "30s",
+            "stickiness": { "duration": "1h" },
+        });
+        made.ok(colour, "ensure_target_group", options);
+    }
+    let (blue, green) = (made.get("blue"), made.get("green"));
+    let forward = |weight| json!({ "forward": { "target_groups": [{ "target_group": blue, "weight": weight }] } });
+    let listener = json!({
+        "load_balancer": made.get("balancer"), "port": 443, "protocol": "HTTPS",
+        "certificates": [made.get("certificate"), made.get("own")], "default_action": forward(100),
+    });
+    made.ok("listener", "ensure_listener", listener);
+    let rule = json!({
+        "name": "api", "listener": made.get("listener"), "conditions": [{ "path_pattern": ["/api/*"] }, { "http_request_method": ["GET"] }],
+        "action": forward(1), "priority": 10,
+    });
+    made.ok("rule", "ensure_listener_rule", rule);
+    made.ok("found", "find_load_balancer", json!({ "load_balancer": "shop-prod-web" }));
+    made.ok("found", "find_listener", json!({ "load_balancer": made.get("balancer"), "port": 443 }));
+    made.ok("found", "find_target_group", json!({ "target_group": "shop-prod-blue" }));
+    let record = json!({
+        "hosted_zone_id": made.get("zone"), "name": "www.shop-example.com", "type": "A", "alias": made.get("balancer"),
+    });
+    made.ok("record", "ensure_record", record);
+
+    made.ok("image", "find_image", json!({ "image_id": "ami-healthy-1" }));
+    let template = json!({
+        "name": "web", "image_id": "ami-healthy-1", "instance_type": "t3.small", "security_groups": [made.get("inner")],
+        "instance_profile": made.get("profile"), "user_data": "#!/bin/sh\ntrue\n", "tags": { "team": "web" },
+        "block_device_mappings": [{ "volume_size": 20 }],
+    });
+    made.ok("template", "ensure_launch_template", template.clone());
+    made.ok("found", "compare_launch_template", template);
+    for colour in ["blue", "green"] {
+        let options = json!({
+            "name": colour, "launch_template": made.get("template"), "subnets": private, "min_size": 2, "max_size": 4,
+            "target_groups": [made.get(colour)], "enable_metrics_collection": true,
+            "lifecycle_hooks": [{
+                "lifecycle_hook_name": "leave", "lifecycle_transition": "autoscaling:EC2_INSTANCE_TERMINATING",
+                "heartbeat_timeout": "30s", "default_result": "CONTINUE",
+            }],
+            "target_tracking": [{ "predefined_metric_type": "ASGAverageCPUUtilization", "target_value": 60 }],
+        });
+        let fleet = if colour == "blue" { "blue fleet" } else { "green fleet" };
+        made.ok(fleet, "launch_asg", options);
+    }
+    let route = made.get("listener");
+    made.ok("attached", "attach_target_group", json!({ "routes": [{ "route": route, "target_group": green }] }));
+    for colour in ["blue", "green"] {
+        let fleet = format!("shop-prod-{colour}");
+        let wait = json!({ "target_groups": [made.get(colour)], "auto_scaling_group": fleet });
+        made.ok("healthy", "wait_healthy", wait);
+    }
+    let steps = json!([{ "weight": 50, "hold": "1m" }, { "weight": 100 }]);
+    let shift = json!({ "routes": [{ "route": route, "from": blue, "to": green }], "steps": steps });
+    made.ok("shifted", "shift_traffic", shift);
+    made.ok("swapped", "swap_listener", json!({ "routes": [{ "route": made.get("rule"), "to": blue }] }));
+    made.ok("traffic", "traffic", json!({ "route": route, "colours": { "blue": blue, "green": green } }));
+    let size = json!({ "auto_scaling_group": made.get("green fleet"), "min_size": 2, "desired_capacity": 2, "wait_timeout": "10m" });
+    made.ok("scaled", "scale_asg", size);
+    made.ok("found", "find_asg", json!({ "name": "green" }));
+    made.ok(
+        "old",
+        "launch_asg",
+        json!({
+            "name": "old", "launch_template": made.get("template"), "subnets": private, "min_size": 0, "max_size": 1,
+        }),
+    );
+    made.ok("retired", "retire_asg", json!({ "auto_scaling_group": made.get("old"), "to": "zero" }));
+    made.used
+}
+
+/// What operations said they did.
+fn changes(run: &Trial<'_>) -> Vec<(String, Change)> {
+    let one = |event| match event {
+        Event::OperationFinished { operation, subject, change, .. } => Some((format!("{operation} {subject}"), change)),
+        _ => None,
+    };
+    run.events().into_iter().filter_map(one).collect()
+}
+
+fn nothing_to_do(run: &Trial<'_>, whose: &str) {
+    assert_eq!(run.mutations(), [""; 0], "{whose}");
+    let done: Vec<_> = changes(run)
+        .into_iter()
+        .filter(|(_, change)| !matches!(change, Change::Unchanged | Change::Read | Change::Waited))
+        .collect();
+    assert_eq!(done, [], "{whose}");
+}
+
+#[test]
+fn on_a_fork_of_an_account_where_it_was_run_no_operation_has_anything_to_do() {
+    let account = Account::new();
+    let used = run_all(&mut account.run());
+    let all: BTreeSet<&str> = catalog::OPERATIONS.iter().map(|entry| entry.name).collect();
+    assert_eq!(used, all, "every operation is tried here");
+    let mut again = account.run();
+    run_all(&mut again);
+    nothing_to_do(&again, "on the account itself");
+
+    let before = account.simulator().observe();
+    let (fork, origin) = account.fork();
+    let mut planned = fork.run();
+    run_all(&mut planned);
+    nothing_to_do(&planned, "on a fork");
+    assert_same(&account.simulator().observe(), &before, "after the fork");
+    let mut calls = origin.calls();
+    assert!(calls.iter().all(|call| is_read_only(call) && sim::reads().contains(call)), "{calls:?}");
+
+    // And no call is declared, and so asked permission for, that is not made.
+    let everything = Origin::new(account.shared_simulator());
+    everything.fork().read_all("123456789012", "eu-central-1").expect("everything can be read");
+    calls.extend(everything.calls());
+    let unused: Vec<String> = sim::reads().into_iter().filter(|read| !calls.contains(read)).collect();
+    assert_eq!(
+        unused,
+        [
+            "ec2:DescribeInstanceTypeOfferings",
+            "ec2:DescribeManagedPrefixLists",
+            "ssm:GetParameter",
+            "ssm:GetParameters"
+        ],
+        "which only a runbook with such options asks for"
+    );
+}
+
+/// Whatever an operation would change, it changes in the fork.
+#[test]
+fn on_a_fork_of_an_empty_account_every_operation_does_its_work_and_the_account_sees_reads_only() {
+    let account = Account::new();
+    let before = account.simulator().observe();
+    let (fork, origin) = account.fork();
+    let mut planned = fork.run();
+    run_all(&mut planned);
+    assert!(planned.mutations().len() > 80, "{:?}", planned.mutations());
+    assert!(changes(&planned).iter().filter(|(_, change)| *change == Change::Created).count() > 20);
+    let report = planned.roll_back();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(account.simulator().observe(), before);
+    assert!(origin.calls().iter().all(|call| is_read_only(call)));
+}
+
+/// The permissions of a plan, as docs/plan-policy.json has them.
+#[test]
+fn the_policy_of_a_plan_names_what_it_reads() {
+    let actions: Vec<String> =
+        sim::reads().into_iter().chain(reads_of_operations()).collect::<BTreeSet<_>>().into_iter().collect();
+    assert!(actions.iter().all(|action| is_read_only(action)), "{actions:?}");
+    let policy = json!({
+        "Version": "2012-10-17",
+        "Statement": [{ "Sid": "Plan", "Effect": "Allow", "Action": actions, "Resource": "*" }],
+    });
+    let text = serde_json::to_string_pretty(&policy).expect("JSON") + "\n";
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/plan-policy.json");
+    let found = std::fs::read_to_string(file).unwrap_or_default();
+    if found != text && std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+        std::fs::write(file, &text).expect("the file can be written");
+        return;
+    }
+    assert_eq!(found, text, "docs/plan-policy.json is stale: run this test with INSTA_UPDATE=always");
+}
+
+/// The reads that operations name in their source.
+fn reads_of_operations() -> Vec<String> {
+    fn sources(folder: &std::path::Path, into: &mut String) {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                sources(&path, into);
+            } else {
+                into.push_str(&std::fs::read_to_string(&path).expect("a text file"));
+            }
+        }
+    }
+    let mut text = String::new();
+    sources(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/ops")), &mut text);
+    let words = text.split('"').filter(|word| word.contains(':') && is_read_only(word));
+    words.map(str::to_owned).collect()
+}
+
+/// How many calls a plan of the shipped runbook makes: docs/fork.md says so.
+#[test]
+fn a_plan_of_the_prod_runbook_makes_few_calls() {
+    let account = Account::prompt();
+    let image = |image: &str| json!({ "image": image });
+    let prod = "prod-deploy.rhai";
+    for (deployed, planned, most) in
+        [(None, "ami-healthy-1", 60), (Some("ami-healthy-1"), "ami-healthy-1", 120), (None, "ami-healthy-2", 130)]
+    {
+        if let Some(deployed) = deployed {
+            assert_eq!(account.runbook(prod, image(deployed)).failure, None);
+        }
+        let before = account.simulator().observe();
+        let (fork, origin) = account.fork();
+        let ran = fork.runbook(prod, image(planned));
+        assert_eq!(ran.failure, None, "{:?}", ran.rollback);
+        assert_same(&account.simulator().observe(), &before, "after the plan");
+        let calls = origin.calls();
+        assert!(calls.len() <= most, "{} calls: {:#?}", calls.len(), counted(&calls));
+    }
+}
+
+fn counted(calls: &[String]) -> BTreeMap<&str, usize> {
+    let mut counted = BTreeMap::new();
+    calls.iter().for_each(|call| *counted.entry(call.as_str()).or_default() += 1);
+    counted
+}
+
+/// The mutations of a plan are those of the run that follows, with the same effect.
+#[test]
+fn a_plan_does_in_the_fork_what_the_run_then_does() {
+    let account = Account::prompt();
+    for image in ["ami-healthy-1", "ami-healthy-2"] {
+        let (fork, _) = account.fork();
+        let planned = fork.runbook("prod-deploy.rhai", json!({ "image": image }));
+        let ran = account.runbook("prod-deploy.rhai", json!({ "image": image }));
+        assert_eq!((planned.failure.as_ref(), ran.failure.as_ref()), (None, None));
+        assert_eq!(planned.mutations(), ran.mutations(), "{image}");
+    }
+}
