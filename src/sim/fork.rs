@@ -242,7 +242,7 @@ impl Fork {
     }
 
     /// A fork that comes from a file: nothing was changed in it yet.
-    pub fn from_file(self, world: &World) -> Self {
+    pub fn of_file(self, world: &World) -> Self {
         let mut before = world.clone();
         before.fork = Some(Fork::default());
         Self { before: Some(Arc::new(Mutex::new(before))), ..self }

@@ -34,7 +34,7 @@ fn twelve() -> (Caller, Vec<String>) {
                 ("TagSpecification.1.Tag.1.Key", "Name"),
                 ("TagSpecification.1.Tag.1.Value", &name),
                 ("TagSpecification.1.Tag.2.Key", "team"),
-                ("TagSpecification.1.Tag.2.Value", if number % 2 == 0 { "even" } else { "odd" }),
+                ("TagSpecification.1.Tag.2.Value", if number.is_multiple_of(2) { "even" } else { "odd" }),
             ],
         );
         made.one("vpcId")
@@ -168,7 +168,7 @@ fn what_is_under_way_goes_on_in_a_fork_as_in_its_account() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
 
     #[test]
     fn a_fork_of_any_world_has_what_the_world_has(steps in proptest::collection::vec(any::<(u8, u8, u8)>(), 10..80)) {

@@ -36,7 +36,6 @@ enum Target {
     },
     /// A fork of an account on a moto server.
     ForkOfMoto {
-        url: String,
         account: String,
         fork: Arc<Simulator>,
         live: Arc<LiveAccounts>,
@@ -88,8 +87,8 @@ impl Account {
             Arc::new(LiveAccounts::new(Some(url.clone())))
         };
         let simulator = Arc::new(Simulator::fork(live.clone(), jiff::Timestamp::now(), 1));
-        let (url, account) = (url.clone(), account.clone());
-        Self { target: Target::ForkOfMoto { url, account, fork: simulator, live }, ..fork }
+        let account = account.clone();
+        Self { target: Target::ForkOfMoto { account, fork: simulator, live }, ..fork }
     }
 
     fn on(target: Target, seed: u64) -> Self {
@@ -236,6 +235,18 @@ impl Ran {
                 _ => None,
             })
             .collect()
+    }
+
+    /// The same, operation by operation: on a real network, which of several calls under way is answered first is chance.
+    pub fn mutations_by_operation(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for stamped in &self.events {
+            if let Event::Call { id, call, mutation: true, error: None, .. } = &stamped.event {
+                all.entry(id).or_default().push(call);
+            }
+        }
+        all.values_mut().for_each(|calls| calls.sort_unstable());
+        all
     }
 }
 

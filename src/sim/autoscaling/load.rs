@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::activity::Status;
 use super::group::{Group, Lifecycle, Source};
 use super::hook::{Hook, Transition};
 use super::policy::Policy;
@@ -76,9 +77,14 @@ fn recall(reader: &Reader, group: &mut Group, activities: &[Activity]) -> Result
         let launch = launch(&member.instance);
         let long_ago = old.get(&member.instance).copied().unwrap_or(Timestamp::UNIX_EPOCH);
         member.launched = launch.map_or(long_ago, |launch| launch.start);
-        let in_service =
-            !matches!(member.state, Lifecycle::Pending | Lifecycle::PendingWait | Lifecycle::PendingProceed);
-        member.in_service_since = in_service.then(|| launch.and_then(|launch| launch.end).unwrap_or(long_ago));
+        let pending = matches!(member.state, Lifecycle::Pending | Lifecycle::PendingWait | Lifecycle::PendingProceed);
+        member.in_service_since = match launch {
+            _ if pending => None,
+            None => Some(long_ago),
+            Some(launch) if launch.status == Status::Successful => launch.end,
+            // It leaves before it has come.
+            Some(launch) => (!member.state.is_leaving()).then_some(launch.start),
+        };
         member.activity = about(&member.instance).map(|activity| activity.id.clone()).unwrap_or_default();
         let transition = match member.state {
             Lifecycle::PendingWait => Some(Transition::Launching),
