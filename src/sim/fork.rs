@@ -15,30 +15,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::error::AwsError;
 use super::kinds;
-use super::overlay::AsRead;
+use super::read::{Live, Reader, Rows, read};
 use super::shared::Shared;
 use super::tx::{Resource, Scope, Tx};
-use super::wire::Params;
 use super::world::World;
-
-/// The account behind a fork. Only reads are asked of it.
-pub trait Live: Send + Sync {
-    /// Sends one request, and returns the reply under AWS's names. Blocks.
-    ///
-    /// # Errors
-    /// AWS's own, or why it could not be asked.
-    fn call(
-        &self,
-        scope: &Scope,
-        service: &'static str,
-        action: &'static str,
-        params: &Value,
-    ) -> Result<Value, AwsError>;
-}
 
 /// How much is read when a row is looked at.
 #[derive(Clone, Copy)]
@@ -207,14 +191,18 @@ impl Fork {
         Self { missing: RefCell::new(other.take_missing()), ..self }
     }
 
-    /// The account to ask, with its words when there is none: a world from a file is all there is.
     pub fn reader(&self, want: &Want) -> Result<Reader, AwsError> {
+        Ok(Reader::new(self.live_for(want)?, want))
+    }
+
+    /// The account to ask, or words for that there is none: a world from a file is all there is.
+    fn live_for(&self, want: &Want) -> Result<Arc<dyn Live>, AwsError> {
         let live = self.live.clone().ok_or_else(|| {
             let message =
                 format!("{want} is not in the file this plan was made from; write a new one with `runner snapshot`");
             AwsError::new("NotInSnapshot", message)
         })?;
-        Ok(Reader { live: live.0, scope: want.scope.clone(), calls: kinds::calls(&want.kind) })
+        Ok(live.0)
     }
 
     /// Asks the account itself, for what nothing here changes.
@@ -236,7 +224,7 @@ impl Fork {
             return Ok(reply.clone());
         }
         let want = Want { scope: scope.clone(), kind: format!("{service}:{action}"), id: None };
-        let reply = self.reader(&want)?.live.call(scope, service, action, params)?;
+        let reply = self.live_for(&want)?.call(scope, service, action, params)?;
         self.passed.own().insert(key, reply.clone());
         Ok(reply)
     }
@@ -261,172 +249,6 @@ impl Fork {
         world.fork = Some(Self { before: Some(Arc::new(Mutex::new(self.before()?.clone()))), ..fork });
         Some(world)
     }
-}
-
-/// Reads of one account and region, for `kinds`.
-pub struct Reader {
-    live: Arc<dyn Live>,
-    pub scope: Scope,
-    /// The calls that are declared for what is read.
-    calls: &'static [&'static str],
-}
-
-/// The names of a page's token in replies and in requests.
-pub type Token = (&'static str, &'static str);
-
-impl Reader {
-    /// One reply.
-    pub fn get(&self, service: &'static str, action: &'static str, params: Value) -> Result<Params, AwsError> {
-        let call = format!("{service}:{action}");
-        if !self.calls.contains(&call.as_str()) {
-            // The policy in docs/ would lack it.
-            return Err(AwsError::new("InternalError", format!("{call} is not declared in `kinds`")));
-        }
-        self.live.call(&self.scope, service, action, &params).map(Params)
-    }
-
-    /// One reply, or `None` when AWS says with one of `absent` that there is nothing.
-    pub fn find(
-        &self,
-        service: &'static str,
-        action: &'static str,
-        params: Value,
-        absent: &[&str],
-    ) -> Result<Option<Params>, AwsError> {
-        match self.get(service, action, params) {
-            Ok(reply) => Ok(Some(reply)),
-            Err(error) if absent.iter().any(|code| error.code.starts_with(code)) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The elements of the list at `path` of every page.
-    pub fn pages(
-        &self,
-        service: &'static str,
-        action: &'static str,
-        params: Value,
-        path: &str,
-        token: Token,
-    ) -> Result<Vec<Params>, AwsError> {
-        let mut all = Vec::new();
-        self.each_page(service, action, params, token, |page| all.extend(page.list(path)))?;
-        Ok(all)
-    }
-
-    /// Every page.
-    pub fn each_page(
-        &self,
-        service: &'static str,
-        action: &'static str,
-        mut params: Value,
-        token: Token,
-        mut read: impl FnMut(&Params),
-    ) -> Result<(), AwsError> {
-        loop {
-            let reply = self.get(service, action, params.clone())?;
-            read(&reply);
-            match reply.opt_str(token.0).filter(|next| !next.is_empty()) {
-                Some(next) => params[token.1] = json!(next),
-                None => return Ok(()),
-            }
-        }
-    }
-}
-
-/// A row as it was read.
-pub struct Read<T> {
-    row: T,
-    /// The tree it was read from.
-    shown: Value,
-    unmodelled: Option<String>,
-}
-
-impl<T> Read<T> {
-    pub fn of(row: T) -> Read<T> {
-        Read { row, shown: Value::Null, unmodelled: None }
-    }
-
-    /// What is not modelled of `shown` is shown again.
-    pub fn shown(self, shown: &Params) -> Read<T> {
-        Read { shown: shown.0.clone(), ..self }
-    }
-
-    /// What keeps the row from being changed here.
-    pub fn except(self, unmodelled: Option<String>) -> Read<T> {
-        Read { unmodelled, ..self }
-    }
-}
-
-/// Rows that were read, ready to be put into a world.
-pub struct Rows {
-    want: Want,
-    put: Vec<Put>,
-    /// The routes among them.
-    pub routes: Vec<String>,
-}
-
-struct Put {
-    /// What a list shows of this row: not put over what is known better.
-    listed: Option<Want>,
-    put: Box<dyn Fn(&mut Tx) + Send>,
-}
-
-impl Rows {
-    fn of(want: Want) -> Rows {
-        Rows { want, put: Vec::new(), routes: Vec::new() }
-    }
-
-    /// A row with everything of it.
-    pub fn whole<T: Resource + Send>(&mut self, read: Read<T>) {
-        self.put.push(Put { listed: None, put: putting(read) });
-    }
-
-    /// A row as a list shows it. One that was read by itself is better, and may have been changed or deleted.
-    pub fn listed<T: Resource + Send>(&mut self, read: Read<T>) {
-        let listed = Some(Want::row::<T>(&self.want.scope, read.row.id()));
-        self.put.push(Put { listed, put: putting(read) });
-    }
-
-    /// Something that is under way: what happens by itself goes on.
-    pub fn then(&mut self, go_on: impl Fn(&mut Tx) + Send + 'static) {
-        self.put.push(Put { listed: None, put: Box::new(go_on) });
-    }
-}
-
-fn putting<T: Resource + Send>(read: Read<T>) -> Box<dyn Fn(&mut Tx) + Send> {
-    let Read { row, shown, unmodelled } = read;
-    let read = AsRead { shown, unmodelled };
-    let read = (read != AsRead::default()).then(|| Shared::new(read));
-    Box::new(move |tx| tx.import(row.clone(), read.clone()))
-}
-
-/// Reads what is wanted, several at a time.
-fn read(fork: &Fork, wants: BTreeSet<Want>) -> Result<Vec<Rows>, AwsError> {
-    const AT_ONCE: usize = 8;
-    let wants: Vec<Want> = wants.into_iter().collect();
-    let mut read = Vec::new();
-    for wants in wants.chunks(AT_ONCE) {
-        let readers: Vec<Reader> = wants.iter().map(|want| fork.reader(want)).collect::<Result<_, _>>()?;
-        let rows: Vec<Result<Rows, AwsError>> = std::thread::scope(|threads| {
-            let asked: Vec<_> = readers
-                .iter()
-                .zip(wants)
-                .map(|(reader, want)| {
-                    threads.spawn(move || {
-                        let mut rows = Rows::of(want.clone());
-                        kinds::read(reader, want, &mut rows).map(|()| rows)
-                    })
-                })
-                .collect();
-            let panicked = || AwsError::new("InternalError", "reading the account panicked");
-            asked.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked()))).collect()
-        });
-        for rows in rows {
-            read.push(rows?);
-        }
-    }
-    Ok(read)
 }
 
 impl World {
@@ -470,7 +292,7 @@ impl World {
         // Nothing is furnished: what AWS put there is read like everything else.
         self.accounts.entry(scope.account.clone()).or_default().regions.entry(scope.region.clone()).or_default();
         let mut tx = self.tx(scope, "", "");
-        rows.put.iter().filter(|put| put.listed.as_ref().is_none_or(&is_news)).for_each(|put| (put.put)(&mut tx));
+        rows.put(&mut tx, is_news);
     }
 
     /// Reads everything of a region of the account, and of what the account has outside of regions.

@@ -4,7 +4,8 @@
 //! all rows of a region and an id for one. The calls it makes are declared: they are the policy that a plan needs.
 
 use super::error::AwsError;
-use super::fork::{Extent, Reader, Rows, Want};
+use super::fork::{Extent, Want};
+use super::read::{Reader, Rows};
 use super::tx::{Resource, Scope, Tx};
 use super::{acm, autoscaling, ec2, elbv2, iam, route53, service};
 

@@ -28,6 +28,7 @@ mod iam;
 mod kinds;
 mod observe;
 mod overlay;
+mod read;
 mod route53;
 mod select;
 mod service;
@@ -51,9 +52,9 @@ use jiff::Timestamp;
 
 pub use autoscaling::Fleet;
 pub use error::{AwsError, Reply};
-pub use fork::Live;
 pub use kinds::reads;
 pub use observe::{Residue, residues};
+pub use read::Live;
 pub use service::{Action, SERVICES, Service};
 pub use store::WorldError;
 pub use traffic::Traffic;

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 
 use super::elbv2;
 use super::error::{AwsError, Reply};
-use super::fork::{Extent, Read, Reader, Rows};
+use super::fork::Extent;
+use super::read::{Read, Reader, Rows};
 use super::route53;
 use super::select::{self, Paging};
 use super::service::{Action, Service};

@@ -1,6 +1,7 @@
 //! Target groups of a group, under their old name and as traffic sources.
 
-use super::group::{self, Group, Lifecycle};
+use super::group::{self, Group};
+use super::member::Lifecycle;
 use super::*;
 use crate::sim::elbv2::TargetGroup;
 use crate::sim::elbv2::targets::{self, TargetState};

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::activity::Status;
-use super::group::{self, Group, Lifecycle, Member, Template};
+use super::group::{self, Group};
 use super::hook::Transition;
+use super::member::{Lifecycle, Member, Template};
 use super::*;
 use super::{activity, hook, settings};
 use crate::sim::ec2::Instance;

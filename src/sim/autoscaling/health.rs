@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::group::{Group, Lifecycle, Member};
+use super::group::Group;
+use super::member::{Lifecycle, Member};
 use super::*;
 use super::{activity, attach, fleet};
 use crate::sim::ec2::Instance;

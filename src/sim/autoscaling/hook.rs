@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::activity::{self, Status};
 use super::fleet;
-use super::group::{self, Group, Lifecycle};
+use super::group::{self, Group};
+use super::member::Lifecycle;
 use super::*;
 
 pub const ACTIONS: &[Action] = &[

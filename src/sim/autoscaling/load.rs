@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::activity::Status;
-use super::group::{Group, Lifecycle, Source};
+use super::group::{Group, Source};
 use super::hook::{Hook, Transition};
+use super::member::Lifecycle;
 use super::policy::Policy;
 use super::*;
 use super::{activity, fleet, settings};

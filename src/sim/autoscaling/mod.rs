@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! group     the row, and its create, update, delete, describe     settings  what a request says of it
+//! member    an instance of a group
 //! fleet     reconciling: launch, enter service, drain, terminate  health    who is unhealthy and replaced
 //! hook      lifecycle hooks       policy    scaling policies      tag       tags
 //! attach    target groups         activity  what was done, in AWS's words
@@ -17,6 +18,7 @@ mod group;
 mod health;
 mod hook;
 mod load;
+mod member;
 mod policy;
 mod process;
 mod settings;
@@ -27,7 +29,8 @@ use serde_json::{Value, json};
 
 use super::elbv2::targets;
 use super::error::{AwsError, Reply};
-use super::fork::{Extent, Read, Reader, Rows, Token};
+use super::fork::Extent;
+use super::read::{Read, Reader, Rows, Token};
 use super::select::{self, Filters, Paging};
 use super::service::{Action, Service, no_secrets};
 use super::table::Table;
@@ -81,7 +84,7 @@ pub struct Fleet {
 pub fn fleets(tx: &Tx) -> Vec<Fleet> {
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let fleet = |group: &Group| {
-        let in_service = || group.members.iter().filter(|member| member.state == group::Lifecycle::InService);
+        let in_service = || group.members.iter().filter(|member| member.state == member::Lifecycle::InService);
         let is_healthy = |arn: &String, id: &str| targets::state(tx, arn, id) == Some(targets::TargetState::Healthy);
         let healthy = in_service()
             .filter(|member| member.healthy && group.target_groups.iter().all(|arn| is_healthy(arn, &member.instance)));

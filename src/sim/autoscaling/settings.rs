@@ -2,7 +2,8 @@
 
 use serde_json::Map;
 
-use super::group::{Source, Template};
+use super::group::Source;
+use super::member::Template;
 use super::*;
 use crate::sim::ec2::{Subnet, launch, launch_template};
 

@@ -51,7 +51,7 @@ pub struct Instance {
     pub app: App,
     /// ARN and id of the instance profile.
     pub profile: Option<(String, String)>,
-    /// What is shown of the launch template data it was made of, see [`shown_of`].
+    /// What is shown of the launch template data it was made of, see `instance_options`.
     pub data: Params,
     pub tags: Tags,
 }
@@ -229,7 +229,7 @@ impl Shown for Instance {
                 State::ShuttingDown | State::Terminated | State::Stopping | State::Stopped => App::Absent,
             },
             profile: optional(shown, "iamInstanceProfile.arn").map(|arn| (arn, shown.text("iamInstanceProfile.id"))),
-            data: shown_of(&in_request(shown)),
+            data: instance_options::of_shown(shown),
             tags: tags_of(shown),
         })
     }
@@ -258,48 +258,6 @@ pub fn load(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result<(), Aws
         }
     }
     Ok(())
-}
-
-/// What EC2 shows of an instance of the launch template data it was made of, in the names of requests and with AWS's
-/// defaults; and whether it may be terminated.
-pub fn shown_of(data: &Params) -> Params {
-    let text = |path: &str, default: &str| data.opt_str(path).unwrap_or(default).to_owned();
-    let option = |name: &str, default: &str| text(&format!("MetadataOptions.{name}"), default);
-    Params(json!({
-        "DisableApiTermination": data.opt_str("DisableApiTermination").filter(|on| *on == "true"),
-        "EbsOptimized": text("EbsOptimized", "false"),
-        "KeyName": data.opt_str("KeyName"),
-        "MetadataOptions": {
-            "HttpEndpoint": option("HttpEndpoint", "enabled"),
-            "HttpProtocolIpv6": option("HttpProtocolIpv6", "disabled"),
-            "HttpPutResponseHopLimit": option("HttpPutResponseHopLimit", "1"),
-            "HttpTokens": option("HttpTokens", "optional"),
-            "InstanceMetadataTags": option("InstanceMetadataTags", "disabled"),
-        },
-        "Monitoring": { "Enabled": text("Monitoring.Enabled", "false") },
-        "Placement": {
-            "GroupName": data.opt_str("Placement.GroupName").filter(|name| !name.is_empty()),
-            "Tenancy": text("Placement.Tenancy", "default"),
-        },
-    }))
-}
-
-/// The inverse of what `view` makes of the data.
-fn in_request(shown: &Params) -> Params {
-    let options = shown.part("metadataOptions");
-    Params(json!({
-        "EbsOptimized": shown.get("ebsOptimized"),
-        "KeyName": shown.get("keyName"),
-        "MetadataOptions": {
-            "HttpEndpoint": options.get("httpEndpoint"),
-            "HttpProtocolIpv6": options.get("httpProtocolIpv6"),
-            "HttpPutResponseHopLimit": options.get("httpPutResponseHopLimit"),
-            "HttpTokens": options.get("httpTokens"),
-            "InstanceMetadataTags": options.get("instanceMetadataTags"),
-        },
-        "Monitoring": { "Enabled": (shown.text("monitoring.state") == "enabled").to_string() },
-        "Placement": { "GroupName": shown.get("placement.groupName"), "Tenancy": shown.get("placement.tenancy") },
-    }))
 }
 
 impl State {

@@ -1,7 +1,7 @@
 //! Launching an instance from launch template data: what EC2 checks first, and what comes into being.
 
 use super::image::{self, Image, Service};
-use super::instance::{self, App, Instance, State, Step};
+use super::instance::{App, Instance, State, Step};
 use super::instance_type::{self, InstanceType};
 use super::network_interface::{self, Wanted};
 use super::volume::Volume;
@@ -120,7 +120,7 @@ pub fn launch(tx: &mut Tx, Launch { data, subnet, tags }: Launch) -> Result<Inst
         service: if tx.settings.never_healthy { Service::NeverHealthy } else { image.service },
         app: App::Booting,
         profile: profile(data).and_then(|given| iam::instance_profile(tx, given)),
-        data: instance::shown_of(data),
+        data: instance_options::of_data(data),
         tags: tags_of(data, "instance", tags)?,
         id,
     };

@@ -7,6 +7,7 @@ pub mod address;
 mod cidr;
 pub mod image;
 pub mod instance;
+mod instance_options;
 pub mod instance_type;
 pub mod internet_gateway;
 pub mod launch;
@@ -33,7 +34,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{AwsError, Reply};
-use super::fork::{Extent, Read, Reader, Rows, Token};
+use super::fork::Extent;
+use super::read::{Read, Reader, Rows, Token};
 use super::select::{self, Filters, Paging, one};
 use super::service::{Action, Service, no_secrets};
 use super::table::Table;

@@ -13,6 +13,7 @@ mod condition;
 mod health;
 mod listener;
 pub mod load_balancer;
+mod placement;
 mod priority;
 mod region;
 mod route;
@@ -29,7 +30,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{AwsError, INVALID_VALUE, Reply};
-use super::fork::{self, Extent, Read, Reader, Rows, Token};
+use super::fork::{self, Extent};
+use super::read::{Read, Reader, Rows, Token};
 use super::select::{self, Paging};
 use super::service::{Action, Service, no_secrets};
 use super::table::Table;
@@ -52,6 +54,7 @@ pub const SERVICE: Service = Service {
         certificate::ACTIONS,
         listener::ACTIONS,
         load_balancer::ACTIONS,
+        placement::ACTIONS,
         priority::ACTIONS,
         rule::ACTIONS,
         tag::ACTIONS,
@@ -98,7 +101,7 @@ impl Event {
     pub fn happen(self, tx: &mut Tx) {
         match self {
             Event::Active(arn) => load_balancer::activate(tx, &arn),
-            Event::Release(interfaces) => load_balancer::release(tx, &interfaces),
+            Event::Release(interfaces) => placement::release(tx, &interfaces),
             Event::Takes { route, lane, action } => route::take(tx, &route, lane, action),
             Event::Registered { group, target } => targets::registered(tx, &group, &target),
             Event::Check(group) => health::check(tx, &group),

@@ -5,6 +5,7 @@
 //! quotas"; messages are those real accounts are known to send.
 
 mod document;
+mod holders;
 pub mod instance_profile;
 mod managed;
 pub mod policy;
@@ -14,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{AwsError, Reply};
-use super::fork::{Extent, Read, Reader, Rows, Token};
+use super::fork::Extent;
+use super::read::{Read, Reader, Rows, Token};
 use super::select::{self, Paging};
 use super::service::{Action, Service, no_secrets};
 use super::table::Table;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::document::{Grammar, check, decoded, encoded, size};
+use super::holders::{Holders, attachments, boundaries};
 use super::*;
 
 pub const ACTIONS: &[Action] = &[
@@ -51,20 +52,6 @@ pub struct Policy {
     #[serde(default, skip_serializing_if = "Holders::is_empty")]
     pub held_by: Holders,
     pub tags: Tags,
-}
-
-/// Roles by name, with their ids, and how many users and groups.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Holders {
-    attached: BTreeMap<String, String>,
-    boundaries: BTreeMap<String, String>,
-    others: usize,
-}
-
-impl Holders {
-    fn is_empty(&self) -> bool {
-        *self == Holders::default()
-    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -147,26 +134,10 @@ pub fn load(reader: &Reader, arn: Option<&str>, rows: &mut Rows) -> Result<(), A
             policy.versions.insert(version.0, Version { document: decoded(&document), created: version.1 });
         }
         policy.last_version = policy.versions.keys().copied().max().unwrap_or(policy.default_version);
-        policy.held_by = Holders::default();
-        if shown.number("AttachmentCount", 0) > 0 {
-            (policy.held_by.attached, policy.held_by.others) = holders(reader, arn, "PermissionsPolicy")?;
-        }
-        if shown.number("PermissionsBoundaryUsageCount", 0) > 0 {
-            policy.held_by.boundaries = holders(reader, arn, "PermissionsBoundary")?.0;
-        }
+        policy.held_by = Holders::load(reader, arn, &shown)?;
     }
     rows.whole(Read::of(policy).shown(&shown));
     Ok(())
-}
-
-fn holders(reader: &Reader, arn: &str, usage: &str) -> Result<(BTreeMap<String, String>, usize), AwsError> {
-    let (mut roles, mut others) = (BTreeMap::new(), 0);
-    let params = json!({ "PolicyArn": arn, "PolicyUsageFilter": usage, "MaxItems": 1000 });
-    reader.each_page("iam", "ListEntitiesForPolicy", params, TOKEN, |page| {
-        roles.extend(page.map("PolicyRoles", "RoleName", "RoleId"));
-        others += page.list("PolicyUsers").len() + page.list("PolicyGroups").len();
-    })?;
-    Ok((roles, others))
 }
 
 fn read(shown: &Params) -> Policy {
@@ -182,10 +153,7 @@ fn read(shown: &Params) -> Policy {
         last_version: default_version,
         default_version,
         versions: BTreeMap::new(),
-        held_by: Holders {
-            others: usize::try_from(shown.number("AttachmentCount", 0)).unwrap_or_default(),
-            ..Holders::default()
-        },
+        held_by: Holders::unknown(shown.number("AttachmentCount", 0)),
         tags: shown.map("Tags", "Key", "Value"),
     }
 }
@@ -193,29 +161,6 @@ fn read(shown: &Params) -> Policy {
 /// The number in `v3`.
 fn number(shown: &Params, path: &str) -> u32 {
     shown.text(path).trim_start_matches('v').parse().unwrap_or(1)
-}
-
-/// The roles that have a policy attached: names and ids.
-fn attachments(tx: &Tx, arn: &str) -> BTreeMap<String, String> {
-    holding(tx, arn, |role| role.attached.contains(arn), |held_by| &held_by.attached)
-}
-
-/// The roles whose permissions boundary it is.
-fn boundaries(tx: &Tx, arn: &str) -> BTreeMap<String, String> {
-    holding(tx, arn, |role| role.boundary.as_deref() == Some(arn), |held_by| &held_by.boundaries)
-}
-
-/// Of roles that were not read themselves, the policy's word stands.
-fn holding(
-    tx: &Tx,
-    arn: &str,
-    has: impl Fn(&Role) -> bool,
-    read: fn(&Holders) -> &BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
-    let known = tx.all::<Role>().filter(|role| has(role)).map(|role| (role.name.clone(), role.id.clone()));
-    let unread = tx.glance::<Policy>(arn).into_iter().flat_map(|policy| read(&policy.held_by));
-    let unread = unread.filter(|(name, _)| !tx.is_known::<Role>(name));
-    unread.map(|(name, id)| (name.clone(), id.clone())).chain(known).collect()
 }
 
 /// Refuses what cannot be attached to a role.

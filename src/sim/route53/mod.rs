@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{AwsError, Reply};
-use super::fork::{Extent, Read, Reader, Rows};
+use super::fork::Extent;
+use super::read::{Read, Reader, Rows};
 use super::service::{Action, Service, no_secrets};
 use super::table::Table;
 use super::tags::{self, Tags};
