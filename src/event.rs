@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::clock::Clock;
+use crate::{clock::Clock, redact::Secrets};
 
 /// Something that happened, with its place in the stream and its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -282,6 +282,7 @@ pub trait Report: Send {
 #[derive(Clone)]
 pub struct Events {
     clock: Clock,
+    secrets: Secrets,
     fan_out: Arc<Mutex<FanOut>>,
 }
 
@@ -292,10 +293,16 @@ struct FanOut {
 
 impl Events {
     pub fn new(clock: Clock, reports: Vec<Box<dyn Report>>) -> Self {
-        Self { clock, fan_out: Arc::new(Mutex::new(FanOut { seq: 0, reports })) }
+        Self { clock, secrets: Secrets::default(), fan_out: Arc::new(Mutex::new(FanOut { seq: 0, reports })) }
+    }
+
+    /// What no event shows.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     pub fn emit(&self, event: Event) {
+        let event = self.without_secrets(event);
         let at = self.clock.now();
         let mut fan_out = self.fan_out.lock().unwrap_or_else(PoisonError::into_inner);
         fan_out.seq += 1;
@@ -303,6 +310,19 @@ impl Events {
         for report in &mut fan_out.reports {
             report.event(&stamped);
         }
+    }
+}
+
+impl Events {
+    fn without_secrets(&self, event: Event) -> Event {
+        if self.secrets.is_empty() {
+            return event;
+        }
+        let masked = serde_json::to_value(&event).map(|event| self.secrets.mask_value(event));
+        // An event whose very form was masked is not shown at all.
+        masked
+            .and_then(serde_json::from_value)
+            .unwrap_or_else(|_| Event::Warning { message: "an event was left out: it was made of a secret".to_owned() })
     }
 }
 

@@ -107,7 +107,10 @@ impl Host {
         assert!(self.script.set(script).is_ok(), "a host runs one runbook, once");
         let script = self.script.get().expect("it was just set");
         script.run().map_err(|stopped| match stopped {
-            Stopped::Failed(trace) => ScriptFailure::of(trace, runbook),
+            Stopped::Failed(trace) => {
+                let secrets = self.run.secrets();
+                ScriptFailure::of(trace.reworded(|text| secrets.mask(text)).into(), runbook)
+            }
             Stopped::Panicked(panic) => ScriptFailure::bug(&panic.to_string()),
         })
     }

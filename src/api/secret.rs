@@ -16,7 +16,7 @@ impl Secret {
         Self(text.into())
     }
 
-    pub(super) fn expose(&self) -> &str {
+    pub(in crate::api) fn expose(&self) -> &str {
         &self.0
     }
 }

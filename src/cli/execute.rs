@@ -23,14 +23,19 @@ use crate::{
 /// Threads for I/O. The work itself is done by the strands of the run.
 const IO_THREADS: usize = 2;
 
-/// Runs `runbook` to its end, or back.
-pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn Report>>) -> Result<Exit, Failure> {
-    let started = Instant::now();
-    let tokio = tokio::runtime::Builder::new_multi_thread()
+/// What drives the I/O of a run.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(IO_THREADS)
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(exit::FAILED, miette!("the operating system gives no threads: {error}")))?;
+        .map_err(|error| Failure::new(exit::FAILED, miette!("the operating system gives no threads: {error}")))
+}
+
+/// Runs `runbook` to its end, or back.
+pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn Report>>) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    let tokio = runtime()?;
     let _tokio = tokio.enter();
     let place = Place::open(settings)?;
     let events = Events::new(place.clock.clone(), reports);
@@ -53,15 +58,7 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
     .map_err(|error| Failure::new(exit::FAILED, miette!("{error}")))?;
     tokio.spawn(obey_signals(run.clone()));
 
-    let host = Host::new(
-        run.clone(),
-        Inputs {
-            environments: settings.environments.clone(),
-            environment: settings.environment.clone(),
-            params: settings.params.clone(),
-            interactive: settings.interactive,
-        },
-    );
+    let host = Host::new(run.clone(), inputs(settings));
     let failure = host.execute(runbook).err();
     let (outcome, exit) = match &failure {
         None => (Outcome::Succeeded, exit::DONE),
@@ -78,6 +75,16 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
     match failure {
         None => Ok(exit),
         Some(failure) => Err(Failure::new(exit, *failure.problem)),
+    }
+}
+
+/// What the runbook is given.
+pub(super) fn inputs(settings: &RunSettings) -> Inputs {
+    Inputs {
+        environments: settings.environments.clone(),
+        environment: settings.environment.clone(),
+        params: settings.params.clone(),
+        interactive: settings.interactive,
     }
 }
 
@@ -159,7 +166,7 @@ fn remove(dir: &Path) -> std::io::Result<()> {
 /// After a failure: goes back if there is something to take back, and says how the account was left.
 ///
 /// If anything was changed, the code tells what became of it; if nothing was, it tells the cause.
-fn conclude(run: &Arc<Run>, failure: &ScriptFailure) -> (Outcome, Exit) {
+pub(super) fn conclude(run: &Arc<Run>, failure: &ScriptFailure) -> (Outcome, Exit) {
     if run.committed().is_some() {
         return (Outcome::CleanUpUnfinished, exit::UNFINISHED);
     }
@@ -170,7 +177,12 @@ fn conclude(run: &Arc<Run>, failure: &ScriptFailure) -> (Outcome, Exit) {
             _ => (Outcome::RolledBack, exit::ROLLED_BACK),
         };
     }
-    match &failure.kind {
+    by_cause(&failure.kind)
+}
+
+/// What the cause says when nothing was changed.
+pub(super) fn by_cause(kind: &FailureKind) -> (Outcome, Exit) {
+    match kind {
         FailureKind::Interrupted => (Outcome::Interrupted, exit::INTERRUPTED),
         FailureKind::Script | FailureKind::Usage => (Outcome::Failed, exit::USAGE),
         FailureKind::Bug => (Outcome::Failed, exit::BUG),
@@ -184,7 +196,7 @@ fn conclude(run: &Arc<Run>, failure: &ScriptFailure) -> (Outcome, Exit) {
 }
 
 /// The error itself, without the places it went through.
-fn first_line(message: &str) -> &str {
+pub(super) fn first_line(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }
 

@@ -11,8 +11,12 @@ mod diagnostic;
 mod docs;
 mod execute;
 mod global;
+pub mod inputs;
 mod logging;
+mod plan;
+mod rehearse;
 pub mod run;
+mod snapshot;
 
 use std::{
     ffi::OsString,
@@ -49,6 +53,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(run::Args),
+    Plan(plan::Args),
+    Snapshot(snapshot::Args),
     Docs(docs::Args),
     Completions(completions::Args),
 }
@@ -65,6 +71,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let console = Console::new(&global);
     let ended = logging::init(&global, &console).and_then(|()| match verb {
         Verb::Run(args) => run::run(args, &global, &console),
+        Verb::Plan(args) => plan::plan(&args, &console),
+        Verb::Snapshot(args) => snapshot::snapshot(&args, &console),
         Verb::Docs(args) => docs::docs(&args),
         Verb::Completions(args) => completions::completions(&args),
     });

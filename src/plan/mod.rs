@@ -4,9 +4,19 @@
 //! form is this struct, and its schema, `docs/plan.schema.json`, is generated from it: a field is added without a new
 //! version, anything else needs one.
 
+mod aftermath;
+mod collect;
+mod names;
+mod verdict;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use aftermath::Aftermath;
+pub use collect::Collector;
+pub use names::{NewIds, name_new_ids};
+pub use verdict::{final_state, outcome_words};
 
 /// Of the JSON form. A reader refuses a higher major version and ignores fields it does not know.
 pub const VERSION: &str = "1.0";

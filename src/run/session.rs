@@ -18,6 +18,7 @@ use crate::{
     clock::Clock,
     event::{Change, Event, Events, Summary},
     ops::Error,
+    redact::Secrets,
     settings::Environment,
 };
 
@@ -34,6 +35,11 @@ impl RunId {
         let mut rng = fastrand::Rng::with_seed(seed ^ start.as_nanosecond() as u64);
         let tail: String = (0..4).map(|_| rng.digit(36)).collect();
         Self(format!("{}-{tail}", start.strftime("%Y%m%d-%H%M%S")))
+    }
+
+    /// A dry run has no place in any store, and the same id each time.
+    pub fn plan() -> Self {
+        Self("plan".to_owned())
     }
 
     pub fn as_str(&self) -> &str {
@@ -85,7 +91,15 @@ pub struct Defaults {
 }
 
 impl Run {
-    pub fn new(id: RunId, clock: Clock, events: Events, journal: Journal, endpoint: Endpoint, seed: u64) -> Arc<Self> {
+    pub fn new(
+        id: RunId,
+        clock: Clock,
+        events: Events,
+        mut journal: Journal,
+        endpoint: Endpoint,
+        seed: u64,
+    ) -> Arc<Self> {
+        journal.hide(events.secrets().clone());
         Arc::new(Self {
             connections: Connections::new(endpoint, clock.clone(), id.as_str()),
             started: clock.now(),
@@ -110,6 +124,11 @@ impl Run {
 
     pub fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// What is shown and written down nowhere.
+    pub fn secrets(&self) -> &Secrets {
+        self.events.secrets()
     }
 
     pub fn emit(&self, event: Event) {

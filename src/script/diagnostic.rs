@@ -125,6 +125,13 @@ impl Trace {
         }
     }
 
+    /// The same in other words: those of `reworded`.
+    pub fn reworded(mut self, reworded: impl Fn(&str) -> String) -> Self {
+        self.message = reworded(&self.message);
+        self.help = self.help.as_deref().map(reworded);
+        self
+    }
+
     /// One line for the failure, one for each caller, one for the help.
     pub fn compact(&self) -> String {
         let mut text = String::new();

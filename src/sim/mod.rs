@@ -50,7 +50,7 @@ use jiff::Timestamp;
 pub use autoscaling::Fleet;
 pub use error::{AwsError, Reply};
 pub use fork::Live;
-pub use observe::{Residue, residues};
+pub use observe::{Difference, Residue, residues};
 pub use service::{Action, SERVICES, Service};
 pub use store::WorldError;
 pub use traffic::Traffic;
@@ -166,14 +166,20 @@ impl Simulator {
         Some(Simulator { inner: Mutex::new(Inner { first: Some(world.clone()), ..Inner::of(world) }) })
     }
 
-    /// What was there before anything was changed: see [`observe`](Simulator::observe).
-    pub fn observe_first(&self) -> Option<serde_json::Value> {
-        self.inner().first().map(|world| observe::observe(&world))
+    /// How a copy differs by now from what it was.
+    pub fn differences(&self) -> Vec<Difference> {
+        let inner = self.inner();
+        inner.first().map(|first| observe::differences(&first, &inner.world)).unwrap_or_default()
     }
 
     /// Whether images that are not known are taken to be there.
     pub fn assumes_images(&self) -> bool {
         self.inner().world.settings.assume_images
+    }
+
+    /// Which ids were given out: the digits all have, and the number of the last.
+    pub fn ids(&self) -> (String, u64) {
+        self.inner().world.ids()
     }
 
     /// The Auto Scaling groups as they are now.

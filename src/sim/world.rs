@@ -233,6 +233,11 @@ impl World {
         under_way.into_iter().filter(is_cut).collect()
     }
 
+    /// Which ids were given out: the digits all have, and the number of the last.
+    pub fn ids(&self) -> (String, u64) {
+        (self.ids.family.clone(), self.ids.next)
+    }
+
     /// All Auto Scaling groups as they are now, in the order of their names.
     pub fn fleets(&mut self) -> Vec<autoscaling::Fleet> {
         let scopes = self.scopes();

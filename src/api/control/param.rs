@@ -125,8 +125,13 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
 fn param(session: &Session, context: &NativeCallContext, name: &str, given: Dynamic) -> Result<Dynamic> {
     session.watch.check()?;
     let described: ParamOptions = options(session, context, &PARAM, given)?;
-    value(name, session.inputs.params.get(name), &described)
-        .map_err(|failure| failure.because(Usage).at(context).into())
+    let value = value(name, session.inputs.params.get(name), &described);
+    if let Ok(secret) = &value
+        && let Some(secret) = secret.read_lock::<Secret>()
+    {
+        session.run.secrets().hide(secret.expose());
+    }
+    value.map_err(|failure| failure.because(Usage).at(context).into())
 }
 
 /// The value of a parameter for which `given` was given.
