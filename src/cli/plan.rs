@@ -199,16 +199,16 @@ fn never_healthy(settings: &RunSettings, runbook: &Runbook, stage: &Stage, plan:
     let Rehearsal { failure, outcome, exit, traffic, seconds, .. } = rehearse(settings, runbook, &stage, None, reports);
     // What AWS does by itself afterwards: volumes, interfaces and gateways go.
     stage.simulator.advance(stage.simulator.clock() + std::time::Duration::from_secs(2 * 3600));
-    let (undone, left) = aftermath.undone();
+    let undone = aftermath.undone();
     Some(Scenario {
         name: format!("{} never becomes healthy", plan.new_fleet().unwrap_or("the new fleet")),
         outcome: plan::outcome_words(outcome).to_owned(),
         exit_code: exit.code,
         seconds,
         error: failure.map(|failure| failure.trace().message.clone()),
-        final_state: plan::final_state(&stage.simulator.differences()),
-        undone,
-        left,
+        final_state: plan::final_state(&stage.simulator.differences(), undone.kept),
+        undone: undone.done,
+        left: undone.left,
         requests_served: traffic.served,
         requests_lost: traffic.failed,
     })

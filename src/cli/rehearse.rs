@@ -15,7 +15,7 @@ use crate::{
     api::{Host, ScriptFailure},
     aws::{Endpoint, LiveAccounts},
     clock::Clock,
-    event::{Event, Events, Outcome, Report, Summary, Traffic},
+    event::{Event, Events, Outcome, Report, Traffic},
     plan::{Collector, FleetSize},
     run::{Journal, Run, RunId},
     script::Runbook,
@@ -39,7 +39,6 @@ pub struct Rehearsal {
     pub outcome: Outcome,
     /// What a run would exit with.
     pub exit: Exit,
-    pub summary: Summary,
     pub traffic: Traffic,
     /// How long it took in its own time, rollback included.
     pub seconds: f64,
@@ -87,7 +86,6 @@ pub fn rehearse(
     });
     let host = Host::new(Arc::clone(&run), inputs(settings));
     let failure = host.execute(runbook).err();
-    let summary = run.summary();
     let (outcome, exit) = match &failure {
         None => (Outcome::Succeeded, exit::DONE),
         Some(failure) => conclude(&run, failure),
@@ -98,13 +96,12 @@ pub fn rehearse(
         outcome,
         exit_code: exit.code,
         error: failure.as_ref().map(|failure| failure.message.clone()),
-        summary: Box::new(summary.clone()),
+        summary: Box::new(run.summary()),
     });
     Rehearsal {
         failure,
         outcome,
         exit,
-        summary,
         traffic: Traffic { served: traffic.served, failed: traffic.failed },
         seconds: since(start, clock.now()),
     }

@@ -146,7 +146,11 @@ impl State {
                     }
                 }
             }
-            Event::Waited { id, elapsed, .. } => self.end_wait(id, Some(elapsed.as_secs_f64())),
+            Event::Waited { id, what, elapsed, timeout } => {
+                let begun = self.now - elapsed.as_secs_f64();
+                self.waits.insert(id.clone(), (what.clone(), begun, timeout.as_secs_f64()));
+                self.end_wait(id, Some(elapsed.as_secs_f64()));
+            }
             Event::Weights { id, route, weights } => self.weights(id, route, weights),
             Event::UndoArmed { id, undo } => {
                 self.plan.rollback.undos.push(Undo { step: id.clone(), description: undo.clone() });

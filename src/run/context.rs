@@ -84,13 +84,7 @@ impl Ctx {
         let (id, subject) = (self.op.id.clone(), prepared.subject);
         let started = self.now();
         self.run.journal().note(Record::Operation { id: id.clone(), operation: name.into(), subject: subject.clone() });
-        self.run.emit(Event::OperationStarted {
-            id: id.clone(),
-            operation: name.into(),
-            subject: subject.clone(),
-            stage: self.stage.clone(),
-            place: self.place.clone(),
-        });
+        self.tell_start(name, &subject);
         let result = async {
             self.connect().await?;
             (prepared.run)(self).await
@@ -119,6 +113,36 @@ impl Ctx {
                 Err(failure)
             }
         }
+    }
+
+    /// A wait that the runbook asks for by itself: shown as an operation is.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if the run is to stop.
+    pub async fn pause(&self, name: &'static str, duration: crate::ops::Duration) -> Result<(), Error> {
+        let (id, subject, elapsed) = (self.op.id.clone(), duration.to_string(), duration.0);
+        self.tell_start(name, &subject);
+        self.sleep(elapsed).await?;
+        self.emit(Event::Waited { id: id.clone(), what: format!("{subject} to pass"), elapsed, timeout: elapsed });
+        self.emit(Event::OperationFinished {
+            id,
+            operation: name.to_owned(),
+            subject,
+            change: Change::Waited,
+            fields: Vec::new(),
+            elapsed,
+        });
+        Ok(())
+    }
+
+    fn tell_start(&self, name: &'static str, subject: &str) {
+        self.emit(Event::OperationStarted {
+            id: self.op.id.clone(),
+            operation: name.to_owned(),
+            subject: subject.to_owned(),
+            stage: self.stage.clone(),
+            place: self.place.clone(),
+        });
     }
 
     /// Makes the clients; everything else in here needs them.

@@ -18,6 +18,7 @@ use crate::{
     aws::{BeforeSend, Outgoing, Permit, retry},
     event::Event,
     ops::{CallError, CallErrorKind, Error},
+    redact::user_data,
 };
 
 /// How long to wait before believing that a call whose reply was lost did not make anything: what
@@ -223,7 +224,7 @@ impl Ctx {
             id: self.op.id.clone(),
             call: call.clone(),
             resource: path.splitn(3, '/').last().unwrap_or_default().to_owned(),
-            request,
+            request: user_data::in_request(request),
             undo: undo.as_ref().map(|undo| undo.description.clone()),
         });
     }

@@ -17,7 +17,7 @@ const RSA_KEY: &str = include_str!("../support/rsa.pkcs8.pem");
 
 fn open(source: Source) -> (Arc<Simulator>, Client) {
     let sim = Arc::new(Simulator::open(source, 1).unwrap());
-    sim.configure(Settings { lag: false }).unwrap();
+    sim.configure(Settings { lag: false, ..Settings::default() }).unwrap();
     let acm = Client::new(&sdk::config(&sim));
     (sim, acm)
 }

@@ -22,7 +22,7 @@ struct Zone {
 impl Zone {
     async fn new() -> Zone {
         let sim = Arc::new(Simulator::open(Source::Fresh, 1).unwrap());
-        sim.configure(Settings { lag: false }).unwrap();
+        sim.configure(Settings { lag: false, ..Settings::default() }).unwrap();
         let r53 = Client::new(&sdk::config(&sim));
         let made = r53.create_hosted_zone().name("Example.com").caller_reference("1").send().await.unwrap();
         let id = made.hosted_zone().unwrap().id().to_owned();

@@ -13,7 +13,7 @@ const READ: &str =
 
 fn iam() -> Client {
     let sim = Arc::new(Simulator::open(Source::Fresh, 1).unwrap());
-    sim.configure(Settings { lag: false }).unwrap();
+    sim.configure(Settings { lag: false, ..Settings::default() }).unwrap();
     Client::new(&sdk::config(&sim))
 }
 

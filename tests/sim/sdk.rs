@@ -50,7 +50,7 @@ pub fn config(sim: &Arc<Simulator>) -> aws_types::SdkConfig {
 #[tokio::test]
 async fn the_sdk_and_the_simulator_understand_each_other() {
     let sim = Arc::new(Simulator::open(Source::Fresh, 1).unwrap());
-    sim.configure(Settings { lag: false }).unwrap();
+    sim.configure(Settings { lag: false, ..Settings::default() }).unwrap();
     let ec2 = aws_sdk_ec2::Client::new(&config(&sim));
 
     let name = Tag::builder().key("Name").value("shop & co").build();

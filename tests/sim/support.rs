@@ -28,7 +28,7 @@ impl Caller {
     /// A world of its own, in which every read sees everything.
     pub fn prompt() -> Caller {
         let caller = Caller::lagging(7);
-        caller.sim.configure(Settings { lag: false }).unwrap();
+        caller.sim.configure(Settings { lag: false, ..Settings::default() }).unwrap();
         caller
     }
 

@@ -14,7 +14,7 @@ use crate::{
     },
     event::Event,
     ops::Duration,
-    script::Failure,
+    script::{Failure, Place},
 };
 
 pub const LOG: ControlDoc = ControlDoc {
@@ -111,12 +111,13 @@ fn sleep(session: &Session, context: &NativeCallContext, duration: &str) -> Resu
     session.watch.check()?;
     let duration: Duration = serde_json::from_value(duration.into())
         .map_err(|error| bind::wrong_option(session, context, "sleep", None, "", &error.to_string()))?;
-    let ctx = strand::branch(|branch| session.run.context(branch));
+    let place = Place::of_call(context).map(|place| place.to_string());
+    let ctx = strand::branch(|branch| session.run.context(branch)).at(place);
     session.wait_for(context, async {
         tokio::select! {
             biased;
             () = strand::until_stopped() => Ok(()),
-            slept = ctx.sleep(duration.0) => slept,
+            slept = ctx.pause(SLEEP.name, duration) => slept,
         }
     })?;
     // Whoever cut it short, says so.

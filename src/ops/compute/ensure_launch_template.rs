@@ -14,11 +14,12 @@ use super::{
 use crate::{
     event::{Change, Field},
     ops::{
-        Error, Operation, arguments, ec2_tags,
+        Error, Operation, Sensitive, arguments, ec2_tags,
         network::common::{deleted, filter, nothing_to_undo, report},
         ownership::{Owned, changed, set},
         require,
     },
+    redact::user_data,
     run::{Class, Ctx, Mutation, Seen, Undo, UndoAction, Undone, Wait},
 };
 
@@ -200,8 +201,15 @@ async fn create(
         set("version", 1),
         set("image_id", options.image_id.as_str()),
     ];
-    ctx.did(Change::Created, fields);
+    ctx.did(Change::Created, fields.into_iter().chain(options.user_data.as_ref().map(shown)));
     Ok(handle)
+}
+
+/// User data as the field of a new template.
+fn shown(user_data: &Sensitive) -> Field {
+    let text =
+        if user_data.is_secret() { "(not shown)".into() } else { user_data::without_secrets(user_data.expose()) };
+    set("user_data", text)
 }
 
 async fn converge(
@@ -223,7 +231,8 @@ async fn converge(
             let latest = template.latest_version_number();
             let version = create_version(ctx, options, &name, &id, wanted).await?;
             fields.push(changed("version", latest, version));
-            fields.extend(wanted.differences(before.as_ref()));
+            let secret = options.user_data.as_ref().is_some_and(Sensitive::is_secret);
+            fields.extend(wanted.differences(before.as_ref(), secret));
             version
         }
     };

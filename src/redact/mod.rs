@@ -2,6 +2,8 @@
 //!
 //! A secret is opaque to scripts and operations already; this is the second fence, for what AWS or a library says back.
 
+pub mod user_data;
+
 use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
