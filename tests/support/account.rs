@@ -8,7 +8,7 @@ use std::{
 
 use runner::{
     api::{self, Host, Inputs},
-    aws::Endpoint,
+    aws::{Endpoint, LiveAccounts},
     clock::Clock,
     event::{Event, Events, Field, Report, Stamped},
     ops::{self, catalog},
@@ -24,6 +24,8 @@ pub struct Account {
     seed: u64,
     tokio: tokio::runtime::Runtime,
     journals: tempfile::TempDir,
+    /// Where the world is, if it is kept.
+    world: Option<tempfile::TempDir>,
 }
 
 enum Target {
@@ -48,6 +50,13 @@ impl Account {
         Self::on(Target::Sim(Arc::new(Simulator::open(Source::Fresh, seed).expect("a fresh world"))), seed)
     }
 
+    /// A simulated one, in a folder: dry runs are made on copies of it.
+    pub fn kept() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let world = Simulator::open(Source::Dir(dir.path().to_owned()), 1).expect("a new world");
+        Self { world: Some(dir), ..Self::on(Target::Sim(Arc::new(world)), 1) }
+    }
+
     /// An account on the moto server at `url`.
     pub fn moto(url: String, account: String) -> Self {
         Self::on(Target::Moto { url, account }, 1)
@@ -63,6 +72,7 @@ impl Account {
                 .build()
                 .expect("a runtime"),
             journals: tempfile::tempdir().expect("a directory"),
+            world: None,
         }
     }
 
@@ -77,7 +87,7 @@ impl Account {
     /// Begins a run of stack `shop-prod`.
     pub fn run(&self) -> Trial<'_> {
         let _context = self.tokio.enter();
-        let (run, events) = self.begin();
+        let (run, events) = self.begin(self.place());
         run.clock().block_on(run.use_environment(&self.environment("prod"))).expect("the environment");
         run.set_stack("shop-prod".into());
         Trial { run, branch: Branch::root(), events, account: self }
@@ -86,7 +96,29 @@ impl Account {
     /// Runs a runbook of this project to its end, or back. Waits take no time, whatever the target.
     pub fn runbook(&self, name: &str, params: Value) -> Ran {
         let _context = self.tokio.enter();
-        let (run, events) = self.begin();
+        self.execute(self.place(), name, params)
+    }
+
+    /// The same as a dry run: on a copy of the simulated world, or on a fork of the account on moto.
+    pub fn plan(&self, name: &str, params: Value) -> Ran {
+        let _context = self.tokio.enter();
+        let place = match (&self.target, &self.world) {
+            (Target::Moto { url, .. }, _) => {
+                let live = Arc::new(LiveAccounts::new(Some(url.clone())));
+                let simulator = Arc::new(Simulator::fork(live.clone(), jiff::Timestamp::now(), self.seed));
+                (simulated_clock(&simulator, self.seed), Endpoint::Fork { simulator, live })
+            }
+            (Target::Sim(_), Some(dir)) => {
+                let simulator = Arc::new(Simulator::copy(dir.path(), self.seed).expect("a readable world"));
+                (simulated_clock(&simulator, self.seed), Endpoint::Sim(simulator))
+            }
+            (Target::Sim(_), None) => panic!("only a kept world can be copied"),
+        };
+        self.execute(place, name, params)
+    }
+
+    fn execute(&self, place: (Clock, Endpoint), name: &str, params: Value) -> Ran {
+        let (run, events) = self.begin(place);
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let runbook = api::load(&root.join("runbooks").join(name), root).expect("a runbook that compiles");
         let environments = ["prod", "staging"].map(|name| (name.to_owned(), self.environment(name)));
@@ -99,27 +131,24 @@ impl Account {
         Ran { failure, rollback, outputs: run.summary().outputs.into_iter().collect(), events: stamped }
     }
 
-    fn begin(&self) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
-        let (clock, endpoint) = match &self.target {
-            Target::Sim(simulator) => {
-                // A second of nothing, so that no two runs start at the same time.
-                let start = simulator.clock() + std::time::Duration::from_secs(1);
-                let clock = Clock::virtual_from(start, self.seed);
-                let world = simulator.clone();
-                clock.on_advance(move |now| world.advance(now));
-                simulator.advance(start);
-                simulator.begin_run();
-                (clock, Endpoint::Sim(simulator.clone()))
-            }
+    /// Where its runs take place.
+    fn place(&self) -> (Clock, Endpoint) {
+        match &self.target {
+            Target::Sim(simulator) => (simulated_clock(simulator, self.seed), Endpoint::Sim(simulator.clone())),
             Target::Moto { url, .. } => {
                 (Clock::virtual_from(jiff::Timestamp::now(), self.seed), Endpoint::Url(url.clone()))
             }
-        };
+        }
+    }
+
+    fn begin(&self, (clock, endpoint): (Clock, Endpoint)) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
         let events = Arc::new(Mutex::new(Vec::new()));
         let id = RunId::new(clock.now(), self.seed);
         let journal = Journal::create(self.journals.path(), id.as_str()).expect("a journal");
         let reports: Vec<Box<dyn Report>> = vec![Box::new(Keep(events.clone()))];
-        (Run::new(id, clock.clone(), Events::new(clock, reports), journal, endpoint, self.seed), events)
+        let run = Run::new(id, clock.clone(), Events::new(clock, reports), journal, endpoint, self.seed);
+        run.show_requests();
+        (run, events)
     }
 
     /// The environment of the shipped runner.toml, in this account.
@@ -156,6 +185,18 @@ impl Account {
     }
 }
 
+/// The time of a simulated world as a run's clock. A second of nothing before it, so that no two runs start at the same
+/// time.
+fn simulated_clock(simulator: &Arc<Simulator>, seed: u64) -> Clock {
+    let start = simulator.clock() + std::time::Duration::from_secs(1);
+    let clock = Clock::virtual_from(start, seed);
+    let world = simulator.clone();
+    clock.on_advance(move |now| world.advance(now));
+    simulator.advance(start);
+    simulator.begin_run();
+    clock
+}
+
 /// How a runbook ended.
 pub struct Ran {
     pub failure: Option<String>,
@@ -174,6 +215,30 @@ impl Ran {
                 _ => None,
             })
             .collect()
+    }
+}
+
+/// A change that was sent, or would be.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The operation it is part of.
+    pub id: String,
+    pub call: String,
+    pub request: Value,
+}
+
+impl Ran {
+    /// What was sent to change something, operation by operation: branches run at the same time, and their order among each
+    /// other is nobody's promise.
+    pub fn requests(&self) -> BTreeMap<String, Vec<Request>> {
+        let mut requests: BTreeMap<String, Vec<Request>> = BTreeMap::new();
+        for stamped in &self.events {
+            if let Event::Sending { id, call, request, .. } = &stamped.event {
+                let request = Request { id: id.clone(), call: call.clone(), request: request.clone() };
+                requests.entry(id.clone()).or_default().push(request);
+            }
+        }
+        requests
     }
 }
 

@@ -1,0 +1,86 @@
+//! A dry run says what the run does: the same changes, in the same order, with the same arguments but for what AWS makes up.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::{
+    account::{Account, Ran, Request},
+    moto::moto,
+};
+
+const PROD: &str = "prod-deploy.rhai";
+
+/// Fails unless `plan` said what `run` did.
+fn assert_foretold(plan: &Ran, run: &Ran) {
+    assert_eq!(plan.failure, None, "the plan");
+    assert_eq!(run.failure, None, "the run");
+    let (planned, done) = (plan.requests(), run.requests());
+    let words = |requests: &BTreeMap<String, Vec<Request>>| {
+        let calls = requests.values().flatten().map(|request| format!("{} {}", request.id, request.call));
+        calls.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(words(&planned), words(&done), "the same calls of the same operations in the same order");
+    let mut made_up = MadeUp::default();
+    let pairs = planned.values().flatten().zip(done.values().flatten());
+    let differences: Vec<String> = pairs
+        .filter(|(planned, done)| !made_up.same(&planned.request, &done.request))
+        .map(|(planned, done)| format!("{} {}\n  {}\n  {}", planned.id, planned.call, planned.request, done.request))
+        .collect();
+    assert!(differences.is_empty(), "planned, then done:\n{}", differences.join("\n"));
+}
+
+/// What AWS makes up, ids and tokens: in the plan another one stands for each, everywhere.
+#[derive(Default)]
+struct MadeUp(BTreeMap<String, String>);
+
+impl MadeUp {
+    fn same(&mut self, planned: &Value, done: &Value) -> bool {
+        match (planned, done) {
+            (Value::Object(planned), Value::Object(done)) => {
+                planned.len() == done.len()
+                    && planned.iter().all(|(key, value)| done.get(key).is_some_and(|done| self.same(value, done)))
+            }
+            (Value::Array(planned), Value::Array(done)) => {
+                planned.len() == done.len() && planned.iter().zip(done).all(|(planned, done)| self.same(planned, done))
+            }
+            (Value::String(planned), Value::String(done)) => self.same_text(planned, done),
+            _ => planned == done,
+        }
+    }
+
+    fn same_text(&mut self, planned: &str, done: &str) -> bool {
+        // The run's own id, in tags.
+        let run = |text: &str| text == "plan" || (text.len() == 20 && text.starts_with("20"));
+        if run(planned) && run(done) {
+            return true;
+        }
+        let parts = |text: &str| -> Vec<String> {
+            text.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_owned).collect()
+        };
+        let (planned, done) = (parts(planned), parts(done));
+        planned.len() == done.len()
+            && planned.iter().zip(&done).all(|(planned, done)| {
+                planned == done || {
+                    let known = self.0.entry(planned.clone()).or_insert_with(|| done.clone());
+                    known == done && is_made_up(planned) && is_made_up(done)
+                }
+            })
+    }
+}
+
+/// Ids are long and hold digits.
+fn is_made_up(part: &str) -> bool {
+    part.len() >= 4 && part.chars().any(|c| c.is_ascii_digit()) && part.chars().all(|c| c.is_ascii_alphanumeric())
+}
+
+#[test]
+fn on_the_simulated_aws() {
+    let account = Account::kept();
+    for image in ["ami-healthy-1", "ami-healthy-2", "ami-healthy-2"] {
+        let before = account.simulator().observe();
+        let plan = account.plan(PROD, json!({ "image": image }));
+        assert_eq!(account.simulator().observe(), before, "a plan changes nothing");
+        assert_foretold(&plan, &account.runbook(PROD, json!({ "image": image })));
+    }
+}
