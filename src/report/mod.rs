@@ -7,6 +7,7 @@ mod json;
 mod lines;
 mod live;
 mod look;
+pub mod plan;
 #[cfg(test)]
 mod sample;
 mod summary;
