@@ -7,6 +7,7 @@ use super::{
     execute::execute,
     exit,
     inputs::{Inputs, Place},
+    plan,
 };
 use crate::{api, event::Report, report, settings::RunSettings};
 
@@ -19,6 +20,10 @@ use crate::{api, event::Report, report, settings::RunSettings};
 pub struct Args {
     #[command(flatten)]
     pub inputs: Inputs,
+
+    /// Show what the run would do, and change nothing: as `runner plan`
+    #[arg(long, conflicts_with = "json")]
+    pub dry_run: bool,
 
     /// Write events to stdout, one JSON object per line, and nothing else
     #[arg(long)]
@@ -36,6 +41,11 @@ const EXAMPLES: &str = "Examples:
     runner run runbooks/prod-deploy.rhai --env prod --param image=ami-0123456789abcdef0";
 
 pub fn run(args: Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
+    if args.dry_run {
+        let Args { inputs, place, .. } = args;
+        let args = plan::Args { inputs, place, output: plan::Output::default(), offline: false };
+        return plan::plan(&args, console);
+    }
     let reports = reports(args.json, global, console);
     let mut settings = RunSettings::resolve(&args.inputs, &args.place, None, console.interactive)?;
     let runbook = api::load(&settings.runbook, &settings.project_root)

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::{
     Action, Call, Change, Fleet, FleetSize, Mark, Output, Plan, PointOfNoReturn, Share, Stage, Step, Undo, Wait,
-    Weights,
+    Weights, unified_diff,
 };
 use crate::event::{self, Event, Report, Stamped};
 
@@ -212,7 +213,7 @@ impl State {
                 field: field.name.clone(),
                 before: field.before.clone(),
                 after: field.after.clone(),
-                diff: None,
+                diff: field.before.as_ref().and_then(|before| diff(before, &field.after)),
             })
             .collect();
         if let Some(&(stage, _)) = self.steps.get(id) {
@@ -225,7 +226,12 @@ impl State {
         let Some((what, begun, at_most)) = self.waits.remove(id) else { return };
         let expected = took.unwrap_or(self.now - begun);
         if let Some(step) = self.step(id) {
-            step.waits.push(Wait { what, expected_seconds: expected, at_most_seconds: at_most.max(expected) });
+            step.waits.push(Wait {
+                what,
+                starts: begun,
+                expected_seconds: expected,
+                at_most_seconds: at_most.max(expected),
+            });
         }
     }
 
@@ -267,6 +273,22 @@ impl State {
         (totals.traffic_shifts, totals.waits) = (shifts, waits);
         (totals.seconds, totals.seconds_at_most) = (seconds, seconds + more);
     }
+}
+
+/// Text of several lines, and trees, are easier to read as a diff.
+fn diff(before: &Value, after: &Value) -> Option<String> {
+    let lines = |value: &Value| match value {
+        Value::String(text) => match serde_json::from_str::<Value>(text) {
+            Ok(tree @ (Value::Object(_) | Value::Array(_))) => serde_json::to_string_pretty(&tree).ok(),
+            Ok(_) | Err(_) => Some(text.clone()),
+        },
+        Value::Object(_) => serde_json::to_string_pretty(value).ok(),
+        Value::Null => Some(String::new()),
+        Value::Array(_) | Value::Bool(_) | Value::Number(_) => None,
+    };
+    let (before, after) = (lines(before)?, lines(after)?);
+    let is_long = |text: &str| text.lines().nth(1).is_some();
+    (is_long(&before) || is_long(&after)).then(|| unified_diff(&before, &after))
 }
 
 /// What a step does, from what the operation says and the calls it makes.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io::Write};
 
 use super::{
     Ink, Live, Look, lines, live, summary,
-    words::{clean, friendly, plural, value},
+    words::{self, clean, friendly, plural, value},
 };
 use crate::event::{Event, Report, Stamped, UndoOutcome};
 
@@ -96,11 +96,10 @@ impl Terminal {
         let verbose = self.verbosity >= Verbosity::Verbose;
         match event {
             Event::RunStarted { run, runbook, target, version: _ } => {
-                let target = if target == "sim" { "simulated AWS" } else { target };
                 vec![
                     lines::pair(look, "runbook", &look.paint(Ink::Bold, &clean(runbook))),
                     lines::pair(look, "run", run),
-                    lines::pair(look, "target", &clean(target)),
+                    lines::pair(look, "target", &clean(words::target(target))),
                 ]
             }
             Event::Environment { environment, region, account } => {

@@ -1,7 +1,10 @@
 //! The command line as a user sees it: stdout, stderr and exit code.
 
+#[path = "../support/chromium.rs"]
+mod chromium;
 mod exit_codes;
 mod help;
+mod html;
 #[path = "../support/project.rs"]
 mod project;
 mod reference;
@@ -9,3 +12,6 @@ mod rules;
 mod runbooks;
 mod settings;
 mod usage;
+
+// The samples in `src/` call it by the same name.
+use runner::plan;
