@@ -138,7 +138,7 @@ pub enum Event {
         #[serde(with = "seconds")]
         timeout: Duration,
     },
-    /// The weights of a route, as read back after a change.
+    /// The weights of a route, as read before and after a change.
     Weights {
         id: String,
         route: String,

@@ -1,6 +1,6 @@
 //! `runner plan`
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 
 use miette::miette;
 
@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     api::{self, ScriptFailure},
-    plan::{self, Aftermath, Collector, Outcome, Plan, Scenario, Verdict},
+    event::Report,
+    plan::{self, Action, Aftermath, Collector, Outcome, Plan, Scenario, Verdict},
     report::plan::{Detail, Format, file_name, write},
     script::Runbook,
     settings::{RunSettings, Target, WorldChoice},
@@ -71,6 +72,9 @@ const EXAMPLES: &str = "Examples:
 
   For a pull request, all formats into a folder:
     runner plan runbooks/prod-deploy.rhai --format markdown --format json --format html --out plan";
+
+/// After this long, what AWS shows of deleted things for a while is gone.
+const AFTERWARDS: Duration = Duration::from_secs(2 * 3600);
 
 pub fn plan(args: &Args, console: &Console) -> Result<Exit, Failure> {
     let mut place = args.place.clone();
@@ -142,34 +146,40 @@ struct Planned {
 fn make(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Planned {
     let (family, after) = stage.simulator.ids();
     let collector = Collector::default();
-    let rehearsal = rehearse(settings, runbook, stage, Some(&collector), Vec::new());
+    let aftermath = Aftermath::default();
+    let reports: Vec<Box<dyn Report>> = vec![Box::new(aftermath.clone())];
+    let rehearsal = rehearse(settings, runbook, stage, Some(&collector), reports);
     let (_, last) = stage.simulator.ids();
     let mut plan = collector.plan();
     if stage.simulator.assumes_images() {
-        plan.warnings
-            .push("made without asking AWS: the account is taken to be empty, and images to be there and well".into());
+        let message = "made without asking AWS: the account is taken to be empty, and images to be there and well";
+        plan.warnings.push(message.to_owned());
     }
     let exit = match &rehearsal.failure {
         None => exit::DONE,
         Some(failure) => by_cause(&failure.kind).1,
     };
-    if rehearsal.failure.is_none() && launches(&plan) {
-        plan.on_failure.extend(never_healthy(settings, runbook, stage, &plan));
-    }
-    plan = plan::name_new_ids(plan, &plan::NewIds { family, after, last });
     plan = match &rehearsal.failure {
-        Some(failure) => failed(plan, failure, exit),
+        Some(failure) => failed(plan, failure, rehearsal.exit),
         None => Plan { verdict: plan.judge(), ..plan },
     };
+    if rehearsal.failure.is_some() && plan.changes_anything() {
+        plan.on_failure.push(scenario("this run".to_owned(), &rehearsal, stage, &aftermath));
+    } else if rehearsal.failure.is_none() && launches(&plan) {
+        plan.on_failure.extend(never_healthy(settings, runbook, stage, &plan));
+    }
+    let plan = plan::name_new_ids(plan, &plan::NewIds { family, after, last });
     Planned { plan, failure: rehearsal.failure, exit }
 }
 
-/// The plan of a runbook that does not reach its end.
+/// The plan of a runbook that does not reach its end. A run would end with `exit`.
 fn failed(plan: Plan, failure: &ScriptFailure, exit: Exit) -> Plan {
     let trace = failure.trace();
     let place = trace.place.as_ref();
-    let when = plan.steps().last().map(|step| format!(" at `{} {}`", step.operation, step.subject)).unwrap_or_default();
-    let text = format!("would fail{when}: {}", trace.message);
+    let step = plan.steps().find(|step| step.action == Action::Fail);
+    let step = step.map(|step| format!("`{} {}`", step.operation, step.subject));
+    let at = step.or_else(|| place.map(ToString::to_string)).map(|at| format!(" at {at}")).unwrap_or_default();
+    let text = format!("would fail{at}: {}", trace.message);
     Plan {
         verdict: Verdict { outcome: Outcome::Fails, text },
         failure: Some(plan::Failure {
@@ -195,23 +205,30 @@ fn never_healthy(settings: &RunSettings, runbook: &Runbook, stage: &Stage, plan:
     let simulator = stage.simulator.again(|settings| settings.never_healthy = true)?;
     let stage = Stage { simulator: simulator.into(), ..stage.clone() };
     let aftermath = Aftermath::default();
-    let reports: Vec<Box<dyn crate::event::Report>> = vec![Box::new(aftermath.clone())];
-    let Rehearsal { failure, outcome, exit, traffic, seconds, .. } = rehearse(settings, runbook, &stage, None, reports);
+    let reports: Vec<Box<dyn Report>> = vec![Box::new(aftermath.clone())];
+    let rehearsal = rehearse(settings, runbook, &stage, None, reports);
+    let name = format!("{} never becomes healthy", plan.new_fleet().unwrap_or("the new fleet"));
+    Some(scenario(name, &rehearsal, &stage, &aftermath))
+}
+
+/// What a rehearsal came to that failed.
+fn scenario(name: String, rehearsal: &Rehearsal, stage: &Stage, aftermath: &Aftermath) -> Scenario {
+    let Rehearsal { failure, outcome, exit, traffic, seconds } = rehearsal;
     // What AWS does by itself afterwards: volumes, interfaces and gateways go.
-    stage.simulator.advance(stage.simulator.clock() + std::time::Duration::from_secs(2 * 3600));
+    stage.simulator.advance(stage.simulator.clock() + AFTERWARDS);
     let undone = aftermath.undone();
-    Some(Scenario {
-        name: format!("{} never becomes healthy", plan.new_fleet().unwrap_or("the new fleet")),
-        outcome: plan::outcome_words(outcome).to_owned(),
+    Scenario {
+        name,
+        outcome: plan::outcome_words(*outcome).to_owned(),
         exit_code: exit.code,
-        seconds,
-        error: failure.map(|failure| failure.trace().message.clone()),
+        seconds: *seconds,
+        error: failure.as_ref().map(|failure| failure.trace().message.clone()),
         final_state: plan::final_state(&stage.simulator.differences(), undone.kept),
         undone: undone.done,
         left: undone.left,
         requests_served: traffic.served,
         requests_lost: traffic.failed,
-    })
+    }
 }
 
 /// Writes the plan to stdout, and to the files that were asked for.

@@ -27,6 +27,8 @@ struct State {
     waits: BTreeMap<String, (String, f64, f64)>,
     sizes: BTreeMap<String, FleetSize>,
     shares: BTreeMap<String, Vec<Share>>,
+    /// How often each operation moved traffic.
+    shifts: BTreeMap<String, u32>,
     last_step: Option<String>,
     /// What happens while it is taken back is not part of the plan.
     going_back: bool,
@@ -83,7 +85,20 @@ impl State {
 
     fn event(&mut self, event: &Event) {
         match event {
-            Event::RollbackStarted { .. } => self.going_back = true,
+            Event::RollbackStarted { .. } => {
+                self.going_back = true;
+                self.total();
+            }
+            // The figures of what went forward.
+            Event::RunFinished { summary, .. } => {
+                if !self.going_back {
+                    self.total();
+                }
+                let totals = &mut self.plan.totals;
+                (totals.create, totals.update, totals.delete, totals.unchanged) =
+                    (summary.created, summary.updated, summary.deleted, summary.unchanged);
+                totals.create = totals.create.saturating_sub(totals.replace);
+            }
             _ if self.going_back => {}
             Event::RunStarted { runbook, target, version, .. } => {
                 (self.plan.runbook, self.plan.target, self.plan.runner) =
@@ -167,12 +182,6 @@ impl State {
                 self.plan.outputs.retain(|output| output.name != *name);
                 self.plan.outputs.push(Output { name: name.clone(), value: value.clone() });
             }
-            Event::RunFinished { summary, .. } => {
-                let totals = &mut self.plan.totals;
-                (totals.create, totals.update, totals.delete, totals.unchanged) =
-                    (summary.created, summary.updated, summary.deleted, summary.unchanged);
-                self.total();
-            }
             Event::StageStarted { .. }
             | Event::StageFinished { .. }
             | Event::Retrying { .. }
@@ -204,9 +213,10 @@ impl State {
     fn finish(&mut self, id: &str, change: event::Change, fields: &[event::Field]) {
         self.end_wait(id, None);
         let now = self.now;
+        let moved = self.shifts.contains_key(id);
         let Some(step) = self.step(id) else { return };
         step.seconds = now - step.starts;
-        step.action = action(step, change);
+        step.action = action(step, change, moved);
         step.changes = fields
             .iter()
             .map(|field| Change {
@@ -242,6 +252,11 @@ impl State {
             .collect();
         let weights = Weights { at: self.now, route: route.to_owned(), shares: shares.clone() };
         let before = self.shares.insert(route.to_owned(), shares);
+        // A group at weight 0 that comes or goes moves nothing.
+        let serving = |shares: &[Share]| shares.iter().filter(|share| share.weight > 0).cloned().collect::<Vec<_>>();
+        if before.as_ref().is_some_and(|before| serving(before) != serving(&weights.shares)) {
+            *self.shifts.entry(id.to_owned()).or_default() += 1;
+        }
         if before.as_ref() != Some(&weights.shares) {
             self.plan.timeline.weights.push(weights.clone());
         }
@@ -263,13 +278,12 @@ impl State {
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let steps = || self.plan.stages.iter().flat_map(|stage| &stage.steps);
         let replace = count(steps().filter(|step| step.action == Action::Replace).count());
-        let shifts = steps().filter(|step| step.action == Action::Shift).map(|step| step.weights.len());
-        let (shifts, waits) = (count(shifts.sum()), count(steps().map(|step| step.waits.len()).sum()));
+        let shifts = self.shifts.values().sum();
+        let waits = count(steps().map(|step| step.waits.len()).sum());
         let more: f64 =
             steps().flat_map(|step| &step.waits).map(|wait| wait.at_most_seconds - wait.expected_seconds).sum();
         let totals = &mut self.plan.totals;
         totals.replace = replace;
-        totals.create = totals.create.saturating_sub(replace);
         (totals.traffic_shifts, totals.waits) = (shifts, waits);
         (totals.seconds, totals.seconds_at_most) = (seconds, seconds + more);
     }
@@ -292,11 +306,11 @@ fn diff(before: &Value, after: &Value) -> Option<String> {
 }
 
 /// What a step does, from what the operation says and the calls it makes.
-fn action(step: &Step, change: event::Change) -> Action {
+fn action(step: &Step, change: event::Change, moved: bool) -> Action {
     match change {
         event::Change::Created if replaces(step) => Action::Replace,
         event::Change::Created => Action::Create,
-        event::Change::Updated if !step.weights.is_empty() => Action::Shift,
+        event::Change::Updated if moved => Action::Shift,
         event::Change::Updated => Action::Update,
         event::Change::Deleted => Action::Delete,
         event::Change::Unchanged if step.calls.is_empty() => Action::Unchanged,

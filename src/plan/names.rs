@@ -80,7 +80,7 @@ impl Names<'_> {
             for (at, _) in text.match_indices(family) {
                 let number = text.get(at + family.len()..at + family.len() + 8);
                 let number = number.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-                let starts = text[..at].ends_with(['-', '/']);
+                let starts = text[..at].ends_with(['-', '/', 'Z']);
                 let ends = text[at + family.len()..].chars().nth(8).is_none_or(|next| !next.is_ascii_hexdigit());
                 if starts && ends && number.is_some_and(|number| number > self.ids.after && number <= self.ids.last) {
                     return Some((at, family.len() + 8));

@@ -166,10 +166,13 @@ impl Simulator {
         Some(Simulator { inner: Mutex::new(Inner { first: Some(world.clone()), ..Inner::of(world) }) })
     }
 
-    /// How a copy differs by now from what it was.
+    /// How a copy differs by now from what it would be if nobody had changed it.
     pub fn differences(&self) -> Vec<Difference> {
         let inner = self.inner();
-        inner.first().map(|first| observe::differences(&first, &inner.world)).unwrap_or_default()
+        let Some(mut first) = inner.first() else { return Vec::new() };
+        // What was under way then has come to its end too.
+        first.advance(inner.world.now);
+        observe::differences(&first, &inner.world)
     }
 
     /// Whether images that are not known are taken to be there.

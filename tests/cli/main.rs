@@ -5,6 +5,7 @@ mod chromium;
 mod exit_codes;
 mod help;
 mod html;
+mod planning;
 #[path = "../support/project.rs"]
 mod project;
 mod reference;

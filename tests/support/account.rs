@@ -96,7 +96,7 @@ impl Account {
     /// Runs a runbook of this project to its end, or back. Waits take no time, whatever the target.
     pub fn runbook(&self, name: &str, params: Value) -> Ran {
         let _context = self.tokio.enter();
-        self.execute(self.place(), name, params)
+        self.execute(self.begin(self.place()), name, params)
     }
 
     /// The same as a dry run: on a copy of the simulated world, or on a fork of the account on moto.
@@ -114,11 +114,10 @@ impl Account {
             }
             (Target::Sim(_), None) => panic!("only a kept world can be copied"),
         };
-        self.execute(place, name, params)
+        self.execute(self.run_in(place, RunId::plan(), Journal::in_memory("plan")), name, params)
     }
 
-    fn execute(&self, place: (Clock, Endpoint), name: &str, params: Value) -> Ran {
-        let (run, events) = self.begin(place);
+    fn execute(&self, (run, events): (Arc<Run>, Arc<Mutex<Vec<Stamped>>>), name: &str, params: Value) -> Ran {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let runbook = api::load(&root.join("runbooks").join(name), root).expect("a runbook that compiles");
         let environments = ["prod", "staging"].map(|name| (name.to_owned(), self.environment(name)));
@@ -128,7 +127,13 @@ impl Account {
         let failure = host.execute(&runbook).err().map(|failure| failure.message);
         let rollback = failure.as_deref().map(|failure| run.roll_back(failure));
         let stamped = events.lock().expect("no report panicked").clone();
-        Ran { failure, rollback, outputs: run.summary().outputs.into_iter().collect(), events: stamped }
+        Ran {
+            id: run.id().as_str().to_owned(),
+            failure,
+            rollback,
+            outputs: run.summary().outputs.into_iter().collect(),
+            events: stamped,
+        }
     }
 
     /// Where its runs take place.
@@ -142,9 +147,18 @@ impl Account {
     }
 
     fn begin(&self, (clock, endpoint): (Clock, Endpoint)) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
-        let events = Arc::new(Mutex::new(Vec::new()));
         let id = RunId::new(clock.now(), self.seed);
         let journal = Journal::create(self.journals.path(), id.as_str()).expect("a journal");
+        self.run_in((clock, endpoint), id, journal)
+    }
+
+    fn run_in(
+        &self,
+        (clock, endpoint): (Clock, Endpoint),
+        id: RunId,
+        journal: Journal,
+    ) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
+        let events = Arc::new(Mutex::new(Vec::new()));
         let reports: Vec<Box<dyn Report>> = vec![Box::new(Keep(events.clone()))];
         let run = Run::new(id, clock.clone(), Events::new(clock, reports), journal, endpoint, self.seed);
         run.show_requests();
@@ -199,6 +213,8 @@ fn simulated_clock(simulator: &Arc<Simulator>, seed: u64) -> Clock {
 
 /// How a runbook ended.
 pub struct Ran {
+    /// The run's id.
+    pub id: String,
     pub failure: Option<String>,
     pub rollback: Option<RollbackReport>,
     pub outputs: BTreeMap<String, Value>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Moved, Traffic, health::Health, weights};
+use super::{Moved, Traffic, health::Health, tell, weights};
 use crate::{
     event::{Event, Field},
     ops::{
@@ -61,6 +61,7 @@ pub async fn run(ctx: &Ctx, orders: Vec<Order>, steps: &[Step], enough: Enough) 
     let mut ways = futures::future::try_join_all(orders.into_iter().map(read)).await?;
     ways.iter().try_for_each(Way::check)?;
     for way in &ways {
+        tell(ctx, &way.live);
         ctx.capture(&format!("weights of {}", way.order.route), &way.first);
     }
     for step in steps {
