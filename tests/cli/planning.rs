@@ -88,7 +88,7 @@ fn what_would_happen_to_a_fleet_that_never_becomes_healthy() {
     assert_eq!(plan.totals.traffic_shifts, 3);
     let weights: Vec<u32> =
         plan.timeline.weights.iter().map(|weights| weights.shares.last().map_or(0, |it| it.weight)).collect();
-    assert_eq!(weights, [0, 10, 50, 100]);
+    assert_eq!(weights, [100, 0, 10, 50, 100], "as it is at first, and as it is moved");
     assert_eq!(plan.rollback.point_of_no_return.expect("it retires blue").label, "green is live, blue retires");
 }
 
@@ -135,7 +135,7 @@ fn what_is_not_modelled_stops_the_plan_by_name() {
     let runbook = r##"
 let env = environment("dev");
 stack("shop");
-let zone = ensure_hosted_zone("example.com");
+let zone = ensure_hosted_zone(#{ name: "example.com" });
 ensure_record(#{ hosted_zone_id: zone, name: "a.example.com", type: "NAPTR", ttl: "60s", values: ["x"] });
 "##;
     let project =
