@@ -3,12 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::{
-    super::suggest,
-    Call, Finding, Functions, Outline, Program, Shape, Style,
-    functions::is_keyword,
-    lints,
-};
+use super::{super::suggest, Call, Finding, Functions, Outline, Program, Shape, Style, functions::is_keyword, lints};
 
 /// Judges all calls of one script of a program.
 pub(super) fn check(program: &Program, script: &Outline, functions: &Functions) -> Vec<Finding> {
@@ -92,7 +87,8 @@ impl<'a> Names<'a> {
             Shape::Computed | Shape::Result(_) | Shape::Variable(_) | Shape::Map(_) => false,
         });
         // Who imports a module is not known when it is checked by itself.
-        !is_no_map && (self.program.is_module || self.program.scripts.iter().any(|other| other.words.contains(&call.name)))
+        !is_no_map
+            && (self.program.is_module || self.program.scripts.iter().any(|other| other.words.contains(&call.name)))
     }
 
     /// `a::b::name(c)`
@@ -157,9 +153,10 @@ impl<'a> Names<'a> {
         let aliases = self.script.imports.iter().filter_map(|import| import.alias.as_deref());
         let mut has_it = aliases.filter(|alias| {
             let modules = self.program.modules(self.script, alias).unwrap_or_default();
-            modules.iter().flat_map(|module| &module.functions).any(|function| {
-                !function.private && function.name == name && function.parameters == arguments
-            })
+            modules
+                .iter()
+                .flat_map(|module| &module.functions)
+                .any(|function| !function.private && function.name == name && function.parameters == arguments)
         });
         has_it.next().map(|alias| format!("did you mean `{alias}::{name}`?"))
     }

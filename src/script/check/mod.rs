@@ -16,7 +16,7 @@ mod program;
 mod walk;
 mod written;
 
-pub use finding::{Finding, Found, Lint, Severity};
+pub use finding::{Extent, Finding, Found, Lint, Severity, error, warning};
 pub use functions::Functions;
 pub use outline::{Call, Closure, Function, Import, Outline, Style};
 pub use program::{Checker, Program};

@@ -69,9 +69,8 @@ impl Checker {
         functions: Functions,
         engine: Engine,
     ) -> Result<Self, Failure> {
-        let root = root
-            .canonicalize()
-            .map_err(|error| Failure::new(format!("cannot read `{}`: {error}", root.display())))?;
+        let root =
+            root.canonicalize().map_err(|error| Failure::new(format!("cannot read `{}`: {error}", root.display())))?;
         let sources = Sources { root, stdlib };
         Ok(Self { sources, host, functions, engine, library: Library::default(), read: RefCell::default() })
     }
@@ -98,9 +97,9 @@ impl Checker {
         let unreadable = |error| Failure::new(format!("cannot read `{}`: {error}", path.display()));
         let file = path.canonicalize().map_err(unreadable)?;
         let root = &self.sources.root;
-        let name = file.strip_prefix(root).map_err(|_| {
-            Failure::new(format!("`{}` is outside the project `{}`", path.display(), root.display()))
-        })?;
+        let name = file
+            .strip_prefix(root)
+            .map_err(|_| Failure::new(format!("`{}` is outside the project `{}`", path.display(), root.display())))?;
         let name: Arc<str> = name.to_string_lossy().into();
         let mut program = Program {
             name: Arc::clone(&name),

@@ -13,8 +13,26 @@ use super::{
 
 /// Methods that leave their receiver as it is.
 const READING: [&str; 20] = [
-    "all", "contains", "ends_with", "filter", "find", "get", "index_of", "is_empty", "is_shared", "keys", "len", "map",
-    "reduce", "some", "starts_with", "to_debug", "to_json", "to_string", "type_of", "values",
+    "all",
+    "contains",
+    "ends_with",
+    "filter",
+    "find",
+    "get",
+    "index_of",
+    "is_empty",
+    "is_shared",
+    "keys",
+    "len",
+    "map",
+    "reduce",
+    "some",
+    "starts_with",
+    "to_debug",
+    "to_json",
+    "to_string",
+    "type_of",
+    "values",
 ];
 
 /// Methods that keep what they are given in their receiver.
@@ -280,7 +298,9 @@ impl Walk<'_> {
             }
             Expr::Stmt(block) => self.block(block.statements()),
             Expr::FnCall(call, position) => return self.call(call, *position),
-            Expr::Dot(..) | Expr::Index(..) => return self.chain(expression, None).unwrap_or_else(|| computed(position)),
+            Expr::Dot(..) | Expr::Index(..) => {
+                return self.chain(expression, None).unwrap_or_else(|| computed(position));
+            }
             Expr::And(items, _) | Expr::Or(items, _) | Expr::Coalesce(items, _) => {
                 let mut items = items.iter();
                 items.next().map(|first| self.expression(first));
@@ -445,8 +465,7 @@ impl Walk<'_> {
 
     /// Notes what a chain does with the variable at its root.
     fn use_of(&mut self, variable: &str, steps: &[Step<'_>], assigned: Option<&Written>) {
-        let changes =
-            |step: &Step<'_>| matches!(step, Step::Method(call, _) if !READING.contains(&call.name.as_str()));
+        let changes = |step: &Step<'_>| matches!(step, Step::Method(call, _) if !READING.contains(&call.name.as_str()));
         let keeps = |step: &Step<'_>| matches!(step, Step::Method(call, _) if KEEPING.contains(&call.name.as_str()));
         let key = match steps.first() {
             Some(Step::Property(name)) => Some((*name).to_owned()),
