@@ -5,11 +5,13 @@
 
 pub mod exit;
 
+pub mod check;
 mod completions;
 mod console;
 mod diagnostic;
 mod docs;
 mod execute;
+mod findings;
 mod global;
 mod logging;
 pub mod run;
@@ -49,6 +51,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(run::Args),
+    Check(check::Args),
     Docs(docs::Args),
     Completions(completions::Args),
 }
@@ -65,6 +68,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let console = Console::new(&global);
     let ended = logging::init(&global, &console).and_then(|()| match verb {
         Verb::Run(args) => run::run(args, &global, &console),
+        Verb::Check(args) => check::check(args, &console),
         Verb::Docs(args) => docs::docs(&args),
         Verb::Completions(args) => completions::completions(&args),
     });

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::{Console, Exit, Failure, Global, execute::execute, exit};
+use super::{Console, Exit, Failure, Global, check, execute::execute, exit};
 use crate::{
     api,
     event::Report,
@@ -75,6 +75,7 @@ const EXAMPLES: &str = "Examples:
 pub fn run(args: Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
     let reports = reports(args.json, global, console);
     let mut settings = RunSettings::resolve(args.clone(), None, console.interactive)?;
+    check::before(&settings, global, console)?;
     let runbook = api::load(&settings.runbook, &settings.project_root)
         .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
     if let Some(declared) = runbook.declared_environment() {
@@ -95,7 +96,7 @@ fn reports(json: bool, global: &Global, console: &Console) -> Vec<Box<dyn Report
 }
 
 /// The first `=` ends the name, so a value can have more of them.
-fn param(text: &str) -> Result<(String, String), &'static str> {
+pub(super) fn param(text: &str) -> Result<(String, String), &'static str> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected a name and a value, as in `--param image=ami-0123`"),
