@@ -98,7 +98,7 @@ impl Host {
             |engine| {
                 failure::register(engine);
                 handle::register(engine);
-                secret::register(engine, &session);
+                secret::register(engine, &session.watch);
                 control::register(engine, &session);
                 bind::register(engine, &session);
             },
@@ -152,7 +152,7 @@ impl ScriptFailure {
         Self { kind: FailureKind::Script, problem, message: refused.trace.compact(), trace: refused.trace }
     }
 
-    fn bug(message: &str) -> Self {
+    pub(super) fn bug(message: &str) -> Self {
         let failure = crate::script::Failure::new(format!("a bug in runner: {message}"));
         let trace = Box::new(Trace::of_failure(failure.help("please report it, with the runbook if you can")));
         let problem = trace.problem(&crate::script::Library::default()).into();

@@ -3,9 +3,11 @@
 //! `bind` registers the operations of the catalogue, `control` the words that are none: stages,
 //! branches, parameters. `convert` carries values across, `options` finds the words for what is
 //! wrong with them, `handle` and `secret` are the values a runbook gets back. `docs` writes the
-//! reference from the same descriptions. `host` puts it all together for one run.
+//! reference from the same descriptions, `check` judges by them what a runbook would do. `host` puts it
+//! all together for one run.
 
 mod bind;
+pub mod check;
 pub mod control;
 mod convert;
 pub mod docs;
@@ -18,7 +20,7 @@ mod session;
 pub mod stdlib;
 mod strand;
 
-pub use control::{CONTROLS, ControlDoc};
+pub use control::{CONTROLS, ControlDoc, ControlOptions};
 pub use handle::Handle;
 pub use host::{FailureKind, Host, Inputs, ScriptFailure, load, vocabulary};
 pub use secret::Secret;

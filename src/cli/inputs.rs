@@ -56,7 +56,7 @@ pub struct Place {
 }
 
 /// The first `=` ends the name, so a value can have more of them.
-fn param(text: &str) -> Result<(String, String), &'static str> {
+pub(super) fn param(text: &str) -> Result<(String, String), &'static str> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected a name and a value, as in `--param image=ami-0123`"),

@@ -5,11 +5,13 @@
 
 pub mod exit;
 
+pub mod check;
 mod completions;
 mod console;
 mod diagnostic;
 mod docs;
 mod execute;
+mod findings;
 mod global;
 pub mod inputs;
 mod logging;
@@ -55,6 +57,7 @@ enum Verb {
     Run(run::Args),
     Plan(plan::Args),
     Snapshot(snapshot::Args),
+    Check(check::Args),
     Docs(docs::Args),
     Completions(completions::Args),
 }
@@ -71,8 +74,9 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let console = Console::new(&global);
     let ended = logging::init(&global, &console).and_then(|()| match verb {
         Verb::Run(args) => run::run(args, &global, &console),
-        Verb::Plan(args) => plan::plan(&args, &console),
-        Verb::Snapshot(args) => snapshot::snapshot(&args, &console),
+        Verb::Plan(args) => plan::plan(&args, &global, &console),
+        Verb::Snapshot(args) => snapshot::snapshot(&args, &global, &console),
+        Verb::Check(args) => check::check(args, &console),
         Verb::Docs(args) => docs::docs(&args),
         Verb::Completions(args) => completions::completions(&args),
     });

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, time::Duration};
 use miette::miette;
 
 use super::{
-    Console, Exit, Failure,
+    Console, Exit, Failure, Global, check,
     execute::{by_cause, runtime},
     exit,
     inputs::{Inputs, Place},
@@ -76,7 +76,7 @@ const EXAMPLES: &str = "Examples:
 /// After this long, what AWS shows of deleted things for a while is gone.
 const AFTERWARDS: Duration = Duration::from_secs(2 * 3600);
 
-pub fn plan(args: &Args, console: &Console) -> Result<Exit, Failure> {
+pub fn plan(args: &Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
     let mut place = args.place.clone();
     // Offline, `--world` is the file of a snapshot.
     let snapshot = args.offline.then(|| place.world.take()).flatten();
@@ -84,15 +84,18 @@ pub fn plan(args: &Args, console: &Console) -> Result<Exit, Failure> {
         place.target = Some(Target::Aws);
     }
     let mut settings = RunSettings::resolve(&args.inputs, &place, None, false)?;
-    let runbook = match api::load(&settings.runbook, &settings.project_root) {
-        Ok(runbook) => runbook,
-        Err(failure) => {
-            let name = settings.runbook.display().to_string();
-            let plan = Plan { runbook: name, ..failed(Plan::default(), &failure, exit::USAGE) };
-            show(&plan, &args.output, console)?;
-            return Err(Failure::new(exit::USAGE, *failure.problem));
-        }
-    };
+    let findings = check::of_run(&settings)?;
+    if let Some(error) = findings.first_error() {
+        let runbook = settings.runbook.display().to_string();
+        let environment = settings.environment.clone();
+        let verdict = Verdict { outcome: Outcome::Fails, text: format!("cannot be run: {}", error.message) };
+        let plan = Plan { runbook, environment, verdict, failure: Some(error), ..Plan::default() };
+        show(&plan, &args.output, console)?;
+        return Err(findings.refusal());
+    }
+    check::warn(&findings, global, console);
+    let runbook = api::load(&settings.runbook, &settings.project_root)
+        .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
     if !args.offline
         && let Some(declared) = runbook.declared_environment()
     {

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{
-    Console, Exit, Failure, Global,
+    Console, Exit, Failure, Global, check,
     execute::execute,
     exit,
     inputs::{Inputs, Place},
@@ -44,10 +44,11 @@ pub fn run(args: Args, global: &Global, console: &Console) -> Result<Exit, Failu
     if args.dry_run {
         let Args { inputs, place, .. } = args;
         let args = plan::Args { inputs, place, output: plan::Output::default(), offline: false };
-        return plan::plan(&args, console);
+        return plan::plan(&args, global, console);
     }
     let reports = reports(args.json, global, console);
     let mut settings = RunSettings::resolve(&args.inputs, &args.place, None, console.interactive)?;
+    check::before(&settings, global, console)?;
     let runbook = api::load(&settings.runbook, &settings.project_root)
         .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
     if let Some(declared) = runbook.declared_environment() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use miette::miette;
 
 use super::{
-    Console, Exit, Failure,
+    Console, Exit, Failure, Global, check,
     execute::{by_cause, runtime},
     exit,
     inputs::{Inputs, Place},
@@ -34,8 +34,9 @@ pub struct Args {
     pub place: Place,
 }
 
-pub fn snapshot(args: &Args, _: &Console) -> Result<Exit, Failure> {
+pub fn snapshot(args: &Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
     let mut settings = RunSettings::resolve(&args.inputs, &args.place, None, false)?;
+    check::before(&settings, global, console)?;
     let runbook = api::load(&settings.runbook, &settings.project_root)
         .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
     if let Some(declared) = runbook.declared_environment() {

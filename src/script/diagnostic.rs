@@ -184,7 +184,7 @@ fn caught(value: &Dynamic) -> Option<Place> {
 }
 
 /// From the place to the end of the word or the string there.
-fn span(text: &str, place: &Place) -> SourceSpan {
+pub(super) fn span(text: &str, place: &Place) -> SourceSpan {
     let line_start = text.split_inclusive('\n').take(place.line as usize - 1).map(str::len).sum::<usize>();
     let line = text[line_start..].lines().next().unwrap_or_default();
     let start = line.char_indices().nth(place.column as usize - 1).map_or(line.len(), |(at, _)| at);

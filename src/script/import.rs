@@ -20,12 +20,18 @@ const NESTING: usize = 32;
 /// The folder of the standard library in import paths.
 const STDLIB: &str = "stdlib/";
 
+/// Where modules can come from.
+#[derive(Clone)]
+pub(super) struct Sources {
+    /// The folder of the project. Canonical.
+    pub root: PathBuf,
+    pub stdlib: Stdlib,
+}
+
 pub(super) struct Resolver {
     /// The name of the script that everything is imported for.
     runbook: String,
-    /// Canonical.
-    root: PathBuf,
-    stdlib: Stdlib,
+    sources: Sources,
     host: Arc<Vocabulary>,
     library: Arc<Library>,
     modules: Mutex<BTreeMap<String, Shared<Module>>>,
@@ -33,19 +39,9 @@ pub(super) struct Resolver {
     importing: Mutex<HashMap<ThreadId, Vec<String>>>,
 }
 
-impl Resolver {
-    pub(super) fn new(
-        runbook: String,
-        root: PathBuf,
-        stdlib: Stdlib,
-        host: Arc<Vocabulary>,
-        library: Arc<Library>,
-    ) -> Self {
-        Self { runbook, root, stdlib, host, library, modules: Mutex::default(), importing: Mutex::default() }
-    }
-
+impl Sources {
     /// The name of the module that `path` means in the script `importer`, and its text.
-    fn find(&self, importer: Option<&str>, path: &str) -> Result<(String, String), Failure> {
+    pub(super) fn find(&self, importer: Option<&str>, path: &str) -> Result<(String, String), Failure> {
         if let Some(name) = path.strip_prefix(STDLIB) {
             let module = self.stdlib.iter().find(|(module, _)| *module == name);
             return module.map(|(_, text)| (path.to_owned(), (*text).to_owned())).ok_or_else(|| {
@@ -92,6 +88,19 @@ impl Resolver {
             std::fs::read_to_string(&file).map_err(|error| Failure::new(format!("cannot read `{path}`: {error}")))?;
         Ok((name.to_string_lossy().into_owned(), text))
     }
+}
+
+impl Resolver {
+    pub(super) fn new(
+        runbook: String,
+        root: PathBuf,
+        stdlib: Stdlib,
+        host: Arc<Vocabulary>,
+        library: Arc<Library>,
+    ) -> Self {
+        let sources = Sources { root, stdlib };
+        Self { runbook, sources, host, library, modules: Mutex::default(), importing: Mutex::default() }
+    }
 
     fn compile(&self, engine: &Engine, file: &str, text: &str) -> Result<Arc<AST>, Box<EvalAltResult>> {
         if let Some(ast) = self.library.ast(file) {
@@ -113,9 +122,7 @@ impl Resolver {
         let total = importing.values().map(Vec::len).sum::<usize>();
         let mine = importing.entry(thread::current().id()).or_default();
         if let Some(start) = mine.iter().position(|other| other == name) {
-            let circle: Vec<_> = mine[start..].iter().map(String::as_str).chain([name]).collect();
-            return Err(Failure::new(format!("modules import each other in a circle: {}", circle.join(" -> ")))
-                .help("move what both need into a module of its own"));
+            return Err(circle(mine[start..].iter().map(String::as_str).chain([name])));
         }
         if total >= NESTING {
             return Err(Failure::new(format!("more than {NESTING} modules import each other")));
@@ -145,7 +152,7 @@ impl Resolver {
             failure.call = here.clone();
             Box::new(EvalAltResult::ErrorRuntime(rhai::Dynamic::from(failure), position))
         };
-        let (name, text) = self.find(importer.as_deref(), path).map_err(&raise)?;
+        let (name, text) = self.sources.find(importer.as_deref(), path).map_err(&raise)?;
         let importers = self.importers(importer.as_deref());
         let _importing = self.enter(&name).map_err(raise)?;
         let wrap = |error| Box::new(EvalAltResult::ErrorInModule(name.clone(), error, position));
@@ -194,7 +201,7 @@ impl ModuleResolver for Resolver {
         path: &str,
         position: Position,
     ) -> Option<Result<AST, Box<EvalAltResult>>> {
-        let found = self.find(importer, path).map_err(Into::into);
+        let found = self.sources.find(importer, path).map_err(Into::into);
         let ast = found.and_then(|(name, text)| {
             let ast = self.compile(engine, &name, &text);
             ast.map_err(|error| Box::new(EvalAltResult::ErrorInModule(name, error, position)))
@@ -217,6 +224,13 @@ impl Drop for Importing<'_> {
             }
         }
     }
+}
+
+/// The failure of scripts that import each other; the last is the first again.
+pub(super) fn circle<'a>(scripts: impl Iterator<Item = &'a str>) -> Failure {
+    let scripts = scripts.collect::<Vec<_>>().join(" -> ");
+    Failure::new(format!("modules import each other in a circle: {scripts}"))
+        .help("move what both need into a module of its own")
 }
 
 fn shown(file: &Path, root: &Path) -> String {

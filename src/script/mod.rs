@@ -2,12 +2,14 @@
 //!
 //! `runbook` loads and runs a script on an engine that `engine` builds and `watch` can stop; `import`
 //! finds modules; `callback` keeps closures for later and for other threads; `diagnostic` turns what
-//! went wrong into a report that shows the source. `api/` registers the host functions.
+//! went wrong into a report that shows the source; `check` finds what would go wrong, without running
+//! anything. `api/` registers the host functions.
 //!
 //! All of Rhai's volatile interfaces are used in this folder only, and `tests/hosting` asserts the
 //! behaviour of Rhai that it relies on.
 
 pub mod callback;
+pub mod check;
 pub mod diagnostic;
 pub mod engine;
 pub mod failure;

@@ -3,12 +3,14 @@
 //! What was typed is in `cli/`, as raw as it was typed; what is meant by it is decided here, before
 //! anything runs.
 
+mod check;
 mod error;
 mod file;
 mod params;
 mod run;
 
-pub use error::Error;
+pub use check::{CheckProject, CheckSettings};
+pub use error::{Error, shown};
 pub use run::{RunSettings, WorldChoice};
 
 use std::collections::BTreeMap;

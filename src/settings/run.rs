@@ -76,9 +76,8 @@ impl RunSettings {
             Some(world) if world.as_os_str() == "fresh" => WorldChoice::Fresh,
             Some(world) => WorldChoice::Kept(world),
         };
-        let root = absolute(config.as_deref().map_or(Path::new("."), parent))?;
         Ok(Self {
-            project_root: if runbook_dir.starts_with(&root) { root } else { runbook_dir },
+            project_root: project_root(config.as_deref(), &runbook_dir)?,
             runbook: inputs.runbook.clone(),
             state_dir,
             environment: inputs.env.clone(),
@@ -93,16 +92,22 @@ impl RunSettings {
     }
 }
 
+/// The folder that imports of a script in the folder `scripts` have to be below.
+pub(super) fn project_root(config: Option<&Path>, scripts: &Path) -> Result<PathBuf, Error> {
+    let root = absolute(config.map_or(Path::new("."), parent))?;
+    Ok(if scripts.starts_with(&root) { root } else { scripts.to_owned() })
+}
+
 /// The folder of a file; `.` for a bare name.
-fn parent(path: &Path) -> &Path {
+pub(super) fn parent(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn absolute(dir: &Path) -> Result<PathBuf, Error> {
+pub(super) fn absolute(dir: &Path) -> Result<PathBuf, Error> {
     dir.canonicalize().map_err(|cause| Error::Unreadable { what: "the folder", path: dir.to_owned(), cause })
 }
 
-fn check_runbook(path: &Path) -> Result<(), Error> {
+pub(super) fn check_runbook(path: &Path) -> Result<(), Error> {
     if path.is_file() {
         return Ok(());
     }

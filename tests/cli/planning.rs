@@ -138,8 +138,7 @@ stack("shop");
 let zone = ensure_hosted_zone(#{ name: "example.com" });
 ensure_record(#{ hosted_zone_id: zone, name: "a.example.com", type: "NAPTR", ttl: "60s", values: ["x"] });
 "##;
-    let project =
-        Project::new().file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n").file("p.rhai", runbook);
+    let project = Project::new().file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n").file("p.rhai", runbook);
     let ran = project.runner(&["plan", "p.rhai"]);
     assert_eq!(ran.code, Some(1), "{ran}");
     assert!(ran.stderr.contains("the simulator does not model the record type `NAPTR`"), "{ran}");

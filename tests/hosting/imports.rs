@@ -107,6 +107,12 @@ fn importing_a_module_does_nothing() {
     let words = trace(ended).compact();
     assert!(words.starts_with("runbooks/a.rhai:3:11: `act` would be called when the module is imported"), "{words}");
     assert!(host.acted().is_empty());
+
+    let project = Project::new("import \"a\" as a;").with("runbooks/a.rhai", "let x = loop { break act(1); };");
+    let (host, ended) = run_project(&project);
+    let words = trace(ended).compact();
+    assert!(words.starts_with("runbooks/a.rhai:1:22: `act` would be called when the module is imported"), "{words}");
+    assert!(host.acted().is_empty());
 }
 
 #[test]

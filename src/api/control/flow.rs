@@ -6,7 +6,7 @@ use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, ImmutableString, Map, N
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ControlDoc, options, schema_of};
+use super::{ControlDoc, ControlOptions, options};
 use crate::{
     api::{
         session::{Result, Session},
@@ -24,7 +24,8 @@ pub const STAGE: ControlDoc = ControlDoc {
 Groups steps under a name in the output, and returns what the block returns. A stage that fails is not
 reported as finished.",
     example: r#"let net = stage("network", || ensure_vpc(#{ name: "main", cidr_block: "10.20.0.0/16" }));"#,
-    schema: None,
+    arity: 2..=2,
+    options: None,
 };
 
 pub const PARALLEL: ControlDoc = ControlDoc {
@@ -38,7 +39,8 @@ they are in, and the failure is raised here.",
     a: || ensure_vpc(#{ name: "a", cidr_block: "10.20.0.0/16" }),
     b: || ensure_vpc(#{ name: "b", cidr_block: "10.21.0.0/16" }),
 });"#,
-    schema: Some(schema_of::<ParallelOptions>),
+    arity: 1..=2,
+    options: Some(ControlOptions::of::<ParallelOptions>(1)),
 };
 
 /// How branches run.

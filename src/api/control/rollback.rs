@@ -23,7 +23,8 @@ pub const ON_ROLLBACK: ControlDoc = ControlDoc {
 Registers a function to be called if the run is rolled back, between the undos of what was done before
 and after. It sees the variables as they are now. What operations did is undone without it.",
     example: r#"on_rollback("tell the team", || log("production is back on the old version"));"#,
-    schema: None,
+    arity: 1..=2,
+    options: None,
 };
 
 pub const COMMIT: ControlDoc = ControlDoc {
@@ -33,7 +34,8 @@ pub const COMMIT: ControlDoc = ControlDoc {
 The point of no return: what was done until here stays, whatever happens later. `bluegreen::deploy`
 calls it when it begins to remove the old fleet.",
     example: r#"commit("traffic is on the new version");"#,
-    schema: None,
+    arity: 1..=1,
+    options: None,
 };
 
 pub const FAIL: ControlDoc = ControlDoc {
@@ -41,7 +43,8 @@ pub const FAIL: ControlDoc = ControlDoc {
     signatures: &[r#"fail("message")"#],
     description: "Ends the run as failed, which rolls it back, unless the runbook catches it.",
     example: r#"if env.vars.frozen { fail("production is frozen"); }"#,
-    schema: None,
+    arity: 1..=1,
+    options: None,
 };
 
 pub fn register(engine: &mut Engine, session: &Arc<Session>) {

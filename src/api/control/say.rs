@@ -22,7 +22,8 @@ pub const LOG: ControlDoc = ControlDoc {
     signatures: &["log(message)", "log(a, b, …)"],
     description: "Writes a line to the output of the run. Several values are joined with spaces.",
     example: r#"log(`the new fleet is ${green.name}`);"#,
-    schema: None,
+    arity: 1..=4,
+    options: None,
 };
 
 pub const OUTPUT: ControlDoc = ControlDoc {
@@ -30,7 +31,8 @@ pub const OUTPUT: ControlDoc = ControlDoc {
     signatures: &[r#"output("name", value)"#],
     description: "Adds a result to the summary of the run, for people and for `--json`. A later value replaces an earlier one.",
     example: r#"output("url", "https://shop.example.com");"#,
-    schema: None,
+    arity: 2..=2,
+    options: None,
 };
 
 pub const SLEEP: ControlDoc = ControlDoc {
@@ -38,7 +40,8 @@ pub const SLEEP: ControlDoc = ControlDoc {
     signatures: &[r#"sleep("5m")"#],
     description: "Waits. To wait for something, use a `wait_…` operation: it ends as soon as it can, and fails when it should.",
     example: r#"sleep("90s");"#,
-    schema: None,
+    arity: 1..=1,
+    options: None,
 };
 
 pub const NOW: ControlDoc = ControlDoc {
@@ -46,7 +49,8 @@ pub const NOW: ControlDoc = ControlDoc {
     signatures: &["now()"],
     description: "The time of the run as a string: `2026-11-21T04:05:06Z`. In a simulated run it is the simulated time.",
     example: r#"output("deployed_at", now());"#,
-    schema: None,
+    arity: 0..=0,
+    options: None,
 };
 
 pub fn register(engine: &mut Engine, session: &Arc<Session>) {
@@ -107,10 +111,15 @@ fn output(session: &Session, context: &NativeCallContext, name: &str, value: &Dy
     Ok(())
 }
 
+/// How long `sleep` is to wait, or what is wrong with the text.
+pub fn duration_of(text: &str) -> std::result::Result<Duration, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
+}
+
 fn sleep(session: &Session, context: &NativeCallContext, duration: &str) -> Result<()> {
     session.watch.check()?;
-    let duration: Duration = serde_json::from_value(duration.into())
-        .map_err(|error| bind::wrong_option(session, context, "sleep", None, "", &error.to_string()))?;
+    let duration = duration_of(duration)
+        .map_err(|message| bind::wrong_option(session, context, SLEEP.name, None, "", &message))?;
     let place = Place::of_call(context).map(|place| place.to_string());
     let ctx = strand::branch(|branch| session.run.context(branch)).at(place);
     session.wait_for(context, async {

@@ -1,0 +1,74 @@
+//! Hooks that can never be called.
+//!
+//! A hook is called when the run fails after it was registered, unless `commit` came before. A read
+//! or a wait can fail as well as a change, so a hook is useless only if nothing follows that asks
+//! anything of AWS, waits, or fails by itself.
+
+use std::collections::BTreeSet;
+
+use super::{environments::is_certain, lints::USELESS_HOOK};
+use crate::{
+    api::control::{
+        rollback::{COMMIT, ON_ROLLBACK},
+        say::{LOG, NOW, OUTPUT},
+    },
+    script::check::{Call, Checker, Finding, Outline, Program},
+};
+
+/// Control words after which nothing has failed.
+const HARMLESS: [&str; 5] = [LOG.name, OUTPUT.name, NOW.name, COMMIT.name, ON_ROLLBACK.name];
+
+pub fn check(program: &Program, checker: &Checker) -> Vec<Finding> {
+    let Some(runbook) = program.script(&program.name).filter(|_| !program.is_module) else { return Vec::new() };
+    let hooks = runbook.calls.iter().enumerate().filter(|(_, call)| call.is(ON_ROLLBACK.name) && call.unit == 0);
+    let useless = hooks.filter_map(|(index, hook)| {
+        let committed =
+            runbook.calls[..index].iter().rfind(|call| call.is(COMMIT.name) && is_certain(program, runbook, call));
+        let (message, other) = if let Some(commit) = committed {
+            let other = commit.place.clone().map(|place| (place, "the point of no return".to_owned()));
+            ("this hook is never called: after `commit` nothing is taken back", other)
+        } else if is_certain(program, runbook, hook) && !may_fail(program, checker, runbook, index + 1) {
+            ("this hook is never called: nothing follows that could fail", None)
+        } else {
+            return None;
+        };
+        let help = "register it before the first step after which it is wanted".to_owned();
+        Some(Finding::new(USELESS_HOOK, &runbook.file, message).at(hook.place.clone()).help(help).other(other))
+    });
+    useless.collect()
+}
+
+/// Whether anything at the runbook's top level can fail from its call `start` on.
+fn may_fail(program: &Program, checker: &Checker, runbook: &Outline, start: usize) -> bool {
+    let mut seen = BTreeSet::new();
+    let later = runbook.calls[start..].iter().filter(|call| call.unit == 0);
+    runbook.throws.iter().any(|at| *at >= start)
+        || later.into_iter().any(|call| call_may_fail(program, checker, runbook, call, &mut seen))
+}
+
+fn call_may_fail(
+    program: &Program,
+    checker: &Checker,
+    script: &Outline,
+    call: &Call,
+    seen: &mut BTreeSet<String>,
+) -> bool {
+    if script.is_within(call, ON_ROLLBACK.name) || HARMLESS.iter().any(|word| call.is(word)) {
+        return false;
+    }
+    if !call.path.is_empty() || matches!(call.name.as_str(), "call" | "exit") || checker.host().contains(&call.name) {
+        return true;
+    }
+    let own = script.functions.iter().position(|function| function.name == call.name);
+    let Some(unit) = own.map(|index| index + 1) else {
+        // A function of the language, or none at all.
+        return false;
+    };
+    seen.insert(call.name.clone())
+        && (!script.throws.is_empty()
+            || script
+                .calls
+                .iter()
+                .filter(|inner| inner.unit == unit)
+                .any(|inner| call_may_fail(program, checker, script, inner, seen)))
+}
