@@ -1,6 +1,6 @@
 //! `runner run`
 
-use std::{io, path::PathBuf};
+use std::{fs::File, io, path::PathBuf};
 
 use super::{Console, Exit, Failure, Global, execute::execute, exit};
 use crate::{
@@ -40,6 +40,10 @@ pub struct Args {
     #[arg(long)]
     pub json: bool,
 
+    /// Write events to a file as well, one JSON object per line
+    #[arg(long, value_name = "FILE")]
+    pub json_into: Option<PathBuf>,
+
     /// Where calls go: aws, or sim, the simulated AWS inside this program
     ///
     /// Without it, what the environment says in runner.toml; without that, aws.
@@ -73,7 +77,13 @@ const EXAMPLES: &str = "Examples:
     runner run runbooks/prod-deploy.rhai --env prod --param image=ami-0123456789abcdef0";
 
 pub fn run(args: Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
-    let reports = reports(args.json, global, console);
+    let mut reports = reports(args.json, global, console);
+    if let Some(path) = &args.json_into {
+        let file = File::create(path).map_err(|error| {
+            Failure::new(exit::USAGE, miette::miette!("cannot write events to `{}`: {error}", path.display()))
+        })?;
+        reports.push(Box::new(report::Json::new(Box::new(file))));
+    }
     let mut settings = RunSettings::resolve(args.clone(), None, console.interactive)?;
     let runbook = api::load(&settings.runbook, &settings.project_root)
         .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
