@@ -3,6 +3,7 @@
 mod action;
 mod comment;
 mod gitlab;
+mod roles;
 mod workflows;
 
 use std::{
