@@ -1,6 +1,6 @@
 //! `runner run`
 
-use std::io;
+use std::{fs::File, io, path::PathBuf};
 
 use super::{
     Console, Exit, Failure, Global, check,
@@ -29,6 +29,10 @@ pub struct Args {
     #[arg(long)]
     pub json: bool,
 
+    /// Write events to a file as well, one JSON object per line
+    #[arg(long, value_name = "FILE")]
+    pub json_into: Option<PathBuf>,
+
     #[command(flatten)]
     pub place: Place,
 }
@@ -46,7 +50,13 @@ pub fn run(args: Args, global: &Global, console: &Console) -> Result<Exit, Failu
         let args = plan::Args { inputs, place, output: plan::Output::default(), offline: false };
         return plan::plan(&args, global, console);
     }
-    let reports = reports(args.json, global, console);
+    let mut reports = reports(args.json, global, console);
+    if let Some(path) = &args.json_into {
+        let file = File::create(path).map_err(|error| {
+            Failure::new(exit::USAGE, miette::miette!("cannot write events to `{}`: {error}", path.display()))
+        })?;
+        reports.push(Box::new(report::Json::new(Box::new(file))));
+    }
     let mut settings = RunSettings::resolve(&args.inputs, &args.place, None, console.interactive)?;
     check::before(&settings, global, console)?;
     let runbook = api::load(&settings.runbook, &settings.project_root)

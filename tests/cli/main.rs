@@ -3,11 +3,17 @@
 #[path = "../support/chromium.rs"]
 mod chromium;
 mod exit_codes;
+#[path = "../support/forge.rs"]
+mod forge;
 mod help;
 mod html;
+#[expect(dead_code, reason = "of moto's own environment, these tests use the interpreter")]
+#[path = "../support/moto.rs"]
+mod moto;
 mod planning;
 #[path = "../support/project.rs"]
 mod project;
+mod pull_request;
 mod reference;
 mod rules;
 mod runbooks;

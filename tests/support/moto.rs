@@ -88,7 +88,7 @@ impl Moto {
 }
 
 /// The venv's interpreter. Made once, also when several test binaries ask at the same time.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(install).clone()
 }
