@@ -17,6 +17,7 @@ use crate::{
     clock::Clock,
     event::{Event, Events, Outcome, Report, Traffic},
     plan::{Collector, FleetSize},
+    redact::Secrets,
     run::{Journal, Run, RunId},
     script::Runbook,
     settings::RunSettings,
@@ -35,6 +36,8 @@ pub struct Stage {
 
 /// How a rehearsal went.
 pub struct Rehearsal {
+    /// What the runbook was given and nobody is to see.
+    pub secrets: Secrets,
     pub failure: Option<ScriptFailure>,
     pub outcome: Outcome,
     /// What a run would exit with.
@@ -99,6 +102,7 @@ pub fn rehearse(
         summary: Box::new(run.summary()),
     });
     Rehearsal {
+        secrets: run.secrets().clone(),
         failure,
         outcome,
         exit,

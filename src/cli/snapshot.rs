@@ -54,6 +54,9 @@ pub fn snapshot(args: &Args, global: &Global, console: &Console) -> Result<Exit,
         // What was not read is not in the file: it would be of no use.
         return Err(Failure::new(by_cause(&failure.kind).1, *failure.problem));
     }
-    stage.simulator.snapshot(&args.out).map_err(|error| Failure::new(exit::FAILED, miette!("{error}")))?;
+    stage
+        .simulator
+        .snapshot(&args.out, &rehearsal.secrets)
+        .map_err(|error| Failure::new(exit::FAILED, miette!("{error}")))?;
     print(&format!("wrote {}\n", args.out.display()))
 }

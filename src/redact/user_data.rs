@@ -21,6 +21,16 @@ pub fn shown(encoded: Option<&str>) -> String {
     }
 }
 
+/// User data in base64 without what looks like a secret: the same if nothing does.
+pub fn masked(encoded: &str) -> String {
+    let text = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    match text {
+        Some(text) if without_secrets(&text) == text.trim_end_matches('\n') => encoded.to_owned(),
+        Some(text) => STANDARD.encode(without_secrets(&text)),
+        None => STANDARD.encode(shown(Some(encoded))),
+    }
+}
+
 /// A request with its user data as it may be read.
 pub fn in_request(request: Value) -> Value {
     match request {
@@ -54,14 +64,14 @@ pub fn without_secrets(text: &str) -> String {
             shown.push("(a private key, not shown)".to_owned());
         }
         if !in_key {
-            shown.push(masked(line));
+            shown.push(masked_line(line));
         }
         in_key &= !(line.contains("-----END") && line.contains("PRIVATE KEY"));
     }
     shown.join("\n")
 }
 
-fn masked(line: &str) -> String {
+fn masked_line(line: &str) -> String {
     let Some(at) = line.find(['=', ':']) else { return line.to_owned() };
     let (name, value) = line.split_at(at + 1);
     let last = name.trim_end_matches(['=', ':', '"', '\'', ' ']).rsplit([' ', '"', '\'', ';', '&']).next();
@@ -89,10 +99,17 @@ mod tests {
             ("echo hello", "echo hello"),
         ];
         for (line, wanted) in table {
-            assert_eq!(masked(line), wanted);
+            assert_eq!(masked_line(line), wanted);
         }
         let key = "a\n-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----\nb";
         assert_eq!(without_secrets(key), "a\n(a private key, not shown)\nb");
+    }
+
+    #[test]
+    fn what_holds_no_secret_stays_as_it_is() {
+        let plain = STANDARD.encode("#!/bin/sh\nPORT=8080 run\n");
+        assert_eq!(masked(&plain), plain);
+        assert_eq!(masked(&STANDARD.encode("TOKEN=abc\n")), STANDARD.encode("TOKEN=(not shown)"));
     }
 
     #[test]

@@ -58,6 +58,7 @@ pub use tx::Scope;
 pub use wire::{DEFAULT_ACCOUNT, Protocol, ask};
 pub use world::Settings;
 
+use crate::redact::{Secrets, user_data};
 use store::{Change, Entry, Store};
 use wire::Request;
 use world::World;
@@ -72,6 +73,29 @@ pub fn parameters(request: &http::Request<Bytes>) -> Result<serde_json::Value, A
     let mut request = wire::read(caller, request)?;
     sanitise(&mut request);
     Ok(request.params.0)
+}
+
+/// A world's tree without what may be secret in it. User data in which nothing looks like a secret stays as it is, so
+/// that it can be compared.
+fn without_secrets(tree: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match tree {
+        Value::Object(mut fields) => {
+            if fields.get("Type").is_some_and(|kind| kind == "SecureString") {
+                fields.remove("Value");
+            }
+            let fields = fields.into_iter().map(|(name, value)| {
+                let value = match value {
+                    Value::String(encoded) if name == "UserData" => Value::String(user_data::masked(&encoded)),
+                    value => without_secrets(value),
+                };
+                (name, value)
+            });
+            Value::Object(fields.collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_secrets).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => tree,
+    }
 }
 
 /// Where a world comes from.
@@ -152,11 +176,14 @@ impl Simulator {
         Ok(Simulator { inner: Mutex::new(inner) })
     }
 
-    /// Writes down what this fork has read of its account, without what was changed here.
-    pub fn snapshot(&self, file: &std::path::Path) -> Result<(), WorldError> {
+    /// Writes down what this fork has read of its account, without what was changed here and without secrets: those that
+    /// are known, those in user data, and the values of secure parameters.
+    pub fn snapshot(&self, file: &std::path::Path, secrets: &Secrets) -> Result<(), WorldError> {
         let inner = self.inner();
         let world = inner.first().unwrap_or_else(|| inner.world.clone());
-        store::write_file(&world, file)
+        let tree = serde_json::to_value(&world)
+            .map_err(|error| WorldError::Io { file: file.to_owned(), source: error.into() })?;
+        store::write_file(&secrets.mask_value(without_secrets(tree)), file)
     }
 
     /// The same copy once more, without what was changed here: to see what would happen if.
