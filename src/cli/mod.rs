@@ -13,6 +13,7 @@ mod execute;
 mod global;
 mod logging;
 pub mod run;
+pub mod untrusted;
 
 use std::{
     ffi::OsString,

@@ -1,6 +1,7 @@
 //! The words of the language that are no operations: where a runbook runs, what it asks for, how it
 //! is structured, what it says.
 
+mod config;
 mod environment;
 mod flow;
 pub mod param;
@@ -13,6 +14,8 @@ use rhai::{Dynamic, Engine, FuncRegistration, NativeCallContext};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 
+pub use config::Configs;
+
 use super::{
     bind,
     session::{Result, Session},
@@ -23,6 +26,7 @@ pub const CONTROLS: &[ControlDoc] = &[
     environment::ENVIRONMENT,
     environment::STACK,
     param::PARAM,
+    config::CONFIG,
     flow::STAGE,
     flow::PARALLEL,
     environment::WITHIN,
@@ -58,6 +62,7 @@ impl ControlDoc {
 pub fn register(engine: &mut Engine, session: &Arc<Session>) {
     environment::register(engine, session);
     param::register(engine, session);
+    config::register(engine, session);
     flow::register(engine, session);
     rollback::register(engine, session);
     say::register(engine, session);

@@ -8,6 +8,7 @@ use super::ControlDoc;
 use crate::{
     api::{
         bind,
+        budget::Count,
         convert::{self, Secrets},
         session::{Result, Session},
         strand,
@@ -49,6 +50,9 @@ pub const NOW: ControlDoc = ControlDoc {
     schema: None,
 };
 
+/// Nobody waits longer for a run; and in a simulated one, all that time is simulated.
+const LONGEST_SLEEP: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
+
 pub fn register(engine: &mut Engine, session: &Arc<Session>) {
     let at = Arc::clone(session);
     LOG.function(["message: ?"])
@@ -87,7 +91,9 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
 fn log<const N: usize>(session: &Session, context: &NativeCallContext, values: [Dynamic; N]) -> Result<()> {
     session.watch.check()?;
     let words = values.into_iter().map(|value| text(context, value)).collect::<Result<Vec<_>>>()?;
-    session.run.emit(Event::Log { message: words.join(" ") });
+    let message = words.join(" ");
+    session.say(context, message.len())?;
+    session.run.emit(Event::Log { message });
     Ok(())
 }
 
@@ -103,6 +109,7 @@ fn output(session: &Session, context: &NativeCallContext, name: &str, value: &Dy
     session.watch.check()?;
     let value = convert::to_json(value, Secrets::Refuse)
         .map_err(|stuck| Failure::new(format!("the output `{name}` cannot be {}", stuck.found)).at(context))?;
+    session.say(context, name.len() + value.to_string().len())?;
     session.run.output(name.to_owned(), convert::shown(&value));
     Ok(())
 }
@@ -111,6 +118,11 @@ fn sleep(session: &Session, context: &NativeCallContext, duration: &str) -> Resu
     session.watch.check()?;
     let duration: Duration = serde_json::from_value(duration.into())
         .map_err(|error| bind::wrong_option(session, context, "sleep", None, "", &error.to_string()))?;
+    if duration.0 > LONGEST_SLEEP {
+        let failure = Failure::new(format!("expected a duration of at most {} hours", LONGEST_SLEEP.as_secs() / 3_600));
+        return Err(failure.help("to wait for something, use a `wait_…` operation").at(context).into());
+    }
+    session.spend(context, Count::Operations, 1)?;
     let ctx = strand::branch(|branch| session.run.context(branch));
     session.wait_for(context, async {
         tokio::select! {
