@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     Handle,
+    budget::Count,
     convert::{self, Secrets},
     docs,
     failure::{self, Cause},
@@ -73,6 +74,7 @@ fn call(
     options: Dynamic,
 ) -> Result<Dynamic> {
     session.watch.check()?;
+    session.spend(context, Count::Operations, 1)?;
     let options = arguments(session, context, entry.name, entry.positional, first, options)?;
     let prepared = (entry.prepare)(options).map_err(|error| refuse(session, context, entry, error))?;
     let place = Place::of_call(context).map(|place| place.to_string());

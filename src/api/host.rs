@@ -13,7 +13,7 @@ use super::{
     bind,
     control::{self, CONTROLS, param},
     failure::{self, Cause, Usage},
-    handle, secret,
+    handle, json, secret,
     session::Session,
     stdlib,
 };
@@ -87,18 +87,20 @@ impl Host {
     pub fn execute(&self, runbook: &Runbook) -> Result<(), ScriptFailure> {
         param::check(runbook, self.stdlib, self.inputs.params.keys().map(String::as_str))
             .map_err(|failure| ScriptFailure::of(Trace::of_failure(failure).into(), runbook))?;
-        let session = Session::new(Arc::clone(&self.run), self.inputs.clone(), Arc::clone(runbook.library()));
-        let printed = Arc::clone(&self.run);
+        let (run, library) = (Arc::clone(&self.run), Arc::clone(runbook.library()));
+        let session = Session::new(run, self.inputs.clone(), library, runbook.project().clone());
+        let printed = Arc::clone(&session);
         let script = Script::new(
             runbook.clone(),
             self.stdlib,
             &self.limits,
             Arc::clone(&session.watch),
-            move |text| printed.emit(Event::Log { message: text.to_owned() }),
+            move |text| print(&printed, text),
             |engine| {
                 failure::register(engine);
                 handle::register(engine);
                 secret::register(engine, &session.watch);
+                json::register(engine);
                 control::register(engine, &session);
                 bind::register(engine, &session);
             },
@@ -113,6 +115,14 @@ impl Host {
             }
             Stopped::Panicked(panic) => ScriptFailure::bug(&panic.to_string()),
         })
+    }
+}
+
+/// What the language's own `print` and `debug` say. They cannot fail: the next step does.
+fn print(session: &Session, text: &str) {
+    match session.budget.say(text.len()) {
+        Ok(()) => session.run.emit(Event::Log { message: text.to_owned() }),
+        Err(failure) => drop(session.watch.fail(failure)),
     }
 }
 

@@ -19,6 +19,7 @@ mod plan;
 mod rehearse;
 pub mod run;
 mod snapshot;
+pub mod untrusted;
 
 use std::{
     ffi::OsString,

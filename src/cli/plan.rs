@@ -11,6 +11,7 @@ use super::{
     inputs::{Inputs, Place},
     print,
     rehearse::{Rehearsal, Stage, live, rehearse},
+    untrusted,
 };
 use crate::{
     api::{self, ScriptFailure},
@@ -41,6 +42,10 @@ pub struct Args {
     /// Ask nobody: begin with an empty account, or with the one in the file given with --world
     #[arg(long, conflicts_with_all = ["sim", "target", "endpoint_url"], help_heading = "Target")]
     pub offline: bool,
+
+    /// Make the plan in a child process with limits on memory and time: for runbooks of people you do not know
+    #[arg(long)]
+    pub untrusted: bool,
 }
 
 /// How the plan is shown.
@@ -77,6 +82,9 @@ const EXAMPLES: &str = "Examples:
 const AFTERWARDS: Duration = Duration::from_secs(2 * 3600);
 
 pub fn plan(args: &Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
+    if let Some(ended) = untrusted::guard(args.untrusted) {
+        return ended;
+    }
     let mut place = args.place.clone();
     // Offline, `--world` is the file of a snapshot.
     let snapshot = args.offline.then(|| place.world.take()).flatten();

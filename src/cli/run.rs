@@ -47,7 +47,7 @@ const EXAMPLES: &str = "Examples:
 pub fn run(args: Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
     if args.dry_run {
         let Args { inputs, place, .. } = args;
-        let args = plan::Args { inputs, place, output: plan::Output::default(), offline: false };
+        let args = plan::Args { inputs, place, output: plan::Output::default(), offline: false, untrusted: false };
         return plan::plan(&args, global, console);
     }
     let mut reports = reports(args.json, global, console);

@@ -72,6 +72,14 @@ impl Trace {
                     if let Some(thrown) = place.take_if(|place| *place != origin) {
                         callers.insert(0, Caller { place: thrown, what: "thrown again here".into() });
                     }
+                    // What is wrong may stand in a file that the call reads.
+                    if failure
+                        .as_ref()
+                        .and_then(|failure| failure.focus.as_ref())
+                        .is_some_and(|f| f.file != origin.file)
+                    {
+                        callers.insert(0, Caller { place: origin.clone(), what: "read by the call here".into() });
+                    }
                     place = failure.as_ref().and_then(Failure::place).cloned().or(Some(origin));
                 }
             }
@@ -86,7 +94,7 @@ impl Trace {
             _ => {}
         }
         let words = words::of(leaf);
-        Self { message: words.message, help: help.or(words.help), place, callers, failure }
+        Self { message: words::shown(&words.message), help: help.or(words.help), place, callers, failure }
     }
 
     /// Of a script that does not compile.
@@ -117,7 +125,7 @@ impl Trace {
     /// Of something the host found before or after the script ran.
     pub fn of_failure(failure: Failure) -> Self {
         Self {
-            message: failure.message.clone(),
+            message: words::shown(&failure.message),
             help: failure.help.clone(),
             place: failure.place().cloned(),
             callers: Vec::new(),

@@ -2,7 +2,7 @@
 
 use rhai::{Dynamic, EvalAltResult, Map, ParseErrorType};
 
-use super::Failure;
+use super::{Failure, bounded};
 
 /// What an error says.
 pub(super) struct Words {
@@ -73,7 +73,19 @@ fn of_value(value: &Dynamic) -> Words {
     if value.is_unit() {
         return Words::new("the script threw an error without words");
     }
+    if bounded::is_deep(value) {
+        return Words::new("the script threw a value that nests too deeply to be shown");
+    }
     Words::new(value.to_string())
+}
+
+/// As much of a message as somebody reads, and nothing that a terminal would obey: a script can
+/// throw whatever it likes.
+pub(super) fn shown(message: &str) -> String {
+    const MOST: usize = 2_000;
+    let (text, rest) = message.split_at(message.char_indices().nth(MOST).map_or(message.len(), |(end, _)| end));
+    let visible = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
+    text.chars().map(visible).chain((!rest.is_empty()).then_some('…')).collect()
 }
 
 /// The host's failure, if that is what was thrown.

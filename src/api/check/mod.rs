@@ -26,7 +26,7 @@ use super::{
     control::CONTROLS,
     failure, handle,
     host::{ScriptFailure, vocabulary},
-    secret, stdlib,
+    json, secret, stdlib,
 };
 use crate::{
     ops::catalog::OPERATIONS,
@@ -65,7 +65,7 @@ fn check_files(root: &Path, files: &[PathBuf], known: &Known<'_>) -> Vec<Found> 
         let finding = Finding::of_failure(UNREADABLE_FILE, &file.to_string_lossy().into(), failure);
         Found { finding, text: None }
     };
-    let checker = match Checker::new(root, stdlib::MODULES, vocabulary(), functions, engine) {
+    let checker = match Checker::new(root, stdlib::MODULES, vocabulary(), functions) {
         Ok(checker) => Judge { checker, judged: RefCell::default() },
         Err(failure) => return vec![unreadable(root, failure)],
     };
@@ -92,6 +92,7 @@ fn engine() -> rhai::Engine {
     failure::register(&mut engine);
     handle::register(&mut engine);
     secret::register(&mut engine, &watch);
+    json::register(&mut engine);
     engine
 }
 

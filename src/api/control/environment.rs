@@ -11,6 +11,7 @@ use super::{ControlDoc, ControlOptions, options};
 use crate::{
     api::{
         Handle,
+        budget::Count,
         convert::{self, VARS},
         failure::Usage,
         session::{Result, Session},
@@ -211,6 +212,7 @@ fn name_problem(name: &str) -> Option<&'static str> {
 
 fn within(session: &Session, context: &NativeCallContext, given: Dynamic, block: &FnPtr) -> Result<Dynamic> {
     session.watch.check()?;
+    session.spend(context, Count::Operations, 1)?;
     let WithinOptions { region, role_arn, external_id } = options(session, context, &WITHIN, given)?;
     if let (None, None) = (&region, &role_arn) {
         let failure = Failure::new("`within` needs a `region` or a `role_arn`: it would change nothing");

@@ -91,6 +91,7 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
 
 fn stage(session: &Session, context: &NativeCallContext, name: &str, block: &FnPtr) -> Result<Dynamic> {
     session.watch.check()?;
+    session.say(context, name.len())?;
     let run = &session.run;
     let started = run.clock().now();
     run.emit(Event::StageStarted { stage: name.to_owned() });
@@ -112,12 +113,16 @@ fn parallel(
 ) -> Result<Dynamic> {
     session.watch.check()?;
     let (keys, branches) = take_branches(context, branches)?;
+    let at_once = options.max_concurrency.map_or(branches.len(), NonZeroUsize::get);
+    let budget = session.budget.branches(branches.len(), at_once);
+    let _under_way = budget.map_err(|failure| session.watch.fail(failure.at(context)))?;
     let engine = session.engine().expect("the engine runs this function");
     let group = Arc::new(Group::default());
     let strands = strand::fork(branches.len(), &group);
-    let at_once = options.max_concurrency.map_or(branches.len(), NonZeroUsize::get);
+    let _pause = session.watch.pause();
     let results = session.run.clock().branches(branches.len(), at_once, thread::BRANCH_STACK, |index| {
         strands[index].clone().enter();
+        thread::enter(thread::BRANCH_STACK);
         // One that has not begun when another fails does not begin.
         let result = session.watch.check().and_then(|()| branches[index].call(&engine, Vec::new()));
         if result.is_err() && options.on_failure == OnFailure::RollBack {

@@ -1,6 +1,7 @@
 //! The words of the language that are no operations: where a runbook runs, what it asks for, how it
 //! is structured, what it says.
 
+mod config;
 pub(super) mod environment;
 mod flow;
 pub mod param;
@@ -14,6 +15,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use config::Configs;
+
 use super::{
     bind,
     session::{Result, Session},
@@ -25,6 +28,7 @@ pub const CONTROLS: &[ControlDoc] = &[
     environment::ENVIRONMENT,
     environment::STACK,
     param::PARAM,
+    config::CONFIG,
     flow::STAGE,
     flow::PARALLEL,
     environment::WITHIN,
@@ -79,6 +83,7 @@ impl ControlDoc {
 pub fn register(engine: &mut Engine, session: &Arc<Session>) {
     environment::register(engine, session);
     param::register(engine, session);
+    config::register(engine, session);
     flow::register(engine, session);
     rollback::register(engine, session);
     say::register(engine, session);

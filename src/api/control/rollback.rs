@@ -7,6 +7,7 @@ use rhai::{Dynamic, Engine, FnPtr, NativeCallContext};
 use super::ControlDoc;
 use crate::{
     api::{
+        budget::Count,
         failure,
         session::{Result, Session},
         strand::{self, Strand},
@@ -63,6 +64,7 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
         engine,
         move |context: NativeCallContext, label: &str| -> Result<()> {
             at.watch.check()?;
+            at.say(&context, label.len())?;
             at.run
                 .commit(label)
                 .map_err(|error| failure::raise(&at, ops::Error::Journal(error), Failure::new("").at(&context)))
@@ -78,6 +80,7 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
 
 fn on_rollback(session: &Arc<Session>, context: &NativeCallContext, label: Option<&str>, hook: &FnPtr) -> Result<()> {
     session.watch.check()?;
+    session.spend(context, Count::Hooks, 1)?;
     let hook = Callback::capture(context, hook)?;
     let place = Place::of_call(context).map(|place| format!("{}:{}", place.file, place.line));
     let label = label.map(str::to_owned).or(place).unwrap_or_default();

@@ -8,6 +8,7 @@ use super::ControlDoc;
 use crate::{
     api::{
         bind,
+        budget::Count,
         convert::{self, Secrets},
         session::{Result, Session},
         strand,
@@ -53,6 +54,9 @@ pub const NOW: ControlDoc = ControlDoc {
     options: None,
 };
 
+/// Nobody waits longer for a run; and in a simulated one, all that time is simulated.
+const LONGEST_SLEEP: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
+
 pub fn register(engine: &mut Engine, session: &Arc<Session>) {
     let at = Arc::clone(session);
     LOG.function(["message: ?"])
@@ -91,7 +95,9 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
 fn log<const N: usize>(session: &Session, context: &NativeCallContext, values: [Dynamic; N]) -> Result<()> {
     session.watch.check()?;
     let words = values.into_iter().map(|value| text(context, value)).collect::<Result<Vec<_>>>()?;
-    session.run.emit(Event::Log { message: words.join(" ") });
+    let message = words.join(" ");
+    session.say(context, message.len())?;
+    session.run.emit(Event::Log { message });
     Ok(())
 }
 
@@ -107,6 +113,7 @@ fn output(session: &Session, context: &NativeCallContext, name: &str, value: &Dy
     session.watch.check()?;
     let value = convert::to_json(value, Secrets::Refuse)
         .map_err(|stuck| Failure::new(format!("the output `{name}` cannot be {}", stuck.found)).at(context))?;
+    session.say(context, name.len() + value.to_string().len())?;
     session.run.output(name.to_owned(), convert::shown(&value));
     Ok(())
 }
@@ -120,6 +127,11 @@ fn sleep(session: &Session, context: &NativeCallContext, duration: &str) -> Resu
     session.watch.check()?;
     let duration = duration_of(duration)
         .map_err(|message| bind::wrong_option(session, context, SLEEP.name, None, "", &message))?;
+    if duration.0 > LONGEST_SLEEP {
+        let failure = Failure::new(format!("expected a duration of at most {} hours", LONGEST_SLEEP.as_secs() / 3_600));
+        return Err(failure.help("to wait for something, use a `wait_…` operation").at(context).into());
+    }
+    session.spend(context, Count::Operations, 1)?;
     let place = Place::of_call(context).map(|place| place.to_string());
     let ctx = strand::branch(|branch| session.run.context(branch)).at(place);
     session.wait_for(context, async {

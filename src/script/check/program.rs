@@ -3,17 +3,17 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, btree_map},
-    path::{Path, PathBuf},
+    path::Path,
     rc::Rc,
     sync::Arc,
 };
 
-use rhai::Engine;
-
 use super::{
     super::{
-        Failure, Library, Stdlib, Trace, Vocabulary,
+        Failure, Library, Limits, Project, Stdlib, Trace, Vocabulary,
         import::{Sources, circle},
+        parse::{self, Rejected},
+        project::{self, Unread},
         syntax,
     },
     Finding, Found, Functions, Outline, calls, lints,
@@ -24,7 +24,6 @@ pub struct Checker {
     sources: Sources,
     host: Vocabulary,
     functions: Functions,
-    engine: Engine,
     library: Library,
     read: RefCell<BTreeMap<String, Rc<Script>>>,
 }
@@ -58,26 +57,20 @@ struct Edge {
 
 impl Checker {
     /// For the scripts below `root`. `host` names the host's functions, `functions` all that are not written in
-    /// scripts, on an engine like `engine`.
+    /// scripts.
     ///
     /// # Errors
     /// If there is no such folder.
-    pub fn new(
-        root: &Path,
-        stdlib: Stdlib,
-        host: Vocabulary,
-        functions: Functions,
-        engine: Engine,
-    ) -> Result<Self, Failure> {
-        let root =
-            root.canonicalize().map_err(|error| Failure::new(format!("cannot read `{}`: {error}", root.display())))?;
-        let sources = Sources { root, stdlib };
-        Ok(Self { sources, host, functions, engine, library: Library::default(), read: RefCell::default() })
+    pub fn new(root: &Path, stdlib: Stdlib, host: Vocabulary, functions: Functions) -> Result<Self, Failure> {
+        let project =
+            Project::open(root).map_err(|error| Failure::new(format!("cannot read `{}`: {error}", root.display())))?;
+        let sources = Sources { project, limits: Limits::default(), stdlib };
+        Ok(Self { sources, host, functions, library: Library::default(), read: RefCell::default() })
     }
 
     /// The canonical folder of the project.
-    pub fn root(&self) -> &PathBuf {
-        &self.sources.root
+    pub fn root(&self) -> &Path {
+        self.sources.project.root()
     }
 
     pub fn host(&self) -> &Vocabulary {
@@ -96,7 +89,7 @@ impl Checker {
     pub fn check(&self, path: &Path) -> Result<Program, Failure> {
         let unreadable = |error| Failure::new(format!("cannot read `{}`: {error}", path.display()));
         let file = path.canonicalize().map_err(unreadable)?;
-        let root = &self.sources.root;
+        let root = self.sources.project.root();
         let name = file
             .strip_prefix(root)
             .map_err(|_| Failure::new(format!("`{}` is outside the project `{}`", path.display(), root.display())))?;
@@ -108,13 +101,14 @@ impl Checker {
             is_module: false,
             imports: BTreeMap::new(),
         };
-        match std::fs::read_to_string(&file) {
+        let limit = self.sources.limits.script;
+        let unread = |unread| match unread {
+            Unread::TooLarge => parse::too_large(&name, limit),
+            Unread::Other(error) => Failure::new(format!("the file cannot be read: {error}")),
+        };
+        match project::read(&file, limit) {
             Ok(text) => self.follow(&mut program, &name, &text),
-            Err(error) => program.findings.push(Finding::new(
-                lints::UNREADABLE_FILE,
-                &name,
-                format!("the file cannot be read: {error}"),
-            )),
+            Err(error) => program.findings.push(Finding::of_failure(lints::UNREADABLE_FILE, &name, unread(error))),
         }
         program.is_module = program.script(&name).is_some_and(|outline| looks_like_a_module(outline, &self.host));
         self.check_modules(&mut program);
@@ -158,14 +152,16 @@ impl Checker {
             return Rc::clone(script);
         }
         self.library.add_text(name, text);
-        let script = match self.engine.compile(text) {
-            Err(error) => {
+        let script = match parse::compile(name, text, &self.sources.limits) {
+            Err(Rejected::Failure(failure)) => {
+                Script { outline: None, findings: vec![Finding::of_failure(lints::SYNTAX, name, failure)] }
+            }
+            Err(Rejected::Syntax(error)) => {
                 let trace = Trace::of_syntax(name, error, &self.library);
                 let finding = Finding::new(lints::SYNTAX, name, trace.message).at(trace.place).help(trace.help);
                 Script { outline: None, findings: vec![finding] }
             }
-            Ok(mut ast) => {
-                ast.set_source(&**name);
+            Ok(ast) => {
                 let hijacks = syntax::hijacks(name, text, &ast, &self.host).into_iter();
                 let mut findings: Vec<_> =
                     hijacks.map(|failure| Finding::of_failure(lints::RESERVED_NAME, name, failure)).collect();
