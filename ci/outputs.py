@@ -34,7 +34,7 @@ def plan(folder, code, annotate):
         **files,
     })
     if data.get("failure") and annotate:
-        annotation(data["failure"], verdict.get("text") or "the plan fails")
+        annotation(data["failure"], f"plan {verdict.get('outcome')}")
     if "plan-markdown" in files:
         summary(files["plan-markdown"].read_text("utf-8"))
 

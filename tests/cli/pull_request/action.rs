@@ -201,7 +201,7 @@ fn a_plan_that_fails_keeps_its_exit_code_and_is_commented_all_the_same() {
     assert!(done.failed);
     assert_eq!(done.code("Run plan"), Some(5));
     assert_eq!(done.outputs["exitcode"], "5");
-    let expected = "::error file=runbooks/a%2Cb%3Ac.rhai,line=12,col=4,title=refused by policy::\
+    let expected = "::error file=runbooks/a%2Cb%3Ac.rhai,line=12,col=4,title=plan refused::\
                     no capacity: 100%25 of subnets%0Aare full%0Ause a larger range\n";
     assert!(done.log("Run plan").ends_with(expected), "{}", done.log("Run plan"));
     assert_eq!((done.code("Comment"), job.forge.bodies().len()), (Some(0), 1));
