@@ -135,8 +135,7 @@ pub(super) fn shadowings(importer: &AST, module: &AST) -> Vec<Failure> {
     let mut waiting: Vec<_> = own.iter().filter(|(name, _)| is_closure(name)).cloned().collect();
     let mut seen = BTreeSet::new();
     while let Some(function) = waiting.pop() {
-        let body = importer
-            .clone_functions_only_filtered(|_, _, _, name, params| (name, params) == (function.0.as_str(), function.1));
+        let body = only(importer, &function.0, function.1);
         walk(&body, |node| {
             if let Some((call, position)) = call(node)
                 && !call.is_qualified()
@@ -156,6 +155,14 @@ pub(super) fn shadowings(importer: &AST, module: &AST) -> Vec<Failure> {
         });
     }
     shadowings
+}
+
+/// A tree with nothing but the function `name` with that many parameters.
+pub(super) fn only(ast: &AST, name: &str, parameters: usize) -> AST {
+    // `clone_functions_only_filtered` would do, if it did not forget its filter: see tests/hosting.
+    let mut only = ast.clone_functions_only();
+    only.retain_functions(|_, _, n, p| (n, p) == (name, parameters));
+    only
 }
 
 /// The literal paths that a script imports.

@@ -123,3 +123,13 @@ fn a_broken_module_shows_its_own_line_and_who_imports_it() {
         "runbooks/a.rhai:2:7: expecting name of a variable\n  runbooks/main.rhai:2:8: imports `runbooks/a.rhai`"
     );
 }
+
+/// So a check must not take a function that an importer has for one that is missing.
+#[test]
+fn a_module_sees_the_functions_of_its_importer() {
+    let project =
+        Project::new("import \"a\" as a; fn own(x) { act(x) } a::f();").with("runbooks/a.rhai", "fn f() { own(1) }");
+    let (host, ended) = run_project(&project);
+    ended.expect("runs");
+    assert_eq!(host.acted(), ["1"]);
+}

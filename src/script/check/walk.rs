@@ -108,7 +108,7 @@ enum Step<'a> {
 impl Walk<'_> {
     /// The body of a function of the tree.
     fn body(&mut self, name: &str, parameters: usize) {
-        let body = self.ast.clone_functions_only_filtered(|_, _, _, n, p| (n, p) == (name, parameters));
+        let body = syntax::only(self.ast, name, parameters);
         let mut roots = 0;
         body.walk(&mut |path: &[ASTNode<'_>]| {
             roots += usize::from(path.len() == 1);
