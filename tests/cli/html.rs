@@ -82,7 +82,10 @@ fn the_probe_finds_what_is_wrong() {
         ("has no size", good.replace("class=\"there\"", "class=\"there\" style=\"display: none\"")),
         ("is cut", good.replace("<h1>", "<h1 style=\"width: 20px; overflow: hidden\">")),
         ("script", good.replace("<main>", "<main><script>1</script>")),
-        ("it loads", good.replace("<main>", "<main><img src=\"x.png\" alt=\"\">").replace("img-src data:", "img-src *")),
+        (
+            "it loads",
+            good.replace("<main>", "<main><img src=\"x.png\" alt=\"\">").replace("img-src data:", "img-src *"),
+        ),
     ];
     for (wanted, page) in broken {
         assert_ne!(page, good, "{wanted}: nothing was broken");
@@ -125,12 +128,16 @@ fn the_picture_shows_the_weights_the_fleets_and_the_point_of_no_return() {
 fn on_paper_everything_is_unfolded() {
     let mut browser = Browser::start();
     let file = page("paper", &sample::second_deploy(), Detail::Changes);
-    let shown = "[...document.querySelectorAll('details.calls pre')].map(pre => pre.getBoundingClientRect().height > 0)";
+    let shown =
+        "[...document.querySelectorAll('details.calls pre')].map(pre => pre.getBoundingClientRect().height > 0)";
     browser.open(&file, SCREEN);
     assert!(browser.evaluate(shown).as_array().is_some_and(|all| all.iter().all(|shown| shown == &json!(false))));
     browser.open(&file, PAPER);
     let on_paper = browser.evaluate(shown);
-    assert!(on_paper.as_array().is_some_and(|all| all.len() > 5 && all.iter().all(|shown| shown == &json!(true))), "{on_paper}");
+    assert!(
+        on_paper.as_array().is_some_and(|all| all.len() > 5 && all.iter().all(|shown| shown == &json!(true))),
+        "{on_paper}"
+    );
 }
 
 /// Whatever names and messages are made of, they stay text.
