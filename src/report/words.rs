@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn nothing_that_steers_a_terminal_comes_through() {
         assert_eq!(value(&"\x1b[2Jgone\r\n".into()), " [2Jgone");
-        assert_eq!(clean("allow \u{202e}ynED\u{202c} all\u{2028}"), "allow  ynED  all ");
+        assert_eq!(clean("allow \u{202e}ynED\u{202c} all\u{2028}"), "allow  ynED  all");
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod html;
 mod json;
 mod markdown;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod sample;
 mod svg;
 mod text;

@@ -154,7 +154,7 @@ pub fn first_deploy() -> Plan {
         requests_served: 0,
         requests_lost: 0,
     }];
-    plan.done(Outcome::Changes, "33 to create, 1 to change: about 6m 38s", |totals| {
+    plan.done(Outcome::Changes, "33 to create, 1 to change: about 8m 41s", |totals| {
         totals.create = 33;
         totals.update = 1;
     })
@@ -199,9 +199,9 @@ pub fn second_deploy() -> Plan {
             "shop-prod-web-blue 100, shop-prod-web-green 0",
             "shop-prod-web-blue 0, shop-prod-web-green 100",
         );
-        for (at, green, hold) in [(0.2, 10, 300.0), (301.4, 50, 300.0), (602.7, 100, 600.0)] {
-            let (before, now) =
-                (format!("shop-prod-web-green {}", green / 2), [("blue", 100 - green), ("green", green)]);
+        for (at, before, green, hold) in [(0.2, 0, 10, 300.0), (301.4, 10, 50, 300.0), (602.7, 50, 100, 600.0)] {
+            let now = [("blue", 100 - green), ("green", green)];
+            let before = format!("shop-prod-web-blue {}, shop-prod-web-green {before}", 100 - before);
             step.modify_listener(&now, &before);
             step.wait(&format!("weights of shop-prod-web to be {green} % green"), at, 1.0, 60.0);
             step.weights(at + 1.0, &now).wait(&format!("{green} % for {}m", hold / 60.0), at + 1.1, hold, hold);
@@ -249,7 +249,7 @@ pub fn second_deploy() -> Plan {
             requests_lost: 87,
         },
     ];
-    plan.done(Outcome::Changes, "2 to create, 3 to change, 1 to delete: about 23m 51s", |totals| {
+    plan.done(Outcome::Changes, "2 to create, 3 to change, 1 to delete: about 23m 53s", |totals| {
         totals.create = 2;
         totals.update = 3;
         totals.delete = 1;
@@ -310,7 +310,7 @@ pub fn refused() -> Plan {
             overridden: Some("hotfix for CVE-2026-1234, agreed with the on-call lead".into()),
         },
     ];
-    plan.warnings = vec!["the credentials expire in 12m, the run takes 23m 51s".into()];
+    plan.warnings = vec!["the credentials expire in 12m, the run takes 23m 53s".into()];
     plan
 }
 
@@ -411,7 +411,7 @@ impl Made {
     }
 
     fn stage(&mut self, name: &str) {
-        let stage = Stage { name: Some(name.into()), starts: self.clock, ..Stage::default() };
+        let stage = Stage { name: Some(name.into()), starts: round(self.clock), ..Stage::default() };
         self.plan.stages.push(stage);
     }
 

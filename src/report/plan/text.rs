@@ -146,10 +146,24 @@ impl Page<'_> {
         let detail = self.detail;
         for step in stage.steps.iter().filter(|step| facts::is_shown(step, detail)) {
             self.step(step);
+            self.no_return(step);
         }
         if let Some(folded) = facts::folded(stage, self.detail) {
-            let sign = format!("{:<width$}", sign(self.look, Action::Unchanged).1, width = self.columns.sign);
+            let unchanged = stage.steps.iter().any(|step| step.action == Action::Unchanged);
+            let action = if unchanged { Action::Unchanged } else { Action::Read };
+            let sign = format!("{:<width$}", sign(self.look, action).1, width = self.columns.sign);
             self.line(self.dim(&format!("  {sign} {folded}")));
+        }
+    }
+
+    /// Where it lies in the order of steps.
+    fn no_return(&mut self, step: &Step) {
+        let point = self.plan.rollback.point_of_no_return.as_ref();
+        if let Some(point) = point.filter(|point| point.after.as_ref() == Some(&step.id)) {
+            let symbol = format!("{:<width$}", self.look.pick("◆", "*"), width = self.columns.sign);
+            let at = format!("{:>width$}", time(point.at), width = self.columns.time);
+            let (symbol, at) = (self.look.paint(Ink::Cyan, &symbol), self.dim(&at));
+            self.line(format!("  {symbol} {at}  point of no return: {}", clean(&point.label)));
         }
     }
 

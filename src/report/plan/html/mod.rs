@@ -3,6 +3,8 @@
 //! All that comes from the plan goes through `maud`, which escapes it. What other forms leave out for length is folded here.
 
 mod stage;
+#[cfg(test)]
+mod tests;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;

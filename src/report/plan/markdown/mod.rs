@@ -7,6 +7,8 @@
 
 mod escape;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 use escape::{clip, code, code_in_cell, prose, word};
 
