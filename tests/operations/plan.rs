@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::account::{Account, Ran, Request};
+use crate::{
+    account::{Account, Ran, Request},
+    moto::Moto,
+};
 
 const PROD: &str = "prod-deploy.rhai";
 
@@ -76,6 +79,20 @@ fn on_the_simulated_aws() {
         let before = account.simulator().observe();
         let plan = account.plan(PROD, json!({ "image": image }));
         assert_eq!(account.simulator().observe(), before, "a plan changes nothing");
+        assert_foretold(&plan, &account.runbook(PROD, json!({ "image": image })));
+    }
+}
+
+/// The same on a fork of an account on a moto server, whose state is the same to the byte before and after each plan.
+#[test]
+fn on_a_fork_of_moto() {
+    let moto = Moto::own();
+    let name = moto.new_account();
+    let account = Account::moto(moto.url(), name.clone());
+    for image in ["ami-healthy-1", "ami-healthy-2", "ami-healthy-2"] {
+        let before = moto.dump(&name);
+        let plan = account.plan(PROD, json!({ "image": image }));
+        assert!(moto.dump(&name) == before, "a plan changes nothing");
         assert_foretold(&plan, &account.runbook(PROD, json!({ "image": image })));
     }
 }

@@ -35,6 +35,11 @@ pub fn moto() -> &'static Moto {
 }
 
 impl Moto {
+    /// A server of one's own: for who looks at all of its state.
+    pub fn own() -> Self {
+        Self::start()
+    }
+
     fn start() -> Self {
         // moto does not check signatures, but the SDK wants to sign.
         // SAFETY: all tests of this binary come through here before they look for credentials, and nothing else
@@ -72,6 +77,12 @@ impl Moto {
     /// An account nobody has used.
     pub fn new_account(&self) -> String {
         format!("{:012}", 100_000_000_000 + self.accounts.fetch_add(1, Ordering::SeqCst))
+    }
+
+    /// All that the server knows, as it shows it itself.
+    pub fn dump(&self, account: &str) -> String {
+        let read = "__import__('urllib.request').request.urlopen(current.url + '/moto-api/data.json').read().decode()";
+        self.boto3(account, read).as_str().expect("a text").to_owned()
     }
 
     /// The value of a Python expression about `account`, which sees boto3: the way to look at what was made without
