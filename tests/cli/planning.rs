@@ -135,13 +135,18 @@ fn what_is_not_modelled_stops_the_plan_by_name() {
     let runbook = r##"
 let env = environment("dev");
 stack("shop");
-let zone = ensure_hosted_zone(#{ name: "example.com" });
-ensure_record(#{ hosted_zone_id: zone, name: "a.example.com", type: "NAPTR", ttl: "60s", values: ["x"] });
+let vpc = find_vpc("default");
+let subnets = find_subnets(#{ vpc_id: vpc });
+ensure_load_balancer(#{ name: "web", subnets: subnets });
 "##;
-    let project = Project::new().file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n").file("p.rhai", runbook);
+    let settings = "[environments.dev]\ntarget = \"sim\"\nregion = \"xx-nowhere-1\"\n";
+    let project = Project::new().file("runner.toml", settings).file("p.rhai", runbook);
     let ran = project.runner(&["plan", "p.rhai"]);
     assert_eq!(ran.code, Some(1), "{ran}");
-    assert!(ran.stderr.contains("the simulator does not model the record type `NAPTR`"), "{ran}");
+    assert!(
+        ran.stdout.contains("the simulator does not model the region `xx-nowhere-1` of CreateLoadBalancer"),
+        "{ran}"
+    );
 }
 
 #[test]
