@@ -14,6 +14,7 @@ pub mod clock;
 pub mod event;
 pub mod ops;
 pub mod plan;
+pub mod policy;
 pub mod report;
 pub mod run;
 pub mod script;

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     event::Event,
     ops::{self, catalog::OPERATIONS},
+    policy::Governed,
     run::Run,
     script::{
         Limits, Problem, Runbook, Script, Stdlib, Trace, Vocabulary,
@@ -87,6 +88,9 @@ impl Host {
     pub fn execute(&self, runbook: &Runbook) -> Result<(), ScriptFailure> {
         param::check(runbook, self.stdlib, self.inputs.params.keys().map(String::as_str))
             .map_err(|failure| ScriptFailure::of(Trace::of_failure(failure).into(), runbook))?;
+        if self.inputs.environments.values().any(|environment| environment.policy != Governed::Freely) {
+            self.run.require_environment();
+        }
         let session = Session::new(Arc::clone(&self.run), self.inputs.clone(), Arc::clone(runbook.library()));
         let printed = Arc::clone(&self.run);
         let script = Script::new(

@@ -12,6 +12,7 @@ mod docs;
 mod execute;
 mod global;
 mod logging;
+pub mod policy;
 pub mod run;
 
 use std::{
@@ -48,7 +49,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Run(run::Args),
+    Run(Box<run::Args>),
     Docs(docs::Args),
     Completions(completions::Args),
 }
@@ -64,7 +65,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         };
     let console = Console::new(&global);
     let ended = logging::init(&global, &console).and_then(|()| match verb {
-        Verb::Run(args) => run::run(args, &global, &console),
+        Verb::Run(args) => run::run(*args, &global, &console),
         Verb::Docs(args) => docs::docs(&args),
         Verb::Completions(args) => completions::completions(&args),
     });

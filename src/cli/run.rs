@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::{Console, Exit, Failure, Global, execute::execute, exit};
+use super::{Console, Exit, Failure, Global, execute::execute, exit, policy::PolicyArgs};
 use crate::{
     api,
     event::Report,
@@ -59,6 +59,9 @@ pub struct Args {
     /// Without it, the world in .runner/sim, which each simulated run goes on with.
     #[arg(long, value_name = "PATH|fresh", conflicts_with = "endpoint_url", help_heading = "Target")]
     pub world: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub policy: PolicyArgs,
 
     /// Choose another course of simulated events; the same seed gives the same run [default: 1]
     #[arg(long, value_name = "NUMBER", help_heading = "Target")]

@@ -131,6 +131,12 @@ impl Terminal {
             Event::UndoArmed { undo, .. } if verbose => {
                 vec![look.paint(Ink::Dim, &format!("    to take it back: {}", clean(undo)))]
             }
+            Event::Override { check, reason, by } => {
+                lines::message(look, Ink::Yellow, "!", &format!("{check} is set aside by {by}: {reason}"))
+            }
+            Event::Policy { check, level, message, overridden, .. } => {
+                lines::policy(look, *check, *level, message, overridden.is_some())
+            }
             Event::Committed { label } => {
                 let text = format!("point of no return: {label}");
                 lines::message(look, Ink::Cyan, look.pick("◆", "*"), &text)

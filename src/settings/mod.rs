@@ -6,6 +6,7 @@
 mod error;
 mod file;
 mod params;
+mod policy;
 mod run;
 
 pub use error::Error;
@@ -14,6 +15,8 @@ pub use run::{RunSettings, WorldChoice};
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+
+use crate::policy::Governed;
 
 /// One `[environments.NAME]` of `runner.toml`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +31,8 @@ pub struct Environment {
     /// What the runbook reads as `environment(…).vars`.
     pub vars: serde_json::Map<String, serde_json::Value>,
     pub default_tags: BTreeMap<String, String>,
+    /// What its runs may do.
+    pub policy: Governed,
 }
 
 /// Where calls go.

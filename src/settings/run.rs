@@ -7,8 +7,8 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Environment, Error, Target, error::shown, file::File, params};
-use crate::{cli, script::suggest};
+use super::{Environment, Error, Target, error::shown, file::File, params, policy};
+use crate::{cli, policy::Overrides, script::suggest};
 
 /// Without `--seed`, so that two simulated runs of one runbook are the same.
 const DEFAULT_SEED: u64 = 1;
@@ -29,6 +29,8 @@ pub struct RunSettings {
     pub world: WorldChoice,
     pub seed: u64,
     pub endpoint_url: Option<String>,
+    /// Checks of policy that are set aside.
+    pub overrides: Overrides,
     /// Whether somebody is there to answer questions.
     pub interactive: bool,
 }
@@ -48,8 +50,11 @@ impl RunSettings {
         check_runbook(&args.runbook)?;
         let runbook_dir = absolute(parent(&args.runbook))?;
         let here = absolute(Path::new("."))?;
-        let File { path: config, state_dir, environments } =
+        let File { path: config, state_dir, mut environments } =
             File::load(args.config.as_deref(), &[&runbook_dir, &here])?;
+        if let Some(from) = &args.policy.policy_from {
+            policy::replace(&mut environments, from)?;
+        }
 
         let environment = args.env.as_deref().or(declared);
         if let Some(name) = &args.env
@@ -85,6 +90,7 @@ impl RunSettings {
             world,
             seed: args.seed.unwrap_or(DEFAULT_SEED),
             endpoint_url: args.endpoint_url,
+            overrides: policy::overrides(args.policy),
             interactive,
         })
     }
