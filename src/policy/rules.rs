@@ -26,8 +26,10 @@ pub struct Rules {
     #[serde(deserialize_with = "actions")]
     pub denied_actions: Vec<Pattern>,
     /// Of one Auto Scaling group.
+    #[serde(deserialize_with = "instances")]
     pub max_size: Option<u32>,
     /// Of all Auto Scaling groups of the stack together.
+    #[serde(deserialize_with = "instances")]
     pub max_instances: Option<u32>,
     /// In percentage points.
     #[serde(deserialize_with = "points")]
@@ -107,6 +109,12 @@ fn actions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Pattern>, D
 
 fn some_actions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Pattern>>, D::Error> {
     actions(deserializer).map(Some)
+}
+
+fn instances<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let found = i64::deserialize(deserializer)?;
+    let number = u32::try_from(found);
+    number.map(Some).map_err(|_| D::Error::custom(format!("expected a number of instances, found {found}")))
 }
 
 fn points<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {

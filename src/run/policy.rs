@@ -82,7 +82,9 @@ impl Run {
     pub fn warn_of_unused_overrides(&self) {
         let unused: Vec<Check> = {
             let standing = &self.state().policy;
-            standing.overrides.checks.difference(&standing.used).copied().collect()
+            let unused = standing.overrides.checks.difference(&standing.used);
+            // Without a policy there was nothing they could be for.
+            unused.copied().filter(|_| standing.policy.is_some()).collect()
         };
         for check in unused {
             let message = format!("`--override {check}` was not needed: the check had no objection");

@@ -2,6 +2,7 @@
 
 mod exit_codes;
 mod help;
+mod policy;
 #[path = "../support/project.rs"]
 mod project;
 mod reference;

@@ -13,5 +13,6 @@ mod load_balancing;
 #[path = "../support/moto.rs"]
 mod moto;
 mod network;
+mod policy;
 mod runbooks;
 mod traffic;
