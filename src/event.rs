@@ -13,7 +13,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{clock::Clock, redact::Secrets};
+use crate::{
+    clock::Clock,
+    policy::{Check, Level},
+    redact::Secrets,
+};
 
 /// Something that happened, with its place in the stream and its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +51,28 @@ pub enum Event {
     /// The runbook named the stack that owns what is made from here on.
     Stack {
         stack: String,
+    },
+    /// A person has set a check of the environment's policy aside.
+    Override {
+        check: Check,
+        reason: String,
+        /// `anna@laptop`
+        by: String,
+    },
+    /// Policy says no. It is said once of one thing.
+    Policy {
+        /// The operation; `None`: the environment itself.
+        id: Option<String>,
+        check: Check,
+        level: Level,
+        /// What was wanted, and what is allowed.
+        message: String,
+        /// `environments.prod.policy.max_size in runner.toml`
+        rule: String,
+        /// Where in the runbook: `file:line:column`.
+        place: Option<String>,
+        /// The reason for which a person has set the check aside, if one has.
+        overridden: Option<String>,
     },
     StageStarted {
         stage: String,

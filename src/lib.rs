@@ -15,6 +15,7 @@ pub mod event;
 mod memory;
 pub mod ops;
 pub mod plan;
+pub mod policy;
 pub mod redact;
 pub mod report;
 pub mod run;

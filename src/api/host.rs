@@ -20,6 +20,7 @@ use super::{
 use crate::{
     event::Event,
     ops::{self, catalog::OPERATIONS},
+    policy::Governed,
     run::Run,
     script::{
         Limits, Problem, Runbook, Script, Stdlib, Trace, Vocabulary,
@@ -87,6 +88,9 @@ impl Host {
     pub fn execute(&self, runbook: &Runbook) -> Result<(), ScriptFailure> {
         param::check(runbook, self.stdlib, self.inputs.params.keys().map(String::as_str))
             .map_err(|failure| ScriptFailure::of(Trace::of_failure(failure).into(), runbook))?;
+        if self.inputs.environments.values().any(|environment| environment.policy != Governed::Freely) {
+            self.run.require_environment();
+        }
         let (run, library) = (Arc::clone(&self.run), Arc::clone(runbook.library()));
         let session = Session::new(run, self.inputs.clone(), library, runbook.project().clone());
         let printed = Arc::clone(&session);

@@ -56,6 +56,7 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
         seed: settings.seed,
     })
     .map_err(|error| Failure::new(exit::FAILED, miette!("{error}")))?;
+    run.set_aside(settings.overrides.clone());
     tokio.spawn(obey_signals(run.clone()));
 
     let host = Host::new(run.clone(), inputs(settings));
@@ -64,6 +65,7 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
         None => (Outcome::Succeeded, exit::DONE),
         Some(failure) => conclude(&run, failure),
     };
+    run.warn_of_unused_overrides();
     let mut summary = run.summary();
     summary.wall = started.elapsed();
     summary.traffic = place.leave();
@@ -189,6 +191,7 @@ pub(super) fn by_cause(kind: &FailureKind) -> (Outcome, Exit) {
         FailureKind::Operation(error) if error.is_permission() => (Outcome::Failed, exit::PERMISSION),
         FailureKind::Operation(error) => match **error {
             ops::Error::TimedOut { .. } => (Outcome::Failed, exit::TIMED_OUT),
+            ops::Error::Policy(_) => (Outcome::Failed, exit::REFUSED),
             ops::Error::Connect(ConnectError::NoRegion | ConnectError::BadRole(_)) => (Outcome::Failed, exit::USAGE),
             _ => (Outcome::Failed, exit::FAILED),
         },

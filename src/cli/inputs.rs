@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::policy::PolicyArgs;
 use crate::settings::Target;
 
 /// The runbook and its parameters.
@@ -25,6 +26,9 @@ pub struct Inputs {
     /// Read settings from this file instead of the nearest runner.toml
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub policy: PolicyArgs,
 }
 
 /// Whose resources it is about.

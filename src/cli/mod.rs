@@ -16,6 +16,7 @@ mod global;
 pub mod inputs;
 mod logging;
 mod plan;
+pub mod policy;
 mod rehearse;
 pub mod run;
 mod snapshot;
@@ -55,8 +56,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Run(run::Args),
-    Plan(plan::Args),
+    Run(Box<run::Args>),
+    Plan(Box<plan::Args>),
     Snapshot(snapshot::Args),
     Check(check::Args),
     Docs(docs::Args),
@@ -74,7 +75,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         };
     let console = Console::new(&global);
     let ended = logging::init(&global, &console).and_then(|()| match verb {
-        Verb::Run(args) => run::run(args, &global, &console),
+        Verb::Run(args) => run::run(*args, &global, &console),
         Verb::Plan(args) => plan::plan(&args, &global, &console),
         Verb::Snapshot(args) => snapshot::snapshot(&args, &global, &console),
         Verb::Check(args) => check::check(args, &console),

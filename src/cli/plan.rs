@@ -174,6 +174,7 @@ fn make(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Planned {
         Some(failure) => failed(plan, failure, rehearsal.exit),
         None => Plan { verdict: plan.judge(), ..plan },
     };
+    let exit = if plan.verdict.outcome == Outcome::Refused { exit::REFUSED } else { exit };
     if rehearsal.failure.is_some() && plan.changes_anything() {
         plan.on_failure.push(scenario("this run".to_owned(), &rehearsal, stage, &aftermath));
     } else if rehearsal.failure.is_none() && launches(&plan) {
@@ -192,7 +193,7 @@ fn failed(plan: Plan, failure: &ScriptFailure, exit: Exit) -> Plan {
     let at = step.or_else(|| place.map(ToString::to_string)).map(|at| format!(" at {at}")).unwrap_or_default();
     let text = format!("would fail{at}: {}", trace.message);
     Plan {
-        verdict: Verdict { outcome: Outcome::Fails, text },
+        verdict: Verdict { outcome: if exit == exit::REFUSED { Outcome::Refused } else { Outcome::Fails }, text },
         failure: Some(plan::Failure {
             message: trace.message.clone(),
             help: trace.help.clone(),

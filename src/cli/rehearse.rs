@@ -81,6 +81,9 @@ pub fn rehearse(
     let journal = Journal::in_memory(id.as_str());
     let run = Run::new(id, clock.clone(), events, journal, endpoint, settings.seed);
     run.show_requests();
+    // All that policy says no to, not only the first.
+    run.collect_denials();
+    run.set_aside(settings.overrides.clone());
     run.emit(Event::RunStarted {
         run: run.id().as_str().to_owned(),
         runbook: runbook.name().to_owned(),
@@ -89,6 +92,9 @@ pub fn rehearse(
     });
     let host = Host::new(Arc::clone(&run), inputs(settings));
     let failure = host.execute(runbook).err();
+    if failure.is_none() {
+        run.warn_of_unused_overrides();
+    }
     let (outcome, exit) = match &failure {
         None => (Outcome::Succeeded, exit::DONE),
         Some(failure) => conclude(&run, failure),

@@ -7,10 +7,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Action, Call, Change, Fleet, FleetSize, Mark, Output, Plan, PointOfNoReturn, Share, Stage, Step, Undo, Wait,
-    Weights, unified_diff,
+    Action, Call, Change, Denial, Fleet, FleetSize, Mark, Output, Plan, PointOfNoReturn, Share, Stage, Step, Undo,
+    Wait, Weights, unified_diff,
 };
-use crate::event::{self, Event, Report, Stamped};
+use crate::{
+    event::{self, Event, Report, Stamped},
+    policy::Level,
+};
 
 /// Listens to a dry run. Copies listen to the same.
 #[derive(Clone, Default)]
@@ -175,6 +178,20 @@ impl State {
                 self.plan.rollback.point_of_no_return =
                     Some(PointOfNoReturn { label: label.clone(), at: self.now, after: self.last_step.clone() });
                 self.mark(format!("point of no return: {label}"));
+            }
+            Event::Policy { check, level: Level::Deny, message, rule, place, overridden, .. } => {
+                let place = place.as_ref().map(|place| format!(", {place}")).unwrap_or_default();
+                self.plan.policy.push(Denial {
+                    check: check.to_string(),
+                    message: format!("{message} ({rule}{place})"),
+                    overridden: overridden.clone(),
+                });
+            }
+            Event::Policy { level: Level::Warn, message, rule, .. } => {
+                self.plan.warnings.push(format!("policy: {message} ({rule})"));
+            }
+            Event::Override { check, reason, by } => {
+                self.plan.warnings.push(format!("policy: {by} sets `{check}` aside: {reason}"));
             }
             Event::Log { message } => self.mark(message.clone()),
             Event::Warning { message } => self.plan.warnings.push(message.clone()),

@@ -1,6 +1,6 @@
 //! The plan in a few words.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{Outcome, Plan, Verdict};
 use crate::{
@@ -12,6 +12,12 @@ use crate::{
 impl Plan {
     /// The verdict on a plan that reaches its end.
     pub fn judge(&self) -> Verdict {
+        let denied: Vec<&str> =
+            self.policy.iter().filter(|it| it.overridden.is_none()).map(|it| it.check.as_str()).collect();
+        if !denied.is_empty() {
+            let checks = denied.iter().collect::<BTreeSet<_>>().into_iter().copied().collect::<Vec<_>>().join(", ");
+            return Verdict { outcome: Outcome::Refused, text: format!("refused by policy: {checks}") };
+        }
         if !self.changes_anything() {
             return Verdict { outcome: Outcome::NoChanges, text: "nothing to change".to_owned() };
         }

@@ -6,7 +6,10 @@ use super::{
     Ink, Look,
     words::{clean, friendly, shorten, value},
 };
-use crate::event::{Change, Field, UndoOutcome, Weight};
+use crate::{
+    event::{Change, Field, UndoOutcome, Weight},
+    policy::{Check, Level},
+};
 
 /// Wide enough for the longest operation name, so that subjects stand below each other.
 const OPERATION_WIDTH: usize = 24;
@@ -185,6 +188,16 @@ pub fn hook(look: &Look, hook: &str, error: Option<&str>) -> Vec<String> {
     let mut lines = vec![format!("  {} hook {}", look.paint(ink, symbol), clean(hook))];
     lines.extend(error.into_iter().flat_map(indented));
     lines
+}
+
+/// What policy says no to.
+pub fn policy(look: &Look, check: Check, level: Level, text: &str, overridden: bool) -> Vec<String> {
+    let (ink, symbol, remark) = match level {
+        _ if overridden => (Ink::Yellow, "!", " (set aside)"),
+        Level::Warn => (Ink::Yellow, "!", ""),
+        Level::Deny => (Ink::Red, look.failed(), ""),
+    };
+    message(look, ink, symbol, &format!("policy {check}{remark}: {text}"))
 }
 
 /// A message of the runbook, which may have several lines.

@@ -26,7 +26,9 @@ pub struct Ctx {
     pub(super) scope: Option<Scope>,
     stage: Option<String>,
     /// Where in the runbook it was called.
-    place: Option<String>,
+    pub(super) place: Option<String>,
+    /// Whether policy is asked before it does something.
+    pub(super) is_judged: bool,
     clients: OnceLock<Arc<Clients>>,
 }
 
@@ -65,7 +67,13 @@ pub enum Seen<T> {
 impl Ctx {
     pub(super) fn new(run: Arc<Run>, id: String, scope: Option<Scope>) -> Self {
         let op = Op { id, state: Mutex::default() };
-        Self { run, op: Arc::new(op), scope, stage: None, place: None, clients: OnceLock::new() }
+        Self { run, op: Arc::new(op), scope, stage: None, place: None, is_judged: true, clients: OnceLock::new() }
+    }
+
+    /// For what must not be stopped: undos, and what policy itself reads.
+    pub(super) fn not_judged(mut self) -> Self {
+        self.is_judged = false;
+        self
     }
 
     pub(super) fn in_stage(mut self, stage: Option<String>) -> Self {
@@ -86,6 +94,7 @@ impl Ctx {
         self.run.journal().note(Record::Operation { id: id.clone(), operation: name.into(), subject: subject.clone() });
         self.tell_start(name, &subject);
         let result = async {
+            self.judge_operation(name)?;
             self.connect().await?;
             (prepared.run)(self).await
         };
@@ -148,7 +157,10 @@ impl Ctx {
     /// Makes the clients; everything else in here needs them.
     pub(super) async fn connect(&self) -> Result<(), Error> {
         if self.clients.get().is_none() {
-            let clients = self.run.clients(self.scope.as_ref()).await?;
+            let scope = self.run.scope_or_own(self.scope.as_ref()).await?;
+            let identity = self.run.identify(&scope).await?;
+            self.judge_scope(&scope, &identity)?;
+            let clients = self.run.clients(&scope, &identity).await?;
             let _ = self.clients.set(clients);
         }
         Ok(())

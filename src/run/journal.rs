@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::{Class, Undo};
-use crate::redact::Secrets;
+use crate::{policy::Check, redact::Secrets};
 
 /// The format written here. A reader refuses a newer one.
 pub const FORMAT: u32 = 1;
@@ -36,6 +36,12 @@ pub enum Record {
         version: String,
         target: String,
         seed: u64,
+    },
+    /// A person has set a check of policy aside.
+    Override {
+        check: Check,
+        reason: String,
+        by: String,
     },
     /// An operation of the runbook began.
     Operation {

@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Branch, Ctx, Journal, JournalError, Record, rollback::Hook, undo::UndoStack};
+use super::{Branch, Ctx, Journal, JournalError, Record, policy::Standing, rollback::Hook, undo::UndoStack};
 use crate::{
     aws::{Clients, ConnectError, Connections, Endpoint, Identity, Scope, retry::Fresh},
     clock::Clock,
@@ -70,6 +70,7 @@ pub(super) struct State {
     summary: Summary,
     committed: Option<String>,
     rolling_back: bool,
+    pub(super) policy: Standing,
     pub(super) undos: UndoStack,
     pub(super) fresh: Fresh,
 }
@@ -159,6 +160,7 @@ impl Run {
 
     /// Settles where calls go, and that it is the right account.
     pub async fn use_environment(&self, environment: &Environment) -> Result<Identity, Error> {
+        self.come_under(&environment.name, &environment.policy)?;
         let region = match &environment.region {
             Some(region) => region.clone(),
             None => self.connections.default_region().await?,
@@ -177,6 +179,7 @@ impl Run {
             }
             .into());
         }
+        self.judge_environment(&scope, &identity)?;
         self.state().environment =
             Some(Known { name: environment.name.clone(), scope, default_tags: environment.default_tags.clone() });
         self.emit(Event::Environment {
@@ -187,18 +190,25 @@ impl Run {
         Ok(identity)
     }
 
-    /// The clients of `scope`, or of the environment's own.
-    pub(super) async fn clients(&self, scope: Option<&Scope>) -> Result<Arc<Clients>, Error> {
-        let known = self.state().environment.as_ref().map(|known| known.scope.clone());
-        let scope = match scope.cloned().or(known) {
-            Some(scope) => scope,
-            None => Scope { region: self.connections.default_region().await?, role_arn: None, external_id: None },
-        };
-        let identity = self.identify(&scope).await?;
-        Ok(self.connections.clients(&scope, &identity).await?)
+    /// Whether calls go to the simulated AWS.
+    pub(super) fn is_simulated(&self) -> bool {
+        self.connections.is_simulated()
     }
 
-    async fn identify(&self, scope: &Scope) -> Result<Identity, Error> {
+    /// The scope that is given, or the environment's own.
+    pub(super) async fn scope_or_own(&self, scope: Option<&Scope>) -> Result<Scope, Error> {
+        let known = self.state().environment.as_ref().map(|known| known.scope.clone());
+        match scope.cloned().or(known) {
+            Some(scope) => Ok(scope),
+            None => Ok(Scope { region: self.connections.default_region().await?, role_arn: None, external_id: None }),
+        }
+    }
+
+    pub(super) async fn clients(&self, scope: &Scope, identity: &Identity) -> Result<Arc<Clients>, Error> {
+        Ok(self.connections.clients(scope, identity).await?)
+    }
+
+    pub(super) async fn identify(&self, scope: &Scope) -> Result<Identity, Error> {
         if let Some(identity) = self.state().identities.get(scope) {
             return Ok(identity.clone());
         }
@@ -226,11 +236,7 @@ impl Run {
         role_arn: Option<String>,
         external_id: Option<String>,
     ) -> Result<Scope, Error> {
-        let known = self.state().environment.as_ref().map(|known| known.scope.clone());
-        let base = match outer.cloned().or(known) {
-            Some(scope) => scope,
-            None => Scope { region: self.connections.default_region().await?, role_arn: None, external_id: None },
-        };
+        let base = self.scope_or_own(outer).await?;
         let external_id = if role_arn.is_some() { external_id } else { external_id.or(base.external_id) };
         Ok(Scope { region: region.unwrap_or(base.region), role_arn: role_arn.or(base.role_arn), external_id })
     }

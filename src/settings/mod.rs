@@ -7,6 +7,7 @@ mod check;
 mod error;
 mod file;
 mod params;
+mod policy;
 mod run;
 
 pub use check::{CheckProject, CheckSettings};
@@ -16,6 +17,8 @@ pub use run::{RunSettings, WorldChoice};
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+
+use crate::policy::Governed;
 
 /// One `[environments.NAME]` of `runner.toml`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,6 +33,8 @@ pub struct Environment {
     /// What the runbook reads as `environment(…).vars`.
     pub vars: serde_json::Map<String, serde_json::Value>,
     pub default_tags: BTreeMap<String, String>,
+    /// What its runs may do.
+    pub policy: Governed,
 }
 
 /// Where calls go.

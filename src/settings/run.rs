@@ -7,9 +7,10 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Environment, Error, Target, error::shown, file::File, params};
+use super::{Environment, Error, Target, error::shown, file::File, params, policy};
 use crate::{
     cli::inputs::{Inputs, Place},
+    policy::Overrides,
     script::suggest,
 };
 
@@ -32,6 +33,8 @@ pub struct RunSettings {
     pub world: WorldChoice,
     pub seed: u64,
     pub endpoint_url: Option<String>,
+    /// Checks of policy that are set aside.
+    pub overrides: Overrides,
     /// Whether somebody is there to answer questions.
     pub interactive: bool,
 }
@@ -51,8 +54,11 @@ impl RunSettings {
         check_runbook(&inputs.runbook)?;
         let runbook_dir = absolute(parent(&inputs.runbook))?;
         let here = absolute(Path::new("."))?;
-        let File { path: config, state_dir, environments } =
+        let File { path: config, state_dir, mut environments } =
             File::load(inputs.config.as_deref(), &[&runbook_dir, &here])?;
+        if let Some(from) = &inputs.policy.policy_from {
+            policy::replace(&mut environments, from)?;
+        }
 
         let environment = inputs.env.as_deref().or(declared);
         if let Some(name) = &inputs.env
@@ -87,6 +93,7 @@ impl RunSettings {
             world,
             seed: place.seed.unwrap_or(DEFAULT_SEED),
             endpoint_url: place.endpoint_url.clone(),
+            overrides: policy::overrides(inputs.policy.clone()),
             interactive,
         })
     }

@@ -12,6 +12,7 @@ mod html;
 #[path = "../support/moto.rs"]
 mod moto;
 mod planning;
+mod policy;
 #[path = "../support/project.rs"]
 mod project;
 mod pull_request;

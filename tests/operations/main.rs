@@ -14,5 +14,6 @@ mod load_balancing;
 mod moto;
 mod network;
 mod plan;
+mod policy;
 mod runbooks;
 mod traffic;

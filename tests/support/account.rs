@@ -12,6 +12,7 @@ use runner::{
     clock::Clock,
     event::{Event, Events, Field, Report, Stamped},
     ops::{self, catalog},
+    policy::{Governed, Policy, Rules},
     run::{Branch, Journal, RollbackReport, Run, RunId},
     settings::Environment,
     sim::{Simulator, Source},
@@ -86,17 +87,28 @@ impl Account {
 
     /// Begins a run of stack `shop-prod`.
     pub fn run(&self) -> Trial<'_> {
+        self.run_under("")
+    }
+
+    /// Begins one that is under a policy, as runner.toml would have it.
+    pub fn run_under(&self, policy: &str) -> Trial<'_> {
         let _context = self.tokio.enter();
         let (run, events) = self.begin(self.place());
-        run.clock().block_on(run.use_environment(&self.environment("prod"))).expect("the environment");
+        let environment = Environment { policy: governed(policy), ..self.environment("prod") };
+        run.clock().block_on(run.use_environment(&environment)).expect("the environment");
         run.set_stack("shop-prod".into());
         Trial { run, branch: Branch::root(), events, account: self }
     }
 
     /// Runs a runbook of this project to its end, or back. Waits take no time, whatever the target.
     pub fn runbook(&self, name: &str, params: Value) -> Ran {
+        self.runbook_under("", name, params)
+    }
+
+    /// The same under a policy; what each call asks for is among the events.
+    pub fn runbook_under(&self, policy: &str, name: &str, params: Value) -> Ran {
         let _context = self.tokio.enter();
-        self.execute(self.begin(self.place()), name, params)
+        self.execute(self.begin(self.place()), policy, name, params)
     }
 
     /// The same as a dry run: on a copy of the simulated world, or on a fork of the account on moto.
@@ -114,13 +126,20 @@ impl Account {
             }
             (Target::Sim(_), None) => panic!("only a kept world can be copied"),
         };
-        self.execute(self.run_in(place, RunId::plan(), Journal::in_memory("plan")), name, params)
+        self.execute(self.run_in(place, RunId::plan(), Journal::in_memory("plan")), "", name, params)
     }
 
-    fn execute(&self, (run, events): (Arc<Run>, Arc<Mutex<Vec<Stamped>>>), name: &str, params: Value) -> Ran {
+    fn execute(
+        &self,
+        (run, events): (Arc<Run>, Arc<Mutex<Vec<Stamped>>>),
+        policy: &str,
+        name: &str,
+        params: Value,
+    ) -> Ran {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let runbook = api::load(&root.join("runbooks").join(name), root).expect("a runbook that compiles");
-        let environments = ["prod", "staging"].map(|name| (name.to_owned(), self.environment(name)));
+        let environment = |name| Environment { policy: governed(policy), ..self.environment(name) };
+        let environments = ["prod", "staging"].map(|name| (name.to_owned(), environment(name)));
         let params = params.as_object().cloned().unwrap_or_default().into_iter().collect();
         let inputs = Inputs { environments: environments.into(), environment: None, params, interactive: false };
         let host = Host::new(run.clone(), inputs);
@@ -211,6 +230,15 @@ fn simulated_clock(simulator: &Arc<Simulator>, seed: u64) -> Clock {
     clock
 }
 
+/// What runner.toml would make of these rules; none are no policy.
+fn governed(rules: &str) -> Governed {
+    let rules = toml::from_str(rules).unwrap_or_else(|error| panic!("{rules}: {error}"));
+    if rules == Rules::default() {
+        return Governed::Freely;
+    }
+    Governed::By(Arc::new(Policy { environment: "prod".into(), file: "runner.toml".into(), rules }))
+}
+
 /// How a runbook ended.
 pub struct Ran {
     /// The run's id.
@@ -222,6 +250,12 @@ pub struct Ran {
 }
 
 impl Ran {
+    /// What happened before the way back.
+    pub fn forward(&self) -> impl Iterator<Item = &Event> {
+        let events = self.events.iter().map(|stamped| &stamped.event);
+        events.take_while(|event| !matches!(event, Event::RollbackStarted { .. }))
+    }
+
     /// The calls that changed something.
     pub fn mutations(&self) -> Vec<&str> {
         self.events

@@ -118,6 +118,22 @@ async fn find(ctx: &Ctx, options: &EnsureLaunchTemplate, owned: &Owned) -> Resul
     Ok(Found { wanted: Content::wanted(options, owned, &image), template })
 }
 
+/// The template of that id, if there is one.
+///
+/// # Errors
+/// If the call fails.
+pub async fn by_id(ctx: &Ctx, id: &str) -> Result<Option<ec2::LaunchTemplate>, Error> {
+    let reply = ctx
+        .read("ec2:DescribeLaunchTemplates", || {
+            ctx.aws().ec2.describe_launch_templates().launch_template_ids(id).send()
+        })
+        .await;
+    match reply {
+        Err(error) if error.is(&["InvalidLaunchTemplateId.NotFound"]) => Ok(None),
+        reply => Ok(reply?.launch_templates.unwrap_or_default().into_iter().next()),
+    }
+}
+
 async fn by_name(ctx: &Ctx, name: &str) -> Result<Option<ec2::LaunchTemplate>, Error> {
     // By filter: named directly, a template that is not there is an error.
     let named = filter("launch-template-name", name);
