@@ -80,7 +80,7 @@ pub fn fence(lines: &[String]) -> String {
     let ticks = "`".repeat(lines.iter().map(|line| longest_run(line, '`')).max().unwrap_or(0).max(2) + 1);
     let mut block = format!("{ticks}diff\n");
     for line in lines {
-        block += &without_comment(line);
+        block += without_comment(line).trim_end();
         block.push('\n');
     }
     block += &ticks;

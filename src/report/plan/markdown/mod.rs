@@ -38,14 +38,15 @@ pub fn write(plan: &Plan, detail: Detail) -> String {
     room.take(&" ".repeat(700));
 
     let mut cuts = Cuts::default();
-    let (scenarios, outputs) = (scenarios(plan, &mut room), outputs(plan, &mut room));
-    let (table, details) = match detail {
-        Detail::Summary => (summary_table(plan, &mut room, &mut cuts), String::new()),
-        Detail::Changes | Detail::Full => {
-            let table = table(plan, detail, &mut room, &mut cuts);
-            (table, details(plan, detail, &mut room, &mut cuts))
-        }
-    };
+    let scenarios = scenarios(plan, &mut room);
+    if detail == Detail::Summary {
+        let table = summary_table(plan, &mut room, &mut cuts);
+        return [start, cuts.note(), lists, table, scenarios, footer].concat();
+    }
+    // What is to be kept the longest takes its room first.
+    let outputs = outputs(plan, &mut room);
+    let table = table(plan, detail, &mut room, &mut cuts);
+    let details = details(plan, detail, &mut room, &mut cuts);
     let rollback = rollback(plan, detail, &mut room, &mut cuts);
     [start, cuts.note(), lists, table, details, scenarios, rollback, outputs, footer].concat()
 }
@@ -227,7 +228,7 @@ fn table(plan: &Plan, detail: Detail, room: &mut Room, cuts: &mut Cuts) -> Strin
     if plan.stages.is_empty() {
         return String::new();
     }
-    let head = "| t+ | | step | resource | wait |\n| --: | :-: | --- | --- | --- |\n";
+    let head = "| t+ | | step | resource | waits and weights |\n| --: | :-: | --- | --- | --- |\n";
     let rows = |detail| plan.stages.iter().flat_map(|stage| stage::rows(plan, stage, detail)).collect::<Vec<Row>>();
     let size = |rows: &[Row]| rows.iter().map(|row| row.text.as_str()).collect::<String>();
     let mut chosen = rows(detail);
@@ -323,12 +324,12 @@ fn scenarios(plan: &Plan, room: &mut Room) -> String {
 
 fn rollback(plan: &Plan, detail: Detail, room: &mut Room, cuts: &mut Cuts) -> String {
     let rollback = &plan.rollback;
-    if detail == Detail::Summary || (rollback.undos.is_empty() && rollback.point_of_no_return.is_none()) {
+    if rollback.undos.is_empty() && rollback.point_of_no_return.is_none() {
         return String::new();
     }
     let mut text = format!("### Rollback\n\n{}.", facts::rollback(rollback));
     if let Some(point) = &rollback.point_of_no_return {
-        text += &format!(" {}: {}.", facts::no_return(point), prose(&point.label, SENTENCE));
+        text += &format!(" Point of no return after {}: {}.", seconds(point.at), prose(&point.label, SENTENCE));
     }
     text += "\n\n";
     // The shortest form: there may be no room left even for it.

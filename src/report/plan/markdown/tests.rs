@@ -179,7 +179,7 @@ fn cells(row: &str) -> usize {
             _ => {}
         }
     }
-    bars - 1
+    usize::saturating_sub(bars, 1)
 }
 
 /// The judge can say no.
@@ -219,7 +219,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn however_long_a_plan_is_the_comment_is_not(plan in random::plan(500..5_000)) {
