@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 
 use super::error::AwsError;
 use super::kinds;
+use super::overlay::AsRead;
+use super::shared::Shared;
 use super::tx::{Resource, Scope, Tx};
 use super::wire::Params;
 use super::world::World;
@@ -60,6 +62,23 @@ pub struct Want {
     pub id: Option<String>,
 }
 
+impl Want {
+    /// The row `id` of `T`.
+    pub fn row<T: Resource>(scope: &Scope, id: &str) -> Want {
+        Want::of(scope, T::KIND, T::GLOBAL, Some(id.to_owned()))
+    }
+
+    /// All rows of `T`.
+    pub fn all<T: Resource>(scope: &Scope) -> Want {
+        Want::of(scope, T::KIND, T::GLOBAL, None)
+    }
+
+    pub fn of(scope: &Scope, kind: &str, global: bool, id: Option<String>) -> Want {
+        let scope = if global { scope.home() } else { scope.clone() };
+        Want { scope, kind: kind.to_owned(), id }
+    }
+}
+
 impl fmt::Display for Want {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.id {
@@ -73,6 +92,9 @@ impl fmt::Display for Want {
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Fork {
     known: BTreeSet<Want>,
+    /// Rows that were made here: the account has never heard of them.
+    #[serde(default)]
+    ours: RefCell<BTreeSet<Want>>,
     #[serde(skip)]
     missing: RefCell<BTreeSet<Want>>,
     /// Routes that were read, and not looked at yet as to whether they serve.
@@ -81,13 +103,12 @@ pub struct Fork {
     /// The account as it was read, without what was changed here.
     #[serde(skip)]
     before: Option<Arc<Mutex<World>>>,
-    /// Rows of which only what a list shows was read.
-    listed: BTreeSet<String>,
     /// All routes that were read.
+    #[serde(default)]
     routes: BTreeSet<String>,
     /// Replies of the account that were passed on.
     #[serde(default)]
-    passed: BTreeMap<String, Value>,
+    passed: Shared<BTreeMap<String, Value>>,
     /// Why something could not be read while nobody asked.
     #[serde(skip)]
     pub(super) failed: Option<AwsError>,
@@ -112,32 +133,45 @@ pub struct Looked<'w> {
 impl Looked<'_> {
     /// Somebody looks at the row `id` of `T`.
     pub fn row<T: Resource>(&self, scope: &Scope, id: &str) {
-        match T::EXTENT {
-            Extent::Kind => self.want(scope, T::KIND, T::GLOBAL, None),
-            Extent::Row => self.want(scope, T::KIND, T::GLOBAL, Some(id.to_owned())),
-            Extent::With { kind, of } => {
-                if let Some(id) = of(id) {
-                    self.want(scope, kind, T::GLOBAL, Some(id));
-                }
-            }
-            Extent::Nothing => {}
+        if let Some(want) = needed::<T>(scope, id) {
+            self.want(want);
         }
     }
 
     /// Somebody looks at all rows of `T`.
     pub fn all<T: Resource>(&self, scope: &Scope) {
         match T::EXTENT {
-            Extent::Kind | Extent::Row => self.want(scope, T::KIND, T::GLOBAL, None),
+            Extent::Kind | Extent::Row => self.want(Want::all::<T>(scope)),
             Extent::With { .. } | Extent::Nothing => {}
         }
     }
 
-    fn want(&self, scope: &Scope, kind: &'static str, global: bool, id: Option<String>) {
-        let scope = if global { scope.home() } else { scope.clone() };
-        let want = Want { scope, kind: kind.to_owned(), id };
-        if !self.fork.known.contains(&want) {
+    /// The row `id` of `T` is made here.
+    pub fn made<T: Resource>(&self, scope: &Scope, id: &str) {
+        if let Extent::Row = T::EXTENT {
+            self.fork.ours.borrow_mut().insert(Want::row::<T>(scope, id));
+        }
+    }
+
+    /// Whether all of the row `id` of `T` is known, or that there is none.
+    pub fn knows<T: Resource>(&self, scope: &Scope, id: &str) -> bool {
+        needed::<T>(scope, id).is_none_or(|want| self.fork.knows(&want))
+    }
+
+    fn want(&self, want: Want) {
+        if !self.fork.knows(&want) {
             self.fork.missing.borrow_mut().insert(want);
         }
+    }
+}
+
+/// What has to be read for the row `id` of `T`.
+fn needed<T: Resource>(scope: &Scope, id: &str) -> Option<Want> {
+    match T::EXTENT {
+        Extent::Kind => Some(Want::all::<T>(scope)),
+        Extent::Row => Some(Want::row::<T>(scope, id)),
+        Extent::With { kind, of } => of(id).map(|id| Want::of(scope, kind, T::GLOBAL, Some(id))),
+        Extent::Nothing => None,
     }
 }
 
@@ -152,15 +186,8 @@ impl Fork {
         Some(self.before.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether the row `id` of `T` was read by itself.
-    pub fn knows<T: Resource>(&self, scope: &Scope, id: &str) -> bool {
-        let scope = if T::GLOBAL { scope.home() } else { scope.clone() };
-        self.known.contains(&Want { scope, kind: T::KIND.to_owned(), id: Some(id.to_owned()) })
-    }
-
-    /// Whether the row `id` of `T` was made here.
-    pub fn made<T: Resource>(&self, tx: &Tx, id: &str) -> bool {
-        !self.listed.contains(id) && T::table(tx).peek(id).is_some()
+    fn knows(&self, want: &Want) -> bool {
+        self.known.contains(want) || self.ours.borrow().contains(want)
     }
 
     /// What was looked for since the last time and is not known.
@@ -175,7 +202,7 @@ impl Fork {
                 format!("{want} is not in the file this plan was made from; write a new one with `runner snapshot`");
             AwsError::new("NotInSnapshot", message)
         })?;
-        Ok(Reader { live: live.0, scope: want.scope.clone() })
+        Ok(Reader { live: live.0, scope: want.scope.clone(), calls: kinds::calls(&want.kind) })
     }
 
     /// Asks the account itself, for what nothing here changes.
@@ -192,14 +219,20 @@ impl Fork {
         }
         let want = Want { scope: scope.clone(), kind: format!("{service}:{action}"), id: None };
         let reply = self.reader(&want)?.live.call(scope, service, action, params)?;
-        self.passed.insert(key, reply.clone());
+        self.passed.own().insert(key, reply.clone());
         Ok(reply)
     }
 
     /// A fork of the same account at the same time, without the changes. It knows what this one has read.
     pub fn again(&self) -> Option<World> {
         let mut world = self.before()?.clone();
-        let fork = Self { missing: RefCell::default(), new_routes: self.routes.clone(), failed: None, ..self.clone() };
+        let fork = Self {
+            ours: RefCell::default(),
+            missing: RefCell::default(),
+            new_routes: self.routes.clone(),
+            failed: None,
+            ..self.clone()
+        };
         world.fork = Some(Self { before: Some(Arc::new(Mutex::new(self.before()?.clone()))), ..fork });
         Some(world)
     }
@@ -209,11 +242,21 @@ impl Fork {
 pub struct Reader {
     live: Arc<dyn Live>,
     pub scope: Scope,
+    /// The calls that are declared for what is read.
+    calls: &'static [&'static str],
 }
+
+/// The names of a page's token in replies and in requests.
+pub type Token = (&'static str, &'static str);
 
 impl Reader {
     /// One reply.
     pub fn get(&self, service: &'static str, action: &'static str, params: Value) -> Result<Params, AwsError> {
+        let call = format!("{service}:{action}");
+        if !self.calls.contains(&call.as_str()) {
+            // The policy in docs/ would lack it.
+            return Err(AwsError::new("InternalError", format!("{call} is not declared in `kinds`")));
+        }
         self.live.call(&self.scope, service, action, &params).map(Params)
     }
 
@@ -232,65 +275,116 @@ impl Reader {
         }
     }
 
-    /// The elements of the list at `path` of every page. `token` is the name of the next page's token in replies and
-    /// requests.
+    /// The elements of the list at `path` of every page.
     pub fn pages(
         &self,
         service: &'static str,
         action: &'static str,
-        mut params: Value,
+        params: Value,
         path: &str,
-        token: (&str, &str),
+        token: Token,
     ) -> Result<Vec<Params>, AwsError> {
         let mut all = Vec::new();
+        self.each_page(service, action, params, token, |page| all.extend(page.list(path)))?;
+        Ok(all)
+    }
+
+    /// Every page.
+    pub fn each_page(
+        &self,
+        service: &'static str,
+        action: &'static str,
+        mut params: Value,
+        token: Token,
+        mut read: impl FnMut(&Params),
+    ) -> Result<(), AwsError> {
         loop {
             let reply = self.get(service, action, params.clone())?;
-            all.extend(reply.list(path));
+            read(&reply);
             match reply.opt_str(token.0).filter(|next| !next.is_empty()) {
                 Some(next) => params[token.1] = json!(next),
-                None => return Ok(all),
+                None => return Ok(()),
             }
         }
     }
 }
 
+/// A row as it was read.
+pub struct Read<T> {
+    row: T,
+    /// The tree it was read from, and how the row is shown here.
+    shown: Option<(Value, View<T>)>,
+    unmodelled: Option<String>,
+}
+
+type View<T> = fn(&T, &Tx) -> Value;
+
+impl<T> Read<T> {
+    pub fn of(row: T) -> Read<T> {
+        Read { row, shown: None, unmodelled: None }
+    }
+
+    /// What is not modelled of `shown` is shown again wherever the row is shown as `view`.
+    pub fn shown(self, shown: &Params, view: View<T>) -> Read<T> {
+        Read { shown: Some((shown.0.clone(), view)), ..self }
+    }
+
+    /// What keeps the row from being changed here.
+    pub fn except(self, unmodelled: Option<String>) -> Read<T> {
+        Read { unmodelled, ..self }
+    }
+}
+
 /// Rows that were read, ready to be put into a world.
-#[derive(Default)]
 pub struct Rows {
-    put: Vec<Box<dyn Fn(&mut Tx, &mut Fork) + Send>>,
-    /// What else is known by that.
-    pub also: Vec<Want>,
+    want: Want,
+    put: Vec<Put>,
     /// The routes among them.
     pub routes: Vec<String>,
 }
 
+struct Put {
+    /// What a list shows of this row: not put over what is known better.
+    listed: Option<Want>,
+    put: Box<dyn Fn(&mut Tx) + Send>,
+}
+
 impl Rows {
+    fn of(want: Want) -> Rows {
+        Rows { want, put: Vec::new(), routes: Vec::new() }
+    }
+
     /// A row with everything of it.
-    pub fn whole<T: Resource + Send>(&mut self, row: T) {
-        self.put.push(Box::new(move |tx, fork| {
-            fork.listed.remove(row.id());
-            tx.import(row.clone());
-        }));
+    pub fn whole<T: Resource + Send>(&mut self, read: Read<T>) {
+        self.put.push(Put { listed: None, put: putting(read) });
     }
 
     /// A row as a list shows it. One that was read by itself is better, and may have been changed or deleted.
-    pub fn listed<T: Resource + Send>(&mut self, row: T) {
-        self.put.push(Box::new(move |tx, fork| {
-            if !fork.knows::<T>(tx.scope, row.id()) {
-                fork.listed.insert(row.id().to_owned());
-                tx.import(row.clone());
-            }
-        }));
+    pub fn listed<T: Resource + Send>(&mut self, read: Read<T>) {
+        let listed = Some(Want::row::<T>(&self.want.scope, read.row.id()));
+        self.put.push(Put { listed, put: putting(read) });
     }
 
     /// Something that is under way: what happens by itself goes on.
     pub fn then(&mut self, go_on: impl Fn(&mut Tx) + Send + 'static) {
-        self.put.push(Box::new(move |tx, _| go_on(tx)));
+        self.put.push(Put { listed: None, put: Box::new(go_on) });
     }
 }
 
+fn putting<T: Resource + Send>(read: Read<T>) -> Box<dyn Fn(&mut Tx) + Send> {
+    let Read { row, shown, unmodelled } = read;
+    Box::new(move |tx| {
+        let (shown, understood) = match &shown {
+            Some((shown, view)) => (shown.clone(), view(&row, tx)),
+            None => (Value::Null, Value::Null),
+        };
+        let read = AsRead { shown, understood, unmodelled: unmodelled.clone() };
+        tx.import(row.clone(), (read != AsRead::default()).then_some(read));
+    })
+}
+
 /// Reads what is wanted, several at a time.
-fn read(fork: &Fork, wants: BTreeSet<Want>) -> Result<Vec<(Want, Rows)>, AwsError> {
+fn read(fork: &Fork, wants: BTreeSet<Want>) -> Result<Vec<Rows>, AwsError> {
     const AT_ONCE: usize = 8;
     let wants: Vec<Want> = wants.into_iter().collect();
     let mut read = Vec::new();
@@ -300,13 +394,18 @@ fn read(fork: &Fork, wants: BTreeSet<Want>) -> Result<Vec<(Want, Rows)>, AwsErro
             let asked: Vec<_> = readers
                 .iter()
                 .zip(wants)
-                .map(|(reader, want)| threads.spawn(|| kinds::read(reader, &want.kind, want.id.as_deref())))
+                .map(|(reader, want)| {
+                    threads.spawn(move || {
+                        let mut rows = Rows::of(want.clone());
+                        kinds::read(reader, want, &mut rows).map(|()| rows)
+                    })
+                })
                 .collect();
             let panicked = || AwsError::new("InternalError", "reading the account panicked");
             asked.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked()))).collect()
         });
-        for (want, rows) in wants.iter().zip(rows) {
-            read.push((want.clone(), rows?));
+        for rows in rows {
+            read.push(rows?);
         }
     }
     Ok(read)
@@ -332,20 +431,38 @@ impl World {
 
     fn learn(&mut self, wants: BTreeSet<Want>) -> Result<(), AwsError> {
         let Some(fork) = &self.fork else { return Ok(()) };
-        for (want, rows) in read(fork, wants)? {
+        for rows in read(fork, wants)? {
+            // What is put in is neither looked at nor made here.
             let Some(mut fork) = self.fork.take() else { return Ok(()) };
-            if let Some(before) = fork.before.clone() {
+            self.put(&rows, |listed| !fork.knows(listed));
+            if let Some(before) = &fork.before {
                 let mut before = before.lock().unwrap_or_else(PoisonError::into_inner);
-                let mut tx = before.tx(&want.scope, "", "");
-                rows.put.iter().for_each(|put| put(&mut tx, &mut fork));
+                before.put(&rows, |listed| !fork.known.contains(listed));
             }
-            let mut tx = self.tx(&want.scope, "", "");
-            rows.put.iter().for_each(|put| put(&mut tx, &mut fork));
             fork.routes.extend(rows.routes.iter().cloned());
             fork.new_routes.extend(rows.routes);
-            fork.known.extend(rows.also);
-            fork.known.insert(want);
+            fork.known.insert(rows.want);
             self.fork = Some(fork);
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, rows: &Rows, is_news: impl Fn(&Want) -> bool) {
+        let scope = &rows.want.scope;
+        // Nothing is furnished: what AWS put there is read like everything else.
+        self.accounts.entry(scope.account.clone()).or_default().regions.entry(scope.region.clone()).or_default();
+        let mut tx = self.tx(scope, "", "");
+        rows.put.iter().filter(|put| put.listed.as_ref().is_none_or(&is_news)).for_each(|put| (put.put)(&mut tx));
+    }
+
+    /// Reads everything of a region of the account, and of what the account has outside of regions.
+    pub fn read_all(&mut self, scope: &Scope) -> Result<(), AwsError> {
+        let mut wants: BTreeSet<Want> = kinds::all().map(|kind| kind.all(scope)).collect();
+        while !wants.is_empty() {
+            self.learn(wants)?;
+            let rows: Vec<Want> = kinds::all().flat_map(|kind| kind.rows(&self.tx(scope, "", ""))).collect();
+            let unknown = |want: &Want| self.fork.as_ref().is_some_and(|fork| !fork.knows(want));
+            wants = rows.into_iter().filter(unknown).collect();
         }
         Ok(())
     }

@@ -27,9 +27,11 @@ mod fork;
 mod iam;
 mod kinds;
 mod observe;
+mod overlay;
 mod route53;
 mod select;
 mod service;
+mod shared;
 mod ssm;
 mod store;
 mod sts;
@@ -50,6 +52,7 @@ use jiff::Timestamp;
 pub use autoscaling::Fleet;
 pub use error::{AwsError, Reply};
 pub use fork::Live;
+pub use kinds::reads;
 pub use observe::{Difference, Residue, residues};
 pub use service::{Action, SERVICES, Service};
 pub use store::WorldError;
@@ -167,6 +170,15 @@ impl Simulator {
     /// here.
     pub fn fork(live: Arc<dyn Live>, now: Timestamp, seed: u64) -> Simulator {
         Simulator { inner: Mutex::new(Inner::of(World::fork_of(Some(live), now, seed))) }
+    }
+
+    /// Has a fork read everything of a region of its account.
+    ///
+    /// # Errors
+    /// AWS's own, or why it could not be asked.
+    pub fn read_all(&self, account: &str, region: &str) -> Result<(), AwsError> {
+        let scope = Scope { account: account.to_owned(), region: region.to_owned() };
+        self.inner().world.read_all(&scope)
     }
 
     /// What a fork has read, from the file `Simulator::snapshot` wrote. What is not in it cannot be looked at.

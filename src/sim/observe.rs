@@ -43,11 +43,19 @@ const RESIDUES: &[Residue] = &[
 /// A field that does not count, and why: it says only that something happened, and AWS has no call to set it back.
 const TRACES: &[Trace] = &[
     Trace { table: "auto_scaling_groups", field: "work", why: "Auto Scaling's own memory" },
+    Trace { table: "certificates", field: "held_by", why: HELD_BY },
     Trace { table: "instance_profiles", field: "known_from", why: "when EC2 heard of its role" },
     Trace { table: "launch_templates", field: "numbered", why: "EC2 never uses a version number twice" },
     Trace { table: "policies", field: "updated", why: "when its default version last changed" },
+    Trace { table: "policies", field: "held_by", why: HELD_BY },
     Trace { table: "policies", field: "last_version", why: "IAM never uses a version number twice" },
+    Trace { table: "target_groups", field: "held_by", why: HELD_BY },
 ];
+
+const HELD_BY: &str = "in a fork, what the account said of users that were not read themselves";
+
+/// Tables of what AWS has for everybody: a fork has rows of it as far as somebody looked, and nobody changes them.
+const CATALOGUE: &[&str] = &["availability_zones", "images", "instance_types", "prefix_lists"];
 
 /// A list in a row whose order means nothing, and the id that AWS gives an entry anew whenever it is set: not counted.
 struct Unordered {
@@ -86,9 +94,11 @@ pub fn residues() -> &'static [Residue] {
 }
 
 pub fn observe(world: &World) -> Value {
-    let accounts =
-        world.accounts.iter().filter_map(|(name, account)| Some((name.clone(), self::account(name, account)?)));
-    Value::Object(accounts.collect())
+    // In a fork, what AWS put there was read; a region of which nothing was read has nothing.
+    let pristine = |scope: &Scope| if world.fork.is_some() { Region::default() } else { Region::pristine(scope) };
+    let accounts = world.accounts.iter();
+    let observed = accounts.filter_map(|(name, account)| Some((name.clone(), self::account(name, account, pristine)?)));
+    Value::Object(observed.collect())
 }
 
 /// A table in which two worlds differ, and by how many rows.
@@ -146,12 +156,12 @@ fn compare(before: &Value, after: &Value, found: &mut Vec<Difference>) {
     }
 }
 
-fn account(name: &str, account: &Account) -> Option<Value> {
+fn account(name: &str, account: &Account, pristine: impl Fn(&Scope) -> Region) -> Option<Value> {
     let mut regions = Map::new();
     for (region, now) in &account.regions {
         let scope = Scope { account: name.to_owned(), region: region.clone() };
         let now = rows(now);
-        if now != rows(&Region::pristine(&scope)) {
+        if now != rows(&pristine(&scope)) {
             regions.insert(region.clone(), now);
         }
     }
@@ -169,7 +179,8 @@ fn rows<T: serde::Serialize>(part: &T) -> Value {
 fn reduce(table: &str, value: Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let kept = fields.into_iter().filter_map(|(name, value)| match as_row(&value) {
+            let counted = fields.into_iter().filter(|(name, _)| !CATALOGUE.contains(&name.as_str()));
+            let kept = counted.filter_map(|(name, value)| match as_row(&value) {
                 Some((row, deleted)) => {
                     let counts = !deleted && !RESIDUES.iter().any(|residue| residue.covers(table, row));
                     counts.then(|| named(table, name, ordered(table, without_traces(table, row))))

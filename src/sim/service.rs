@@ -41,7 +41,7 @@ pub struct Action {
 
 /// Reads of what nothing in a fork changes: AWS's own catalogue, and what others publish. They are answered by the forked
 /// account itself.
-const PASSED_ON: &[(&str, &str)] = &[
+pub const PASSED_ON: &[(&str, &str)] = &[
     ("ec2", "DescribeAvailabilityZones"),
     ("ec2", "DescribeImages"),
     ("ec2", "DescribeInstanceTypeOfferings"),
@@ -101,10 +101,15 @@ impl Action {
         self.params.iter().flat_map(|group| group.split_whitespace())
     }
 
-    /// Whether the action only reads: then it is not logged. AWS's names tell.
+    /// Whether the action only reads: then it is not logged.
     pub fn reads(&self) -> bool {
-        ["Describe", "Get", "List"].iter().any(|verb| self.name.starts_with(verb))
+        reads(self.name)
     }
+}
+
+/// Whether an action only reads: AWS's names tell.
+pub fn reads(action: &str) -> bool {
+    ["Describe", "Get", "List"].iter().any(|verb| action.starts_with(verb))
 }
 
 /// An empty structure or list shows as its own path, so a known path covers its beginnings.

@@ -9,15 +9,18 @@
 //! back if the change is refused.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug)]
+use super::overlay::AsRead;
+use super::shared::Shared;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Table<T> {
-    rows: Arc<BTreeMap<String, Row<T>>>,
+    rows: Shared<BTreeMap<String, Row<T>>>,
 }
 
 /// A value, and how well it is known. `observe` knows rows by these two names.
@@ -25,6 +28,9 @@ pub struct Table<T> {
 pub struct Row<T> {
     row: T,
     seen: Seen,
+    /// How a forked account showed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    read: Option<Shared<AsRead>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -118,13 +124,22 @@ impl<T: Clone> Table<T> {
         self.forget(now);
         let salt = lag.salt(id);
         let seen = Seen { visible_from: now + lag.delay(salt), deleted_at: None, lingers_until: None, salt };
-        self.rows_mut().insert(id.to_owned(), Row { row, seen });
+        self.rows_mut().insert(id.to_owned(), Row { row, seen, read: None });
     }
 
-    /// Puts a row in that has been there for long.
-    pub fn import(&mut self, id: &str, row: T) {
+    /// Puts a row in that has been there for long, as an account showed it.
+    pub fn import(&mut self, id: &str, row: T, read: Option<AsRead>) {
         let seen = Seen { visible_from: Timestamp::MIN, deleted_at: None, lingers_until: None, salt: 0 };
-        self.rows_mut().insert(id.to_owned(), Row { row, seen });
+        self.rows_mut().insert(id.to_owned(), Row { row, seen, read: read.map(Shared::new) });
+    }
+
+    /// How an account showed the row, if it was read from one.
+    pub fn as_read(&self, id: &str) -> Option<&AsRead> {
+        self.rows.get(id)?.read.as_deref()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     pub fn remove(&mut self, id: &str, now: Timestamp, lag: Lag) {
@@ -142,25 +157,13 @@ impl<T: Clone> Table<T> {
     }
 
     fn rows_mut(&mut self) -> &mut BTreeMap<String, Row<T>> {
-        Arc::make_mut(&mut self.rows)
+        self.rows.own()
     }
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Table<T> {
-        Table { rows: Arc::default() }
-    }
-}
-
-impl<T: Serialize> Serialize for Table<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.rows.as_ref().serialize(serializer)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        BTreeMap::deserialize(deserializer).map(|rows| Table { rows: Arc::new(rows) })
+        Table { rows: Shared::default() }
     }
 }
 

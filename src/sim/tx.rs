@@ -11,6 +11,8 @@ use serde_json::Value;
 
 use super::error::{AwsError, Reply};
 use super::fork::{Extent, Looked};
+use super::overlay::AsRead;
+use super::service;
 use super::table::{Lag, Table, mix};
 use super::wire::Params;
 use super::world::{Event, Global, Queue, Region, Settings};
@@ -109,8 +111,12 @@ impl Tx<'_> {
         T::table(self).get(id, self.now).ok_or_else(|| T::absent(id))
     }
 
+    /// A row to be changed. One that was read from an account and is not fully understood is refused, by name.
     pub fn get_mut<T: Resource>(&mut self, id: &str) -> Result<&mut T, AwsError> {
         self.look_at::<T>(id);
+        if !self.action.is_empty() && !service::reads(self.action) {
+            self.check_modelled::<T>(id)?;
+        }
         let now = self.now;
         T::table_mut(self).get_mut(id, now).ok_or_else(|| T::absent(id))
     }
@@ -148,28 +154,64 @@ impl Tx<'_> {
         ids.iter().map(|id| table.listed(id, self.now).ok_or_else(|| T::absent(id))).collect()
     }
 
+    /// The rows of `ids` that are there, as a describe shows them that leaves out what is not.
+    pub fn select_some<T: Resource>(&self, ids: &[&str]) -> Vec<&T> {
+        ids.iter().for_each(|id| self.look_at::<T>(id));
+        ids.iter().filter_map(|id| T::table(self).listed(id, self.now)).collect()
+    }
+
+    /// What is known of a row, without reading it.
+    pub fn glance<T: Resource>(&self, id: &str) -> Option<&T> {
+        T::table(self).peek(id)
+    }
+
     /// Adds a row. A row that is there already is changed through `get_mut`.
     pub fn put<T: Resource>(&mut self, row: T) {
         let (now, lag, id) = (self.now, self.lag, row.id().to_owned());
+        if let Some(looked) = &self.looked {
+            looked.made::<T>(self.scope, &id);
+        }
         T::table_mut(self).insert(&id, row, now, lag);
     }
 
     pub fn delete<T: Resource>(&mut self, id: &str) {
+        self.look_at::<T>(id);
         let (now, lag) = (self.now, self.lag);
         T::table_mut(self).remove(id, now, lag);
     }
 
     /// Puts a row in that was read from a forked account.
-    pub fn import<T: Resource>(&mut self, row: T) {
+    pub fn import<T: Resource>(&mut self, row: T, read: Option<AsRead>) {
         let id = row.id().to_owned();
-        T::table_mut(self).import(&id, row);
+        T::table_mut(self).import(&id, row, read);
+    }
+
+    /// A row as a reply shows it, which would be `view` by itself: what is not modelled of a row that was read is shown
+    /// as the account showed it.
+    pub fn shown<T: Resource>(&self, row: &T, view: Value) -> Value {
+        match T::table(self).as_read(row.id()) {
+            Some(read) => read.merged(view),
+            None => view,
+        }
+    }
+
+    fn check_modelled<T: Resource>(&self, id: &str) -> Result<(), AwsError> {
+        let unmodelled = T::table(self).as_read(id).and_then(|read| read.unmodelled.as_deref());
+        unmodelled.map_or(Ok(()), |what| {
+            let action = format!("{}:{}", self.service, self.action);
+            let message = format!("the simulator does not model {what}, so {action} cannot be tried on {id}");
+            Err(AwsError::new("UnsupportedOperation", message))
+        })
+    }
+
+    /// Whether this world is a fork of an account.
+    pub fn is_fork(&self) -> bool {
+        self.looked.is_some()
     }
 
     /// Whether all of a row is known, or that there is none: not always so in a fork.
     pub fn is_known<T: Resource>(&self, id: &str) -> bool {
-        self.looked
-            .as_ref()
-            .is_none_or(|looked| looked.fork.knows::<T>(self.scope, id) || looked.fork.made::<T>(self, id))
+        self.looked.as_ref().is_none_or(|looked| looked.knows::<T>(self.scope, id))
     }
 
     fn look_at<T: Resource>(&self, id: &str) {
@@ -204,6 +246,12 @@ impl Tx<'_> {
     /// Has `event` happen in this account and region, `after` from now.
     pub fn schedule(&mut self, after: Duration, event: impl Into<Event>) {
         self.queue.push(self.now + after, self.scope.clone(), event.into());
+    }
+
+    /// What is left of something that takes `whole` and began at `since`: a second at least.
+    pub fn left(&self, since: Timestamp, whole: Duration) -> Duration {
+        let passed = Duration::try_from(self.now.duration_since(since)).unwrap_or_default();
+        whole.saturating_sub(passed).max(Duration::from_secs(1))
     }
 
     /// A time of this world's between two bounds: the same for the same `what`, whenever it is asked for.

@@ -7,8 +7,11 @@ mod certificate;
 mod compute;
 mod contract;
 mod dns;
+mod fork;
 mod guard;
 mod identity;
+#[path = "../support/live.rs"]
+mod live;
 mod load_balancing;
 #[path = "../support/moto.rs"]
 mod moto;
@@ -16,4 +19,6 @@ mod network;
 mod plan;
 mod policy;
 mod runbooks;
+#[path = "../support/same.rs"]
+mod same;
 mod traffic;

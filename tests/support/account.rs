@@ -15,9 +15,11 @@ use runner::{
     policy::{Governed, Policy, Rules},
     run::{Branch, Journal, RollbackReport, Run, RunId},
     settings::Environment,
-    sim::{Simulator, Source},
+    sim::{Settings, Simulator, Source},
 };
 use serde_json::Value;
+
+use crate::live::Origin;
 
 /// An account that outlives the runs in it.
 pub struct Account {
@@ -58,6 +60,20 @@ impl Account {
         Self { world: Some(dir), ..Self::on(Target::Sim(Arc::new(world)), 1) }
     }
 
+    /// An account whose reads see everything at once.
+    pub fn prompt() -> Self {
+        let account = Self::new();
+        account.simulator().configure(Settings { lag: false, ..Settings::default() }).expect("a fresh world");
+        account
+    }
+
+    /// A fork of this account as it is now, and the account as the fork sees it.
+    pub fn fork(&self) -> (Self, Arc<Origin>) {
+        let Target::Sim(simulator) = &self.target else { panic!("this account is on a moto server") };
+        let origin = Origin::new(simulator.clone());
+        (Self::on(Target::Sim(Arc::new(origin.fork())), self.seed), origin)
+    }
+
     /// An account on the moto server at `url`.
     pub fn moto(url: String, account: String) -> Self {
         Self::on(Target::Moto { url, account }, 1)
@@ -85,6 +101,14 @@ impl Account {
         }
     }
 
+    /// The same, to keep.
+    pub fn shared_simulator(&self) -> Arc<Simulator> {
+        match &self.target {
+            Target::Sim(simulator) => simulator.clone(),
+            Target::Moto { .. } => panic!("this account is on a moto server"),
+        }
+    }
+
     /// Begins a run of stack `shop-prod`.
     pub fn run(&self) -> Trial<'_> {
         self.run_under("")
@@ -102,7 +126,13 @@ impl Account {
 
     /// Runs a runbook of this project to its end, or back. Waits take no time, whatever the target.
     pub fn runbook(&self, name: &str, params: Value) -> Ran {
-        self.runbook_under("", name, params)
+        self.watched(name, params, |_| {})
+    }
+
+    /// The same, with somebody who sees each event as it happens.
+    pub fn watched(&self, name: &str, params: Value, watch: impl FnMut(&Event) + Send + 'static) -> Ran {
+        let _context = self.tokio.enter();
+        self.execute(self.begin_watched(self.place(), watch), "", name, params)
     }
 
     /// The same under a policy; what each call asks for is among the events.
@@ -126,7 +156,7 @@ impl Account {
             }
             (Target::Sim(_), None) => panic!("only a kept world can be copied"),
         };
-        self.execute(self.run_in(place, RunId::plan(), Journal::in_memory("plan")), "", name, params)
+        self.execute(self.run_in(place, RunId::plan(), Journal::in_memory("plan"), |_| {}), "", name, params)
     }
 
     fn execute(
@@ -165,10 +195,18 @@ impl Account {
         }
     }
 
-    fn begin(&self, (clock, endpoint): (Clock, Endpoint)) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
+    fn begin(&self, place: (Clock, Endpoint)) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
+        self.begin_watched(place, |_| {})
+    }
+
+    fn begin_watched(
+        &self,
+        (clock, endpoint): (Clock, Endpoint),
+        watch: impl FnMut(&Event) + Send + 'static,
+    ) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
         let id = RunId::new(clock.now(), self.seed);
         let journal = Journal::create(self.journals.path(), id.as_str()).expect("a journal");
-        self.run_in((clock, endpoint), id, journal)
+        self.run_in((clock, endpoint), id, journal, watch)
     }
 
     fn run_in(
@@ -176,9 +214,10 @@ impl Account {
         (clock, endpoint): (Clock, Endpoint),
         id: RunId,
         journal: Journal,
+        watch: impl FnMut(&Event) + Send + 'static,
     ) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
         let events = Arc::new(Mutex::new(Vec::new()));
-        let reports: Vec<Box<dyn Report>> = vec![Box::new(Keep(events.clone()))];
+        let reports: Vec<Box<dyn Report>> = vec![Box::new(Keep(events.clone())), Box::new(Watch(watch))];
         let run = Run::new(id, clock.clone(), Events::new(clock, reports), journal, endpoint, self.seed);
         run.show_requests();
         (run, events)
@@ -370,6 +409,14 @@ impl Trial<'_> {
 }
 
 struct Keep(Arc<Mutex<Vec<Stamped>>>);
+
+struct Watch<W>(W);
+
+impl<W: FnMut(&Event) + Send> Report for Watch<W> {
+    fn event(&mut self, stamped: &Stamped) {
+        (self.0)(&stamped.event);
+    }
+}
 
 impl Report for Keep {
     fn event(&mut self, stamped: &Stamped) {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::request::Validation;
+use super::request::{self, Validation};
 use super::*;
 
 pub const ACTIONS: &[Action] = &[
@@ -52,6 +52,12 @@ pub struct Certificate {
     pub chain: Option<String>,
     pub validations: Vec<Validation>,
     pub transparency: bool,
+    /// Of a private authority, which nobody asks here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
+    /// What uses it in a forked account: load balancers until they are read, and what is no load balancer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_by: Vec<String>,
     pub tags: Tags,
 }
 
@@ -62,6 +68,9 @@ pub enum State {
     TimedOut,
     /// The names cannot be had from a public authority.
     Failed,
+    // Nothing becomes these here: they are read.
+    Inactive,
+    Revoked,
 }
 
 /// What stands in it.
@@ -89,13 +98,19 @@ impl Certificate {
             (State::Pending, _) => "PENDING_VALIDATION",
             (State::TimedOut, _) => "VALIDATION_TIMED_OUT",
             (State::Failed, _) => "FAILED",
+            (State::Inactive, _) => "INACTIVE",
+            (State::Revoked, _) => "REVOKED",
             (State::Issued, Some(issued)) if now >= issued.not_after => "EXPIRED",
             (State::Issued, _) => "ISSUED",
         }
     }
 
     fn kind(&self) -> &'static str {
-        if self.imported.is_some() { "IMPORTED" } else { "AMAZON_ISSUED" }
+        match self.authority {
+            Some(_) => "PRIVATE",
+            None if self.imported.is_some() => "IMPORTED",
+            None => "AMAZON_ISSUED",
+        }
     }
 
     /// What lists and descriptions both show.
@@ -121,7 +136,7 @@ impl Certificate {
         let mut view = self.common(tx);
         view["SubjectAlternativeNameSummaries"] = json!(self.names);
         view["HasAdditionalSubjectAlternativeNames"] = json!(false);
-        view["InUse"] = json!(!in_use_by(tx, &self.arn).is_empty());
+        view["InUse"] = json!(!in_use_by(tx, self).is_empty());
         view["Exported"] = json!(false);
         view
     }
@@ -130,7 +145,8 @@ impl Certificate {
         let mut view = self.common(tx);
         let issued = self.issued.as_ref();
         view["SubjectAlternativeNames"] = json!(self.names);
-        view["InUseBy"] = json!(in_use_by(tx, &self.arn));
+        view["InUseBy"] = json!(in_use_by(tx, self));
+        view["CertificateAuthorityArn"] = json!(self.authority);
         view["Serial"] = json!(issued.map(|issued| &issued.serial));
         view["Subject"] = json!(issued.map_or(format!("CN={}", self.domain), |issued| issued.subject.clone()));
         view["Issuer"] = json!(issued.map(|issued| &issued.issuer));
@@ -148,13 +164,96 @@ impl Certificate {
     }
 }
 
+pub const CALLS: &[&str] =
+    &["acm:DescribeCertificate", "acm:GetCertificate", "acm:ListCertificates", "acm:ListTagsForCertificate"];
+
+/// Whoever lists certificates without saying which keys gets those with two kinds of RSA keys only.
+const KEY_TYPES: &[&str] =
+    &["RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"];
+
+/// A certificate with its text and tags, or all as a list shows them.
+pub fn load(reader: &Reader, arn: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    let Some(arn) = arn else {
+        let params = json!({ "Includes": { "keyTypes": KEY_TYPES }, "MaxItems": 1000 });
+        let token = ("NextToken", "NextToken");
+        let listed = reader.pages("acm", "ListCertificates", params, "CertificateSummaryList", token)?;
+        listed.iter().for_each(|shown| rows.listed(Read::of(read(shown, "SubjectAlternativeNameSummaries"))));
+        return Ok(());
+    };
+    let named = json!({ "CertificateArn": arn });
+    let absent = ["ResourceNotFoundException", "InvalidArnException", "ValidationException"];
+    let Some(reply) = reader.find("acm", "DescribeCertificate", named.clone(), &absent)? else { return Ok(()) };
+    let shown = reply.part("Certificate");
+    let mut certificate = read(&shown, "SubjectAlternativeNames");
+    certificate.tags = reader.get("acm", "ListTagsForCertificate", named.clone())?.map("Tags", "Key", "Value");
+    if certificate.state == State::Issued {
+        let text = reader.find("acm", "GetCertificate", named, &["ResourceNotFoundException", "RequestInProgress"])?;
+        certificate.body = text.as_ref().and_then(|text| text.opt_str("Certificate").map(str::to_owned));
+        certificate.chain = text.as_ref().and_then(|text| text.opt_str("CertificateChain").map(str::to_owned));
+    }
+    let by_mail = certificate.authority.is_none() && certificate.imported.is_none();
+    let by_mail = by_mail && shown.list("DomainValidationOptions").iter().any(|option| !is_by_dns(option));
+    let pending = certificate.state == State::Pending && !by_mail;
+    let arn = certificate.arn.clone();
+    let prepared = certificate.validations.iter().all(Validation::is_prepared);
+    rows.whole(Read::of(certificate).shown(&shown, Certificate::detail));
+    if pending {
+        rows.then(move |tx| request::go_on(tx, &arn, prepared));
+    }
+    Ok(())
+}
+
+fn is_by_dns(option: &Params) -> bool {
+    option.opt_str("ValidationMethod").is_none_or(|method| method == "DNS")
+}
+
+/// What a description and, under other names, a list say.
+fn read(shown: &Params, names: &str) -> Certificate {
+    let optional = |path: &str| shown.opt_str(path).map(str::to_owned);
+    let imported = shown.has("ImportedAt").then(|| shown.time("ImportedAt"));
+    let issued = shown.has("NotAfter").then(|| Issued {
+        at: if shown.has("IssuedAt") { shown.time("IssuedAt") } else { imported.unwrap_or_default() },
+        not_before: shown.time("NotBefore"),
+        not_after: shown.time("NotAfter"),
+        serial: shown.text("Serial"),
+        subject: shown.text("Subject"),
+        issuer: shown.text("Issuer"),
+    });
+    let private = shown.opt_str("Type") == Some("PRIVATE");
+    Certificate {
+        arn: shown.text("CertificateArn"),
+        domain: shown.text("DomainName"),
+        names: shown.strings(names).into_iter().map(str::to_owned).collect(),
+        state: match shown.opt_str("Status").unwrap_or_default() {
+            "PENDING_VALIDATION" => State::Pending,
+            "VALIDATION_TIMED_OUT" => State::TimedOut,
+            "FAILED" => State::Failed,
+            "INACTIVE" => State::Inactive,
+            "REVOKED" => State::Revoked,
+            _ => State::Issued,
+        },
+        created: if shown.has("CreatedAt") { shown.time("CreatedAt") } else { imported.unwrap_or_default() },
+        imported,
+        // With a hyphen, unlike in requests.
+        key_algorithm: shown.text("KeyAlgorithm").replace('-', "_"),
+        issued,
+        body: None,
+        chain: None,
+        validations: shown.list("DomainValidationOptions").iter().map(Validation::read).collect(),
+        transparency: shown.opt_str("Options.CertificateTransparencyLoggingPreference") == Some("ENABLED"),
+        authority: optional("CertificateAuthorityArn").or(private.then(String::new)),
+        held_by: shown.strings("InUseBy").into_iter().map(str::to_owned).collect(),
+        tags: Tags::new(),
+    }
+}
+
 fn certificate<'t>(tx: &'t mut Tx, p: &Params) -> Result<&'t mut Certificate, AwsError> {
     tx.get_mut::<Certificate>(p.str("CertificateArn")?)
 }
 
 fn describe_certificate(tx: &mut Tx, p: &Params) -> Reply {
     let certificate = tx.get::<Certificate>(p.str("CertificateArn")?)?;
-    Ok(json!({ "Certificate": certificate.detail(tx) }))
+    Ok(json!({ "Certificate": tx.shown(certificate, certificate.detail(tx)) }))
 }
 
 fn get_certificate(tx: &mut Tx, p: &Params) -> Reply {
@@ -188,8 +287,8 @@ fn list_certificates(tx: &mut Tx, p: &Params) -> Reply {
 
 fn delete_certificate(tx: &mut Tx, p: &Params) -> Reply {
     let arn = p.str("CertificateArn")?;
-    tx.get::<Certificate>(arn)?;
-    if !in_use_by(tx, arn).is_empty() {
+    let certificate = tx.get::<Certificate>(arn)?;
+    if !in_use_by(tx, certificate).is_empty() {
         let message = format!("Certificate {arn} in account {} is in use.", tx.scope.account);
         return Err(AwsError::new("ResourceInUseException", message));
     }

@@ -56,6 +56,8 @@ fn import_certificate(tx: &mut Tx, p: &Params) -> Reply {
         chain,
         validations: Vec::new(),
         transparency: false,
+        authority: None,
+        held_by: Vec::new(),
         tags: Tags::new(),
     };
     add_tags(&mut certificate.tags, p)?;

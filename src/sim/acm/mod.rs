@@ -3,7 +3,7 @@
 //! Codes are those of the API reference; messages those real accounts are known to send where they are known. A private
 //! key never gets further than [`sanitise`]: from there on its public half stands for it, also in the log.
 
-mod certificate;
+pub mod certificate;
 mod import;
 mod request;
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::elbv2;
 use super::error::{AwsError, Reply};
-use super::fork::Extent;
+use super::fork::{Extent, Read, Reader, Rows};
 use super::route53;
 use super::select::{self, Paging};
 use super::service::{Action, Service};
@@ -25,7 +25,7 @@ use super::tx::{Tx, resource};
 use super::wire::{Params, Protocol, Request, epoch};
 use crate::x509;
 
-use certificate::Certificate;
+pub use certificate::Certificate;
 
 pub const SERVICE: Service = Service {
     name: "acm",
@@ -67,8 +67,11 @@ impl From<Event> for super::world::Event {
 }
 
 /// The ARNs of the load balancers that use a certificate: it cannot be deleted meanwhile.
-fn in_use_by(tx: &Tx, arn: &str) -> Vec<String> {
-    elbv2::users_of_certificate(tx, arn)
+fn in_use_by(tx: &Tx, certificate: &Certificate) -> Vec<String> {
+    let mut users = elbv2::users_of_certificate(tx, &certificate.arn);
+    // Of what was not read itself, the account's word stands.
+    users.extend(certificate.held_by.iter().filter(|by| !tx.is_known::<elbv2::LoadBalancer>(by)).cloned());
+    users
 }
 
 /// Whether a certificate is issued, so that a listener may have it; `None` if there is none.

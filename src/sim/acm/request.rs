@@ -36,11 +36,25 @@ pub struct Validation {
 }
 
 impl Validation {
+    /// The inverse of `view`.
+    pub fn read(shown: &Params) -> Validation {
+        let record = shown.part("ResourceRecord");
+        Validation {
+            domain: shown.text("DomainName"),
+            record: shown.has("ResourceRecord").then(|| (record.text("Name"), record.text("Value"))),
+            seen: shown.opt_str("ValidationStatus") == Some("SUCCESS"),
+        }
+    }
+
+    pub fn is_prepared(&self) -> bool {
+        self.record.is_some()
+    }
+
     pub fn view(&self, state: State) -> Value {
         let status = match state {
             _ if self.seen => "SUCCESS",
             State::Failed | State::TimedOut => "FAILED",
-            State::Pending | State::Issued => "PENDING_VALIDATION",
+            State::Pending | State::Issued | State::Inactive | State::Revoked => "PENDING_VALIDATION",
         };
         json!({
             "DomainName": self.domain,
@@ -91,6 +105,8 @@ fn request_certificate(tx: &mut Tx, p: &Params) -> Reply {
             body: None,
             chain: None,
             transparency,
+            authority: None,
+            held_by: Vec::new(),
             tags: Tags::new(),
         };
         add_tags(&mut certificate.tags, p)?;
@@ -125,6 +141,14 @@ fn record(account: &str, domain: &str) -> (String, String) {
     let seed = account.bytes().chain(domain.bytes()).fold(0, |seed, byte| mix(seed ^ u64::from(byte)));
     let digits = |at: u64| format!("_{:016x}{:016x}", mix(seed ^ at), mix(seed ^ (at + 1)));
     (format!("{}.{domain}.", digits(1)), format!("{}.mhbtsbpdnt.acm-validations.aws.", digits(3)))
+}
+
+/// A certificate that was read while it was pending goes on.
+pub fn go_on(tx: &mut Tx, arn: &str, prepared: bool) {
+    match prepared {
+        true => tx.schedule(LOOKS_EVERY, Event::Checked(arn.to_owned())),
+        false => tx.schedule(PREPARATION, Event::Prepared(arn.to_owned())),
+    }
 }
 
 pub fn prepared(tx: &mut Tx, arn: &str) {

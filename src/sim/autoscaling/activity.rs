@@ -64,6 +64,33 @@ impl Activity {
     }
 }
 
+/// The inverse of `Activity::view`.
+pub fn read(shown: &Params) -> Activity {
+    let (running, end) = (!shown.has("EndTime"), shown.time("EndTime"));
+    Activity {
+        id: shown.text("ActivityId"),
+        group: shown.text("AutoScalingGroupName"),
+        arn: shown.text("AutoScalingGroupARN"),
+        description: shown.text("Description"),
+        cause: shown.text("Cause"),
+        details: shown.text("Details"),
+        start: shown.time("StartTime"),
+        end: (!running).then_some(end),
+        status: match shown.opt_str("StatusCode").unwrap_or_default() {
+            "Successful" => Status::Successful,
+            "Failed" => Status::Failed,
+            "Cancelled" => Status::Cancelled,
+            "MidLifecycleAction" => Status::MidLifecycleAction,
+            "WaitingForELBConnectionDraining" => Status::WaitingForElbConnectionDraining,
+            "PreInService" | "PendingSpotBidPlacement" | "WaitingForSpotInstanceId" | "WaitingForInstanceId" => {
+                Status::PreInService
+            }
+            _ => Status::InProgress,
+        },
+        message: shown.opt_str("StatusMessage").map(str::to_owned),
+    }
+}
+
 /// A time inside a cause: to the second.
 pub fn moment(at: jiff::Timestamp) -> String {
     format!("{at:.0}")
@@ -117,6 +144,6 @@ fn describe_scaling_activities(tx: &mut Tx, p: &Params) -> Reply {
     let keyed = rows.into_iter().map(|row| (format!("{:020}/{}", i64::MAX - row.start.as_millisecond(), row.id), row));
     let paging = Paging { default: 100, ..PAGING };
     let (rows, next) = select::page(&paging, p, keyed.collect::<Vec<_>>(), |(key, _)| key)?;
-    let view: Vec<Value> = rows.into_iter().map(|(_, row)| row.view()).collect();
+    let view: Vec<Value> = rows.into_iter().map(|(_, row)| tx.shown(row, row.view())).collect();
     Ok(json!({ "Activities": view, "NextToken": next }))
 }

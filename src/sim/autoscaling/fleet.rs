@@ -83,6 +83,9 @@ fn launch(tx: &mut Tx, name: &str, have: i64) -> Result<(), AwsError> {
     let place = group.subnets.iter().min_by_key(|subnet| zone_of(subnet).map_or(usize::MAX, |zone| in_zone(&zone)));
     let subnet = place.cloned().ok_or_else(|| invalid("The group has no subnet"))?;
 
+    if let group::Source::Configuration(name) = &group.source {
+        return Err(invalid(format!("the simulator does not model launch configurations, such as {name}")));
+    }
     let template = settings::template_of(&group.source);
     let mut data = settings::data(tx, &template)?;
     if let group::Source::Mixed(policy) = &group.source {
@@ -212,6 +215,33 @@ pub fn empty(tx: &mut Tx, name: &str) {
     }
 }
 
+/// A group that was read goes on: it looks after its health, its members move on in their lives.
+pub fn go_on(tx: &mut Tx, name: &str) {
+    let Some(group) = tx.glance::<Group>(name).cloned() else { return };
+    soon(tx, name, Step::Check, super::health::EVERY);
+    for member in &group.members {
+        let instance = member.instance.clone();
+        match member.state {
+            Lifecycle::Pending | Lifecycle::PendingProceed | Lifecycle::Terminating | Lifecycle::TerminatingProceed => {
+                soon(tx, name, Step::Advance(instance), LOOK)
+            }
+            Lifecycle::PendingWait | Lifecycle::TerminatingWait => {
+                for (hook, token) in member.waits_for.clone() {
+                    let timeout = group.hooks.get(&hook).map_or(0, |hook| hook.heartbeat_timeout.unsigned_abs());
+                    let step = Step::TimeOut { instance: instance.clone(), hook, token };
+                    soon(tx, name, step, Duration::from_secs(timeout));
+                }
+            }
+            Lifecycle::InService | Lifecycle::EnteringStandby | Lifecycle::Standby | Lifecycle::Detaching => {}
+        }
+    }
+    match group.deleting {
+        true if group.members.is_empty() => vanish(tx, name),
+        false if group.serving().count() as i64 != group.desired => soon(tx, name, Step::Reconcile, LOOK),
+        true | false => {}
+    }
+}
+
 fn vanish(tx: &mut Tx, name: &str) {
     let after = tx.between(&format!("{name}/{}", tx.now), group::VANISHES.0, group::VANISHES.1);
     soon(tx, name, Step::Vanish, after);
@@ -249,6 +279,7 @@ pub fn advance(tx: &mut Tx, name: &str, id: &str) {
             _ => soon(tx, name, Step::Advance(id.to_owned()), LOOK),
         },
         Lifecycle::PendingWait | Lifecycle::TerminatingWait | Lifecycle::InService => {}
+        Lifecycle::EnteringStandby | Lifecycle::Standby | Lifecycle::Detaching => {}
     }
 }
 

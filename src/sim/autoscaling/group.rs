@@ -63,6 +63,9 @@ pub struct Group {
     pub propagated: BTreeSet<String>,
     pub members: Vec<Member>,
     pub deleting: bool,
+    /// How a forked account protects it from being deleted. It can be read, not set here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protection: Option<String>,
     /// What the world remembers of its own work. Nothing shows it (`observe::TRACES`).
     pub work: Work,
 }
@@ -81,9 +84,11 @@ pub enum Source {
     Template(Template),
     /// The policy as requests write it, with its templates resolved.
     Mixed(Params),
+    /// The name of a launch configuration. It can be read, and nothing is launched from it here.
+    Configuration(String),
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Template {
     pub id: String,
     pub name: String,
@@ -123,11 +128,39 @@ pub enum Lifecycle {
     TerminatingWait,
     #[serde(rename = "Terminating:Proceed")]
     TerminatingProceed,
+    // Nobody brings an instance here into these: they are read.
+    EnteringStandby,
+    Standby,
+    Detaching,
 }
 
 impl Lifecycle {
     pub fn is_leaving(self) -> bool {
         matches!(self, Self::Terminating | Self::TerminatingWait | Self::TerminatingProceed)
+    }
+
+    /// Whether the instance is one of those the group is to have.
+    fn counts(self) -> bool {
+        !self.is_leaving() && !matches!(self, Self::EnteringStandby | Self::Standby | Self::Detaching)
+    }
+
+    /// The state that AWS shows; `None` for an instance that is no member any more, or not yet.
+    fn read(shown: &str) -> Option<Self> {
+        Some(match shown {
+            "Pending" => Self::Pending,
+            "Pending:Wait" => Self::PendingWait,
+            "Pending:Proceed" => Self::PendingProceed,
+            "Terminating" => Self::Terminating,
+            "Terminating:Wait" | "Terminating:Retained" => Self::TerminatingWait,
+            "Terminating:Proceed" => Self::TerminatingProceed,
+            "EnteringStandby" => Self::EnteringStandby,
+            "Standby" => Self::Standby,
+            "Detaching" => Self::Detaching,
+            "Detached" | "Terminated" | "Quarantined" => return None,
+            // Those of a warm pool.
+            other if other.starts_with("Warmed:") => return None,
+            _ => Self::InService,
+        })
     }
 }
 
@@ -136,15 +169,79 @@ resource!(Group, name, region.autoscaling.auto_scaling_groups, Extent::Row, |nam
 });
 
 impl Template {
+    /// The inverse of `view`.
+    fn read(shown: &Params) -> Template {
+        let (id, name) = (shown.text("LaunchTemplateId"), shown.text("LaunchTemplateName"));
+        Template { id, name, version: shown.text("Version") }
+    }
+
     pub fn view(&self) -> Value {
         json!({ "LaunchTemplateId": self.id, "LaunchTemplateName": self.name, "Version": self.version })
     }
 }
 
+impl Member {
+    fn shown(shown: &Params) -> Option<Member> {
+        Some(Member {
+            instance: shown.text("InstanceId"),
+            instance_type: shown.text("InstanceType"),
+            image: shown.text("ImageId"),
+            zone: shown.text("AvailabilityZone"),
+            template: Template::read(&shown.part("LaunchTemplate")),
+            state: Lifecycle::read(shown.opt_str("LifecycleState")?)?,
+            healthy: shown.opt_str("HealthStatus") != Some("Unhealthy"),
+            protected: shown.flag("ProtectedFromScaleIn"),
+            launched: jiff::Timestamp::UNIX_EPOCH,
+            in_service_since: None,
+            activity: String::new(),
+            waits_for: BTreeMap::new(),
+        })
+    }
+}
+
 impl Group {
+    /// The inverse of `view`. Of members, what `load` finds out elsewhere is missing.
+    pub fn shown(shown: &Params) -> Group {
+        let text = |list: &str| shown.strings(list).into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let sorted = |mut list: Vec<String>| {
+            list.sort();
+            list
+        };
+        let (tags, propagated) = tag::shown(shown);
+        let subnets = shown.text("VPCZoneIdentifier");
+        Group {
+            name: shown.text("AutoScalingGroupName"),
+            arn: shown.text("AutoScalingGroupARN"),
+            created: shown.time("CreatedTime"),
+            min: shown.number("MinSize", 0),
+            max: shown.number("MaxSize", 0),
+            desired: shown.number("DesiredCapacity", 0),
+            source: match (shown.opt_str("LaunchConfigurationName"), shown.has("MixedInstancesPolicy")) {
+                (Some(name), _) => Source::Configuration(name.to_owned()),
+                (None, true) => Source::Mixed(shown.part("MixedInstancesPolicy").without_nulls()),
+                (None, false) => Source::Template(Template::read(&shown.part("LaunchTemplate"))),
+            },
+            subnets: subnets.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect(),
+            zones: sorted(text("AvailabilityZones")),
+            target_groups: sorted(text("TargetGroupARNs")),
+            leaving: Vec::new(),
+            settings: settings::Settings::shown(shown),
+            hooks: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            suspended: shown.map("SuspendedProcesses", "ProcessName", "SuspensionReason"),
+            metrics: shown.list("EnabledMetrics").iter().map(|metric| metric.text("Metric")).collect(),
+            tags,
+            propagated,
+            members: shown.list("Instances").iter().filter_map(Member::shown).collect(),
+            deleting: shown.has("Status"),
+            protection: shown.opt_str("DeletionProtection").filter(|kind| *kind != "none").map(str::to_owned),
+            work: Work::default(),
+        }
+    }
+
     /// The instances that count: those that are not on their way out.
     pub fn serving(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().filter(|member| !member.state.is_leaving())
+        self.members.iter().filter(|member| member.state.counts())
     }
 
     pub fn member(&mut self, instance: &str) -> Option<&mut Member> {
@@ -156,7 +253,7 @@ impl Group {
         !self.suspended.contains_key(process)
     }
 
-    fn view(&self, with_instances: bool) -> Value {
+    pub fn view(&self, with_instances: bool) -> Value {
         let member = |member: &Member| {
             json!({
                 "InstanceId": member.instance,
@@ -192,6 +289,7 @@ impl Group {
         let source = match &self.source {
             Source::Template(template) => ("LaunchTemplate", template.view()),
             Source::Mixed(policy) => ("MixedInstancesPolicy", settings::mixed_view(policy)),
+            Source::Configuration(name) => ("LaunchConfigurationName", json!(name)),
         };
         if let Value::Object(fields) = &mut view {
             fields.insert(source.0.to_owned(), source.1);
@@ -259,6 +357,7 @@ fn create_auto_scaling_group(tx: &mut Tx, p: &Params) -> Reply {
         propagated,
         members: Vec::new(),
         deleting: false,
+        protection: None,
         work: Work::default(),
         name: name.clone(),
         arn,
@@ -330,6 +429,10 @@ fn delete_auto_scaling_group(tx: &mut Tx, p: &Params) -> Reply {
     if group.deleting {
         return done();
     }
+    if let Some(kind) = &group.protection {
+        let message = format!("the simulator does not model the deletion protection `{kind}` of {name}");
+        return Err(AwsError::new("UnsupportedOperation", message));
+    }
     if !force && !group.members.is_empty() {
         let busy = group.members.iter().any(|member| member.state != Lifecycle::InService);
         return Err(if busy {
@@ -351,13 +454,12 @@ fn delete_auto_scaling_group(tx: &mut Tx, p: &Params) -> Reply {
 fn describe_auto_scaling_groups(tx: &mut Tx, p: &Params) -> Reply {
     let names = p.strings("AutoScalingGroupNames");
     // Names that are not there are left out, without an error.
-    let mut rows = tx.select::<Group>(&[])?;
-    rows.retain(|group| names.is_empty() || names.contains(&group.name.as_str()));
+    let rows = if names.is_empty() { tx.select::<Group>(&[])? } else { tx.select_some::<Group>(&names) };
     const KNOWN: Filters<Group> = &[("tag-value", |group, _| group.tags.values().cloned().collect())];
     let rows = select::filter(tx, p, KNOWN, |group| Some(&group.tags), rows)?;
     let (rows, next) = select::page(&PAGING, p, rows, |group| &group.name)?;
     let instances = p.opt_bool("IncludeInstances")?.unwrap_or(true);
-    let groups: Vec<Value> = rows.into_iter().map(|group| group.view(instances)).collect();
+    let groups: Vec<Value> = rows.into_iter().map(|group| tx.shown(group, group.view(instances))).collect();
     Ok(json!({ "AutoScalingGroups": groups, "NextToken": next }))
 }
 

@@ -93,6 +93,23 @@ impl Hook {
         Ok(hook)
     }
 
+    /// The inverse of `view`, with its name.
+    pub fn shown(shown: &Params) -> (String, Hook) {
+        let optional = |path: &str| shown.opt_str(path).map(str::to_owned);
+        let hook = Hook {
+            transition: match shown.opt_str("LifecycleTransition") {
+                Some("autoscaling:EC2_INSTANCE_TERMINATING") => Transition::Terminating,
+                _ => Transition::Launching,
+            },
+            heartbeat_timeout: shown.number("HeartbeatTimeout", 3600),
+            default_result: shown.opt_str("DefaultResult").unwrap_or("ABANDON").to_owned(),
+            metadata: optional("NotificationMetadata"),
+            notification_target: optional("NotificationTargetARN"),
+            role: optional("RoleARN"),
+        };
+        (shown.text("LifecycleHookName"), hook)
+    }
+
     fn view(&self, name: &str, group: &str) -> Value {
         json!({
             "LifecycleHookName": name,

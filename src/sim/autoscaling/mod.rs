@@ -5,7 +5,7 @@
 //! fleet     reconciling: launch, enter service, drain, terminate  health    who is unhealthy and replaced
 //! hook      lifecycle hooks       policy    scaling policies      tag       tags
 //! attach    target groups         activity  what was done, in AWS's words
-//! process   suspended processes, metrics, protection
+//! process   suspended processes, metrics, protection      load      a group of a forked account
 //! ```
 //!
 //! Wording is that of real accounts, as people quote it in the issues of Terraform, kops and cloud-custodian.
@@ -16,6 +16,7 @@ mod fleet;
 mod group;
 mod health;
 mod hook;
+mod load;
 mod policy;
 mod process;
 mod settings;
@@ -26,7 +27,7 @@ use serde_json::{Value, json};
 
 use super::elbv2::targets;
 use super::error::{AwsError, Reply};
-use super::fork::Extent;
+use super::fork::{Extent, Read, Reader, Rows, Token};
 use super::select::{self, Filters, Paging};
 use super::service::{Action, Service, no_secrets};
 use super::table::Table;
@@ -36,6 +37,7 @@ use super::wire::{Params, Protocol};
 
 pub use activity::Activity;
 pub use group::Group;
+pub use load::{CALLS, load};
 
 pub const SERVICE: Service = Service {
     name: "autoscaling",

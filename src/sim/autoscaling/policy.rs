@@ -38,9 +38,32 @@ pub struct Policy {
     pub enabled: bool,
     /// Names of the CloudWatch alarms that AWS makes for it.
     pub alarms: Vec<String>,
+    /// As AWS shows it: a policy of a type that is not modelled. It can be read and deleted, not made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<Value>,
 }
 
+const TRACKING: &str = "TargetTrackingScaling";
+
 impl Policy {
+    /// The inverse of what a describe shows, with its name.
+    pub fn shown(shown: &Params) -> (String, Policy) {
+        let other = shown.opt_str("PolicyType") != Some(TRACKING);
+        let policy = Policy {
+            arn: shown.text("PolicyARN"),
+            configuration: shown.part("TargetTrackingConfiguration").without_nulls(),
+            warmup: shown.opt_int("EstimatedInstanceWarmup").ok().flatten(),
+            enabled: shown.opt_bool("Enabled").ok().flatten().unwrap_or(true),
+            alarms: shown.list("Alarms").iter().map(|alarm| alarm.text("AlarmName")).collect(),
+            other: other.then(|| shown.0.clone()),
+        };
+        (shown.text("PolicyName"), policy)
+    }
+
+    fn kind(&self) -> &str {
+        self.other.as_ref().map_or(TRACKING, |shown| shown["PolicyType"].as_str().unwrap_or("SimpleScaling"))
+    }
+
     fn alarms(&self, tx: &Tx) -> Value {
         let alarm =
             |name: &String| json!({ "AlarmName": name, "AlarmARN": tx.arn("cloudwatch", &format!("alarm:{name}")) });
@@ -52,14 +75,14 @@ fn put_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
     let name = p.str("PolicyName")?.to_owned();
     let group = group::to_change(tx, p)?;
     let (of, before) = (group.name.clone(), group.policies.get(&name).cloned());
-    if p.opt_str("PolicyType") != Some("TargetTrackingScaling") {
+    if p.opt_str("PolicyType") != Some(TRACKING) {
         return Err(invalid("the simulator models policies of the type TargetTrackingScaling only"));
     }
-    let configuration = Params(
-        p.get("TargetTrackingConfiguration")
-            .cloned()
-            .ok_or_else(|| AwsError::missing("TargetTrackingConfiguration"))?,
-    );
+    let given = p.get("TargetTrackingConfiguration").cloned();
+    let mut configuration = Params(given.ok_or_else(|| AwsError::missing("TargetTrackingConfiguration"))?);
+    if !configuration.has("DisableScaleIn") {
+        configuration.0["DisableScaleIn"] = json!("false");
+    }
     configuration.str("TargetValue")?;
     let predefined = configuration.opt_str("PredefinedMetricSpecification.PredefinedMetricType");
     const METRICS: [&str; 4] =
@@ -96,6 +119,7 @@ fn put_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
         warmup: p.opt_int("EstimatedInstanceWarmup")?,
         enabled: p.opt_bool("Enabled")?.unwrap_or(true),
         alarms: kept.unwrap_or_else(new),
+        other: None,
     };
     let reply = json!({ "PolicyARN": policy.arn, "Alarms": policy.alarms(tx) });
     tx.get_mut::<Group>(&of)?.policies.insert(name, policy);
@@ -104,17 +128,22 @@ fn put_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
 
 fn describe_policies(tx: &mut Tx, p: &Params) -> Reply {
     let (group, names, types) = (p.opt_str("AutoScalingGroupName"), p.strings("PolicyNames"), p.strings("PolicyTypes"));
-    if let Some(name) = group {
-        tx.get::<Group>(name)?;
-    }
+    let groups = match group {
+        Some(name) => vec![tx.get::<Group>(name)?],
+        // Lists do not show the policies.
+        None => tx.select::<Group>(&[])?.into_iter().filter_map(|of| tx.peek::<Group>(&of.name)).collect(),
+    };
     let mut rows = Vec::new();
-    for of in tx.select::<Group>(&[])?.into_iter().filter(|of| group.is_none_or(|name| name == of.name)) {
+    for of in groups {
         rows.extend(of.policies.iter().map(|(name, policy)| (format!("{}/{name}", of.name), of, name, policy)));
     }
     rows.retain(|(_, _, name, _)| names.is_empty() || names.contains(&name.as_str()));
-    rows.retain(|_| types.is_empty() || types.contains(&"TargetTrackingScaling"));
+    rows.retain(|(.., policy)| types.is_empty() || types.contains(&policy.kind()));
     let (rows, next) = select::page(&PAGING, p, rows, |(key, ..)| key)?;
     let view = |(_, of, name, policy): (String, &Group, &String, &Policy)| {
+        if let Some(shown) = &policy.other {
+            return shown.clone();
+        }
         let mut configuration = policy.configuration.0.clone();
         if configuration.get("DisableScaleIn").is_none() {
             configuration["DisableScaleIn"] = json!(false);
@@ -123,7 +152,7 @@ fn describe_policies(tx: &mut Tx, p: &Params) -> Reply {
             "AutoScalingGroupName": of.name,
             "PolicyName": name,
             "PolicyARN": policy.arn,
-            "PolicyType": "TargetTrackingScaling",
+            "PolicyType": TRACKING,
             "EstimatedInstanceWarmup": policy.warmup,
             "Enabled": policy.enabled,
             "Alarms": policy.alarms(tx),

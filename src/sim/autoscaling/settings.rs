@@ -27,6 +27,11 @@ pub const SETTINGS: &str = "
     AvailabilityZoneDistribution.CapacityDistributionStrategy
 ";
 
+/// Whether a path of a request is modelled.
+pub fn is_modelled(path: &str) -> bool {
+    SETTINGS.split_whitespace().any(|known| known == path)
+}
+
 /// What is kept as it was given, and shown again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
@@ -68,6 +73,31 @@ impl Settings {
         };
         settings.update(p)?;
         Ok(settings)
+    }
+
+    /// The inverse of `view`.
+    pub fn shown(shown: &Params) -> Self {
+        let optional = |path: &str| shown.opt_str(path).map(str::to_owned);
+        let number = |path: &str| shown.opt_int(path).ok().flatten();
+        let (low, high) =
+            ("InstanceMaintenancePolicy.MinHealthyPercentage", "InstanceMaintenancePolicy.MaxHealthyPercentage");
+        Self {
+            default_cooldown: shown.number("DefaultCooldown", 300),
+            health_check_type: shown.opt_str("HealthCheckType").unwrap_or("EC2").to_owned(),
+            grace_period: shown.number("HealthCheckGracePeriod", 0),
+            placement_group: optional("PlacementGroup"),
+            termination_policies: shown.strings("TerminationPolicies").into_iter().map(str::to_owned).collect(),
+            protect_new: shown.flag("NewInstancesProtectedFromScaleIn"),
+            capacity_rebalance: shown.flag("CapacityRebalance"),
+            max_instance_lifetime: number("MaxInstanceLifetime").filter(|seconds| *seconds > 0),
+            context: optional("Context"),
+            default_instance_warmup: number("DefaultInstanceWarmup"),
+            maintenance: number(low).zip(number(high)),
+            distribution: optional("AvailabilityZoneDistribution.CapacityDistributionStrategy")
+                .unwrap_or_else(|| "balanced-best-effort".to_owned()),
+            desired_capacity_type: optional("DesiredCapacityType"),
+            service_linked_role: shown.text("ServiceLinkedRoleARN"),
+        }
     }
 
     /// Takes over what the request says, and leaves the rest.
@@ -198,7 +228,7 @@ pub fn source(tx: &Tx, p: &Params) -> Result<Option<Source>, AwsError> {
                 launch::check(tx, &overridden(&data, one)).map_err(in_template)?;
             }
             policy.0["LaunchTemplate"]["LaunchTemplateSpecification"] = template.view();
-            Ok(Some(Source::Mixed(policy)))
+            Ok(Some(Source::Mixed(Params(mixed_view(&policy)))))
         }
     }
 }
@@ -215,6 +245,7 @@ pub fn template_of(source: &Source) -> Template {
             let (id, name, version) = (text("LaunchTemplateId"), text("LaunchTemplateName"), text("Version"));
             Template { id, name, version }
         }
+        Source::Configuration(_) => Template::default(),
     }
 }
 
@@ -278,10 +309,10 @@ pub fn places(tx: &Tx, p: &Params) -> Result<Option<Places>, AwsError> {
 pub fn mixed_view(policy: &Params) -> Value {
     let mut distribution = json!({
         "OnDemandAllocationStrategy": "prioritized",
-        "OnDemandBaseCapacity": 0,
-        "OnDemandPercentageAboveBaseCapacity": 100,
+        "OnDemandBaseCapacity": "0",
+        "OnDemandPercentageAboveBaseCapacity": "100",
         "SpotAllocationStrategy": "lowest-price",
-        "SpotInstancePools": 2,
+        "SpotInstancePools": "2",
     });
     if let (Value::Object(defaults), Some(Value::Object(given))) =
         (&mut distribution, policy.get("InstancesDistribution"))

@@ -29,6 +29,12 @@ pub fn read(p: &Params, name: &str) -> Result<(Tags, BTreeSet<String>), AwsError
     Ok((tags::read(&list)?, propagated))
 }
 
+/// The inverse of `view`.
+pub fn shown(shown: &Params) -> (Tags, BTreeSet<String>) {
+    let propagated = shown.list("Tags").into_iter().filter(|tag| tag.flag("PropagateAtLaunch"));
+    (shown.map("Tags", "Key", "Value"), propagated.map(|tag| tag.text("Key")).collect())
+}
+
 pub fn view(group: &Group) -> Value {
     group.tags.iter().map(|(key, value)| one_tag(group, key, value)).collect()
 }

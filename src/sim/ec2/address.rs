@@ -31,6 +31,7 @@ impl Kind for Address {
         kind: "elastic-ip",
         ids: "AllocationId",
         set: "addressesSet",
+        most: 1000,
         absent: ("InvalidAllocationID.NotFound", "The allocation ID '{}' does not exist"),
     };
     const FILTERS: Filters<Address> = &[
@@ -57,6 +58,27 @@ impl Kind for Address {
             "tagSet": tag_set(&self.tags),
         })
     }
+}
+
+impl Shown for Address {
+    const DESCRIBE: &'static str = "DescribeAddresses";
+
+    fn read(shown: &Params) -> Option<Address> {
+        let association = shown.has("associationId").then(|| Association {
+            id: shown.text("associationId"),
+            interface: shown.text("networkInterfaceId"),
+            private_ip: shown.text("privateIpAddress"),
+        });
+        let (id, public_ip) = (optional(shown, "allocationId")?, shown.text("publicIp"));
+        Some(Address { id, public_ip, association, tags: tags_of(shown) })
+    }
+}
+
+/// Reads all addresses: they have no pages.
+pub fn load(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    let reply = reader.get("ec2", Address::DESCRIBE, json!({}))?;
+    reply.list(Address::NAMES.set).iter().for_each(|shown| put::<Address>(shown, rows));
+    Ok(())
 }
 
 fn allocate_address(tx: &mut Tx, p: &Params) -> Reply {
@@ -89,7 +111,7 @@ fn describe_addresses(tx: &mut Tx, p: &Params) -> Reply {
     }
     rows.retain(|row| ips.is_empty() || ips.contains(&&*row.public_ip));
     let rows = select::filter(tx, p, Address::FILTERS, |row| Some(row.tags()), rows)?;
-    Ok(json!({ "addressesSet": rows.into_iter().map(|row| row.view(tx)).collect::<Vec<_>>() }))
+    Ok(json!({ "addressesSet": rows.into_iter().map(|row| show(tx, row)).collect::<Vec<_>>() }))
 }
 
 fn release_address(tx: &mut Tx, p: &Params) -> Reply {

@@ -1,4 +1,5 @@
-//! Images. No table holds them: they are the same for every account, and an id alone says how its instances behave.
+//! Images. No table holds them: they are the same for every account, and an id alone says how its instances behave. Only a
+//! fork has rows: images of the account it was made from, whose service is taken to be well.
 //!
 //! `ami-healthy-1` and its like are images of a service whose versions differ in what becomes of them; see [`Service`].
 //! Beside them stand some of Amazon's own. Amazon's names are as the console shows them; the ids are made up.
@@ -13,21 +14,52 @@ pub const ACTIONS: &[Action] = &[Action {
 
 const AMAZON: &str = "137112412989";
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Image {
     pub id: String,
     pub name: String,
     pub description: String,
     /// `None`: the calling account.
-    pub owner: Option<&'static str>,
-    pub architecture: &'static str,
-    pub state: &'static str,
+    pub owner: Option<String>,
+    pub architecture: String,
+    pub state: String,
     pub created: String,
-    pub root_device: &'static str,
+    pub root_device: String,
     /// GiB.
     pub root_size: i64,
     pub service: Service,
     pub tags: Tags,
+}
+
+resource!(Image, id, region.ec2.images, Extent::Row, |id: &str| AwsError::new(
+    "InvalidAMIID.NotFound",
+    format!("The image id '[{id}]' does not exist")
+));
+
+/// Reads one. Lists are answered by the account itself.
+pub fn load(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    let Some(id) = id else { return Ok(()) };
+    let params = json!({ "ImageId": [id], "IncludeDeprecated": true });
+    let reply = reader.find("ec2", "DescribeImages", params, &["InvalidAMIID"])?;
+    for shown in reply.into_iter().flat_map(|reply| reply.list("imagesSet")) {
+        let root_device = shown.opt_str("rootDeviceName").unwrap_or("/dev/xvda").to_owned();
+        let mappings = shown.list("blockDeviceMapping");
+        let root = mappings.iter().find(|mapping| mapping.text("deviceName") == root_device);
+        rows.whole(Read::of(Image {
+            id: shown.text("imageId"),
+            name: shown.text("name"),
+            description: shown.text("description"),
+            owner: optional(&shown, "imageOwnerId").filter(|owner| *owner != reader.scope.account),
+            architecture: shown.text("architecture"),
+            state: shown.text("imageState"),
+            created: shown.text("creationDate"),
+            root_size: root.map_or(8, |root| root.number("ebs.volumeSize", 8)),
+            root_device,
+            service: Service::Healthy,
+            tags: tags_of(&shown),
+        }));
+    }
+    Ok(())
 }
 
 /// What becomes of the service on an instance of an image.
@@ -46,18 +78,18 @@ pub enum Service {
 }
 
 impl Image {
-    pub fn owner<'t>(&self, tx: &'t Tx) -> &'t str {
-        self.owner.unwrap_or(&tx.scope.account)
+    pub fn owner<'t>(&'t self, tx: &'t Tx) -> &'t str {
+        self.owner.as_ref().unwrap_or(&tx.scope.account)
     }
 
     fn view(&self, tx: &Tx) -> Value {
         let owner = self.owner(tx);
         json!({
             "imageId": self.id,
-            "imageLocation": format!("{}/{}", self.owner.map_or(owner, |_| "amazon"), self.name),
+            "imageLocation": format!("{}/{}", self.owner.as_ref().map_or(owner, |_| "amazon"), self.name),
             "imageState": self.state,
             "imageOwnerId": owner,
-            "imageOwnerAlias": self.owner.map(|_| "amazon"),
+            "imageOwnerAlias": self.owner.as_ref().map(|_| "amazon"),
             "creationDate": self.created,
             "isPublic": self.owner.is_some(),
             "architecture": self.architecture,
@@ -90,6 +122,9 @@ impl Image {
 
 /// The image of that id, as instances are launched from it.
 pub fn find(tx: &Tx, id: &str) -> Result<Image, AwsError> {
+    if tx.is_fork() {
+        return tx.get::<Image>(id).cloned();
+    }
     match of_id(id) {
         Err(error) if error.code == "InvalidAMIID.NotFound" && tx.settings.assume_images => Ok(assumed(id)),
         found => found,
@@ -102,9 +137,7 @@ fn of_id(id: &str) -> Result<Image, AwsError> {
         return Err(AwsError::new("InvalidAMIID.Malformed", message));
     };
     let of_a_service = fixture(id, name);
-    of_a_service
-        .or_else(|| amazons().into_iter().find(|image| image.id == id))
-        .ok_or_else(|| AwsError::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist")))
+    of_a_service.or_else(|| amazons().into_iter().find(|image| image.id == id)).ok_or_else(|| Image::absent(id))
 }
 
 /// An image of which nothing is known but its id.
@@ -114,10 +147,10 @@ fn assumed(id: &str) -> Image {
         name: id.to_owned(),
         description: String::new(),
         owner: None,
-        architecture: "x86_64",
-        state: "available",
+        architecture: "x86_64".to_owned(),
+        state: "available".to_owned(),
         created: "2025-11-01T12:00:00.000Z".to_owned(),
-        root_device: "/dev/xvda",
+        root_device: "/dev/xvda".to_owned(),
         root_size: 8,
         service: Service::Healthy,
         tags: Tags::new(),
@@ -151,10 +184,10 @@ fn fixture(id: &str, name: &str) -> Option<Image> {
         name: format!("shop-{name}"),
         description: format!("The service, version {version}"),
         owner: None,
-        architecture: if name.contains("arm64") { "arm64" } else { "x86_64" },
-        state: if kind == "pending-" { "pending" } else { "available" },
+        architecture: if name.contains("arm64") { "arm64" } else { "x86_64" }.to_owned(),
+        state: if kind == "pending-" { "pending" } else { "available" }.to_owned(),
         created: format!("2025-11-{:02}T12:00:00.000Z", version.clamp(1, 30)),
-        root_device: "/dev/xvda",
+        root_device: "/dev/xvda".to_owned(),
         root_size: 8,
         service,
         tags: tags.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
@@ -169,17 +202,17 @@ fn amazons() -> Vec<Image> {
         ("ami-0a1b2c3d4e5f60004", "al2023-ami-2023.9.20251208.0-kernel-6.1", "arm64", "2025-12-08T20:02:22.000Z"),
         ("ami-0a1b2c3d4e5f60005", "amzn2-ami-hvm-2.0.20251201.0", "x86_64", "2025-12-01T18:30:00.000Z"),
     ];
-    let image = |(id, release, architecture, created): (&str, &str, &'static str, &str)| {
+    let image = |(id, release, architecture, created): (&str, &str, &str, &str)| {
         let suffix = if release.starts_with("amzn2") { "-gp2" } else { "" };
         Image {
             id: id.to_owned(),
             name: format!("{release}-{architecture}{suffix}"),
             description: format!("Amazon Linux {architecture} HVM"),
-            owner: Some(AMAZON),
-            architecture,
-            state: "available",
+            owner: Some(AMAZON.to_owned()),
+            architecture: architecture.to_owned(),
+            state: "available".to_owned(),
             created: created.to_owned(),
-            root_device: "/dev/xvda",
+            root_device: "/dev/xvda".to_owned(),
             root_size: 8,
             // The user data is what makes it a service.
             service: Service::Healthy,
@@ -196,7 +229,7 @@ pub fn newest(prefix: &str, architecture: &str) -> Option<Image> {
 }
 
 const KNOWN: Filters<Image> = &[
-    ("architecture", |image, _| one(image.architecture)),
+    ("architecture", |image, _| one(&image.architecture)),
     ("creation-date", |image, _| one(&image.created)),
     ("description", |image, _| one(&image.description)),
     ("hypervisor", |_, _| one("xen")),
@@ -204,11 +237,11 @@ const KNOWN: Filters<Image> = &[
     ("image-type", |_, _| one("machine")),
     ("is-public", |image, _| one(image.owner.is_some())),
     ("name", |image, _| one(&image.name)),
-    ("owner-alias", |image, _| image.owner.map(|_| "amazon".to_owned()).into_iter().collect()),
+    ("owner-alias", |image, _| image.owner.iter().map(|_| "amazon".to_owned()).collect()),
     ("owner-id", |image, tx| one(image.owner(tx))),
-    ("root-device-name", |image, _| one(image.root_device)),
+    ("root-device-name", |image, _| one(&image.root_device)),
     ("root-device-type", |_, _| one("ebs")),
-    ("state", |image, _| one(image.state)),
+    ("state", |image, _| one(&image.state)),
     ("virtualization-type", |_, _| one("hvm")),
 ];
 

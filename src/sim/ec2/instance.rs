@@ -51,7 +51,7 @@ pub struct Instance {
     pub app: App,
     /// ARN and id of the instance profile.
     pub profile: Option<(String, String)>,
-    /// The launch template data it was made of.
+    /// What is shown of the launch template data it was made of, see [`shown_of`].
     pub data: Params,
     pub tags: Tags,
 }
@@ -63,6 +63,9 @@ pub enum State {
     Running,
     ShuttingDown,
     Terminated,
+    // Nothing stops an instance here: these two are read.
+    Stopping,
+    Stopped,
 }
 
 /// What the service on an instance answers to a health check.
@@ -90,6 +93,7 @@ pub enum Step {
     ShutDown,
     Terminate,
     Forget,
+    Stop,
 }
 
 kind!(Instance, instances);
@@ -100,6 +104,7 @@ impl Kind for Instance {
         kind: "instance",
         ids: "InstanceId",
         set: "instancesSet",
+        most: 1000,
         absent: ("InvalidInstanceID.NotFound", "The instance ID '{}' does not exist"),
     };
     const FILTERS: Filters<Instance> = &[
@@ -182,6 +187,121 @@ impl Kind for Instance {
     }
 }
 
+impl Shown for Instance {
+    const DESCRIBE: &'static str = "DescribeInstances";
+
+    /// What its service answers is not shown: it is well on an instance that runs. Where a target group says otherwise,
+    /// that is kept with the target (`elbv2::targets::Target::answers`).
+    fn read(shown: &Params) -> Option<Instance> {
+        let state = match shown.opt_str("instanceState.name")? {
+            "pending" => State::Pending,
+            "shutting-down" => State::ShuttingDown,
+            "terminated" => State::Terminated,
+            "stopping" => State::Stopping,
+            "stopped" => State::Stopped,
+            _ => State::Running,
+        };
+        let interfaces = shown.list("networkInterfaceSet");
+        let primary = interfaces.iter().find(|interface| interface.number("attachment.deviceIndex", 0) == 0);
+        let volumes = shown.list("blockDeviceMapping");
+        Some(Instance {
+            id: shown.text("instanceId"),
+            reservation: shown.text("reservationId"),
+            image: shown.text("imageId"),
+            architecture: shown.text("architecture"),
+            instance_type: shown.text("instanceType"),
+            zone: shown.text("placement.availabilityZone"),
+            subnet: shown.text("subnetId"),
+            vpc: shown.text("vpcId"),
+            groups: super::ids(shown, "groupSet", "groupId"),
+            private_ip: shown.text("privateIpAddress"),
+            public_ip: optional(shown, "ipAddress"),
+            interface: primary.map(|interface| interface.text("networkInterfaceId")),
+            volumes: volumes.iter().filter_map(|mapping| optional(mapping, "ebs.volumeId")).collect(),
+            root_device: shown.text("rootDeviceName"),
+            launched: shown.time("launchTime"),
+            state,
+            reason: optional(shown, "stateReason.code").map(|code| (code, shown.text("stateReason.message"))),
+            service: Service::Healthy,
+            app: match state {
+                State::Pending => App::Booting,
+                State::Running => App::Healthy,
+                State::ShuttingDown | State::Terminated | State::Stopping | State::Stopped => App::Absent,
+            },
+            profile: optional(shown, "iamInstanceProfile.arn").map(|arn| (arn, shown.text("iamInstanceProfile.id"))),
+            data: shown_of(&in_request(shown)),
+            tags: tags_of(shown),
+        })
+    }
+
+    fn go_on(&self, tx: &mut Tx) {
+        let (step, after) = match self.state {
+            State::Pending => return super::launch::schedule(tx, self),
+            State::ShuttingDown => (Step::Terminate, going_down(tx, &self.id)),
+            State::Stopping => (Step::Stop, going_down(tx, &self.id)),
+            State::Terminated => (Step::Forget, SHOWN_AFTERWARDS),
+            State::Running | State::Stopped => return,
+        };
+        tx.schedule(after, Event::Instance(self.id.clone(), step));
+    }
+}
+
+/// Reads all instances: EC2 groups them by the request that launched them.
+pub fn load(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    let pages = json!({ "MaxResults": Instance::NAMES.most });
+    for reservation in reader.pages("ec2", Instance::DESCRIBE, pages, "reservationSet", TOKEN)? {
+        for shown in reservation.list(Instance::NAMES.set) {
+            let Some(row) = Instance::read(&shown) else { continue };
+            let row = Instance { reservation: reservation.text("reservationId"), ..row };
+            rows.whole(Read::of(row.clone()).shown(&shown, Instance::view));
+            rows.then(move |tx| row.go_on(tx));
+        }
+    }
+    Ok(())
+}
+
+/// What EC2 shows of an instance of the launch template data it was made of, in the names of requests and with AWS's
+/// defaults; and whether it may be terminated.
+pub fn shown_of(data: &Params) -> Params {
+    let text = |path: &str, default: &str| data.opt_str(path).unwrap_or(default).to_owned();
+    let option = |name: &str, default: &str| text(&format!("MetadataOptions.{name}"), default);
+    Params(json!({
+        "DisableApiTermination": data.opt_str("DisableApiTermination"),
+        "EbsOptimized": text("EbsOptimized", "false"),
+        "KeyName": data.opt_str("KeyName"),
+        "MetadataOptions": {
+            "HttpEndpoint": option("HttpEndpoint", "enabled"),
+            "HttpProtocolIpv6": option("HttpProtocolIpv6", "disabled"),
+            "HttpPutResponseHopLimit": option("HttpPutResponseHopLimit", "1"),
+            "HttpTokens": option("HttpTokens", "optional"),
+            "InstanceMetadataTags": option("InstanceMetadataTags", "disabled"),
+        },
+        "Monitoring": { "Enabled": text("Monitoring.Enabled", "false") },
+        "Placement": {
+            "GroupName": data.opt_str("Placement.GroupName").filter(|name| !name.is_empty()),
+            "Tenancy": text("Placement.Tenancy", "default"),
+        },
+    }))
+}
+
+/// The inverse of what `view` makes of the data.
+fn in_request(shown: &Params) -> Params {
+    let options = shown.part("metadataOptions");
+    Params(json!({
+        "EbsOptimized": shown.get("ebsOptimized"),
+        "KeyName": shown.get("keyName"),
+        "MetadataOptions": {
+            "HttpEndpoint": options.get("httpEndpoint"),
+            "HttpProtocolIpv6": options.get("httpProtocolIpv6"),
+            "HttpPutResponseHopLimit": options.get("httpPutResponseHopLimit"),
+            "HttpTokens": options.get("httpTokens"),
+            "InstanceMetadataTags": options.get("instanceMetadataTags"),
+        },
+        "Monitoring": { "Enabled": (shown.text("monitoring.state") == "enabled").to_string() },
+        "Placement": { "GroupName": shown.get("placement.groupName"), "Tenancy": shown.get("placement.tenancy") },
+    }))
+}
+
 impl State {
     fn code(self) -> u8 {
         match self {
@@ -189,6 +309,8 @@ impl State {
             State::Running => 16,
             State::ShuttingDown => 32,
             State::Terminated => 48,
+            State::Stopping => 64,
+            State::Stopped => 80,
         }
     }
 
@@ -199,6 +321,10 @@ impl State {
     /// Neither going nor gone.
     pub fn lives(self) -> bool {
         matches!(self, State::Pending | State::Running)
+    }
+
+    fn is_ending(self) -> bool {
+        matches!(self, State::ShuttingDown | State::Terminated)
     }
 }
 
@@ -234,6 +360,7 @@ pub fn happen(tx: &mut Tx, id: &str, step: Step) {
             tx.schedule(SHOWN_AFTERWARDS, Event::Instance(id.to_owned(), Step::Forget));
         }
         (Step::Forget, State::Terminated) => tx.delete::<Instance>(id),
+        (Step::Stop, State::Stopping) => instance.state = State::Stopped,
         _ => {}
     }
 }
@@ -244,12 +371,16 @@ pub fn terminate(tx: &mut Tx, id: &str) {
 }
 
 fn stop(tx: &mut Tx, id: &str, (code, message): (&str, &str)) {
-    let after = tx.between(id, Duration::from_secs(20), Duration::from_secs(40));
-    let Some(instance) = tx.peek_mut::<Instance>(id).filter(|instance| instance.state.lives()) else { return };
+    let after = going_down(tx, id);
+    let Some(instance) = tx.peek_mut::<Instance>(id).filter(|instance| !instance.state.is_ending()) else { return };
     instance.state = State::ShuttingDown;
     instance.app = App::Absent;
     instance.reason = Some((code.to_owned(), message.to_owned()));
     tx.schedule(after, Event::Instance(id.to_owned(), Step::Terminate));
+}
+
+fn going_down(tx: &Tx, id: &str) -> Duration {
+    tx.between(id, Duration::from_secs(20), Duration::from_secs(40))
 }
 
 /// EC2 groups instances by the request that launched them.
@@ -269,7 +400,7 @@ fn describe_instances(tx: &mut Tx, p: &Params) -> Reply {
             "reservationId": instance.reservation,
             "ownerId": tx.scope.account,
             "groupSet": [],
-            "instancesSet": [instance.view(tx)],
+            "instancesSet": [show(tx, instance)],
         })
     };
     Ok(json!({ "reservationSet": rows.into_iter().map(view).collect::<Vec<_>>(), "nextToken": next }))
@@ -286,7 +417,9 @@ fn describe_instance_status(tx: &mut Tx, p: &Params) -> Reply {
         let (status, reachability) = match instance.state {
             State::Running if checked => ("ok", "passed"),
             State::Running => ("initializing", "initializing"),
-            State::Pending | State::ShuttingDown | State::Terminated => ("not-applicable", "not-applicable"),
+            State::Pending | State::ShuttingDown | State::Terminated | State::Stopping | State::Stopped => {
+                ("not-applicable", "not-applicable")
+            }
         };
         let checks = json!({ "status": status, "details": [{ "name": "reachability", "status": reachability }] });
         json!({

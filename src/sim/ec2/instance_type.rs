@@ -1,4 +1,4 @@
-//! Instance types: families by their processor and size, not each with all its numbers.
+//! Instance types: families by their processor and size, not each with all its numbers. In a fork, those of the region.
 
 use super::*;
 
@@ -11,15 +11,40 @@ pub const ACTIONS: &[Action] = &[
     },
 ];
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InstanceType {
     pub name: String,
-    pub architecture: &'static str,
+    pub architectures: Vec<String>,
     pub vcpus: u32,
     pub memory_mib: u64,
     pub burstable: bool,
     /// There is none to be had: launches fail.
     pub exhausted: bool,
+}
+
+resource!(InstanceType, name, region.ec2.instance_types, Extent::Row, |name: &str| AwsError::new(
+    "InvalidParameterValue",
+    format!("Invalid value '{name}' for InstanceType.")
+));
+
+/// Reads one. Lists are answered by the account itself.
+pub fn load(reader: &Reader, name: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    let Some(name) = name else { return Ok(()) };
+    let params = json!({ "InstanceType": [name] });
+    let absent = ["InvalidInstanceType", "InvalidParameterValue"];
+    let Some(reply) = reader.find("ec2", "DescribeInstanceTypes", params, &absent)? else { return Ok(()) };
+    for shown in reply.list("instanceTypeSet") {
+        let architectures = shown.strings("processorInfo.supportedArchitectures").into_iter();
+        rows.whole(Read::of(InstanceType {
+            name: shown.text("instanceType"),
+            architectures: architectures.map(str::to_owned).collect(),
+            vcpus: u32::try_from(shown.number("vCpuInfo.defaultVCpus", 0)).unwrap_or_default(),
+            memory_mib: u64::try_from(shown.number("memoryInfo.sizeInMiB", 0)).unwrap_or_default(),
+            burstable: shown.flag("burstablePerformanceSupported"),
+            exhausted: false,
+        }));
+    }
+    Ok(())
 }
 
 /// Family, processor, GiB of memory for each vCPU, and the smallest and largest size that are modelled.
@@ -62,7 +87,7 @@ const SIZES: &[(&str, u32)] = &[
     ("48xlarge", 192),
 ];
 
-pub fn all() -> Vec<InstanceType> {
+fn all() -> Vec<InstanceType> {
     let place = |size: &str| SIZES.iter().position(|(name, _)| *name == size).unwrap_or(0);
     let of = |&(family, architecture, per_vcpu, first, last): &(&str, &'static str, f64, &str, &str)| {
         let burstable = family.starts_with('t');
@@ -78,14 +103,23 @@ pub fn all() -> Vec<InstanceType> {
                     _ => f64::from(vcpus) * per_vcpu,
                 };
                 let (name, memory_mib) = (format!("{family}.{size}"), (gib * 1024.0) as u64);
-                InstanceType { name, architecture, vcpus, memory_mib, burstable, exhausted: family == "p5" }
+                let architectures = vec![architecture.to_owned()];
+                InstanceType { name, architectures, vcpus, memory_mib, burstable, exhausted: family == "p5" }
             })
             .collect::<Vec<_>>()
     };
     FAMILIES.iter().flat_map(of).collect()
 }
 
-pub fn find(name: &str) -> Option<InstanceType> {
+/// The type of that name, as instances are launched with it.
+pub fn find(tx: &Tx, name: &str) -> Result<InstanceType, AwsError> {
+    if tx.is_fork() {
+        return tx.get::<InstanceType>(name).cloned();
+    }
+    modelled(name).ok_or_else(|| InstanceType::absent(name))
+}
+
+fn modelled(name: &str) -> Option<InstanceType> {
     all().into_iter().find(|kind| kind.name == name)
 }
 
@@ -94,7 +128,7 @@ fn describe_instance_types(tx: &mut Tx, p: &Params) -> Reply {
         ("burstable-performance-supported", |kind, _| one(kind.burstable)),
         ("current-generation", |_, _| one(true)),
         ("instance-type", |kind, _| one(&kind.name)),
-        ("processor-info.supported-architecture", |kind, _| one(kind.architecture)),
+        ("processor-info.supported-architecture", |kind, _| kind.architectures.clone()),
     ];
     let named = p.strings("InstanceType");
     let mut types = all();
@@ -115,7 +149,7 @@ fn describe_instance_types(tx: &mut Tx, p: &Params) -> Reply {
             "supportedRootDeviceTypes": ["ebs"],
             "supportedVirtualizationTypes": ["hvm"],
             "burstablePerformanceSupported": kind.burstable,
-            "processorInfo": { "supportedArchitectures": [kind.architecture] },
+            "processorInfo": { "supportedArchitectures": kind.architectures },
             "vCpuInfo": { "defaultVCpus": kind.vcpus },
             "memoryInfo": { "sizeInMiB": kind.memory_mib },
         })
@@ -137,8 +171,8 @@ fn describe_instance_type_offerings(tx: &mut Tx, p: &Params) -> Reply {
     let region = &tx.scope.region;
     let places: Vec<String> = match location_type {
         "region" => vec![region.clone()],
-        "availability-zone" => zone::all(region).into_iter().map(|zone| zone.name).collect(),
-        "availability-zone-id" => zone::all(region).into_iter().map(|zone| zone.id).collect(),
+        "availability-zone" => zone::all(tx).into_iter().map(|zone| zone.name).collect(),
+        "availability-zone-id" => zone::all(tx).into_iter().map(|zone| zone.id).collect(),
         other => return Err(AwsError::invalid("LocationType", other, "")),
     };
     let offering = |kind: &InstanceType, place: &String| Offering {
@@ -157,11 +191,11 @@ fn describe_instance_type_offerings(tx: &mut Tx, p: &Params) -> Reply {
 
 #[cfg(test)]
 mod tests {
-    use super::find;
+    use super::modelled;
 
     #[test]
     fn sizes() {
-        let of = |name| find(name).map(|kind| (kind.vcpus, kind.memory_mib));
+        let of = |name| modelled(name).map(|kind| (kind.vcpus, kind.memory_mib));
         assert_eq!(of("t3.small"), Some((2, 2048)));
         assert_eq!(of("t4g.medium"), Some((2, 4096)));
         assert_eq!(of("m7g.medium"), Some((1, 4096)));

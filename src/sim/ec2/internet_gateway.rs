@@ -29,6 +29,7 @@ impl Kind for InternetGateway {
         kind: "internet-gateway",
         ids: "InternetGatewayId",
         set: "internetGatewaySet",
+        most: 1000,
         absent: ("InvalidInternetGatewayID.NotFound", "The internetGateway ID '{}' does not exist"),
     };
     const FILTERS: Filters<InternetGateway> = &[
@@ -46,6 +47,15 @@ impl Kind for InternetGateway {
             "attachmentSet": self.vpc.iter().map(attachment).collect::<Vec<_>>(),
             "tagSet": tag_set(&self.tags),
         })
+    }
+}
+
+impl Shown for InternetGateway {
+    const DESCRIBE: &'static str = "DescribeInternetGateways";
+
+    fn read(shown: &Params) -> Option<InternetGateway> {
+        let vpc = shown.list("attachmentSet").first().map(|attachment| attachment.text("vpcId"));
+        Some(InternetGateway { id: shown.text("internetGatewayId"), vpc, tags: tags_of(shown) })
     }
 }
 

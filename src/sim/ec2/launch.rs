@@ -1,7 +1,7 @@
 //! Launching an instance from launch template data: what EC2 checks first, and what comes into being.
 
 use super::image::{self, Image, Service};
-use super::instance::{App, Instance, State, Step};
+use super::instance::{self, App, Instance, State, Step};
 use super::instance_type::{self, InstanceType};
 use super::network_interface::{self, Wanted};
 use super::volume::Volume;
@@ -24,15 +24,15 @@ pub fn check(tx: &Tx, data: &Params) -> Result<(Image, InstanceType), AwsError> 
         return Err(AwsError::new("InvalidAMIID.Unavailable", message));
     }
     let name = data.str("InstanceType")?;
-    let kind = instance_type::find(name)
-        .ok_or_else(|| AwsError::new("InvalidParameterValue", format!("Invalid value '{name}' for InstanceType.")))?;
+    let kind = instance_type::find(tx, name)?;
     // Of an image that is only assumed, the architecture is not known.
-    if kind.architecture != image.architecture && !tx.settings.assume_images {
+    if !kind.architectures.contains(&image.architecture) && !tx.settings.assume_images {
         let message = format!(
             "The architecture '{}' of the specified instance type does not match the architecture '{}' of the specified \
              AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use \
              'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.",
-            kind.architecture, image.architecture
+            kind.architectures.join(", "),
+            image.architecture
         );
         return Err(AwsError::new("InvalidParameterValue", message));
     }
@@ -103,7 +103,7 @@ pub fn launch(tx: &mut Tx, Launch { data, subnet, tags }: Launch) -> Result<Inst
     let instance = Instance {
         reservation,
         image: image.id,
-        architecture: image.architecture.to_owned(),
+        architecture: image.architecture,
         instance_type: kind.name,
         zone: at.zone,
         subnet: at.id,
@@ -113,14 +113,14 @@ pub fn launch(tx: &mut Tx, Launch { data, subnet, tags }: Launch) -> Result<Inst
         public_ip: interface.public_ip,
         interface: Some(interface.id),
         volumes,
-        root_device: image.root_device.to_owned(),
+        root_device: image.root_device,
         launched: tx.now,
         state: State::Pending,
         reason: None,
         service: if tx.settings.never_healthy { Service::NeverHealthy } else { image.service },
         app: App::Booting,
         profile: profile(data).and_then(|given| iam::instance_profile(tx, given)),
-        data: data.clone(),
+        data: instance::shown_of(data),
         tags: tags_of(data, "instance", tags)?,
         id,
     };
@@ -130,7 +130,7 @@ pub fn launch(tx: &mut Tx, Launch { data, subnet, tags }: Launch) -> Result<Inst
 }
 
 /// What is going to happen to the instance by itself.
-fn schedule(tx: &mut Tx, instance: &Instance) {
+pub fn schedule(tx: &mut Tx, instance: &Instance) {
     let secs = Duration::from_secs;
     let mut steps = vec![(tx.between(&instance.id, secs(5), secs(15)), Step::Run)];
     let boot = |tx: &Tx, low, high| tx.between(&format!("{}/boot", instance.id), secs(low), secs(high));
@@ -151,7 +151,7 @@ fn schedule(tx: &mut Tx, instance: &Instance) {
 
 fn volumes(tx: &mut Tx, data: &Params, image: &Image, instance: &str, zone: &str) -> Result<Vec<String>, AwsError> {
     let mut mappings = data.list("BlockDeviceMapping");
-    let root = |mapping: &Params| mapping.opt_str("DeviceName") == Some(image.root_device);
+    let root = |mapping: &Params| mapping.opt_str("DeviceName") == Some(&*image.root_device);
     if !mappings.iter().any(root) {
         mappings.insert(0, Params(json!({ "DeviceName": image.root_device })));
     }
@@ -206,8 +206,7 @@ fn tags_of(data: &Params, kind: &str, over: Tags) -> Result<Tags, AwsError> {
 }
 
 fn no_capacity(tx: &Tx, kind: &str, zone: &str) -> AwsError {
-    let others: Vec<String> =
-        zone::all(&tx.scope.region).into_iter().map(|zone| zone.name).filter(|name| name != zone).collect();
+    let others: Vec<String> = zone::all(tx).into_iter().map(|zone| zone.name).filter(|name| name != zone).collect();
     let message = format!(
         "We currently do not have sufficient {kind} capacity in the Availability Zone you requested ({zone}). Our system \
          will be working on provisioning additional capacity. You can currently get {kind} capacity by not specifying an \

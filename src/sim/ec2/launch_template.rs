@@ -41,7 +41,7 @@ pub struct LaunchTemplate {
     pub tags: Tags,
 }
 
-kind!(LaunchTemplate, launch_templates);
+kind!(LaunchTemplate, launch_templates, Extent::Row);
 
 impl Kind for LaunchTemplate {
     const NAMES: Names = Names {
@@ -49,6 +49,7 @@ impl Kind for LaunchTemplate {
         kind: "launch-template",
         ids: "LaunchTemplateId",
         set: "launchTemplates",
+        most: 200,
         absent: (
             "InvalidLaunchTemplateId.NotFound",
             "The specified launch template, with template ID {}, does not exist.",
@@ -70,6 +71,39 @@ impl Kind for LaunchTemplate {
             "tagSet": tag_set(&self.tags),
         })
     }
+}
+
+impl Shown for LaunchTemplate {
+    const DESCRIBE: &'static str = "DescribeLaunchTemplates";
+
+    /// Without its versions.
+    fn read(shown: &Params) -> Option<LaunchTemplate> {
+        let number = |name: &str| u64::try_from(shown.number(name, 1)).unwrap_or(1);
+        Some(LaunchTemplate {
+            id: shown.text("launchTemplateId"),
+            name: shown.text("launchTemplateName"),
+            created: shown.time("createTime"),
+            default_version: number("defaultVersionNumber"),
+            versions: BTreeMap::new(),
+            numbered: number("latestVersionNumber"),
+            tags: tags_of(shown),
+        })
+    }
+}
+
+/// All templates as a list shows them, or one with all its versions.
+pub fn load(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    for shown in shown::<LaunchTemplate>(reader, id)? {
+        let Some(mut template) = LaunchTemplate::read(&shown) else { continue };
+        if id.is_none() {
+            rows.listed(Read::of(template).shown(&shown, LaunchTemplate::view));
+            continue;
+        }
+        template.versions = versions::load(reader, &template.id)?;
+        template.numbered = template.numbered.max(template.latest());
+        rows.whole(Read::of(template).shown(&shown, LaunchTemplate::view));
+    }
+    Ok(())
 }
 
 impl LaunchTemplate {
@@ -94,7 +128,7 @@ impl LaunchTemplate {
     pub fn add(&mut self, now: jiff::Timestamp, description: Option<&str>, data: Params) -> Version {
         self.numbered += 1;
         let description = description.map(str::to_owned);
-        let version = Version { number: self.numbered, description, created: now, data };
+        let version = Version { number: self.numbered, description, created: now, data, shown: None };
         self.versions.insert(version.number, version.clone());
         version
     }
@@ -159,7 +193,7 @@ fn describe_launch_templates(tx: &mut Tx, p: &Params) -> Reply {
         let message = "At least one of the launch templates specified in the request does not exist.";
         return Err(AwsError::new("InvalidLaunchTemplateName.NotFoundException", message));
     }
-    Ok(json!({ "launchTemplates": rows.into_iter().map(|row| row.view(tx)).collect::<Vec<_>>() }))
+    Ok(json!({ "launchTemplates": rows.into_iter().map(|row| show(tx, row)).collect::<Vec<_>>() }))
 }
 
 fn modify_launch_template(tx: &mut Tx, p: &Params) -> Reply {
@@ -167,7 +201,7 @@ fn modify_launch_template(tx: &mut Tx, p: &Params) -> Reply {
         let template = named(tx, p)?;
         let (id, number) = (template.id.clone(), template.version(p.str("SetDefaultVersion")?)?.number);
         tx.get_mut::<LaunchTemplate>(&id)?.default_version = number;
-        Ok(json!({ "launchTemplate": tx.get::<LaunchTemplate>(&id)?.view(tx) }))
+        Ok(json!({ "launchTemplate": show(tx, tx.get::<LaunchTemplate>(&id)?) }))
     })
 }
 

@@ -1,5 +1,7 @@
 //! Versions of launch templates: what instances are made of. A version never changes.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::launch_template::{self, LaunchTemplate};
@@ -85,6 +87,9 @@ pub struct Version {
     pub created: jiff::Timestamp,
     /// In the names of requests.
     pub data: Params,
+    /// In AWS's own words, where it was read and `data` does not say it all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Value>,
 }
 
 impl Version {
@@ -97,9 +102,29 @@ impl Version {
             "createTime": time(self.created),
             "createdBy": tx.global_arn("iam", "root"),
             "defaultVersion": self.number == template.default_version,
-            "launchTemplateData": in_reply("", &self.data.0),
+            "launchTemplateData": self.shown.clone().unwrap_or_else(|| in_reply("", &self.data.0)),
         })
     }
+
+    /// The inverse of `view`.
+    fn read(shown: &Params) -> Version {
+        let told = shown.get("launchTemplateData").cloned().unwrap_or_else(|| json!({}));
+        let data = in_request("", &told);
+        Version {
+            number: u64::try_from(shown.number("versionNumber", 1)).unwrap_or(1),
+            description: optional(shown, "versionDescription"),
+            created: shown.time("createTime"),
+            shown: Some(told).filter(|told| in_reply("", &data) != *told),
+            data: Params(data),
+        }
+    }
+}
+
+/// Reads all versions of a template.
+pub fn load(reader: &Reader, template: &str) -> Result<BTreeMap<u64, Version>, AwsError> {
+    let params = json!({ "LaunchTemplateId": template, "MaxResults": 200 });
+    let shown = reader.pages("ec2", "DescribeLaunchTemplateVersions", params, "launchTemplateVersionSet", TOKEN)?;
+    Ok(shown.iter().map(Version::read).map(|version| (version.number, version)).collect())
 }
 
 /// Replies have their own names: small, and lists are `…Set`. Source: botocore's model, `RequestLaunchTemplateData`
@@ -120,9 +145,33 @@ fn name_in_reply(within: &str, name: &str) -> String {
         "SecurityGroupId" if within == "NetworkInterface" => return "groupSet".to_owned(),
         _ => {}
     }
-    let set = ["BlockDeviceMapping", "NetworkInterface", "SecurityGroupId", "TagSpecification", "Tag"].contains(&name);
-    let (first, rest) = name.split_at(1);
-    format!("{}{rest}{}", first.to_lowercase(), if set { "Set" } else { "" })
+    let Some(first) = name.chars().next() else { return String::new() };
+    let set = if LISTS.contains(&name) { "Set" } else { "" };
+    format!("{}{}{set}", first.to_lowercase(), &name[first.len_utf8()..])
+}
+
+const LISTS: &[&str] = &["BlockDeviceMapping", "NetworkInterface", "SecurityGroupId", "TagSpecification", "Tag"];
+
+/// The inverse of [`in_reply`]: what is not modelled gets the name it would most likely have.
+fn in_request(within: &str, value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let renamed = fields.iter().filter(|(_, value)| !value.is_null());
+            let renamed = renamed.map(|(name, value)| (name_in_request(within, name), in_request(name, value)));
+            Value::Object(renamed.collect())
+        }
+        Value::Array(elements) => elements.iter().map(|element| in_request(within, element)).collect(),
+        _ => value.clone(),
+    }
+}
+
+fn name_in_request(within: &str, name: &str) -> String {
+    if within == "networkInterfaceSet" && name == "groupSet" {
+        return "SecurityGroupId".to_owned();
+    }
+    let name = name.strip_suffix("Set").unwrap_or(name);
+    let Some(first) = name.chars().next() else { return String::new() };
+    format!("{}{}", first.to_uppercase(), &name[first.len_utf8()..])
 }
 
 /// The data of a request, as far as EC2 looks at it before an instance is launched.
@@ -189,11 +238,14 @@ fn describe_launch_template_versions(tx: &mut Tx, p: &Params) -> Reply {
             // The latest or default versions of all templates.
             let templates = tx.select::<LaunchTemplate>(&[])?;
             let of = |template: &&LaunchTemplate| {
+                // A list does not show the versions.
+                let template = tx.get::<LaunchTemplate>(&template.id)?;
                 let found =
                     wanted.iter().map(|wanted| template.version(wanted).map(|version| version.view(tx, template)));
                 found.collect::<Result<Vec<_>, _>>()
             };
-            let set = templates.iter().map(of).collect::<Result<Vec<_>, _>>()?.concat();
+            let set = templates.iter().map(of).collect::<Vec<Result<Vec<_>, AwsError>>>();
+            let set = set.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
             return Ok(json!({ "launchTemplateVersionSet": set }));
         }
         _ => launch_template::named(tx, p)?,

@@ -3,11 +3,11 @@
 //! A kind is a file: its row, how it is shown and filtered ([`Kind`]), its actions. Names, codes and messages are
 //! those of the EC2 API reference; where the reference is silent, those real accounts are known to send.
 
-mod address;
+pub mod address;
 mod cidr;
 pub mod image;
 pub mod instance;
-mod instance_type;
+pub mod instance_type;
 pub mod internet_gateway;
 pub mod launch;
 pub mod launch_template;
@@ -16,7 +16,7 @@ mod nat_gateway;
 mod network_acl;
 pub mod network_interface;
 mod permission;
-mod prefix_list;
+pub mod prefix_list;
 mod route;
 mod route_table;
 mod security_group;
@@ -25,7 +25,7 @@ mod subnet;
 mod tag;
 mod volume;
 pub mod vpc;
-mod zone;
+pub mod zone;
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{AwsError, Reply};
-use super::fork::{Extent, Reader, Rows};
+use super::fork::{Extent, Read, Reader, Rows, Token};
 use super::select::{self, Filters, Paging, one};
 use super::service::{Action, Service, no_secrets};
 use super::table::Table;
@@ -43,18 +43,22 @@ use super::wire::{Params, Protocol};
 
 pub use address::Address;
 pub use cidr::Cidr;
+pub use image::Image;
 pub use instance::Instance;
+pub use instance_type::InstanceType;
 pub use internet_gateway::InternetGateway;
 pub use launch_template::LaunchTemplate;
 pub use nat_gateway::NatGateway;
 pub use network_acl::NetworkAcl;
 pub use network_interface::NetworkInterface;
+pub use prefix_list::PrefixList;
 pub use route_table::RouteTable;
 pub use security_group::SecurityGroup;
 pub use security_group_rule::SecurityGroupRule;
 pub use subnet::Subnet;
 pub use volume::Volume;
 pub use vpc::Vpc;
+pub use zone::AvailabilityZone;
 
 pub const SERVICE: Service = Service {
     name: "ec2",
@@ -107,6 +111,15 @@ pub struct Ec2 {
     subnets: Table<Subnet>,
     volumes: Table<Volume>,
     vpcs: Table<Vpc>,
+    // AWS's catalogue as a forked account sees it; without a fork there are no rows of it.
+    #[serde(skip_serializing_if = "Table::is_empty")]
+    availability_zones: Table<AvailabilityZone>,
+    #[serde(skip_serializing_if = "Table::is_empty")]
+    images: Table<Image>,
+    #[serde(skip_serializing_if = "Table::is_empty")]
+    instance_types: Table<InstanceType>,
+    #[serde(skip_serializing_if = "Table::is_empty")]
+    prefix_lists: Table<PrefixList>,
 }
 
 /// What EC2 does by itself.
@@ -153,6 +166,8 @@ pub struct Names {
     /// The parameter that lists ids in the describe, and the element that holds the rows of its reply.
     pub ids: &'static str,
     pub set: &'static str,
+    /// Rows of a page at most.
+    pub most: i64,
     /// Code and message (`{}` is the id) when there is no such row.
     pub absent: (&'static str, &'static str),
 }
@@ -188,23 +203,54 @@ pub trait Shown: Kind + Send {
     const DESCRIBE: &'static str;
     /// `None` for what cannot be a row here.
     fn read(shown: &Params) -> Option<Self>;
+    /// What will happen to the row by itself, if something is under way.
+    fn go_on(&self, _: &mut Tx) {}
 }
 
-/// Reads all rows of a kind, or one.
-pub fn load<T: Shown>(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
-    shown(reader, T::DESCRIBE, T::NAMES, id)?.iter().filter_map(T::read).for_each(|row| rows.whole(row));
+const TOKEN: Token = ("nextToken", "NextToken");
+
+/// Reads all rows of a kind.
+pub fn load<T: Shown>(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    for shown in shown::<T>(reader, None)? {
+        put::<T>(&shown, rows);
+    }
     Ok(())
 }
 
+fn put<T: Shown>(shown: &Params, rows: &mut Rows) {
+    if let Some(row) = T::read(shown) {
+        rows.whole(Read::of(row.clone()).shown(shown, T::view));
+        rows.then(move |tx| row.go_on(tx));
+    }
+}
+
 /// What a describe shows: all, or the one of that id if it is there.
-fn shown(reader: &Reader, describe: &'static str, names: Names, id: Option<&str>) -> Result<Vec<Params>, AwsError> {
+fn shown<T: Shown>(reader: &Reader, id: Option<&str>) -> Result<Vec<Params>, AwsError> {
+    let Names { ids, set, most, absent, .. } = T::NAMES;
     match id {
-        None => reader.pages("ec2", describe, json!({}), names.set, ("nextToken", "NextToken")),
+        None => reader.pages("ec2", T::DESCRIBE, json!({ "MaxResults": most }), set, TOKEN),
         Some(id) => {
-            let reply = reader.find("ec2", describe, json!({ (names.ids): [id] }), &[names.absent.0])?;
-            Ok(reply.map(|reply| reply.list(names.set)).unwrap_or_default())
+            // Not there, or no id of this kind.
+            let code = absent.0.trim_end_matches(".NotFound");
+            let reply = reader.find("ec2", T::DESCRIBE, json!({ (ids): [id] }), &[code])?;
+            Ok(reply.map(|reply| reply.list(set)).unwrap_or_default())
         }
     }
+}
+
+/// A row as replies show it.
+fn show<T: Kind>(tx: &Tx, row: &T) -> Value {
+    tx.shown(row, row.view(tx))
+}
+
+/// Text of a reply that need not be there.
+fn optional(shown: &Params, path: &str) -> Option<String> {
+    shown.opt_str(path).map(str::to_owned)
+}
+
+/// The ids in a list of structures.
+fn ids(shown: &Params, list: &str, id: &str) -> Vec<String> {
+    shown.list(list).iter().map(|each| each.text(id)).collect()
 }
 
 /// The tags of something that is shown.
@@ -240,8 +286,9 @@ const PAGING: Paging = Paging {
 fn describe<T: Kind>(tx: &mut Tx, params: &Params) -> Reply {
     let rows = tx.select::<T>(&params.strings(T::NAMES.ids))?;
     let rows = select::filter(tx, params, T::FILTERS, |row| Some(row.tags()), rows)?;
-    let (rows, next) = select::page(&PAGING, params, rows, |row| row.id())?;
-    let set: Vec<Value> = rows.into_iter().map(|row| row.view(tx)).collect();
+    let paging = Paging { sizes: 5..=T::NAMES.most, ..PAGING };
+    let (rows, next) = select::page(&paging, params, rows, |row| row.id())?;
+    let set: Vec<Value> = rows.into_iter().map(|row| show(tx, row)).collect();
     Ok(json!({ (T::NAMES.set): set, "nextToken": next }))
 }
 

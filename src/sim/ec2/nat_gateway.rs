@@ -65,6 +65,7 @@ impl Kind for NatGateway {
         kind: "natgateway",
         ids: "NatGatewayId",
         set: "natGatewaySet",
+        most: 1000,
         absent: ("NatGatewayNotFound", "NatGateway {} was not found"),
     };
     const FILTERS: Filters<NatGateway> = &[
@@ -98,6 +99,50 @@ impl Kind for NatGateway {
             }],
             "tagSet": tag_set(&self.tags),
         })
+    }
+}
+
+impl Shown for NatGateway {
+    const DESCRIBE: &'static str = "DescribeNatGateways";
+
+    fn read(shown: &Params) -> Option<NatGateway> {
+        let addresses = shown.list("natGatewayAddressSet");
+        let primary = addresses.iter().find(|address| address.flag("isPrimary")).or(addresses.first());
+        let of_primary = |name: &str| primary.and_then(|address| optional(address, name));
+        Some(NatGateway {
+            id: shown.text("natGatewayId"),
+            // A regional one is in no subnet.
+            subnet: shown.text("subnetId"),
+            vpc: shown.text("vpcId"),
+            state: match shown.opt_str("state")? {
+                "pending" => State::Pending,
+                "deleting" => State::Deleting,
+                "deleted" => State::Deleted,
+                "failed" => State::Failed,
+                _ => State::Available,
+            },
+            public: shown.opt_str("connectivityType") != Some("private"),
+            created: shown.time("createTime"),
+            deleted: shown.has("deleteTime").then(|| shown.time("deleteTime")),
+            failure: optional(shown, "failureCode").map(|code| (code, shown.text("failureMessage"))),
+            allocation: of_primary("allocationId"),
+            public_ip: of_primary("publicIp"),
+            association: of_primary("associationId"),
+            private_ip: of_primary("privateIp"),
+            interface: of_primary("networkInterfaceId"),
+            tags: tags_of(shown),
+        })
+    }
+
+    fn go_on(&self, tx: &mut Tx) {
+        let deleted = self.deleted.unwrap_or(self.created);
+        let (step, after) = match self.state {
+            State::Pending => (Step::Start, tx.left(self.created, START)),
+            State::Deleting => (Step::Stop, tx.left(deleted, STOP)),
+            State::Deleted | State::Failed => (Step::Forget, tx.left(deleted, SHOWN_AFTERWARDS)),
+            State::Available => return,
+        };
+        tx.schedule(after, Event::NatGateway(self.id.clone(), step));
     }
 }
 

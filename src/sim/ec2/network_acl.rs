@@ -39,7 +39,8 @@ pub struct Entry {
     /// A number, -1 for all.
     pub protocol: String,
     pub action: String,
-    pub cidr: Cidr,
+    /// A block of IPv4, or, as AWS's default ACLs have them, of IPv6.
+    pub cidr: String,
     pub ports: Option<(i64, i64)>,
     /// Type and code.
     pub icmp: Option<(i64, i64)>,
@@ -59,6 +60,7 @@ impl Kind for NetworkAcl {
         kind: "network-acl",
         ids: "NetworkAclId",
         set: "networkAclSet",
+        most: 1000,
         absent: ("InvalidNetworkAclID.NotFound", "The networkAcl ID '{}' does not exist"),
     };
     const FILTERS: Filters<NetworkAcl> = &[
@@ -66,7 +68,7 @@ impl Kind for NetworkAcl {
         ("association.network-acl-id", |acl, _| acl.associations.iter().map(|_| acl.id.clone()).collect()),
         ("association.subnet-id", |acl, _| acl.associations.iter().map(|each| each.subnet.clone()).collect()),
         ("default", |acl, _| one(acl.is_default)),
-        ("entry.cidr", |acl, _| acl.entries.iter().map(|entry| entry.cidr.to_string()).collect()),
+        ("entry.cidr", |acl, _| acl.entries.iter().map(|entry| entry.cidr.clone()).collect()),
         ("entry.egress", |acl, _| acl.entries.iter().map(|entry| entry.egress.to_string()).collect()),
         ("entry.rule-action", |acl, _| acl.entries.iter().map(|entry| entry.action.clone()).collect()),
         ("entry.rule-number", |acl, _| acl.entries.iter().map(|entry| entry.number.to_string()).collect()),
@@ -89,21 +91,62 @@ impl Kind for NetworkAcl {
     }
 }
 
+impl Shown for NetworkAcl {
+    const DESCRIBE: &'static str = "DescribeNetworkAcls";
+
+    fn read(shown: &Params) -> Option<NetworkAcl> {
+        let association =
+            |each: &Params| Association { id: each.text("networkAclAssociationId"), subnet: each.text("subnetId") };
+        let mut acl = NetworkAcl {
+            id: shown.text("networkAclId"),
+            vpc: shown.text("vpcId"),
+            is_default: shown.flag("default"),
+            entries: shown.list("entrySet").iter().map(Entry::shown).collect(),
+            associations: shown.list("associationSet").iter().map(association).collect(),
+            tags: tags_of(shown),
+        };
+        acl.entries.sort_by_key(Entry::place);
+        Some(acl)
+    }
+}
+
 impl Entry {
     fn view(&self) -> Value {
+        let ipv6 = self.cidr.contains(':');
         json!({
             "ruleNumber": self.number,
             "egress": self.egress,
             "protocol": self.protocol,
             "ruleAction": self.action,
-            "cidrBlock": self.cidr,
+            "cidrBlock": (!ipv6).then_some(&self.cidr),
+            "ipv6CidrBlock": ipv6.then_some(&self.cidr),
             "portRange": self.ports.map(|(from, to)| json!({ "from": from, "to": to })),
             "icmpTypeCode": self.icmp.map(|(kind, code)| json!({ "type": kind, "code": code })),
         })
     }
 
+    /// The inverse of `view`.
+    fn shown(shown: &Params) -> Entry {
+        let pair =
+            |first: &str, second: &str| shown.has(first).then(|| (shown.number(first, -1), shown.number(second, -1)));
+        Entry {
+            number: shown.number("ruleNumber", LAST),
+            egress: shown.flag("egress"),
+            protocol: shown.text("protocol"),
+            action: shown.text("ruleAction"),
+            cidr: optional(shown, "cidrBlock").unwrap_or_else(|| shown.text("ipv6CidrBlock")),
+            ports: pair("portRange.from", "portRange.to"),
+            icmp: pair("icmpTypeCode.type", "icmpTypeCode.code"),
+        }
+    }
+
+    /// Egress first, then by number, as EC2 lists them.
+    fn place(&self) -> (bool, i64) {
+        (!self.egress, self.number)
+    }
+
     fn any(number: i64, egress: bool, action: &str) -> Entry {
-        let cidr = Cidr(ipnet::Ipv4Net::default());
+        let cidr = "0.0.0.0/0".to_owned();
         Entry { number, egress, protocol: "-1".to_owned(), action: action.to_owned(), cidr, ports: None, icmp: None }
     }
 
@@ -145,7 +188,7 @@ impl Entry {
             egress: p.bool("Egress")?,
             protocol: protocol.to_owned(),
             action: action.to_owned(),
-            cidr: Cidr::read("cidrBlock", p.str("CidrBlock")?)?,
+            cidr: Cidr::read("cidrBlock", p.str("CidrBlock")?)?.to_string(),
             ports: ports.filter(|_| matches!(protocol, "6" | "17")),
             icmp: icmp.filter(|_| protocol == "1"),
         })
@@ -183,10 +226,9 @@ pub fn associate_default(tx: &mut Tx, subnet: &Subnet) {
 }
 
 impl NetworkAcl {
-    /// Egress first, then by number, as EC2 lists them.
     fn insert(&mut self, entry: Entry) {
         self.entries.push(entry);
-        self.entries.sort_by_key(|entry| (!entry.egress, entry.number));
+        self.entries.sort_by_key(Entry::place);
     }
 
     fn place(&self, number: i64, egress: bool) -> Option<usize> {

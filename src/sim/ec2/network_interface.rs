@@ -22,6 +22,9 @@ pub struct NetworkInterface {
     pub zone: String,
     pub groups: Vec<String>,
     pub private_ip: String,
+    /// More addresses of the subnet. Nothing made here has any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secondary_ips: Vec<String>,
     pub public_ip: Option<String>,
     pub description: String,
     /// `interface` for instances and load balancers, `nat_gateway`, …
@@ -52,6 +55,7 @@ impl Kind for NetworkInterface {
         kind: "network-interface",
         ids: "NetworkInterfaceId",
         set: "networkInterfaceSet",
+        most: 1000,
         absent: ("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '{}' does not exist"),
     };
     const FILTERS: Filters<NetworkInterface> = &[
@@ -103,16 +107,47 @@ impl Kind for NetworkInterface {
     }
 }
 
+impl Shown for NetworkInterface {
+    const DESCRIBE: &'static str = "DescribeNetworkInterfaces";
+
+    fn read(shown: &Params) -> Option<NetworkInterface> {
+        let secondary = shown.list("privateIpAddressesSet").into_iter().filter(|address| !address.flag("primary"));
+        Some(NetworkInterface {
+            id: shown.text("networkInterfaceId"),
+            subnet: shown.text("subnetId"),
+            vpc: shown.text("vpcId"),
+            zone: shown.text("availabilityZone"),
+            groups: super::ids(shown, "groupSet", "groupId"),
+            private_ip: shown.text("privateIpAddress"),
+            secondary_ips: secondary.map(|address| address.text("privateIpAddress")).collect(),
+            public_ip: optional(shown, "association.publicIp"),
+            description: shown.text("description"),
+            interface_type: shown.opt_str("interfaceType").unwrap_or("interface").to_owned(),
+            requester: shown.flag("requesterManaged").then(|| shown.text("requesterId")),
+            instance: optional(shown, "attachment.instanceId"),
+            tags: tags_of(shown),
+        })
+    }
+}
+
+impl NetworkInterface {
+    /// Its addresses in its subnet.
+    pub fn ips(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.private_ip).chain(&self.secondary_ips).map(String::as_str)
+    }
+}
+
 /// Puts an interface into a subnet, with its lowest free address.
 pub fn attach(tx: &mut Tx, wanted: Wanted) -> Result<NetworkInterface, AwsError> {
     let subnet = tx.get::<Subnet>(wanted.subnet)?;
     let used: BTreeSet<&str> = tx
         .all::<NetworkInterface>()
         .filter(|interface| interface.subnet == subnet.id)
-        .map(|interface| interface.private_ip.as_str())
+        .flat_map(NetworkInterface::ips)
         .collect();
+    let cidr = subnet.ipv4()?;
     // The first four and the last address are EC2's.
-    let (first, last) = (u32::from(subnet.cidr.0.network()) + 4, u32::from(subnet.cidr.0.broadcast()));
+    let (first, last) = (u32::from(cidr.0.network()) + 4, u32::from(cidr.0.broadcast()));
     let free = (first..last).map(|ip| Ipv4Addr::from(ip).to_string()).find(|ip| !used.contains(ip.as_str()));
     let private_ip = free.ok_or_else(|| {
         let message = format!("There are not enough free addresses in subnet '{}'.", subnet.id);
@@ -126,6 +161,7 @@ pub fn attach(tx: &mut Tx, wanted: Wanted) -> Result<NetworkInterface, AwsError>
         zone,
         groups: wanted.groups,
         private_ip,
+        secondary_ips: Vec::new(),
         public_ip: wanted.public_ip,
         description: wanted.description,
         interface_type: wanted.interface_type.to_owned(),

@@ -1,4 +1,4 @@
-//! Managed prefix lists: those of AWS that rules and routes refer to.
+//! Managed prefix lists: those of AWS that rules and routes refer to. In a fork, all that the account sees.
 
 use super::*;
 use crate::sim::table::mix;
@@ -9,13 +9,28 @@ pub const ACTIONS: &[Action] = &[Action {
     run: describe_managed_prefix_lists,
 }];
 
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PrefixList {
     pub id: String,
     pub name: String,
 }
 
+resource!(PrefixList, id, region.ec2.prefix_lists, Extent::Kind, |id: &str| AwsError::new(
+    "InvalidPrefixListID.NotFound",
+    format!("The prefix list ID '{id}' does not exist")
+));
+
+/// Reads the account's own and AWS's.
+pub fn load(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    let pages = json!({ "MaxResults": 100 });
+    for shown in reader.pages("ec2", "DescribeManagedPrefixLists", pages, "prefixListSet", TOKEN)? {
+        rows.whole(Read::of(PrefixList { id: shown.text("prefixListId"), name: shown.text("prefixListName") }));
+    }
+    Ok(())
+}
+
 /// Every region has its own ids for them.
-pub fn all(region: &str) -> Vec<PrefixList> {
+fn all(region: &str) -> Vec<PrefixList> {
     let names = [format!("com.amazonaws.{region}.s3"), "com.amazonaws.global.cloudfront.origin-facing".to_owned()];
     let list = |name: String| {
         let hash = region.bytes().chain(name.bytes()).fold(0, |hash, byte| mix(hash ^ u64::from(byte)));
@@ -25,10 +40,11 @@ pub fn all(region: &str) -> Vec<PrefixList> {
 }
 
 pub fn check(tx: &Tx, id: &str) -> Result<(), AwsError> {
+    if tx.is_fork() {
+        return tx.get::<PrefixList>(id).map(|_| ());
+    }
     let known = all(&tx.scope.region).iter().any(|list| list.id == id);
-    known.then_some(()).ok_or_else(|| {
-        AwsError::new("InvalidPrefixListID.NotFound", format!("The prefix list ID '{id}' does not exist"))
-    })
+    known.then_some(()).ok_or_else(|| PrefixList::absent(id))
 }
 
 fn describe_managed_prefix_lists(tx: &mut Tx, p: &Params) -> Reply {

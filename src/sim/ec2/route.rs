@@ -25,23 +25,29 @@ pub enum Target {
     Gateway(String),
     Nat(String),
     Interface(String),
+    /// A transit gateway, an endpoint, a peering connection, …: the whole route as AWS shows it. It can be read, replaced
+    /// and deleted here, not made.
+    Other(Value),
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Origin {
     CreateRouteTable,
     CreateRoute,
+    EnableVgwRoutePropagation,
 }
 
 impl Route {
     pub fn view(&self, tx: &Tx, vpc: &str) -> Value {
-        let list = self.destination.starts_with("pl-");
+        let (list, ipv6) = (self.destination.starts_with("pl-"), self.destination.contains(':'));
         let interface = match &self.target {
             Target::Interface(id) => Some(id),
+            Target::Other(shown) => return shown.clone(),
             Target::Local | Target::Gateway(_) | Target::Nat(_) => None,
         };
         json!({
-            "destinationCidrBlock": (!list).then_some(&self.destination),
+            "destinationCidrBlock": (!list && !ipv6).then_some(&self.destination),
+            "destinationIpv6CidrBlock": ipv6.then_some(&self.destination),
             "destinationPrefixListId": list.then_some(&self.destination),
             "gatewayId": self.target.gateway(),
             "natGatewayId": self.target.nat(),
@@ -52,11 +58,35 @@ impl Route {
     }
 }
 
+impl Route {
+    /// The inverse of `view`.
+    pub fn read(shown: &Params) -> Route {
+        let destination = ["destinationCidrBlock", "destinationIpv6CidrBlock", "destinationPrefixListId"]
+            .map(|name| optional(shown, name));
+        let named = |name: &str, target: fn(String) -> Target| optional(shown, name).map(target);
+        let target = match shown.opt_str("gatewayId") {
+            Some("local") => Some(Target::Local),
+            Some(id) => id.starts_with("igw-").then(|| Target::Gateway(id.to_owned())),
+            None => named("natGatewayId", Target::Nat).or_else(|| named("networkInterfaceId", Target::Interface)),
+        };
+        Route {
+            destination: destination.into_iter().flatten().next().unwrap_or_default(),
+            target: target.unwrap_or_else(|| Target::Other(shown.0.clone())),
+            origin: match shown.opt_str("origin") {
+                Some("CreateRouteTable") => Origin::CreateRouteTable,
+                Some("EnableVgwRoutePropagation") => Origin::EnableVgwRoutePropagation,
+                _ => Origin::CreateRoute,
+            },
+        }
+    }
+}
+
 impl Target {
     pub fn gateway(&self) -> Option<String> {
         match self {
             Target::Local => Some("local".to_owned()),
             Target::Gateway(id) => Some(id.clone()),
+            Target::Other(shown) => shown["gatewayId"].as_str().map(str::to_owned),
             Target::Nat(_) | Target::Interface(_) => None,
         }
     }
@@ -64,7 +94,7 @@ impl Target {
     pub fn nat(&self) -> Option<String> {
         match self {
             Target::Nat(id) => Some(id.clone()),
-            Target::Local | Target::Gateway(_) | Target::Interface(_) => None,
+            Target::Local | Target::Gateway(_) | Target::Interface(_) | Target::Other(_) => None,
         }
     }
 
@@ -76,6 +106,7 @@ impl Target {
             }
             Target::Nat(id) => tx.peek::<NatGateway>(id).is_some_and(NatGateway::is_there),
             Target::Interface(id) => tx.peek::<NetworkInterface>(id).is_some(),
+            Target::Other(_) => true,
         }
     }
 }

@@ -30,6 +30,15 @@ pub struct RouteTable {
 pub struct Association {
     pub id: String,
     pub subnet: Option<String>,
+    /// What comes in through a gateway takes this table. Such an association can be read, not made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+}
+
+impl Association {
+    fn is_main(&self) -> bool {
+        self.subnet.is_none() && self.gateway.is_none()
+    }
 }
 
 kind!(RouteTable, route_tables);
@@ -40,12 +49,11 @@ impl Kind for RouteTable {
         kind: "route-table",
         ids: "RouteTableId",
         set: "routeTableSet",
+        most: 100,
         absent: ("InvalidRouteTableID.NotFound", "The routeTable ID '{}' does not exist"),
     };
     const FILTERS: Filters<RouteTable> = &[
-        ("association.main", |table, _| {
-            table.associations.iter().map(|each| each.subnet.is_none().to_string()).collect()
-        }),
+        ("association.main", |table, _| table.associations.iter().map(|each| each.is_main().to_string()).collect()),
         ("association.route-table-association-id", |table, _| {
             table.associations.iter().map(|each| each.id.clone()).collect()
         }),
@@ -69,7 +77,8 @@ impl Kind for RouteTable {
                 "routeTableAssociationId": each.id,
                 "routeTableId": self.id,
                 "subnetId": each.subnet,
-                "main": each.subnet.is_none(),
+                "gatewayId": each.gateway,
+                "main": each.is_main(),
                 "associationState": { "state": "associated" },
             })
         };
@@ -85,16 +94,39 @@ impl Kind for RouteTable {
     }
 }
 
+impl Shown for RouteTable {
+    const DESCRIBE: &'static str = "DescribeRouteTables";
+
+    fn read(shown: &Params) -> Option<RouteTable> {
+        let association = |each: &Params| Association {
+            id: each.text("routeTableAssociationId"),
+            subnet: optional(each, "subnetId"),
+            gateway: optional(each, "gatewayId"),
+        };
+        // One that ended is shown for a while.
+        let holds = |each: &&Params| {
+            !["disassociating", "disassociated", "failed"].contains(&&*each.text("associationState.state"))
+        };
+        Some(RouteTable {
+            id: shown.text("routeTableId"),
+            vpc: shown.text("vpcId"),
+            routes: shown.list("routeSet").iter().map(Route::read).collect(),
+            associations: shown.list("associationSet").iter().filter(holds).map(association).collect(),
+            tags: tags_of(shown),
+        })
+    }
+}
+
 impl RouteTable {
     pub fn is_main(&self) -> bool {
-        self.associations.iter().any(|association| association.subnet.is_none())
+        self.associations.iter().any(Association::is_main)
     }
 }
 
 /// The main table of a new VPC.
 pub fn add_main(tx: &mut Tx, vpc: &Vpc) {
     let mut table = new(tx, vpc, Tags::new());
-    table.associations.push(Association { id: tx.new_id("rtbassoc"), subnet: None });
+    table.associations.push(Association { id: tx.new_id("rtbassoc"), subnet: None, gateway: None });
     tx.put(table);
 }
 
@@ -147,14 +179,14 @@ fn associate_route_table(tx: &mut Tx, p: &Params) -> Reply {
                 format!("the specified association for route table {table} conflicts with an existing association");
             return Err(AwsError::new("Resource.AlreadyAssociated", message));
         }
-        None => associate(tx, &table, Some(subnet))?,
+        None => associate(tx, &table, Some(subnet), None)?,
     };
     Ok(json!({ "associationId": id, "associationState": { "state": "associated" } }))
 }
 
-fn associate(tx: &mut Tx, table: &str, subnet: Option<String>) -> Result<String, AwsError> {
+fn associate(tx: &mut Tx, table: &str, subnet: Option<String>, gateway: Option<String>) -> Result<String, AwsError> {
     let id = tx.new_id("rtbassoc");
-    tx.get_mut::<RouteTable>(table)?.associations.push(Association { id: id.clone(), subnet });
+    tx.get_mut::<RouteTable>(table)?.associations.push(Association { id: id.clone(), subnet, gateway });
     Ok(id)
 }
 
@@ -178,7 +210,7 @@ fn remove(tx: &mut Tx, table: &str, association: &str) {
 fn disassociate_route_table(tx: &mut Tx, p: &Params) -> Reply {
     let id = p.str("AssociationId")?;
     let (table, association) = find(tx, id)?;
-    if association.subnet.is_none() {
+    if association.is_main() {
         let message = format!("cannot disassociate the main route table association {id}");
         return Err(AwsError::new("InvalidParameterValue", message));
     }
@@ -197,7 +229,7 @@ fn replace_route_table_association(tx: &mut Tx, p: &Params) -> Reply {
     }
     let to = to.id.clone();
     remove(tx, &from, id);
-    let id = associate(tx, &to, association.subnet)?;
+    let id = associate(tx, &to, association.subnet, association.gateway)?;
     Ok(json!({ "newAssociationId": id, "associationState": { "state": "associated" } }))
 }
 

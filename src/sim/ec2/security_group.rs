@@ -30,6 +30,7 @@ impl Kind for SecurityGroup {
         kind: "security-group",
         ids: "GroupId",
         set: "securityGroupInfo",
+        most: 1000,
         absent: ("InvalidGroup.NotFound", "The security group '{}' does not exist"),
     };
     const FILTERS: Filters<SecurityGroup> = &[
@@ -63,6 +64,21 @@ impl Kind for SecurityGroup {
             "ipPermissions": permissions(false),
             "ipPermissionsEgress": permissions(true),
             "tagSet": tag_set(&self.tags),
+        })
+    }
+}
+
+impl Shown for SecurityGroup {
+    const DESCRIBE: &'static str = "DescribeSecurityGroups";
+
+    /// Its rules are read as rows of their own.
+    fn read(shown: &Params) -> Option<SecurityGroup> {
+        Some(SecurityGroup {
+            id: shown.text("groupId"),
+            name: shown.text("groupName"),
+            description: shown.text("groupDescription"),
+            vpc: shown.text("vpcId"),
+            tags: tags_of(shown),
         })
     }
 }

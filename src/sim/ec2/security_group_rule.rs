@@ -1,6 +1,6 @@
 //! Rules of security groups: authorised and revoked by what they permit, or by their own ids.
 
-use super::permission::{self, PERMISSIONS, Permission};
+use super::permission::{self, PERMISSIONS, Peer, Permission};
 use super::*;
 
 pub const ACTIONS: &[Action] = &[
@@ -59,6 +59,7 @@ impl Kind for SecurityGroupRule {
         kind: "security-group-rule",
         ids: "SecurityGroupRuleId",
         set: "securityGroupRuleSet",
+        most: 1000,
         absent: ("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '{}' does not exist"),
     };
     const FILTERS: Filters<SecurityGroupRule> =
@@ -81,6 +82,30 @@ impl Kind for SecurityGroupRule {
             "referencedGroupInfo": peer.group().map(|id| json!({ "groupId": id, "userId": tx.scope.account })),
             "description": self.description,
             "tagSet": tag_set(&self.tags),
+        })
+    }
+}
+
+impl Shown for SecurityGroupRule {
+    const DESCRIBE: &'static str = "DescribeSecurityGroupRules";
+
+    fn read(shown: &Params) -> Option<SecurityGroupRule> {
+        let peer = |name: &str, peer: fn(String) -> Peer| optional(shown, name).map(peer);
+        let peer = peer("cidrIpv4", Peer::Ipv4)
+            .or_else(|| peer("cidrIpv6", Peer::Ipv6))
+            .or_else(|| peer("prefixListId", Peer::PrefixList))
+            .or_else(|| peer("referencedGroupInfo.groupId", Peer::Group))?;
+        let protocol = shown.text("ipProtocol");
+        // Protocols without ports are shown with -1.
+        let ports = ["tcp", "udp", "icmp", "icmpv6"].contains(&&*protocol);
+        let ports = ports.then(|| (shown.number("fromPort", -1), shown.number("toPort", -1)));
+        Some(SecurityGroupRule {
+            id: shown.text("securityGroupRuleId"),
+            group: shown.text("groupId"),
+            egress: shown.flag("isEgress"),
+            permission: Permission { protocol, ports, peer },
+            description: optional(shown, "description"),
+            tags: tags_of(shown),
         })
     }
 }

@@ -21,7 +21,8 @@ pub const ACTIONS: &[Action] = &[
 pub struct Subnet {
     pub id: String,
     pub vpc: String,
-    pub cidr: Cidr,
+    /// A subnet with IPv6 only has none. It can be read, not made here.
+    pub cidr: Option<Cidr>,
     pub zone: String,
     pub default_for_az: bool,
     pub map_public_ip: bool,
@@ -36,6 +37,7 @@ impl Kind for Subnet {
         kind: "subnet",
         ids: "SubnetId",
         set: "subnetSet",
+        most: 1000,
         absent: ("InvalidSubnetID.NotFound", "The subnet ID '{}' does not exist"),
     };
     const FILTERS: Filters<Subnet> = &[
@@ -43,9 +45,9 @@ impl Kind for Subnet {
         ("availabilityZone", |subnet, _| one(&subnet.zone)),
         ("availability-zone-id", |subnet, tx| one(subnet.zone_id(tx))),
         ("available-ip-address-count", |subnet, tx| one(subnet.free_addresses(tx))),
-        ("cidr", |subnet, _| one(subnet.cidr)),
-        ("cidr-block", |subnet, _| one(subnet.cidr)),
-        ("cidrBlock", |subnet, _| one(subnet.cidr)),
+        ("cidr", |subnet, _| subnet.cidr.iter().map(Cidr::to_string).collect()),
+        ("cidr-block", |subnet, _| subnet.cidr.iter().map(Cidr::to_string).collect()),
+        ("cidrBlock", |subnet, _| subnet.cidr.iter().map(Cidr::to_string).collect()),
         ("default-for-az", |subnet, _| one(subnet.default_for_az)),
         ("defaultForAz", |subnet, _| one(subnet.default_for_az)),
         ("map-public-ip-on-launch", |subnet, _| one(subnet.map_public_ip)),
@@ -83,17 +85,41 @@ impl Kind for Subnet {
     }
 }
 
+impl Shown for Subnet {
+    const DESCRIBE: &'static str = "DescribeSubnets";
+
+    fn read(shown: &Params) -> Option<Subnet> {
+        Some(Subnet {
+            id: shown.text("subnetId"),
+            vpc: shown.text("vpcId"),
+            cidr: optional(shown, "cidrBlock").and_then(|block| Cidr::try_from(block).ok()),
+            zone: shown.text("availabilityZone"),
+            default_for_az: shown.flag("defaultForAz"),
+            map_public_ip: shown.flag("mapPublicIpOnLaunch"),
+            tags: tags_of(shown),
+        })
+    }
+}
+
 impl Subnet {
     fn zone_id(&self, tx: &Tx) -> String {
-        let zone = zone::all(&tx.scope.region).into_iter().find(|zone| zone.name == self.zone);
+        let zone = zone::all(tx).into_iter().find(|zone| zone.name == self.zone);
         zone.map(|zone| zone.id).unwrap_or_default()
     }
 
     /// EC2 keeps the first four addresses and the last one of every subnet.
     pub fn free_addresses(&self, tx: &Tx) -> usize {
-        let size = 1usize << (32 - self.cidr.0.prefix_len());
+        let size = self.cidr.map_or(0, |cidr| 1usize << (32 - cidr.0.prefix_len()));
         let used = tx.all::<NetworkInterface>().filter(|interface| interface.subnet == self.id);
-        size.saturating_sub(5 + used.count())
+        size.saturating_sub(5 + used.flat_map(NetworkInterface::ips).count())
+    }
+
+    /// Its block of IPv4, which everything that is put into a subnet here needs.
+    pub fn ipv4(&self) -> Result<Cidr, AwsError> {
+        self.cidr.ok_or_else(|| {
+            let message = format!("the simulator does not model subnets without IPv4, as {} is one", self.id);
+            AwsError::new("UnsupportedOperation", message)
+        })
     }
 }
 
@@ -101,7 +127,15 @@ pub fn furnish(tx: &mut Tx, vpc: &str, zone: String, cidr: Cidr) {
     let id = tx.new_id("subnet");
     add(
         tx,
-        Subnet { id, vpc: vpc.to_owned(), cidr, zone, default_for_az: true, map_public_ip: true, tags: Tags::new() },
+        Subnet {
+            id,
+            vpc: vpc.to_owned(),
+            cidr: Some(cidr),
+            zone,
+            default_for_az: true,
+            map_public_ip: true,
+            tags: Tags::new(),
+        },
     );
 }
 
@@ -113,17 +147,17 @@ fn add(tx: &mut Tx, subnet: Subnet) {
 fn create_subnet(tx: &mut Tx, p: &Params) -> Reply {
     let vpc = tx.get::<Vpc>(p.str("VpcId")?)?;
     let cidr = Cidr::read("cidrBlock", p.str("CidrBlock")?)?;
-    if !cidr.is_network() || !vpc.cidr.contains(cidr) {
+    if !cidr.is_network() || !vpc.contains(cidr) {
         return Err(AwsError::new("InvalidSubnet.Range", format!("The CIDR '{cidr}' is invalid.")));
     }
-    if tx.all::<Subnet>().any(|other| other.vpc == vpc.id && other.cidr.overlaps(cidr)) {
+    if tx.all::<Subnet>().any(|other| other.vpc == vpc.id && other.cidr.is_some_and(|other| other.overlaps(cidr))) {
         let message = format!("The CIDR '{cidr}' conflicts with another subnet");
         return Err(AwsError::new("InvalidSubnet.Conflict", message));
     }
     let (vpc, zone) = (vpc.id.clone(), zone::chosen(tx, p)?.name);
     let tags = tags_for::<Subnet>(p)?;
     let id = tx.new_id("subnet");
-    let subnet = Subnet { id, vpc, cidr, zone, default_for_az: false, map_public_ip: false, tags };
+    let subnet = Subnet { id, vpc, cidr: Some(cidr), zone, default_for_az: false, map_public_ip: false, tags };
     add(tx, subnet.clone());
     Ok(json!({ "subnet": subnet.view(tx) }))
 }

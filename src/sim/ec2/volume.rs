@@ -3,11 +3,8 @@
 use super::*;
 use crate::sim::wire::time;
 
-pub const ACTIONS: &[Action] = &[Action {
-    name: "DescribeVolumes",
-    params: &["VolumeId[] maxResults nextToken", FILTERS],
-    run: describe::<Volume>,
-}];
+pub const ACTIONS: &[Action] =
+    &[Action { name: "DescribeVolumes", params: &["VolumeId[]", FILTERS, PAGES], run: describe::<Volume> }];
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Volume {
@@ -35,6 +32,7 @@ impl Kind for Volume {
         kind: "volume",
         ids: "VolumeId",
         set: "volumeSet",
+        most: 1000,
         absent: ("InvalidVolume.NotFound", "The volume '{}' does not exist."),
     };
     const FILTERS: Filters<Volume> = &[
@@ -70,6 +68,29 @@ impl Kind for Volume {
             "encrypted": self.encrypted,
             "kmsKeyId": self.kms_key,
             "tagSet": tag_set(&self.tags),
+        })
+    }
+}
+
+impl Shown for Volume {
+    const DESCRIBE: &'static str = "DescribeVolumes";
+
+    fn read(shown: &Params) -> Option<Volume> {
+        let attachment = shown.list("attachmentSet").into_iter().next().unwrap_or_default();
+        Some(Volume {
+            id: shown.text("volumeId"),
+            zone: shown.text("availabilityZone"),
+            created: shown.time("createTime"),
+            size: shown.number("size", 0),
+            volume_type: shown.text("volumeType"),
+            iops: shown.opt_int("iops").ok()?,
+            throughput: shown.opt_int("throughput").ok()?,
+            encrypted: shown.flag("encrypted"),
+            kms_key: optional(shown, "kmsKeyId"),
+            instance: optional(&attachment, "instanceId"),
+            device: attachment.text("device"),
+            delete_on_termination: attachment.flag("deleteOnTermination"),
+            tags: tags_of(shown),
         })
     }
 }

@@ -24,6 +24,9 @@ pub struct Vpc {
     pub id: String,
     pub cidr: Cidr,
     pub association_id: String,
+    /// More blocks, with the ids of their associations. They can be read, not added here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_cidrs: Vec<(Cidr, String)>,
     pub is_default: bool,
     pub tenancy: String,
     pub dns_support: bool,
@@ -34,17 +37,30 @@ pub struct Vpc {
 
 kind!(Vpc, vpcs, Extent::Row);
 
+impl Vpc {
+    /// Its blocks, with the ids of their associations.
+    fn cidrs(&self) -> impl Iterator<Item = (Cidr, &str)> {
+        let more = self.more_cidrs.iter().map(|(cidr, association)| (*cidr, association.as_str()));
+        std::iter::once((self.cidr, self.association_id.as_str())).chain(more)
+    }
+
+    pub fn contains(&self, cidr: Cidr) -> bool {
+        self.cidrs().any(|(block, _)| block.contains(cidr))
+    }
+}
+
 impl Kind for Vpc {
     const NAMES: Names = Names {
         prefix: "vpc",
         kind: "vpc",
         ids: "VpcId",
         set: "vpcSet",
+        most: 1000,
         absent: ("InvalidVpcID.NotFound", "The vpc ID '{}' does not exist"),
     };
     const FILTERS: Filters<Vpc> = &[
         ("cidr", |vpc, _| one(vpc.cidr)),
-        ("cidr-block-association.cidr-block", |vpc, _| one(vpc.cidr)),
+        ("cidr-block-association.cidr-block", |vpc, _| vpc.cidrs().map(|(cidr, _)| cidr.to_string()).collect()),
         ("is-default", |vpc, _| one(vpc.is_default)),
         ("isDefault", |vpc, _| one(vpc.is_default)),
         ("owner-id", |_, tx| one(&tx.scope.account)),
@@ -53,16 +69,13 @@ impl Kind for Vpc {
     ];
 
     fn view(&self, tx: &Tx) -> Value {
+        let block = |(cidr, association): (Cidr, &str)| json!({ "associationId": association, "cidrBlock": cidr, "cidrBlockState": { "state": "associated" } });
         json!({
             "vpcId": self.id,
             "ownerId": tx.scope.account,
             "state": "available",
             "cidrBlock": self.cidr,
-            "cidrBlockAssociationSet": [{
-                "associationId": self.association_id,
-                "cidrBlock": self.cidr,
-                "cidrBlockState": { "state": "associated" },
-            }],
+            "cidrBlockAssociationSet": self.cidrs().map(block).collect::<Vec<_>>(),
             "dhcpOptionsId": "default",
             "instanceTenancy": self.tenancy,
             "isDefault": self.is_default,
@@ -75,11 +88,17 @@ impl Shown for Vpc {
     const DESCRIBE: &'static str = "DescribeVpcs";
 
     fn read(shown: &Params) -> Option<Vpc> {
-        let blocks = shown.list("cidrBlockAssociationSet");
+        let cidr = Cidr::try_from(shown.text("cidrBlock")).ok()?;
+        let associated = |block: &&Params| block.opt_str("cidrBlockState.state") == Some("associated");
+        let block = |block: &Params| Some((Cidr::try_from(block.text("cidrBlock")).ok()?, block.text("associationId")));
+        let blocks: Vec<_> =
+            shown.list("cidrBlockAssociationSet").iter().filter(associated).filter_map(block).collect();
+        let (first, more): (Vec<_>, Vec<_>) = blocks.into_iter().partition(|(block, _)| *block == cidr);
         Some(Vpc {
             id: shown.text("vpcId"),
-            cidr: Cidr::try_from(shown.text("cidrBlock")).ok()?,
-            association_id: blocks.first().map(|block| block.text("associationId")).unwrap_or_default(),
+            cidr,
+            association_id: first.into_iter().next().map(|(_, association)| association).unwrap_or_default(),
+            more_cidrs: more,
             is_default: shown.flag("isDefault"),
             tenancy: shown.opt_str("instanceTenancy").unwrap_or("default").to_owned(),
             dns_support: true,
@@ -91,10 +110,11 @@ impl Shown for Vpc {
 }
 
 /// Lists do not show the attributes: they are asked for one by one.
-pub fn load_vpc(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
-    for mut vpc in shown(reader, Vpc::DESCRIBE, Vpc::NAMES, id)?.iter().filter_map(Vpc::read) {
+pub fn load(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    for shown in shown::<Vpc>(reader, id)? {
+        let Some(mut vpc) = Vpc::read(&shown) else { continue };
         if id.is_none() {
-            rows.listed(vpc);
+            rows.listed(Read::of(vpc).shown(&shown, Vpc::view));
             continue;
         }
         let attribute = |name: &str| {
@@ -106,7 +126,7 @@ pub fn load_vpc(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<()
             attribute("enableDnsHostnames")?,
             attribute("enableNetworkAddressUsageMetrics")?,
         );
-        rows.whole(vpc);
+        rows.whole(Read::of(vpc).shown(&shown, Vpc::view));
     }
     Ok(())
 }
@@ -119,7 +139,7 @@ pub fn furnish(tx: &mut Tx) {
     vpc.dns_hostnames = true;
     add(tx, vpc.clone());
     let blocks = ["172.31.0.0/20", "172.31.16.0/20", "172.31.32.0/20"];
-    for (zone, block) in zone::all(&tx.scope.region).into_iter().zip(blocks) {
+    for (zone, block) in zone::all(tx).into_iter().zip(blocks) {
         subnet::furnish(tx, &vpc.id, zone.name, cidr(block));
     }
     internet_gateway::furnish(tx, &vpc.id);
@@ -130,6 +150,7 @@ fn new(tx: &mut Tx, cidr: Cidr, tenancy: &str, tags: Tags) -> Vpc {
         id: tx.new_id("vpc"),
         cidr,
         association_id: tx.new_id("vpc-cidr-assoc"),
+        more_cidrs: Vec::new(),
         is_default: false,
         tenancy: tenancy.to_owned(),
         dns_support: true,

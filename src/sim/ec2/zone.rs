@@ -1,4 +1,4 @@
-//! Availability zones: every region has three, `a` to `c`.
+//! Availability zones: every region has three, `a` to `c`. In a fork they are the account's own.
 
 use super::*;
 
@@ -8,16 +8,44 @@ pub const ACTIONS: &[Action] = &[Action {
     run: describe_availability_zones,
 }];
 
-pub struct Zone {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AvailabilityZone {
     pub name: String,
     /// Of the place itself: in a real account the letters are shuffled, here they are not.
     pub id: String,
+    /// `local-zone` or `wavelength-zone` for those outside of the region's own places.
+    kind: String,
 }
 
-pub fn all(region: &str) -> Vec<Zone> {
+resource!(AvailabilityZone, name, region.ec2.availability_zones, Extent::Kind, |name: &str| AwsError::new(
+    "InvalidParameterValue",
+    format!("Invalid availability zone: [{name}]")
+));
+
+const ORDINARY: &str = "availability-zone";
+
+/// The zones of the region, in the order of their names.
+pub fn all(tx: &Tx) -> Vec<AvailabilityZone> {
+    if tx.is_fork() {
+        return tx.all::<AvailabilityZone>().cloned().collect();
+    }
+    let region = &tx.scope.region;
     let short = short(region);
-    let zone = |(index, letter)| Zone { name: format!("{region}{letter}"), id: format!("{short}-az{}", index + 1) };
+    let zone = |(index, letter)| AvailabilityZone {
+        name: format!("{region}{letter}"),
+        id: format!("{short}-az{}", index + 1),
+        kind: ORDINARY.to_owned(),
+    };
     ["a", "b", "c"].into_iter().enumerate().map(zone).collect()
+}
+
+/// Reads those that the account may use. They have no pages.
+pub fn load(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    for shown in reader.get("ec2", "DescribeAvailabilityZones", json!({}))?.list("availabilityZoneInfo") {
+        let kind = optional(&shown, "zoneType").unwrap_or_else(|| ORDINARY.to_owned());
+        rows.whole(Read::of(AvailabilityZone { name: shown.text("zoneName"), id: shown.text("zoneId"), kind }));
+    }
+    Ok(())
 }
 
 /// `eu-west-1` is `euw1` in zone ids, `ap-southeast-2` is `apse2`.
@@ -37,11 +65,14 @@ fn short(region: &str) -> String {
 }
 
 /// The zone a request names by name or id; without either, AWS chooses (here: the first).
-pub fn chosen(tx: &Tx, p: &Params) -> Result<Zone, AwsError> {
-    let mut zones = all(&tx.scope.region);
+pub fn chosen(tx: &Tx, p: &Params) -> Result<AvailabilityZone, AwsError> {
+    let zones = all(tx);
     let names = zones.iter().map(|zone| zone.name.as_str()).collect::<Vec<_>>().join(", ");
     let (parameter, wanted) = match (p.opt_str("AvailabilityZone"), p.opt_str("AvailabilityZoneId")) {
-        (None, None) => return Ok(zones.remove(0)),
+        (None, None) => {
+            let own = zones.into_iter().find(|zone| zone.kind == ORDINARY);
+            return own.ok_or_else(|| AvailabilityZone::absent(""));
+        }
         (Some(name), _) => ("availabilityZone", name),
         (None, Some(id)) => ("availabilityZoneId", id),
     };
@@ -51,7 +82,7 @@ pub fn chosen(tx: &Tx, p: &Params) -> Result<Zone, AwsError> {
 }
 
 fn describe_availability_zones(tx: &mut Tx, p: &Params) -> Reply {
-    const KNOWN: Filters<Zone> = &[
+    const KNOWN: Filters<AvailabilityZone> = &[
         ("group-name", |_, tx| one(&tx.scope.region)),
         ("opt-in-status", |_, _| one("opt-in-not-required")),
         ("region-name", |_, tx| one(&tx.scope.region)),
@@ -61,16 +92,17 @@ fn describe_availability_zones(tx: &mut Tx, p: &Params) -> Reply {
         ("zone-type", |_, _| one("availability-zone")),
     ];
     let region = &tx.scope.region;
-    let zones = all(region);
+    let zones = all(tx);
     let (names, ids) = (p.strings("ZoneName"), p.strings("ZoneId"));
     let known = |wanted: &&str| zones.iter().any(|zone| zone.name == **wanted || zone.id == **wanted);
     if let Some(unknown) = names.iter().chain(&ids).find(|wanted| !known(wanted)) {
         return Err(AwsError::new("InvalidParameterValue", format!("Invalid availability zone: [{unknown}]")));
     }
-    let asked =
-        |zone: &&Zone| (names.is_empty() && ids.is_empty()) || names.contains(&&*zone.name) || ids.contains(&&*zone.id);
+    let asked = |zone: &&AvailabilityZone| {
+        (names.is_empty() && ids.is_empty()) || names.contains(&&*zone.name) || ids.contains(&&*zone.id)
+    };
     let rows = select::filter(tx, p, KNOWN, |_| None, zones.iter().filter(asked).collect())?;
-    let view = |zone: &Zone| {
+    let view = |zone: &AvailabilityZone| {
         json!({
             "zoneName": zone.name,
             "zoneId": zone.id,

@@ -49,13 +49,32 @@ pub(super) use params_under;
 pub struct Action {
     pub order: Option<i64>,
     pub does: Does,
+    /// Actions before it, as AWS shows them: those that authenticate. They can be read, not made here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Value>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Does {
-    Forward { groups: Vec<Share>, sticky: Option<i64> },
-    Redirect { protocol: String, port: String, host: String, path: String, query: String, status: String },
-    FixedResponse { status: String, content_type: Option<String>, body: Option<String> },
+    Forward {
+        groups: Vec<Share>,
+        sticky: Option<i64>,
+    },
+    Redirect {
+        protocol: String,
+        port: String,
+        host: String,
+        path: String,
+        query: String,
+        status: String,
+    },
+    FixedResponse {
+        status: String,
+        content_type: Option<String>,
+        body: Option<String>,
+    },
+    /// As AWS shows it: a type that is not modelled.
+    Other(Value),
 }
 
 /// A target group's part of a forward.
@@ -76,12 +95,29 @@ impl Action {
     pub fn groups(&self) -> &[Share] {
         match &self.does {
             Does::Forward { groups, .. } => groups,
-            Does::Redirect { .. } | Does::FixedResponse { .. } => &[],
+            Does::Redirect { .. } | Does::FixedResponse { .. } | Does::Other(_) => &[],
         }
     }
 
+    /// The inverse of `view`: the actions of a listener or rule, of which the last one answers.
+    pub fn shown(actions: &[Params]) -> Action {
+        let mut actions: Vec<&Params> = actions.iter().collect();
+        actions.sort_by_key(|action| action.number("Order", i64::MAX));
+        let Some(last) = actions.pop() else {
+            return Action { order: None, does: Does::Other(Value::Null), before: Vec::new() };
+        };
+        let order = last.opt_int("Order").ok().flatten();
+        Action { order, does: Does::shown(last), before: actions.into_iter().map(|action| action.0.clone()).collect() }
+    }
+
+    /// All actions, in their order.
     pub fn view(&self) -> Value {
+        self.before.iter().cloned().chain([self.answer()]).collect()
+    }
+
+    fn answer(&self) -> Value {
         let mut view = match &self.does {
+            Does::Other(shown) => return shown.clone(),
             Does::Forward { groups, sticky } => {
                 let share = |share: &Share| json!({ "TargetGroupArn": share.group, "Weight": share.weight });
                 let only = if let [only] = &groups[..] { Some(&only.group) } else { None };
@@ -111,6 +147,39 @@ impl Action {
     }
 }
 
+impl Does {
+    fn shown(p: &Params) -> Does {
+        let text = |path: &str, default: &str| p.opt_str(path).unwrap_or(default).to_owned();
+        match p.opt_str("Type") {
+            Some("forward") => {
+                let share =
+                    |group: &Params| Share { group: group.text("TargetGroupArn"), weight: group.number("Weight", 1) };
+                let mut groups: Vec<Share> = p.list("ForwardConfig.TargetGroups").iter().map(share).collect();
+                if let (true, Some(only)) = (groups.is_empty(), p.opt_str("TargetGroupArn")) {
+                    groups.push(Share { group: only.to_owned(), weight: 1 });
+                }
+                let stickiness = p.part("ForwardConfig.TargetGroupStickinessConfig");
+                let sticky = stickiness.flag("Enabled").then(|| stickiness.number("DurationSeconds", 3600));
+                Does::Forward { groups, sticky }
+            }
+            Some("redirect") => Does::Redirect {
+                protocol: text("RedirectConfig.Protocol", "#{protocol}"),
+                port: text("RedirectConfig.Port", "#{port}"),
+                host: text("RedirectConfig.Host", "#{host}"),
+                path: text("RedirectConfig.Path", "/#{path}"),
+                query: text("RedirectConfig.Query", "#{query}"),
+                status: text("RedirectConfig.StatusCode", "HTTP_302"),
+            },
+            Some("fixed-response") => Does::FixedResponse {
+                status: text("FixedResponseConfig.StatusCode", "503"),
+                content_type: p.opt_str("FixedResponseConfig.ContentType").map(str::to_owned),
+                body: p.opt_str("FixedResponseConfig.MessageBody").map(str::to_owned),
+            },
+            _ => Does::Other(p.0.clone()),
+        }
+    }
+}
+
 /// Reads and checks the actions of a request. Without the kinds that authenticate, exactly one is left.
 pub fn read(tx: &Tx, at: &At, actions: &[Params]) -> Result<Action, AwsError> {
     let [action] = actions else {
@@ -131,7 +200,7 @@ pub fn read(tx: &Tx, at: &At, actions: &[Params]) -> Result<Action, AwsError> {
         "redirect" => redirect(at, action)?,
         _ => fixed_response(action)?,
     };
-    Ok(Action { order: action.opt_int("Order")?, does })
+    Ok(Action { order: action.opt_int("Order")?, does, before: Vec::new() })
 }
 
 fn forward(tx: &Tx, at: &At, p: &Params) -> Result<Does, AwsError> {

@@ -53,7 +53,7 @@ impl Listener {
         is_secure(&self.protocol)
     }
 
-    fn view(&self, tx: &Tx) -> Value {
+    pub fn view(&self, tx: &Tx) -> Value {
         let certificate: Vec<Value> = self.certificate.iter().map(|arn| json!({ "CertificateArn": arn })).collect();
         json!({
             "ListenerArn": self.arn,
@@ -66,6 +66,41 @@ impl Listener {
             "DefaultActions": self.route.shown(tx),
         })
     }
+}
+
+/// Reads the listeners of a load balancer; their tags come later.
+pub fn load(reader: &Reader, balancer: &str) -> Result<Vec<(Params, Listener)>, AwsError> {
+    let service = "elasticloadbalancing";
+    let params = json!({ "LoadBalancerArn": balancer, "PageSize": 400 });
+    let mut listeners = Vec::new();
+    for shown in reader.pages(service, "DescribeListeners", params, "Listeners", TOKEN)? {
+        let optional = |path: &str| shown.opt_str(path).map(str::to_owned);
+        let mut listener = Listener {
+            arn: shown.text("ListenerArn"),
+            load_balancer: balancer.to_owned(),
+            protocol: shown.text("Protocol"),
+            port: shown.number("Port", 0),
+            ssl_policy: optional("SslPolicy"),
+            alpn_policy: shown.strings("AlpnPolicy").first().map(|policy| (*policy).to_owned()),
+            certificate: shown.list("Certificates").first().map(|one| one.text("CertificateArn")),
+            more_certificates: Vec::new(),
+            route: route::Route::read(&shown.list("DefaultActions")),
+            default_rule: String::new(),
+            attributes: attributes::Attributes::new(),
+            tags: Tags::new(),
+        };
+        let of = json!({ "ListenerArn": listener.arn });
+        if !attributes::of_listener(&listener.protocol).is_empty() {
+            listener.attributes = read_attributes(reader, "DescribeListenerAttributes", of.clone())?;
+        }
+        if listener.is_secure() {
+            let all = reader.pages(service, "DescribeListenerCertificates", of, "Certificates", TOKEN)?;
+            let more = all.iter().filter(|one| !one.flag("IsDefault")).map(|one| one.text("CertificateArn"));
+            listener.more_certificates = more.filter(|arn| Some(arn) != listener.certificate.as_ref()).collect();
+        }
+        listeners.push((shown, listener));
+    }
+    Ok(listeners)
 }
 
 fn is_secure(protocol: &str) -> bool {
@@ -185,7 +220,9 @@ fn describe_listeners(tx: &mut Tx, p: &Params) -> Reply {
         }
         None => {}
     }
-    pages(p, "Listeners", rows.into_iter().map(|row| (row.arn.clone(), row)).collect(), |row| row.view(tx))
+    pages(p, "Listeners", rows.into_iter().map(|row| (row.arn.clone(), row)).collect(), |row| {
+        tx.shown(row, row.view(tx))
+    })
 }
 
 fn modify_listener(tx: &mut Tx, p: &Params) -> Reply {
@@ -211,7 +248,7 @@ fn modify_listener(tx: &mut Tx, p: &Params) -> Reply {
         listener.route.set(action);
     }
     let (arn, mut view) = (listener.arn.clone(), listener.view(tx));
-    view["DefaultActions"] = json!([listener.route.action.view()]);
+    view["DefaultActions"] = listener.route.action.view();
     *tx.get_mut::<Listener>(&arn)? = listener;
     route::announce(tx, &arn, balancer.network);
     Ok(json!({ "Listeners": [view] }))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::sim::ec2::{self, SecurityGroup, Subnet, internet_gateway, network_interface};
+use crate::sim::ec2::{NetworkInterface, SecurityGroup, Subnet, internet_gateway, network_interface};
 use crate::sim::table::mix;
 use jiff::Timestamp;
 
@@ -48,17 +48,17 @@ pub struct LoadBalancer {
     pub hosted_zone: String,
     pub vpc: String,
     pub ip_address_type: String,
-    /// By subnet: its zone, and the interface in it.
+    /// By subnet.
     pub places: BTreeMap<String, Place>,
     pub security_groups: Vec<String>,
     pub attributes: BTreeMap<String, String>,
     pub tags: Tags,
 }
 
+/// The interface in it is told by its description, as in AWS.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Place {
     pub zone: String,
-    pub interface: String,
 }
 
 resource!(LoadBalancer, arn, region.elbv2.load_balancers, Extent::Row, |arn: &str| AwsError::new(
@@ -101,6 +101,16 @@ impl LoadBalancer {
         })
     }
 
+    /// The interfaces in its subnets.
+    fn interfaces<'t>(&self, tx: &'t Tx) -> impl Iterator<Item = &'t NetworkInterface> {
+        let description = self.interface_description();
+        tx.all::<NetworkInterface>().filter(move |interface| interface.description == description)
+    }
+
+    fn interface_description(&self) -> String {
+        format!("ELB {}", self.path)
+    }
+
     /// "If you attempt to create multiple load balancers with the same settings, each call succeeds."
     fn is_same(&self, other: &LoadBalancer) -> bool {
         let settings = |one: &LoadBalancer| {
@@ -109,6 +119,88 @@ impl LoadBalancer {
             (one.network, one.internal, one.ip_address_type.clone(), subnets, groups, one.tags.clone())
         };
         settings(self) == settings(other)
+    }
+}
+
+pub const CALLS: &[&str] = &[
+    "elasticloadbalancing:DescribeListenerAttributes",
+    "elasticloadbalancing:DescribeListenerCertificates",
+    "elasticloadbalancing:DescribeListeners",
+    "elasticloadbalancing:DescribeLoadBalancerAttributes",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeRules",
+    "elasticloadbalancing:DescribeTags",
+];
+
+/// A load balancer with its listeners and rules, or all load balancers as a list shows them.
+pub fn load(reader: &Reader, arn: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    let (service, action) = ("elasticloadbalancing", "DescribeLoadBalancers");
+    let view = |balancer: &LoadBalancer, _: &Tx| balancer.view();
+    let Some(arn) = arn else {
+        for shown in reader.pages(service, action, json!({ "PageSize": 400 }), "LoadBalancers", TOKEN)? {
+            rows.listed(Read::of(read(&shown)).shown(&shown, view).except(unmodelled(&shown)));
+        }
+        return Ok(());
+    };
+    let absent = ["LoadBalancerNotFound", "ValidationError"];
+    let Some(reply) = reader.find(service, action, json!({ "LoadBalancerArns": [arn] }), &absent)? else {
+        return Ok(());
+    };
+    for shown in reply.list("LoadBalancers") {
+        let mut balancer = read(&shown);
+        balancer.attributes =
+            read_attributes(reader, "DescribeLoadBalancerAttributes", json!({ "LoadBalancerArn": arn }))?;
+        let mut listeners = listener::load(reader, arn)?;
+        let mut rules = Vec::new();
+        for (_, listener) in &mut listeners {
+            rules.extend(rule::load(reader, listener)?);
+        }
+        let routes = listeners.iter().map(|(_, listener)| &listener.arn).chain(rules.iter().map(|(_, rule)| &rule.arn));
+        rows.routes.extend(routes.cloned());
+        let mut tags = read_tags(reader, &[&[arn.to_owned()], &rows.routes[..]].concat())?;
+        balancer.tags = tags.remove(arn).unwrap_or_default();
+        for (shown, mut listener) in listeners {
+            listener.tags = tags.remove(&listener.arn).unwrap_or_default();
+            rows.whole(Read::of(listener).shown(&shown, Listener::view));
+        }
+        for (shown, mut rule) in rules {
+            rule.tags = tags.remove(&rule.arn).unwrap_or_default();
+            rows.whole(Read::of(rule).shown(&shown, Rule::view));
+        }
+        let (created, arn) = (balancer.created, (!balancer.active).then(|| balancer.arn.clone()));
+        rows.whole(Read::of(balancer).shown(&shown, view).except(unmodelled(&shown)));
+        if let Some(arn) = arn {
+            rows.then(move |tx| tx.schedule(tx.left(created, PROVISIONING), Event::Active(arn.clone())));
+        }
+    }
+    Ok(())
+}
+
+fn unmodelled(shown: &Params) -> Option<String> {
+    let kind = shown.opt_str("Type").filter(|kind| !["application", "network"].contains(kind))?;
+    Some(format!("load balancers of the type `{kind}`"))
+}
+
+/// Without attributes and tags, which come by themselves.
+fn read(shown: &Params) -> LoadBalancer {
+    let arn = shown.text("LoadBalancerArn");
+    let place = |zone: &Params| (zone.text("SubnetId"), Place { zone: zone.text("ZoneName") });
+    LoadBalancer {
+        name: shown.text("LoadBalancerName"),
+        path: arn.split_once(":loadbalancer/").map(|(_, path)| path.to_owned()).unwrap_or_default(),
+        network: shown.opt_str("Type").is_some_and(|kind| kind != "application"),
+        internal: shown.opt_str("Scheme") == Some("internal"),
+        active: shown.opt_str("State.Code").is_none_or(|state| state.starts_with("active")),
+        created: shown.time("CreatedTime"),
+        dns_name: shown.text("DNSName"),
+        hosted_zone: shown.text("CanonicalHostedZoneId"),
+        vpc: shown.text("VpcId"),
+        ip_address_type: shown.opt_str("IpAddressType").unwrap_or("ipv4").to_owned(),
+        places: shown.list("AvailabilityZones").iter().map(place).collect(),
+        security_groups: shown.strings("SecurityGroups").into_iter().map(str::to_owned).collect(),
+        attributes: BTreeMap::new(),
+        tags: Tags::new(),
+        arn,
     }
 }
 
@@ -130,7 +222,10 @@ fn create_load_balancer(tx: &mut Tx, p: &Params) -> Reply {
         let default = tx.all::<SecurityGroup>().find(|group| group.vpc == vpc && group.name == "default");
         security_groups.extend(default.map(|group| group.id.clone()));
     }
-    let Some(hosted_zone) = region::hosted_zone(&tx.scope.region, network) else {
+    // One that is there already tells the zone of a region that is not known here.
+    let known = || tx.all::<LoadBalancer>().find(|known| known.network == network);
+    let hosted_zone = region::hosted_zone(&tx.scope.region, network).map(str::to_owned);
+    let Some(hosted_zone) = hosted_zone.or_else(|| known().map(|known| known.hosted_zone.clone())) else {
         return Err(AwsError::not_modelled(INVALID_VALUE, "region", &tx.scope.region, "CreateLoadBalancer"));
     };
     let id = arn_id(tx);
@@ -145,7 +240,7 @@ fn create_load_balancer(tx: &mut Tx, p: &Params) -> Reply {
         (false, false) => format!("{name}-{digits}.{region}.elb.{domain}"),
         (false, true) => format!("internal-{name}-{digits}.{region}.elb.{domain}"),
     };
-    let mut made = LoadBalancer {
+    let made = LoadBalancer {
         arn,
         name: name.to_owned(),
         path,
@@ -154,25 +249,24 @@ fn create_load_balancer(tx: &mut Tx, p: &Params) -> Reply {
         active: false,
         created: tx.now,
         dns_name,
-        hosted_zone: hosted_zone.to_owned(),
+        hosted_zone,
         vpc,
         ip_address_type,
-        places: subnets
-            .iter()
-            .map(|(subnet, zone)| (subnet.clone(), Place { zone: zone.clone(), interface: String::new() }))
-            .collect(),
+        places: subnets.iter().map(|(subnet, zone)| (subnet.clone(), Place { zone: zone.clone() })).collect(),
         security_groups,
         attributes: attributes::of_load_balancer(network, internal),
         tags: tag::given(p)?,
     };
-    if let Some(known) = tx.all::<LoadBalancer>().find(|known| known.name == name) {
+    let known = tx.all::<LoadBalancer>().find(|known| known.name == name);
+    // Lists do not show the tags.
+    if let Some(known) = known.and_then(|known| tx.peek::<LoadBalancer>(&known.arn)) {
         if known.is_same(&made) {
             return Ok(json!({ "LoadBalancers": [known.view()] }));
         }
         let message = format!("A load balancer with the same name '{name}' exists, but with different settings");
         return Err(AwsError::new("DuplicateLoadBalancerName", message));
     }
-    place(tx, &mut made)?;
+    place(tx, &made, made.places.keys())?;
     let view = made.view();
     tx.schedule(PROVISIONING, Event::Active(made.arn.clone()));
     tx.put(made);
@@ -214,7 +308,7 @@ fn subnets(tx: &Tx, p: &Params, network: bool, internal: bool) -> Result<(String
         }
         vpcs.insert(subnet.vpc.clone());
         // "/27 bitmask … and at least eight free IP addresses" for application load balancers.
-        if !network && (subnet.cidr.0.prefix_len() > 27 || subnet.free_addresses(tx) < 8) {
+        if !network && (subnet.ipv4()?.0.prefix_len() > 27 || subnet.free_addresses(tx) < 8) {
             let message = format!(
                 "Not enough IP space available in {id}. ELB requires at least 8 free IP addresses in each subnet."
             );
@@ -251,29 +345,28 @@ fn security_groups(tx: &Tx, p: &Params, vpc: &str) -> Result<Vec<String>, AwsErr
     p.strings("SecurityGroups").into_iter().map(one).collect()
 }
 
-/// Puts an interface into each place that has none yet.
-fn place(tx: &mut Tx, balancer: &mut LoadBalancer) -> Result<(), AwsError> {
-    let LoadBalancer { path, network, internal, security_groups, places, .. } = balancer;
-    for (subnet, place) in places.iter_mut().filter(|(_, place)| place.interface.is_empty()) {
+/// Puts an interface into each of these subnets.
+fn place<'s>(tx: &mut Tx, balancer: &LoadBalancer, subnets: impl Iterator<Item = &'s String>) -> Result<(), AwsError> {
+    let LoadBalancer { path, network, internal, security_groups, .. } = balancer;
+    for subnet in subnets {
         let public_ip = (!*internal).then(|| {
             // Somewhere in AWS's 3.64.0.0/10: it only has to be an address, and no other's.
             let bits = subnet.bytes().chain(path.bytes()).fold(7, |bits, byte| mix(bits ^ u64::from(byte)));
             let [a, b, c, ..] = bits.to_be_bytes();
             format!("3.{}.{b}.{c}", 64 + a % 64)
         });
-        let interface = network_interface::attach(
+        network_interface::attach(
             tx,
             network_interface::Wanted {
                 subnet,
                 groups: security_groups.clone(),
-                description: format!("ELB {path}"),
+                description: balancer.interface_description(),
                 interface_type: if *network { "network_load_balancer" } else { "interface" },
                 requester: Some("amazon-elb"),
                 public_ip,
                 ..Default::default()
             },
         )?;
-        place.interface = interface.id;
     }
     Ok(())
 }
@@ -300,7 +393,9 @@ fn describe_load_balancers(tx: &mut Tx, p: &Params) -> Reply {
         return Err(AwsError::new("LoadBalancerNotFound", format!("Load balancers '[{absent}]' not found")));
     }
     rows.retain(|row| names.is_empty() || names.contains(&&*row.name));
-    pages(p, "LoadBalancers", rows.into_iter().map(|row| (row.arn.clone(), row)).collect(), LoadBalancer::view)
+    pages(p, "LoadBalancers", rows.into_iter().map(|row| (row.arn.clone(), row)).collect(), |row| {
+        tx.shown(row, row.view())
+    })
 }
 
 /// "If the load balancer does not exist or has already been deleted, the call succeeds." Its listeners and rules go.
@@ -311,7 +406,7 @@ fn delete_load_balancer(tx: &mut Tx, p: &Params) -> Reply {
         let message = format!("Load balancer '{arn}' cannot be deleted because deletion protection is enabled");
         return Err(AwsError::new("OperationNotPermitted", message));
     }
-    let interfaces = balancer.places.values().map(|place| place.interface.clone()).collect();
+    let interfaces = balancer.interfaces(tx).map(|interface| interface.id.clone()).collect();
     let listeners: Vec<String> = tx
         .all::<Listener>()
         .filter(|listener| listener.load_balancer == arn)
@@ -332,15 +427,17 @@ fn set_subnets(tx: &mut Tx, p: &Params) -> Reply {
     }
     let left: Vec<String> = balancer.places.keys().filter(|subnet| !subnets.contains_key(*subnet)).cloned().collect();
     for subnet in left {
-        if let Some(place) = balancer.places.remove(&subnet) {
-            tx.schedule(LINGER, Event::Release(vec![place.interface]));
-        }
+        balancer.places.remove(&subnet);
+        let there = balancer.interfaces(tx).filter(|interface| interface.subnet == subnet);
+        let interfaces = there.map(|interface| interface.id.clone()).collect();
+        tx.schedule(LINGER, Event::Release(interfaces));
     }
+    let new: Vec<String> = subnets.keys().filter(|subnet| !balancer.places.contains_key(*subnet)).cloned().collect();
     for (subnet, zone) in subnets {
-        balancer.places.entry(subnet).or_insert(Place { zone, interface: String::new() });
+        balancer.places.entry(subnet).or_insert(Place { zone });
     }
     balancer.ip_address_type = ip_address_type(p, balancer.network, &balancer.ip_address_type)?.to_owned();
-    place(tx, &mut balancer)?;
+    place(tx, &balancer, new.iter())?;
     let reply = json!({ "AvailabilityZones": balancer.zones(), "IpAddressType": balancer.ip_address_type });
     *tx.get_mut::<LoadBalancer>(arn)? = balancer;
     Ok(reply)
@@ -361,11 +458,9 @@ fn set_security_groups(tx: &mut Tx, p: &Params) -> Reply {
     }
     let balancer = tx.get_mut::<LoadBalancer>(arn)?;
     balancer.security_groups.clone_from(&groups);
-    let interfaces: Vec<String> = balancer.places.values().map(|place| place.interface.clone()).collect();
-    for interface in interfaces {
-        if let Some(interface) = tx.peek_mut::<ec2::NetworkInterface>(&interface) {
-            interface.groups.clone_from(&groups);
-        }
+    let description = balancer.interface_description();
+    for interface in tx.all_mut::<NetworkInterface>().filter(|interface| interface.description == description) {
+        interface.groups.clone_from(&groups);
     }
     Ok(json!({ "SecurityGroupIds": groups }))
 }

@@ -12,23 +12,24 @@ mod certificate;
 mod condition;
 mod health;
 mod listener;
-mod load_balancer;
+pub mod load_balancer;
 mod priority;
 mod region;
 mod route;
 mod rule;
 pub mod spread;
 mod tag;
-mod target_group;
+pub mod target_group;
 pub mod targets;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{AwsError, INVALID_VALUE, Reply};
-use super::fork::{self, Extent};
+use super::fork::{self, Extent, Read, Reader, Rows, Token};
 use super::select::{self, Paging};
 use super::service::{Action, Service, no_secrets};
 use super::table::Table;
@@ -38,7 +39,7 @@ use super::wire::{self, Params, Protocol};
 
 pub use certificate::used_by as users_of_certificate;
 use listener::Listener;
-use load_balancer::LoadBalancer;
+pub use load_balancer::LoadBalancer;
 use rule::Rule;
 pub use target_group::TargetGroup;
 
@@ -115,6 +116,28 @@ impl From<Event> for super::world::Event {
 
 const PAGING: Paging =
     Paging { size: "PageSize", token: "Marker", default: 400, sizes: 1..=400, invalid_token: "ValidationError" };
+
+/// Of pages that are read.
+const TOKEN: Token = ("NextMarker", "Marker");
+
+/// The tags of resources of any kind, by ARN. "You can specify up to 20 resources in a single request."
+fn read_tags(reader: &Reader, arns: &[String]) -> Result<BTreeMap<String, Tags>, AwsError> {
+    let mut tags = BTreeMap::new();
+    for arns in arns.chunks(20) {
+        let reply = reader.get("elasticloadbalancing", "DescribeTags", json!({ "ResourceArns": arns }))?;
+        let of = |one: &Params| (one.text("ResourceArn"), one.map("Tags", "Key", "Value"));
+        tags.extend(reply.list("TagDescriptions").iter().map(of));
+    }
+    Ok(tags)
+}
+
+/// The attributes that `action` shows.
+fn read_attributes(reader: &Reader, action: &'static str, params: Value) -> Result<attributes::Attributes, AwsError> {
+    // Some kinds of listeners have none, and asking is an error.
+    let reply =
+        reader.find("elasticloadbalancing", action, params, &["ValidationError", "InvalidConfigurationRequest"])?;
+    Ok(reply.map(|reply| reply.map("Attributes", "Key", "Value")).unwrap_or_default())
+}
 
 /// A page of rows, shown in a list called `set`.
 fn pages<T>(params: &Params, set: &str, rows: Vec<(String, T)>, view: impl Fn(T) -> Value) -> Reply {

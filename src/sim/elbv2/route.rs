@@ -33,6 +33,12 @@ impl Route {
         Route { action, before: None, new: None, kept: None }
     }
 
+    /// A route that was read: its nodes have known it for long.
+    pub fn read(actions: &[Params]) -> Route {
+        let action = Action::shown(actions);
+        Route { before: None, new: Some(action.clone()), kept: Some(action.clone()), action }
+    }
+
     pub fn set(&mut self, action: Action) {
         if action != self.action {
             self.before = Some(std::mem::replace(&mut self.action, action));
@@ -49,7 +55,7 @@ impl Route {
 
     /// The action as a read shows it now.
     pub fn shown(&self, tx: &Tx) -> Value {
-        json!([self.before.as_ref().filter(|_| tx.lag.on).unwrap_or(&self.action).view()])
+        self.before.as_ref().filter(|_| tx.lag.on).unwrap_or(&self.action).view()
     }
 }
 
@@ -115,10 +121,13 @@ pub fn all<'t>(tx: &'t Tx) -> impl Iterator<Item = (&'t str, &'t Route, &'t str)
 
 /// The load balancers whose routes forward to a group: it is in use if there is one.
 pub fn balancers_of(tx: &Tx, group: &str) -> Vec<String> {
-    let mut balancers: Vec<String> = all(tx)
+    let known = all(tx)
         .filter(|(_, route, _)| route.action.groups().iter().any(|share| share.group == group))
-        .map(|(_, _, balancer)| balancer.to_owned())
-        .collect();
+        .map(|(_, _, balancer)| balancer.to_owned());
+    // Of load balancers that were not read themselves, the group's word stands.
+    let unread = tx.glance::<TargetGroup>(group).into_iter().flat_map(|group| &group.held_by);
+    let unread = unread.filter(|balancer| !tx.is_known::<LoadBalancer>(balancer)).cloned();
+    let mut balancers: Vec<String> = known.chain(unread).collect();
     balancers.sort();
     balancers.dedup();
     balancers

@@ -44,6 +44,28 @@ impl Rule {
     }
 }
 
+/// Reads the rules of a listener, and notes which is its default rule. Their tags come later.
+pub fn load(reader: &Reader, listener: &mut Listener) -> Result<Vec<(Params, Rule)>, AwsError> {
+    let params = json!({ "ListenerArn": listener.arn, "PageSize": 400 });
+    let mut rules = Vec::new();
+    for shown in reader.pages("elasticloadbalancing", "DescribeRules", params, "Rules", TOKEN)? {
+        if shown.flag("IsDefault") {
+            listener.default_rule = shown.text("RuleArn");
+            continue;
+        }
+        let rule = Rule {
+            arn: shown.text("RuleArn"),
+            listener: listener.arn.clone(),
+            priority: shown.number("Priority", 0),
+            conditions: shown.list("Conditions").into_iter().map(|condition| condition.without_nulls().0).collect(),
+            route: route::Route::read(&shown.list("Actions")),
+            tags: Tags::new(),
+        };
+        rules.push((shown, rule));
+    }
+    Ok(rules)
+}
+
 fn view_default(listener: &Listener, tx: &Tx) -> Value {
     json!({
         "RuleArn": listener.default_rule,
@@ -101,7 +123,7 @@ fn describe_rules(tx: &mut Tx, p: &Params) -> Reply {
             let listener = tx.get::<Listener>(arn)?;
             let rules = tx.select::<Rule>(&[])?;
             let rules = rules.into_iter().filter(|rule| rule.listener == arn);
-            rows.extend(rules.map(|rule| (key(rule), rule.view(tx))));
+            rows.extend(rules.map(|rule| (key(rule), tx.shown(rule, rule.view(tx)))));
             rows.push((last(listener), view_default(listener, tx)));
         }
         None if !arns.is_empty() => {
@@ -112,7 +134,7 @@ fn describe_rules(tx: &mut Tx, p: &Params) -> Reply {
                     None => {
                         let rules = tx.select::<Rule>(&[arn]);
                         let rules = rules.map_err(|_| AwsError::new("RuleNotFound", "One or more rules not found"))?;
-                        (key(rules[0]), rules[0].view(tx))
+                        (key(rules[0]), tx.shown(rules[0], rules[0].view(tx)))
                     }
                 });
             }
@@ -148,7 +170,7 @@ fn modify_rule(tx: &mut Tx, p: &Params) -> Reply {
         rule.route.set(action);
     }
     let mut view = rule.view(tx);
-    view["Actions"] = json!([rule.route.action.view()]);
+    view["Actions"] = rule.route.action.view();
     *tx.get_mut::<Rule>(arn)? = rule;
     route::announce(tx, arn, false);
     Ok(json!({ "Rules": [view] }))

@@ -41,7 +41,8 @@ fn lane_of(tx: &Tx, balancer: &LoadBalancer, route: &Route, lane: Lane, share: u
     let itself = |good| Stream { share, server: None, good };
     match route.followed(lane).map(|action| &action.does) {
         None => spread.streams.push(itself(false)),
-        Some(Does::Redirect { .. }) => spread.streams.push(itself(true)),
+        // One that is not modelled is taken to do its work.
+        Some(Does::Redirect { .. } | Does::Other(_)) => spread.streams.push(itself(true)),
         Some(Does::FixedResponse { status, .. }) => spread.streams.push(itself(!status.starts_with('5'))),
         Some(Does::Forward { groups, .. }) => {
             let groups: Vec<&Share> = groups.iter().filter(|share| share.weight > 0).collect();

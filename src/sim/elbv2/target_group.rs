@@ -37,6 +37,9 @@ pub struct TargetGroup {
     pub checking: bool,
     pub targets: Vec<targets::Target>,
     pub attributes: attributes::Attributes,
+    /// The load balancers that use it in a forked account: what is said of those that were not read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_by: Vec<String>,
     pub tags: Tags,
 }
 
@@ -56,6 +59,83 @@ resource!(TargetGroup, arn, region.elbv2.target_groups, Extent::Row, |arn: &str|
     "TargetGroupNotFound",
     format!("Target group '{arn}' not found")
 ));
+
+pub const CALLS: &[&str] = &[
+    "elasticloadbalancing:DescribeTags",
+    "elasticloadbalancing:DescribeTargetGroupAttributes",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
+];
+
+/// A target group with its targets, or all of them as a list shows them.
+pub fn load(reader: &Reader, arn: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    let (service, action) = ("elasticloadbalancing", "DescribeTargetGroups");
+    let Some(arn) = arn else {
+        for shown in reader.pages(service, action, json!({ "PageSize": 400 }), "TargetGroups", TOKEN)? {
+            rows.listed(Read::of(read(&shown)).shown(&shown, TargetGroup::view).except(unmodelled(&shown)));
+        }
+        return Ok(());
+    };
+    let params = json!({ "TargetGroupArns": [arn] });
+    let absent = ["TargetGroupNotFound", "ValidationError"];
+    let Some(reply) = reader.find(service, action, params, &absent)? else { return Ok(()) };
+    for shown in reply.list("TargetGroups") {
+        let mut group = read(&shown);
+        let named = json!({ "TargetGroupArn": arn });
+        group.attributes = read_attributes(reader, "DescribeTargetGroupAttributes", named.clone())?;
+        group.tags = read_tags(reader, &[arn.to_owned()])?.remove(arn).unwrap_or_default();
+        let targets = reader.get(service, "DescribeTargetHealth", named)?.list("TargetHealthDescriptions");
+        group.targets = targets.iter().map(|shown| targets::Target::read(shown, &group)).collect();
+        group.targets.sort_by(|a, b| a.key.cmp(&b.key));
+        // Groups of functions need not be checked.
+        group.checking = !group.targets.is_empty() && shown.opt_bool("HealthCheckEnabled").ok() != Some(Some(false));
+        rows.whole(Read::of(group).shown(&shown, TargetGroup::view).except(unmodelled(&shown)));
+        let arn = arn.to_owned();
+        rows.then(move |tx| targets::go_on(tx, &arn));
+    }
+    Ok(())
+}
+
+fn unmodelled(shown: &Params) -> Option<String> {
+    let other = |path: &str, modelled: &[&str]| {
+        shown.opt_str(path).filter(|value| !modelled.contains(value)).map(str::to_owned)
+    };
+    let kind = other("TargetType", &["instance", "ip"]).map(|kind| format!("target groups of the type `{kind}`"));
+    kind.or_else(|| {
+        let protocol = other("Protocol", &["HTTP", "HTTPS", "TCP", "TLS", "UDP", "TCP_UDP"])?;
+        Some(format!("target groups with the protocol `{protocol}`"))
+    })
+}
+
+/// Without attributes, tags and targets, which come by themselves.
+fn read(shown: &Params) -> TargetGroup {
+    let optional = |path: &str| shown.opt_str(path).map(str::to_owned);
+    TargetGroup {
+        arn: shown.text("TargetGroupArn"),
+        name: shown.text("TargetGroupName"),
+        protocol: shown.text("Protocol"),
+        protocol_version: optional("ProtocolVersion"),
+        port: u16::try_from(shown.number("Port", 0)).unwrap_or_default(),
+        vpc: shown.text("VpcId"),
+        target_type: shown.opt_str("TargetType").unwrap_or("instance").to_owned(),
+        ip_address_type: shown.opt_str("IpAddressType").unwrap_or("ipv4").to_owned(),
+        check: HealthCheck {
+            protocol: shown.text("HealthCheckProtocol"),
+            port: shown.opt_str("HealthCheckPort").unwrap_or("traffic-port").to_owned(),
+            path: optional("HealthCheckPath"),
+            interval: shown.number("HealthCheckIntervalSeconds", 30),
+            timeout: shown.number("HealthCheckTimeoutSeconds", 6),
+            healthy: shown.number("HealthyThresholdCount", 5),
+            unhealthy: shown.number("UnhealthyThresholdCount", 2),
+            codes: optional("Matcher.HttpCode").or_else(|| optional("Matcher.GrpcCode")),
+        },
+        checking: false,
+        targets: Vec::new(),
+        attributes: attributes::Attributes::new(),
+        held_by: shown.strings("LoadBalancerArns").into_iter().map(str::to_owned).collect(),
+        tags: Tags::new(),
+    }
+}
 
 impl TargetGroup {
     pub fn is_network(&self) -> bool {
@@ -134,9 +214,12 @@ fn create_target_group(tx: &mut Tx, p: &Params) -> Reply {
         checking: false,
         targets: Vec::new(),
         attributes: attributes::of_target_group(!http, target_type, protocol),
+        held_by: Vec::new(),
         tags: tag::given(p)?,
     };
-    if let Some(known) = tx.all::<TargetGroup>().find(|known| known.name == name) {
+    let known = tx.all::<TargetGroup>().find(|known| known.name == name);
+    // Lists do not show the tags.
+    if let Some(known) = known.and_then(|known| tx.peek::<TargetGroup>(&known.arn)) {
         let settings = |group: &TargetGroup| {
             let TargetGroup { protocol, protocol_version, port, vpc, target_type, check, tags, .. } = group.clone();
             (protocol, protocol_version, port, vpc, target_type, check, tags)
@@ -241,7 +324,9 @@ fn describe_target_groups(tx: &mut Tx, p: &Params) -> Reply {
         tx.get::<LoadBalancer>(balancer)?;
         rows.retain(|row| route::balancers_of(tx, &row.arn).iter().any(|arn| arn == balancer));
     }
-    pages(p, "TargetGroups", rows.into_iter().map(|row| (row.arn.clone(), row)).collect(), |row| row.view(tx))
+    pages(p, "TargetGroups", rows.into_iter().map(|row| (row.arn.clone(), row)).collect(), |row| {
+        tx.shown(row, row.view(tx))
+    })
 }
 
 fn modify_target_group(tx: &mut Tx, p: &Params) -> Reply {
@@ -249,7 +334,7 @@ fn modify_target_group(tx: &mut Tx, p: &Params) -> Reply {
     let version = group.protocol_version.clone().unwrap_or_default();
     group.check = group.check.changed(p, !group.is_network(), &version)?;
     let group = group.clone();
-    Ok(json!({ "TargetGroups": [group.view(tx)] }))
+    Ok(json!({ "TargetGroups": [tx.shown(&group, group.view(tx))] }))
 }
 
 /// "You can delete a target group if it is not referenced by any actions." Deleting what is not there succeeds.

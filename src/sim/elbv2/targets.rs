@@ -3,8 +3,8 @@
 //! Auto Scaling and EC2 come in by [`register`], [`deregister`], [`state`] and [`gone`].
 
 use super::*;
-use crate::sim::ec2::NetworkInterface;
-use crate::sim::ec2::instance::{self, App};
+use crate::sim::ec2::instance::{self, App, State};
+use crate::sim::ec2::{Instance, NetworkInterface};
 use jiff::Timestamp;
 
 pub const ACTIONS: &[Action] = &[
@@ -32,6 +32,68 @@ pub struct Key {
 pub struct Target {
     pub key: Key,
     pub health: Health,
+    /// What a target that was read answers, where that is not seen from its instance: one that was unhealthy stays so,
+    /// and an address is well if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<App>,
+}
+
+impl Target {
+    /// The inverse of `describe`.
+    pub fn read(shown: &Params, group: &TargetGroup) -> Target {
+        let port = shown.number("Target.Port", i64::from(group.port));
+        let key = Key { id: shown.text("Target.Id"), port: u16::try_from(port).unwrap_or_default() };
+        let reason = shown.opt_str("TargetHealth.Reason").unwrap_or_default();
+        let unseen = group.target_type != "instance";
+        let (health, answers) = match shown.opt_str("TargetHealth.State").unwrap_or_default() {
+            "unused" => (Health::Unused, None),
+            // Until when is not shown: `go_on` takes it for a whole delay from now.
+            "draining" => (Health::Draining { until: Timestamp::MAX }, None),
+            "initial" if reason == "Elb.RegistrationInProgress" => {
+                (Health::Registering, unseen.then_some(App::Healthy))
+            }
+            "initial" => (Health::Initial { failed: 0 }, unseen.then_some(App::Healthy)),
+            "unhealthy" | "unhealthy.draining" => {
+                let (why, answers) = match reason {
+                    "Target.Timeout" => (Why::Timeout, App::Absent),
+                    "Target.ResponseCodeMismatch" => (Why::Mismatch, App::Unhealthy),
+                    _ => (Why::Refused, App::Booting),
+                };
+                (Health::Unhealthy { passed: 0, why }, Some(answers))
+            }
+            _ => (Health::Healthy { failed: 0 }, unseen.then_some(App::Healthy)),
+        };
+        Target { key, health, answers }
+    }
+}
+
+/// The targets of a group that was read go on: they are checked, become known, drain.
+pub fn go_on(tx: &mut Tx, arn: &str) {
+    let Some(mut group) = tx.glance::<TargetGroup>(arn).cloned() else { return };
+    // An instance that was terminated here meanwhile is no target any more.
+    group.targets.retain(|target| {
+        let instance = tx.glance::<Instance>(&target.key.id);
+        instance.is_none_or(|instance| instance.state != State::Terminated)
+    });
+    let delay = group.deregistration_delay();
+    for target in &mut group.targets {
+        let (group, key) = (arn.to_owned(), target.key.clone());
+        match &mut target.health {
+            Health::Draining { until } => {
+                *until = tx.now + delay;
+                tx.schedule(delay, Event::Drained { group, target: key });
+            }
+            Health::Registering => tx.schedule(REGISTRATION, Event::Registered { group, target: key }),
+            Health::Unused | Health::Initial { .. } | Health::Healthy { .. } | Health::Unhealthy { .. } => {}
+        }
+    }
+    if group.checking {
+        let interval = Duration::from_secs(group.check.interval.unsigned_abs());
+        tx.schedule(interval, Event::Check(arn.to_owned()));
+    }
+    if let Some(row) = TargetGroup::table_mut(tx).peek_mut(arn) {
+        *row = group;
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,7 +145,7 @@ pub fn register(tx: &mut Tx, target_group_arn: &str, instance_id: &str, port: Op
         Some(target) if matches!(target.health, Health::Draining { .. }) => target.health = Health::Unused,
         Some(_) => return Ok(()),
         None => {
-            group.targets.push(Target { key, health: Health::Unused });
+            group.targets.push(Target { key, health: Health::Unused, answers: None });
             group.targets.sort_by(|a, b| a.key.cmp(&b.key));
         }
     }
@@ -188,11 +250,17 @@ pub fn uses_changed(tx: &mut Tx) {
 
 /// What the service behind a target answers now.
 pub fn app(tx: &Tx, group: &TargetGroup, key: &Key) -> App {
-    if group.target_type == "instance" {
-        return instance::app(tx, &key.id);
+    let instance = match group.target_type == "instance" {
+        true => Some(key.id.clone()),
+        false => interface(tx, group, key).and_then(|interface| interface.instance.clone()),
+    };
+    let of_instance = instance.map(|instance| instance::app(tx, &instance));
+    let target = group.targets.iter().find(|target| target.key == *key);
+    match (of_instance, target.and_then(|target| target.answers)) {
+        (Some(App::Absent), _) | (None, None) => App::Absent,
+        (_, Some(answers)) => answers,
+        (Some(app), None) => app,
     }
-    let instance = interface(tx, group, key).and_then(|interface| interface.instance.clone());
-    instance.map_or(App::Absent, |instance| instance::app(tx, &instance))
 }
 
 fn interface<'t>(tx: &'t Tx, group: &TargetGroup, key: &Key) -> Option<&'t NetworkInterface> {

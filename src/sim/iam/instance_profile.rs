@@ -71,9 +71,38 @@ impl InstanceProfile {
     }
 }
 
-/// The profile of that name or ARN.
+/// A profile with its tags, or all as a list shows them. EC2 has known it for long.
+pub fn load(reader: &Reader, name: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    let Some(name) = name else {
+        let params = json!({ "MaxItems": 1000 });
+        let profiles = reader.pages("iam", "ListInstanceProfiles", params, "InstanceProfiles", TOKEN)?;
+        profiles.iter().for_each(|profile| rows.listed(Read::of(read(profile))));
+        return Ok(());
+    };
+    let params = json!({ "InstanceProfileName": name });
+    let reply = reader.find("iam", "GetInstanceProfile", params, &["NoSuchEntity", "ValidationError"])?;
+    if let Some(shown) = reply.map(|reply| reply.part("InstanceProfile")) {
+        rows.whole(Read::of(read(&shown)).shown(&shown, InstanceProfile::whole));
+    }
+    Ok(())
+}
+
+fn read(shown: &Params) -> InstanceProfile {
+    InstanceProfile {
+        name: shown.text("InstanceProfileName"),
+        id: shown.text("InstanceProfileId"),
+        path: shown.text("Path"),
+        created: shown.time("CreateDate"),
+        role: shown.list("Roles").first().map(|role| role.text("RoleName")),
+        known_from: Timestamp::UNIX_EPOCH,
+        tags: shown.map("Tags", "Key", "Value"),
+    }
+}
+
+/// The profile of that name or ARN, which ends in the name.
 pub fn find<'t>(tx: &'t Tx, name_or_arn: &str) -> Option<&'t InstanceProfile> {
-    tx.all::<InstanceProfile>().find(|profile| profile.name == name_or_arn || profile.arn(tx) == name_or_arn)
+    let profile = tx.peek::<InstanceProfile>(name_or_arn.rsplit('/').next().unwrap_or(name_or_arn))?;
+    (profile.name == name_or_arn || profile.arn(tx) == name_or_arn).then_some(profile)
 }
 
 fn profile<'t>(tx: &'t mut Tx, p: &Params) -> Result<&'t mut InstanceProfile, AwsError> {
@@ -105,7 +134,7 @@ fn create_profile(tx: &mut Tx, p: &Params) -> Reply {
 
 fn get_profile(tx: &mut Tx, p: &Params) -> Reply {
     let profile = tx.get::<InstanceProfile>(p.str("InstanceProfileName")?)?;
-    Ok(json!({ "InstanceProfile": profile.whole(tx) }))
+    Ok(json!({ "InstanceProfile": tx.shown(profile, profile.whole(tx)) }))
 }
 
 fn list_profiles(tx: &mut Tx, p: &Params) -> Reply {

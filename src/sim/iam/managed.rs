@@ -50,9 +50,14 @@ const KNOWN: &[&str] = &[
     "service-role/AWSLambdaBasicExecutionRole",
 ];
 
-/// Path and name of a policy of AWS's own, given by ARN.
+/// Path and name of a policy of AWS's own, given by ARN. In a fork they are rows like the account's policies.
 pub fn find<'a>(tx: &Tx, arn: &'a str) -> Option<&'a str> {
     let partition = super::super::tx::partition(&tx.scope.region);
     let name = arn.strip_prefix(&format!("arn:{partition}:iam::aws:policy/"))?;
-    KNOWN.contains(&name).then_some(name)
+    (!tx.is_fork() && KNOWN.contains(&name)).then_some(name)
+}
+
+/// Whether a policy is AWS's own, whatever is known of it.
+pub fn is_aws(arn: &str) -> bool {
+    arn.split(':').nth(4) == Some("aws")
 }

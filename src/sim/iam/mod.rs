@@ -5,16 +5,16 @@
 //! quotas"; messages are those real accounts are known to send.
 
 mod document;
-mod instance_profile;
+pub mod instance_profile;
 mod managed;
-mod policy;
+pub mod policy;
 pub mod role;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{AwsError, Reply};
-use super::fork::{Extent, Reader, Rows};
+use super::fork::{Extent, Read, Reader, Rows, Token};
 use super::select::{self, Paging};
 use super::service::{Action, Service, no_secrets};
 use super::table::Table;
@@ -22,9 +22,9 @@ use super::tags::{self, Tags};
 use super::tx::{Tx, resource};
 use super::wire::{Params, Protocol, time};
 
-use instance_profile::InstanceProfile;
-use policy::Policy;
-use role::Role;
+pub use instance_profile::InstanceProfile;
+pub use policy::Policy;
+pub use role::Role;
 
 pub const SERVICE: Service = Service {
     name: "iam",
@@ -46,6 +46,9 @@ pub struct Iam {
 /// Parameters that many actions share.
 const PAGES: &str = "Marker MaxItems";
 const TAGS: &str = "Tags[].Key Tags[].Value";
+
+/// Of pages that are read.
+const TOKEN: Token = ("Marker", "Marker");
 
 const PAGING: Paging =
     Paging { size: "MaxItems", token: "Marker", default: 100, sizes: 1..=1000, invalid_token: "ValidationError" };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::document::{Grammar, check, encoded, size};
+use super::document::{Grammar, check, decoded, encoded, size};
 use super::*;
 
 pub const ACTIONS: &[Action] = &[
@@ -47,7 +47,24 @@ pub struct Policy {
     pub last_version: u32,
     pub default_version: u32,
     pub versions: BTreeMap<u32, Version>,
+    /// Who has it in a forked account: roles until they are read, and what is no role.
+    #[serde(default, skip_serializing_if = "Holders::is_empty")]
+    pub held_by: Holders,
     pub tags: Tags,
+}
+
+/// Roles by name, with their ids, and how many users and groups.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Holders {
+    attached: BTreeMap<String, String>,
+    boundaries: BTreeMap<String, String>,
+    others: usize,
+}
+
+impl Holders {
+    fn is_empty(&self) -> bool {
+        *self == Holders::default()
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,12 +83,20 @@ impl Policy {
             "Arn": self.arn,
             "Path": self.path,
             "DefaultVersionId": format!("v{}", self.default_version),
-            "AttachmentCount": attachments(tx, &self.arn).count(),
-            "PermissionsBoundaryUsageCount": boundaries(tx, &self.arn).count(),
+            "AttachmentCount": attachments(tx, &self.arn).len() + self.held_by.others,
+            "PermissionsBoundaryUsageCount": boundaries(tx, &self.arn).len(),
             "IsAttachable": true,
             "CreateDate": time(self.created),
             "UpdateDate": time(self.updated),
         })
+    }
+
+    /// With what lists leave out.
+    fn whole(&self, tx: &Tx) -> Value {
+        let mut view = self.view(tx);
+        view["Description"] = json!(self.description);
+        view["Tags"] = tag_list(&self.tags);
+        view
     }
 
     fn version(&self, id: &str) -> Result<(u32, &Version), AwsError> {
@@ -92,12 +117,105 @@ impl Policy {
     }
 }
 
-fn attachments<'t>(tx: &'t Tx, arn: &str) -> impl Iterator<Item = &'t Role> {
-    tx.all::<Role>().filter(move |role| role.attached.contains(arn))
+pub const CALLS: &[&str] = &[
+    "iam:GetPolicy",
+    "iam:GetPolicyVersion",
+    "iam:ListEntitiesForPolicy",
+    "iam:ListPolicies",
+    "iam:ListPolicyVersions",
+];
+
+/// A policy with its versions and who has it, or all of the account as a list shows them. Of AWS's own policies, only that
+/// they are there is asked for.
+pub fn load(reader: &Reader, arn: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    let Some(arn) = arn else {
+        let params = json!({ "Scope": "Local", "MaxItems": 1000 });
+        let policies = reader.pages("iam", "ListPolicies", params, "Policies", TOKEN)?;
+        policies.iter().for_each(|policy| rows.listed(Read::of(read(policy))));
+        return Ok(());
+    };
+    let named = json!({ "PolicyArn": arn });
+    let absent = ["NoSuchEntity", "InvalidInput", "ValidationError"];
+    let Some(reply) = reader.find("iam", "GetPolicy", named.clone(), &absent)? else { return Ok(()) };
+    let shown = reply.part("Policy");
+    let mut policy = read(&shown);
+    if !managed::is_aws(arn) {
+        for version in reader.pages("iam", "ListPolicyVersions", named.clone(), "Versions", TOKEN)? {
+            let params = json!({ "PolicyArn": arn, "VersionId": version.text("VersionId") });
+            let document = reader.get("iam", "GetPolicyVersion", params)?.text("PolicyVersion.Document");
+            let version = (number(&version, "VersionId"), version.time("CreateDate"));
+            policy.versions.insert(version.0, Version { document: decoded(&document), created: version.1 });
+        }
+        policy.last_version = policy.versions.keys().copied().max().unwrap_or(policy.default_version);
+        policy.held_by = Holders::default();
+        if shown.number("AttachmentCount", 0) > 0 {
+            (policy.held_by.attached, policy.held_by.others) = holders(reader, arn, "PermissionsPolicy")?;
+        }
+        if shown.number("PermissionsBoundaryUsageCount", 0) > 0 {
+            policy.held_by.boundaries = holders(reader, arn, "PermissionsBoundary")?.0;
+        }
+    }
+    rows.whole(Read::of(policy).shown(&shown, Policy::whole));
+    Ok(())
 }
 
-fn boundaries<'t>(tx: &'t Tx, arn: &str) -> impl Iterator<Item = &'t Role> {
-    tx.all::<Role>().filter(move |role| role.boundary.as_deref() == Some(arn))
+fn holders(reader: &Reader, arn: &str, usage: &str) -> Result<(BTreeMap<String, String>, usize), AwsError> {
+    let (mut roles, mut others) = (BTreeMap::new(), 0);
+    let params = json!({ "PolicyArn": arn, "PolicyUsageFilter": usage, "MaxItems": 1000 });
+    reader.each_page("iam", "ListEntitiesForPolicy", params, TOKEN, |page| {
+        roles.extend(page.map("PolicyRoles", "RoleName", "RoleId"));
+        others += page.list("PolicyUsers").len() + page.list("PolicyGroups").len();
+    })?;
+    Ok((roles, others))
+}
+
+fn read(shown: &Params) -> Policy {
+    let default_version = number(shown, "DefaultVersionId");
+    Policy {
+        arn: shown.text("Arn"),
+        name: shown.text("PolicyName"),
+        id: shown.text("PolicyId"),
+        path: shown.text("Path"),
+        description: shown.opt_str("Description").map(str::to_owned),
+        created: shown.time("CreateDate"),
+        updated: shown.time("UpdateDate"),
+        last_version: default_version,
+        default_version,
+        versions: BTreeMap::new(),
+        held_by: Holders {
+            others: usize::try_from(shown.number("AttachmentCount", 0)).unwrap_or_default(),
+            ..Holders::default()
+        },
+        tags: shown.map("Tags", "Key", "Value"),
+    }
+}
+
+/// The number in `v3`.
+fn number(shown: &Params, path: &str) -> u32 {
+    shown.text(path).trim_start_matches('v').parse().unwrap_or(1)
+}
+
+/// The roles that have a policy attached: names and ids.
+fn attachments(tx: &Tx, arn: &str) -> BTreeMap<String, String> {
+    holding(tx, arn, |role| role.attached.contains(arn), |held_by| &held_by.attached)
+}
+
+/// The roles whose permissions boundary it is.
+fn boundaries(tx: &Tx, arn: &str) -> BTreeMap<String, String> {
+    holding(tx, arn, |role| role.boundary.as_deref() == Some(arn), |held_by| &held_by.boundaries)
+}
+
+/// Of roles that were not read themselves, the policy's word stands.
+fn holding(
+    tx: &Tx,
+    arn: &str,
+    has: impl Fn(&Role) -> bool,
+    read: fn(&Holders) -> &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let known = tx.all::<Role>().filter(|role| has(role)).map(|role| (role.name.clone(), role.id.clone()));
+    let unread = tx.glance::<Policy>(arn).into_iter().flat_map(|policy| read(&policy.held_by));
+    let unread = unread.filter(|(name, _)| !tx.is_known::<Role>(name));
+    unread.map(|(name, id)| (name.clone(), id.clone())).chain(known).collect()
 }
 
 /// Refuses what cannot be attached to a role.
@@ -141,6 +259,7 @@ fn create_policy(tx: &mut Tx, p: &Params) -> Reply {
         last_version: 1,
         default_version: 1,
         versions: BTreeMap::from([(1, Version { document, created: tx.now })]),
+        held_by: Holders::default(),
         tags: new_tags(p)?,
     };
     let mut view = policy.view(tx);
@@ -155,10 +274,7 @@ fn get_policy(tx: &mut Tx, p: &Params) -> Reply {
         return Ok(json!({ "Policy": managed_view(tx, arn, name) }));
     }
     let policy = tx.get::<Policy>(arn)?;
-    let mut view = policy.view(tx);
-    view["Description"] = json!(policy.description);
-    view["Tags"] = tag_list(&policy.tags);
-    Ok(json!({ "Policy": view }))
+    Ok(json!({ "Policy": tx.shown(policy, policy.whole(tx)) }))
 }
 
 fn managed_view(tx: &Tx, arn: &str, path_and_name: &str) -> Value {
@@ -169,8 +285,8 @@ fn managed_view(tx: &Tx, arn: &str, path_and_name: &str) -> Value {
         "Arn": arn,
         "Path": if path.is_empty() { "/".to_owned() } else { format!("/{path}/") },
         "DefaultVersionId": "v1",
-        "AttachmentCount": attachments(tx, arn).count(),
-        "PermissionsBoundaryUsageCount": boundaries(tx, arn).count(),
+        "AttachmentCount": attachments(tx, arn).len(),
+        "PermissionsBoundaryUsageCount": boundaries(tx, arn).len(),
         "IsAttachable": true,
     })
 }
@@ -184,8 +300,8 @@ fn list_policies(tx: &mut Tx, p: &Params) -> Reply {
     let only_attached = p.opt_bool("OnlyAttached")?.unwrap_or(false);
     let wanted = |policy: &&Policy| {
         let used = || match p.opt_str("PolicyUsageFilter") {
-            Some("PermissionsBoundary") => boundaries(tx, &policy.arn).count(),
-            _ => attachments(tx, &policy.arn).count(),
+            Some("PermissionsBoundary") => boundaries(tx, &policy.arn).len(),
+            _ => attachments(tx, &policy.arn).len() + policy.held_by.others,
         };
         policy.path.starts_with(prefix) && (!(only_attached || p.has("PolicyUsageFilter")) || used() > 0)
     };
@@ -196,7 +312,8 @@ fn list_policies(tx: &mut Tx, p: &Params) -> Reply {
 fn delete_policy(tx: &mut Tx, p: &Params) -> Reply {
     let arn = p.str("PolicyArn")?;
     let policy = tx.get::<Policy>(arn)?;
-    if attachments(tx, arn).chain(boundaries(tx, arn)).next().is_some() {
+    let used = attachments(tx, arn).len() + boundaries(tx, arn).len() + policy.held_by.others;
+    if used > 0 {
         return Err(conflict("DeleteConflict", "Cannot delete a policy attached to entities."));
     }
     if policy.versions.len() > 1 {
@@ -230,7 +347,7 @@ fn create_version(tx: &mut Tx, p: &Params) -> Reply {
 
 fn get_version(tx: &mut Tx, p: &Params) -> Reply {
     let arn = p.str("PolicyArn")?;
-    if managed::find(tx, arn).is_some() {
+    if managed::find(tx, arn).is_some() || (tx.is_fork() && managed::is_aws(arn)) {
         return Err(AwsError::not_modelled("InvalidInput", "document of", arn, "iam:GetPolicyVersion"));
     }
     let policy = tx.get::<Policy>(arn)?;
@@ -269,15 +386,15 @@ fn list_entities(tx: &mut Tx, p: &Params) -> Reply {
     if managed::find(tx, arn).is_none() {
         tx.get::<Policy>(arn)?;
     }
-    let mut roles: Vec<&Role> = match p.opt_str("PolicyUsageFilter") {
-        Some("PermissionsBoundary") => boundaries(tx, arn).collect(),
-        Some(_) => attachments(tx, arn).collect(),
-        None => attachments(tx, arn).chain(boundaries(tx, arn)).collect(),
+    let mut roles = match p.opt_str("PolicyUsageFilter") {
+        Some("PermissionsBoundary") => boundaries(tx, arn),
+        Some(_) | None => attachments(tx, arn),
     };
-    roles.sort_by_key(|role| &role.name);
-    roles.dedup_by_key(|role| &role.name);
-    let view = |role: &&Role| json!({ "RoleName": role.name, "RoleId": role.id });
-    page(p, "PolicyRoles", roles, |role| &role.name, view)
+    if !p.has("PolicyUsageFilter") {
+        roles.extend(boundaries(tx, arn));
+    }
+    let view = |(name, id): &(String, String)| json!({ "RoleName": name, "RoleId": id });
+    page(p, "PolicyRoles", roles.into_iter().collect(), |(name, _)| name, view)
 }
 
 fn tag_policy(tx: &mut Tx, p: &Params) -> Reply {

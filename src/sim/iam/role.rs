@@ -59,18 +59,22 @@ resource!(Role, name, global.iam.roles, Extent::Row, |name| no_such_entity(forma
     "The role with name {name} cannot be found."
 )));
 
+pub const CALLS: &[&str] =
+    &["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:ListRoles"];
+
 /// A role with its policies and tags, or all roles as a list shows them.
 pub fn load(reader: &Reader, name: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
     let Some(name) = name else {
-        let token = ("Marker", "Marker");
-        let roles = reader.pages("iam", "ListRoles", json!({ "MaxItems": 1000 }), "Roles", token)?;
-        roles.iter().for_each(|role| rows.listed(read(role)));
+        let roles = reader.pages("iam", "ListRoles", json!({ "MaxItems": 1000 }), "Roles", TOKEN)?;
+        roles.iter().for_each(|role| rows.listed(Read::of(read(role))));
         return Ok(());
     };
     let named = json!({ "RoleName": name });
-    let Some(reply) = reader.find("iam", "GetRole", named.clone(), &["NoSuchEntity"])? else { return Ok(()) };
-    let mut role = read(&reply.part("Role"));
-    let pages = |action, path| reader.pages("iam", action, named.clone(), path, ("Marker", "Marker"));
+    let absent = ["NoSuchEntity", "ValidationError"];
+    let Some(reply) = reader.find("iam", "GetRole", named.clone(), &absent)? else { return Ok(()) };
+    let shown = reply.part("Role");
+    let mut role = read(&shown);
+    let pages = |action, path| reader.pages("iam", action, named.clone(), path, TOKEN);
     for attached in pages("ListAttachedRolePolicies", "AttachedPolicies")? {
         role.attached.insert(attached.text("PolicyArn"));
     }
@@ -79,7 +83,7 @@ pub fn load(reader: &Reader, name: Option<&str>, rows: &mut Rows) -> Result<(), 
         let document = reader.get("iam", "GetRolePolicy", params)?.text("PolicyDocument");
         role.inline.insert(policy.to_owned(), decoded(&document));
     }
-    rows.whole(role);
+    rows.whole(Read::of(role).shown(&shown, Role::whole));
     Ok(())
 }
 
@@ -188,7 +192,7 @@ fn boundary(tx: &Tx, arn: &str) -> Result<String, AwsError> {
 
 fn get_role(tx: &mut Tx, p: &Params) -> Reply {
     let role = tx.get::<Role>(p.str("RoleName")?)?;
-    Ok(json!({ "Role": role.whole(tx) }))
+    Ok(json!({ "Role": tx.shown(role, role.whole(tx)) }))
 }
 
 fn list_roles(tx: &mut Tx, p: &Params) -> Reply {

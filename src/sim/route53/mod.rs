@@ -7,7 +7,7 @@ mod change;
 mod name;
 mod record;
 mod routes;
-mod zone;
+pub mod zone;
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{AwsError, Reply};
-use super::fork::Extent;
+use super::fork::{Extent, Read, Reader, Rows};
 use super::service::{Action, Service, no_secrets};
 use super::table::Table;
 use super::tags::{self, Tags};
@@ -23,7 +23,7 @@ use super::tx::{Tx, resource};
 use super::wire::{Params, Protocol, time};
 
 use change::Change;
-use zone::Zone;
+pub use zone::Zone;
 
 pub const SERVICE: Service = Service {
     name: "route53",
@@ -68,7 +68,11 @@ impl From<Event> for super::world::Event {
 /// Whether the world's resolvers find `name` with this type and value: it stands in a public zone of the account that
 /// is delegated. Every zone is, except those with a label `undelegated` and those under `.invalid`.
 pub fn resolves(tx: &Tx, name: &str, kind: &str, value: &str) -> bool {
-    tx.all::<Zone>().filter(|zone| !zone.private && is_delegated(&zone.name)).any(|zone| zone.says(name, kind, value))
+    let around =
+        |zone: &&Zone| !zone.private && name::is_in(&name::normal(name), &zone.name) && is_delegated(&zone.name);
+    // Lists do not show the records.
+    let mut zones = tx.all::<Zone>().filter(around).filter_map(|zone| tx.peek::<Zone>(&zone.id));
+    zones.any(|zone| zone.says(name, kind, value))
 }
 
 fn is_delegated(zone: &str) -> bool {

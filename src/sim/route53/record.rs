@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Map;
+
 use super::name::{is_in, normal, reversed, shown};
 use super::*;
 
@@ -39,6 +41,10 @@ pub struct RecordSet {
     pub ttl: Option<i64>,
     pub values: Vec<String>,
     pub alias: Option<Alias>,
+    /// What it has that is not modelled: a failover role, a latency region, a health check, … It can be read, and neither
+    /// made nor changed here.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub other: Map<String, Value>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,7 +57,30 @@ pub struct Alias {
 impl RecordSet {
     pub fn plain(name: &str, kind: &str, ttl: i64, values: Vec<String>) -> RecordSet {
         let (name, kind) = (name.to_owned(), kind.to_owned());
-        RecordSet { name, kind, identifier: None, weight: None, ttl: Some(ttl), values, alias: None }
+        RecordSet { name, kind, identifier: None, weight: None, ttl: Some(ttl), values, alias: None, other: Map::new() }
+    }
+
+    /// The inverse of `view`.
+    fn shown(shown: &Params) -> RecordSet {
+        const MODELLED: [&str; 7] =
+            ["Name", "Type", "SetIdentifier", "Weight", "TTL", "ResourceRecords", "AliasTarget"];
+        let fields = shown.0.as_object().into_iter().flatten();
+        let other = fields.filter(|(name, value)| !MODELLED.contains(&name.as_str()) && !value.is_null());
+        let alias = shown.has("AliasTarget").then(|| Alias {
+            zone: shown.text("AliasTarget.HostedZoneId"),
+            name: normal(&shown.text("AliasTarget.DNSName")),
+            evaluate_health: shown.flag("AliasTarget.EvaluateTargetHealth"),
+        });
+        RecordSet {
+            name: normal(&shown.text("Name")),
+            kind: shown.text("Type"),
+            identifier: shown.opt_str("SetIdentifier").map(str::to_owned),
+            weight: shown.opt_int("Weight").ok().flatten(),
+            ttl: shown.opt_int("TTL").ok().flatten(),
+            values: shown.list("ResourceRecords").iter().map(|record| record.text("Value")).collect(),
+            alias,
+            other: other.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        }
     }
 
     fn read(action: &str, p: &Params) -> Result<RecordSet, AwsError> {
@@ -77,6 +106,7 @@ impl RecordSet {
             ttl: p.opt_int("TTL")?,
             values,
             alias,
+            other: Map::new(),
         };
         let plain = record.ttl.is_some() && !record.values.is_empty();
         let how_many = usize::from(plain) + usize::from(record.alias.is_some());
@@ -103,7 +133,7 @@ impl RecordSet {
 
     fn view(&self) -> Value {
         let values: Vec<Value> = self.values.iter().map(|value| json!({ "Value": value })).collect();
-        json!({
+        let mut view = json!({
             "Name": shown(&self.name),
             "Type": self.kind,
             "SetIdentifier": self.identifier,
@@ -115,7 +145,11 @@ impl RecordSet {
                 "DNSName": alias.name,
                 "EvaluateTargetHealth": alias.evaluate_health,
             })),
-        })
+        });
+        if let Some(fields) = view.as_object_mut() {
+            fields.extend(self.other.clone());
+        }
+        view
     }
 
     /// The order of values says nothing.
@@ -146,6 +180,22 @@ impl RecordSet {
             }
             _ => None,
         })
+    }
+}
+
+/// Reads all record sets of a zone.
+pub fn load(reader: &Reader, zone: &str) -> Result<Vec<RecordSet>, AwsError> {
+    let (mut all, mut from) = (Vec::new(), json!({ "HostedZoneId": zone, "MaxItems": 300 }));
+    loop {
+        let reply = reader.get("route53", "ListResourceRecordSets", from.clone())?;
+        all.extend(reply.list("ResourceRecordSets").iter().map(RecordSet::shown));
+        if !reply.flag("IsTruncated") || !reply.has("NextRecordName") {
+            return Ok(all);
+        }
+        for part in ["Name", "Type", "Identifier"] {
+            let next = reply.get(&format!("NextRecord{part}"));
+            from[format!("StartRecord{part}")] = next.cloned().unwrap_or(Value::Null);
+        }
     }
 }
 
@@ -228,6 +278,9 @@ fn apply(
         return Err(format!("RRSet with DNS name {name} is not permitted in zone {}", shown(&zone.name)));
     }
     let found = records.get(&record.key());
+    if let Some(name) = found.and_then(|found| found.other.keys().next()) {
+        return Err(format!("the simulator does not model `{name}`, which resource record set {what} has"));
+    }
     match (action, found) {
         ("DELETE", None) => Err(format!("Tried to delete resource record set {what} but it was not found")),
         ("DELETE", Some(found)) if !found.is_same(&record) => Err(format!(
@@ -293,7 +346,9 @@ fn alias_fault(tx: &Tx, zone: &Zone, records: &BTreeMap<String, RecordSet>, reco
         record.kind,
         alias.zone
     );
-    let (target, records) = match tx.peek::<Zone>(&alias.zone) {
+    // A zone of AWS's own, or of somebody else, is not asked for.
+    let ours = tx.all::<Zone>().any(|zone| zone.id == alias.zone);
+    let (target, records) = match ours.then(|| tx.peek::<Zone>(&alias.zone)).flatten() {
         Some(target) if target.id == zone.id => (target, records),
         Some(target) => (target, &target.records),
         None if alias.name.ends_with(".amazonaws.com.") || alias.name.ends_with(".cloudfront.net.") => return None,

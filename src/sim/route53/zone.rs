@@ -54,6 +54,9 @@ pub struct Zone {
     pub vpcs: Vec<Vpc>,
     /// By name, type and set identifier, in the order of lists.
     pub records: BTreeMap<String, RecordSet>,
+    /// Those a forked account shows, if they are others than a new zone of this id would get here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub name_servers: Vec<String>,
     pub tags: Tags,
 }
 
@@ -82,7 +85,11 @@ impl Zone {
     }
 
     fn delegation_set(&self) -> Value {
-        if self.private { Value::Null } else { json!({ "NameServers": { "NameServer": name_servers(&self.id) } }) }
+        if self.private { Value::Null } else { json!({ "NameServers": { "NameServer": self.name_servers() } }) }
+    }
+
+    fn name_servers(&self) -> Vec<String> {
+        if self.name_servers.is_empty() { name_servers(&self.id) } else { self.name_servers.clone() }
     }
 
     /// Whether a record set of this zone has this value.
@@ -95,6 +102,53 @@ impl Zone {
 
     fn put(&mut self, record: RecordSet) {
         self.records.insert(record.key(), record);
+    }
+}
+
+pub const CALLS: &[&str] = &[
+    "route53:GetHostedZone",
+    "route53:ListHostedZones",
+    "route53:ListResourceRecordSets",
+    "route53:ListTagsForResource",
+];
+
+/// A zone with its record sets and tags, or all as a list shows them.
+pub fn load(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    let view = |zone: &Zone, _: &Tx| zone.view();
+    let Some(id) = id else {
+        let params = json!({ "MaxItems": 100 });
+        let zones = reader.pages("route53", "ListHostedZones", params, "HostedZones", ("NextMarker", "Marker"))?;
+        zones.iter().for_each(|shown| rows.listed(Read::of(read(shown)).shown(shown, view)));
+        return Ok(());
+    };
+    let absent = ["NoSuchHostedZone", "InvalidInput"];
+    let Some(reply) = reader.find("route53", "GetHostedZone", json!({ "Id": id }), &absent)? else { return Ok(()) };
+    let shown = reply.part("HostedZone");
+    let mut zone = read(&shown);
+    let vpc = |vpc: &Params| Vpc { region: vpc.text("VPCRegion"), id: vpc.text("VPCId") };
+    zone.vpcs = reply.list("VPCs").iter().map(vpc).collect();
+    let servers: Vec<String> = reply.strings("DelegationSet.NameServers").into_iter().map(str::to_owned).collect();
+    zone.name_servers = if servers == name_servers(&zone.id) { Vec::new() } else { servers };
+    let params = json!({ "ResourceType": "hostedzone", "ResourceId": id });
+    zone.tags = reader.get("route53", "ListTagsForResource", params)?.map("ResourceTagSet.Tags", "Key", "Value");
+    for record in record::load(reader, id)? {
+        zone.put(record);
+    }
+    rows.whole(Read::of(zone).shown(&shown, view));
+    Ok(())
+}
+
+fn read(shown: &Params) -> Zone {
+    Zone {
+        id: shown.text("Id").trim_start_matches("/hostedzone/").to_owned(),
+        name: normal(&shown.text("Name")),
+        caller_reference: shown.text("CallerReference"),
+        comment: shown.opt_str("Config.Comment").map(str::to_owned),
+        private: shown.flag("Config.PrivateZone"),
+        vpcs: Vec::new(),
+        records: BTreeMap::new(),
+        name_servers: Vec::new(),
+        tags: Tags::new(),
     }
 }
 
@@ -128,8 +182,12 @@ fn create_hosted_zone(tx: &mut Tx, p: &Params) -> Reply {
         return Err(AwsError::new("HostedZoneAlreadyExists", message).status(409));
     }
     let vpcs = if p.has("VPC") { vec![vpc(p)?] } else { Vec::new() };
-    let conflict = |zone: &Zone| zone.name == name && zone.vpcs.iter().any(|vpc| vpcs.contains(vpc));
-    if tx.all::<Zone>().any(conflict) {
+    // Lists do not show the VPCs.
+    let conflicts = |zone: &Zone| {
+        let zone = tx.peek::<Zone>(&zone.id);
+        zone.is_some_and(|zone| zone.vpcs.iter().any(|vpc| vpcs.contains(vpc)))
+    };
+    if !vpcs.is_empty() && tx.all::<Zone>().any(|zone| zone.name == name && zone.private && conflicts(zone)) {
         let message = format!("A conflicting domain is already associated with the given VPC: {name}");
         return Err(AwsError::new("ConflictingDomainExists", message));
     }
@@ -144,6 +202,7 @@ fn create_hosted_zone(tx: &mut Tx, p: &Params) -> Reply {
         private: !vpcs.is_empty(),
         vpcs,
         records: BTreeMap::new(),
+        name_servers: Vec::new(),
         tags: Tags::new(),
     };
     let servers: Vec<String> = name_servers(&zone.id).iter().map(|name| format!("{name}.")).collect();
@@ -158,10 +217,11 @@ fn create_hosted_zone(tx: &mut Tx, p: &Params) -> Reply {
 }
 
 fn get_hosted_zone(tx: &mut Tx, p: &Params) -> Reply {
-    let zone = zone(tx, p, "Id")?;
+    let zone = tx.get::<Zone>(p.str("Id")?.trim_start_matches("/hostedzone/"))?;
     let vpcs: Vec<Value> = zone.vpcs.iter().map(vpc_view).collect();
     let vpcs = zone.private.then(|| json!({ "VPC": vpcs }));
-    Ok(json!({ "HostedZone": zone.view(), "DelegationSet": zone.delegation_set(), "VPCs": vpcs }))
+    let shown = tx.shown(zone, zone.view());
+    Ok(json!({ "HostedZone": shown, "DelegationSet": zone.delegation_set(), "VPCs": vpcs }))
 }
 
 fn list_hosted_zones(tx: &mut Tx, p: &Params) -> Reply {
@@ -170,7 +230,7 @@ fn list_hosted_zones(tx: &mut Tx, p: &Params) -> Reply {
     zones.retain(|zone| zone.private || p.opt_str("HostedZoneType") != Some("PrivateHostedZone"));
     zones.retain(|zone| marker.is_none_or(|marker| zone.id.as_str() >= marker));
     let next = zones.get(size).map(|zone| zone.id.clone());
-    let zones: Vec<Value> = zones.iter().take(size).map(|zone| zone.view()).collect();
+    let zones: Vec<Value> = zones.iter().take(size).map(|zone| tx.shown(*zone, zone.view())).collect();
     Ok(json!({
         "HostedZones": { "HostedZone": zones },
         "Marker": marker,
@@ -193,7 +253,7 @@ fn list_hosted_zones_by_name(tx: &mut Tx, p: &Params) -> Reply {
     zones.sort_by_key(|zone| place(zone));
     let next = zones.get(size);
     Ok(json!({
-        "HostedZones": { "HostedZone": zones.iter().take(size).map(|zone| zone.view()).collect::<Vec<_>>() },
+        "HostedZones": { "HostedZone": zones.iter().take(size).map(|zone| tx.shown(*zone, zone.view())).collect::<Vec<_>>() },
         "DNSName": p.opt_str("DNSName"),
         "HostedZoneId": p.opt_str("HostedZoneId"),
         "IsTruncated": next.is_some(),

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, header::CONTENT_TYPE};
 use serde_json::{Map, Value};
 
-use super::{Protocol, Route, tree};
+use super::{Protocol, Route, tree, xml};
 use crate::sim::error::{AwsError, Reply};
 use crate::sim::service::Service;
 
@@ -68,7 +68,7 @@ fn rest(routes: &[Route], action: &str, params: &Value, headers: HeaderMap) -> R
     let mut path = route.path.to_owned();
     let mut query = form_urlencoded::Serializer::new(String::new());
     let mut queried = false;
-    for (name, value) in params.as_object().into_iter().flatten() {
+    for (name, value) in params.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
         let place = format!("{{{name}}}");
         if path.contains(&place) {
             path = path.replace(&place, &text(value));
@@ -117,7 +117,7 @@ pub fn reply(service: &Service, action: &str, status: u16, body: &[u8]) -> Reply
 
 /// Which elements are those of a list, their names tell: `<item>` and `<member>`, and `<Tag>` in `<Tags>`.
 fn is_element(parent: &str, name: &str) -> bool {
-    name == "item" || name == "member" || parent.strip_suffix('s') == Some(name)
+    name == "item" || name == "member" || parent.strip_suffix('s') == Some(name) || (parent, name) == xml::GROUPS
 }
 
 #[cfg(test)]

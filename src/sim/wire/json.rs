@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::Params;
+use super::params::without_nulls;
 use crate::sim::error::AwsError;
 
 pub fn read(request: &http::Request<Bytes>) -> Result<(String, Params), AwsError> {
@@ -21,15 +22,4 @@ pub fn reply(value: &Value) -> String {
 
 pub fn error(error: &AwsError) -> String {
     json!({ "__type": error.code, "message": error.message }).to_string()
-}
-
-fn without_nulls(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let kept = fields.iter().filter(|(_, value)| !value.is_null());
-            Value::Object(kept.map(|(name, value)| (name.clone(), without_nulls(value))).collect())
-        }
-        Value::Array(elements) => Value::Array(elements.iter().map(without_nulls).collect()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
-    }
 }

@@ -81,9 +81,9 @@ impl Params {
     pub fn time(&self, path: &str) -> jiff::Timestamp {
         let time = match self.get(path) {
             Some(Value::String(text)) => text.parse().ok(),
+            // Whole milliseconds: a fraction of seconds is not exact.
             Some(Value::Number(seconds)) => {
-                let seconds = seconds.as_f64().map(jiff::SignedDuration::try_from_secs_f64);
-                seconds.and_then(Result::ok).and_then(|since| jiff::Timestamp::from_duration(since).ok())
+                seconds.as_f64().and_then(|secs| jiff::Timestamp::from_millisecond((secs * 1000.0).round() as i64).ok())
             }
             _ => None,
         };
@@ -93,6 +93,11 @@ impl Params {
     /// A list of keys and values of a reply as a map.
     pub fn map(&self, list: &str, key: &str, value: &str) -> std::collections::BTreeMap<String, String> {
         self.list(list).iter().map(|entry| (entry.text(key), entry.text(value))).collect()
+    }
+
+    /// The parameters without those that say nothing: empty elements of a reply.
+    pub fn without_nulls(&self) -> Params {
+        Params(without_nulls(&self.0))
     }
 
     /// The structures of a list; an absent list is an empty one.
@@ -146,6 +151,18 @@ impl Params {
             *at = Value::String(text);
         }
         Params(fold(root))
+    }
+}
+
+/// The value without fields that are null, however deep.
+pub fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let kept = fields.iter().filter(|(_, value)| !value.is_null());
+            Value::Object(kept.map(|(name, value)| (name.clone(), without_nulls(value))).collect())
+        }
+        Value::Array(elements) => Value::Array(elements.iter().map(without_nulls).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
 

@@ -16,6 +16,10 @@ enum Lists {
     Repeated,
 }
 
+/// The one list whose elements EC2 calls by a name of their own: the security groups in the network interfaces of a launch
+/// template. Other lists of that name hold structures.
+pub const GROUPS: (&str, &str) = ("groupSet", "groupId");
+
 pub fn ec2(namespace: &str, action: &str, value: &Value, id: &str) -> String {
     let mut out = format!("{DECLARATION}<{action}Response xmlns=\"{namespace}\"><requestId>{id}</requestId>");
     children(&mut out, value, Lists::Wrapped("item"));
@@ -74,6 +78,8 @@ fn element(out: &mut String, name: &str, value: &Value, lists: Lists) {
         }
         (Value::Array(elements), Lists::Wrapped(member)) => {
             out.push_str(&format!("<{name}>"));
+            let texts = elements.first().is_some_and(Value::is_string);
+            let member = if texts && name == GROUPS.0 { GROUPS.1 } else { member };
             elements.iter().for_each(|value| element(out, member, value, lists));
             out.push_str(&format!("</{name}>"));
         }

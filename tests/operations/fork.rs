@@ -1,0 +1,46 @@
+//! Forks of accounts that the program itself has brought into all kinds of states.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use runner::event::Event;
+use serde_json::{Value, json};
+
+use crate::{
+    account::Account,
+    live::{Origin, shown},
+    same::assert_same,
+};
+
+const PROD: &str = "prod-deploy.rhai";
+const REGION: &str = "eu-central-1";
+const ACCOUNT: &str = "123456789012";
+
+/// Everything of an account, read by a fork of it.
+fn read(origin: &Arc<Origin>) -> Value {
+    let fork = origin.fork();
+    fork.read_all(ACCOUNT, REGION).expect("everything can be read");
+    shown(fork.observe())
+}
+
+/// Deploys with the prod runbook, and compares the account with a fork of it after each operation.
+fn deploy(account: &Account, image: &str) {
+    let simulator = account.shared_simulator();
+    let origin = Origin::new(simulator.clone());
+    let ran = account.watched(PROD, json!({ "image": image }), move |event| {
+        let when = match event {
+            Event::OperationFinished { operation, subject, .. } => format!("after {operation} {subject}"),
+            Event::Waiting { what, seen, .. } => format!("waiting for {what}, {seen}"),
+            Event::Weights { .. } => "at new weights".to_owned(),
+            _ => return,
+        };
+        assert_same(&read(&origin), &shown(simulator.observe()), &when);
+    });
+    assert_eq!(ran.failure, None);
+}
+
+#[test]
+fn a_fork_has_everything_its_account_has_at_any_time_of_two_deploys() {
+    let account = Account::prompt();
+    deploy(&account, "ami-healthy-1");
+    deploy(&account, "ami-healthy-2");
+}
