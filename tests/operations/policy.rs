@@ -260,7 +260,7 @@ fn random() -> impl Strategy<Value = Random> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 0, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 0, ..ProptestConfig::default() })]
 
     /// Whatever the policy: what it forbids is never sent, and a deploy that it refuses leaves production as it was.
     #[test]

@@ -3,7 +3,7 @@
 
 use super::Detail;
 use crate::{
-    plan::{Action, Outcome, Plan, PointOfNoReturn, Rollback, Scenario, Stage, Step, Totals, Wait, Weights},
+    plan::{Action, Change, Outcome, Plan, PointOfNoReturn, Rollback, Scenario, Stage, Step, Totals, Wait, Weights},
     report::{
         Ink,
         words::{clean, count, listed, plural, seconds, target},
@@ -208,8 +208,17 @@ pub fn moments(step: &Step, detail: Detail) -> Vec<Moment<'_>> {
     let waits = step.waits.iter().filter(|wait| detail == Detail::Full || wait.expected_seconds >= SHORT_WAIT);
     let mut moments: Vec<Moment<'_>> =
         waits.map(Moment::Wait).chain(step.weights.iter().map(Moment::Weights)).collect();
-    moments.sort_by(|a, b| a.at().total_cmp(&b.at()));
+    // A change and the wait that follows it are told within one second: the change comes first.
+    let place = |moment: &Moment<'_>| (moment.at().floor(), matches!(moment, Moment::Wait(_)));
+    moments.sort_by(|a, b| place(a).0.total_cmp(&place(b).0).then(place(a).1.cmp(&place(b).1)));
     moments
+}
+
+/// The fields to show. What a wait has found is no change, and weights that are shown as such need not be told twice.
+pub fn changes(step: &Step, detail: Detail) -> Vec<&Change> {
+    let is_told = |change: &&Change| !step.weights.is_empty() && change.field.starts_with("weights of ");
+    let all = detail == Detail::Full;
+    step.changes.iter().filter(|change| all || !(step.action == Action::Wait || is_told(change))).collect()
 }
 
 /// Whether it is the answer that the run would do what it should.

@@ -188,7 +188,7 @@ impl Picture<'_> {
         let (x, side) = match span.from {
             ..40.0 => (span.from, "start"),
             _ if to > 60.0 => (to, "end"),
-            _ => (50.0, "middle"),
+            _ => (span.from + span.width / 2.0, "middle"),
         };
         let waits = stage.steps.iter().flat_map(|step| &step.waits);
         let waits = waits.map(|wait| (wait, self.span(wait.starts, wait.starts + wait.expected_seconds)));

@@ -206,7 +206,9 @@ impl Page<'_> {
 
     fn changes(&mut self, step: &Step) {
         let full = self.detail == Detail::Full;
-        let fields: Vec<Field> = step.changes.iter().filter(|change| change.diff.is_none()).map(field).collect();
+        let changes = facts::changes(step, self.detail);
+        let plain = changes.iter().filter(|change| change.diff.is_none());
+        let fields: Vec<Field> = plain.map(|change| field(change)).collect();
         // Two columns further to the right than in a run.
         let look = Look { width: self.look.width.saturating_sub(2), ..*self.look };
         let new = matches!(step.action, Action::Create) && !full;
@@ -218,7 +220,7 @@ impl Page<'_> {
         for line in listed {
             self.line(format!("  {line}"));
         }
-        for change in &step.changes {
+        for change in changes {
             if let Some(diff) = &change.diff {
                 self.diff(&change.field, diff);
             }

@@ -47,8 +47,8 @@ pub fn section(plan: &Plan, stage: &Stage, detail: Detail) -> Markup {
 }
 
 fn step(step: &Step, detail: Detail, open: bool) -> Markup {
-    let moments = facts::moments(step, Detail::Full);
-    let is_empty = step.changes.is_empty() && moments.is_empty() && step.calls.is_empty() && step.error.is_none();
+    let (moments, changes) = (facts::moments(step, Detail::Full), facts::changes(step, detail));
+    let is_empty = changes.is_empty() && moments.is_empty() && step.calls.is_empty() && step.error.is_none();
     let class = format!("step {}", class(step.action));
     if is_empty {
         return html! { div class=(class) { (row(step)) } };
@@ -58,8 +58,8 @@ fn step(step: &Step, detail: Detail, open: bool) -> Markup {
             summary { (row(step)) }
             div.body {
                 @if let Some(error) = &step.error { pre.bad { (error) } }
-                (fields(step))
-                @for change in &step.changes {
+                (fields(&changes))
+                @for change in changes {
                     @if let Some(diff) = &change.diff { (self::diff(&change.field, diff)) }
                 }
                 @if !moments.is_empty() { (self::moments(&moments)) }
@@ -97,8 +97,8 @@ fn row(step: &Step) -> Markup {
 }
 
 /// Those without a difference of their own.
-fn fields(step: &Step) -> Markup {
-    let fields: Vec<&Change> = step.changes.iter().filter(|change| change.diff.is_none()).collect();
+fn fields(changes: &[&Change]) -> Markup {
+    let fields: Vec<&Change> = changes.iter().copied().filter(|change| change.diff.is_none()).collect();
     if fields.is_empty() {
         return html! {};
     }

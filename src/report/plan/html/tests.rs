@@ -1,6 +1,6 @@
 //! What the page is made of. How it looks is seen in a browser: `tests/cli/html.rs`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use proptest::prelude::*;
 
@@ -54,18 +54,19 @@ fn tags(page: &str) -> Result<BTreeSet<String>, String> {
     Ok(tags)
 }
 
+/// Those of the samples.
+static SAMPLES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let pages = sample::all().into_iter().flat_map(|(_, plan)| DETAILS.map(|detail| write(&plan, detail)));
+    pages.flat_map(|page| tags(&page).expect("the samples are in order")).collect()
+});
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// A page of hostile text has no tag and no attribute that pages of ordinary text do not have.
     #[test]
     fn whatever_is_in_a_plan_stays_text(plan in random::plan(0..60)) {
-        let mut known: BTreeSet<String> = BTreeSet::new();
-        for (_, plan) in sample::all() {
-            for detail in DETAILS {
-                known.append(&mut tags(&write(&plan, detail)).expect("the samples are in order"));
-            }
-        }
+        let mut known = SAMPLES.clone();
         known.append(&mut tags(&write(&ordinary(&plan), Detail::Full)).expect("ordinary words are in order"));
         for detail in DETAILS {
             let found = tags(&write(&plan, detail)).map_err(TestCaseError::fail)?;

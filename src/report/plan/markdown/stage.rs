@@ -106,7 +106,7 @@ fn add_step(lines: &mut Vec<String>, step: &Step, detail: Detail) {
     for line in step.error.iter().flat_map(|error| error.lines()).take(10) {
         lines.push(format!("-     {}", clip(line, SENTENCE)));
     }
-    for change in &step.changes {
+    for change in facts::changes(step, detail) {
         add_change(lines, change);
     }
     for moment in facts::moments(step, detail) {
