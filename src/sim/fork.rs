@@ -12,7 +12,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -95,8 +95,9 @@ pub struct Fork {
     /// Rows that were made here: the account has never heard of them.
     #[serde(default)]
     ours: RefCell<BTreeSet<Want>>,
+    /// Copies share it: when a handler is refused, the world before it comes back, and what it looked for stays.
     #[serde(skip)]
-    missing: RefCell<BTreeSet<Want>>,
+    missing: Arc<Mutex<BTreeSet<Want>>>,
     /// Routes that were read, and not looked at yet as to whether they serve.
     #[serde(default)]
     pub(super) new_routes: BTreeSet<String>,
@@ -160,7 +161,7 @@ impl Looked<'_> {
 
     fn want(&self, want: Want) {
         if !self.fork.knows(&want) {
-            self.fork.missing.borrow_mut().insert(want);
+            self.fork.missing().insert(want);
         }
     }
 }
@@ -182,7 +183,7 @@ impl Fork {
     }
 
     /// What was read of the account.
-    pub fn before(&self) -> Option<std::sync::MutexGuard<'_, World>> {
+    pub fn before(&self) -> Option<MutexGuard<'_, World>> {
         Some(self.before.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -190,9 +191,13 @@ impl Fork {
         self.known.contains(want) || self.ours.borrow().contains(want)
     }
 
+    fn missing(&self) -> MutexGuard<'_, BTreeSet<Want>> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What was looked for since the last time and is not known.
     pub fn take_missing(&self) -> BTreeSet<Want> {
-        self.missing.take()
+        std::mem::take(&mut *self.missing())
     }
 
     /// The account to ask, with its words when there is none: a world from a file is all there is.
@@ -228,7 +233,7 @@ impl Fork {
         let mut world = self.before()?.clone();
         let fork = Self {
             ours: RefCell::default(),
-            missing: RefCell::default(),
+            missing: Arc::default(),
             new_routes: self.routes.clone(),
             failed: None,
             ..self.clone()

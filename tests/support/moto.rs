@@ -79,10 +79,15 @@ impl Moto {
         format!("{:012}", 100_000_000_000 + self.accounts.fetch_add(1, Ordering::SeqCst))
     }
 
-    /// All that the server knows, as it shows it itself.
-    pub fn dump(&self, account: &str) -> String {
+    /// All that the server knows, as it shows it itself, but for the sessions of those who ask: to assume a role makes one.
+    pub fn dump(&self, account: &str) -> Value {
         let read = "__import__('urllib.request').request.urlopen(current.url + '/moto-api/data.json').read().decode()";
-        self.boto3(account, read).as_str().expect("a text").to_owned()
+        let dump = self.boto3(account, read);
+        let mut dump: Value = serde_json::from_str(dump.as_str().expect("a text")).expect("JSON");
+        for (service, sessions) in [("iam", "AccessKey"), ("sts", "AssumedRole")] {
+            dump[service].as_object_mut().map(|tables| tables.remove(sessions));
+        }
+        dump
     }
 
     /// The value of a Python expression about `account`, which sees boto3: the way to look at what was made without
