@@ -79,13 +79,14 @@ impl Moto {
         format!("{:012}", 100_000_000_000 + self.accounts.fetch_add(1, Ordering::SeqCst))
     }
 
-    /// All that the server knows, as it shows it itself, but for the sessions of those who ask: to assume a role makes one.
+    /// All that the server knows, as it shows it itself, but for what a mere question makes: the session of who assumes a role
+    /// to ask, and the rules of security groups, which moto makes anew for each answer and keeps with the groups, too.
     pub fn dump(&self, account: &str) -> Value {
         let read = "__import__('urllib.request').request.urlopen(current.url + '/moto-api/data.json').read().decode()";
         let dump = self.boto3(account, read);
         let mut dump: Value = serde_json::from_str(dump.as_str().expect("a text")).expect("JSON");
-        for (service, sessions) in [("iam", "AccessKey"), ("sts", "AssumedRole")] {
-            dump[service].as_object_mut().map(|tables| tables.remove(sessions));
+        for (service, table) in [("iam", "AccessKey"), ("sts", "AssumedRole"), ("ec2", "SecurityGroupRule")] {
+            dump[service].as_object_mut().map(|tables| tables.remove(table));
         }
         dump
     }
