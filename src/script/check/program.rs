@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, btree_map},
-    path::{Path, PathBuf},
+    path::Path,
     rc::Rc,
     sync::Arc,
 };
@@ -75,13 +75,9 @@ impl Checker {
         Ok(Self { sources, host, functions, engine, library: Library::default(), read: RefCell::default() })
     }
 
-    /// The canonical folder of the project.
-    pub fn root(&self) -> &PathBuf {
-        &self.sources.root
-    }
-
-    pub fn host(&self) -> &Vocabulary {
-        &self.host
+    /// Whether it is a function of the language, and none of the host.
+    pub fn is_native(&self, name: &str) -> bool {
+        self.functions.arities(name).is_some() && !self.host.contains(name)
     }
 
     /// The finding with the text it is about.
@@ -110,11 +106,14 @@ impl Checker {
         };
         match std::fs::read_to_string(&file) {
             Ok(text) => self.follow(&mut program, &name, &text),
-            Err(error) => program.findings.push(Finding::new(
-                lints::UNREADABLE_FILE,
-                &name,
-                format!("the file cannot be read: {error}"),
-            )),
+            Err(error) => {
+                let reason = match error.kind() {
+                    std::io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+                    _ => error.to_string(),
+                };
+                let message = format!("the file cannot be read: {reason}");
+                program.findings.push(Finding::new(lints::UNREADABLE_FILE, &name, message));
+            }
         }
         program.is_module = program.script(&name).is_some_and(|outline| looks_like_a_module(outline, &self.host));
         self.check_modules(&mut program);
