@@ -169,14 +169,16 @@ impl<'a> Judge<'a> {
 
     fn sleep(&mut self, text: &str) {
         if let Err(message) = say::duration_of(text) {
-            self.add_words(WRONG_ARGUMENT, options::words(self.function, "", &message), &self.call.arguments[0]);
+            let words = options::words(self.function, "", &message);
+            let finding = Finding::new(WRONG_ARGUMENT, self.file, words.message).help(words.help);
+            self.findings.push(finding.at(self.call.place_of_first()));
         }
     }
 
     fn stack(&mut self, application: &str) {
         if let Some(failure) = environment::unsuitable(application) {
             let finding = Finding::of_failure(WRONG_ARGUMENT, self.file, failure);
-            self.findings.push(finding.at(self.call.place.clone()));
+            self.findings.push(finding.at(self.call.place_of_first()));
         }
     }
 

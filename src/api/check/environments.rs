@@ -16,7 +16,7 @@ pub fn check(program: &Program, known: &Known<'_>) -> Vec<Finding> {
         let Some(name) = call.arguments.first().and_then(Written::text) else { continue };
         if !known.environments.contains_key(&name) {
             let failure = environment::unknown(&name, known.environments);
-            findings.push(Finding::of_failure(UNKNOWN_ENVIRONMENT, &script.file, failure).at(call.place.clone()));
+            findings.push(Finding::of_failure(UNKNOWN_ENVIRONMENT, &script.file, failure).at(call.place_of_first()));
         }
         if !is_certain(program, script, call) {
             continue;
@@ -26,9 +26,10 @@ pub fn check(program: &Program, known: &Known<'_>) -> Vec<Finding> {
             (None, Some(given)) if given != name => Some(environment::not_the_given(&name, given)),
             _ => None,
         };
-        findings.extend(
-            failure.map(|failure| Finding::of_failure(OTHER_ENVIRONMENT, &script.file, failure).at(call.place.clone())),
-        );
+        findings
+            .extend(failure.map(|failure| {
+                Finding::of_failure(OTHER_ENVIRONMENT, &script.file, failure).at(call.place_of_first())
+            }));
         first.get_or_insert(name);
     }
     findings

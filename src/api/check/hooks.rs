@@ -2,7 +2,8 @@
 //!
 //! A hook is called when the run fails after it was registered, unless `commit` came before. A read
 //! or a wait can fail as well as a change, so a hook is useless only if nothing follows that asks
-//! anything of AWS, waits, or fails by itself.
+//! anything of AWS, waits, throws, or can be interrupted. (What follows may still have a mistake in it:
+//! hooks are not for those.)
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ use crate::{
         rollback::{COMMIT, ON_ROLLBACK},
         say::{LOG, NOW, OUTPUT},
     },
-    script::check::{Call, Checker, Finding, Outline, Program},
+    script::check::{Call, Checker, Finding, Outline, Program, Shape, Written},
 };
 
 /// Control words after which nothing has failed.
@@ -27,8 +28,8 @@ pub fn check(program: &Program, checker: &Checker) -> Vec<Finding> {
         let (message, other) = if let Some(commit) = committed {
             let other = commit.place.clone().map(|place| (place, "the point of no return".to_owned()));
             ("this hook is never called: after `commit` nothing is taken back", other)
-        } else if is_certain(program, runbook, hook) && !may_fail(program, checker, runbook, index + 1) {
-            ("this hook is never called: nothing follows that could fail", None)
+        } else if is_certain(program, runbook, hook) && !may_fail(checker, runbook, index + 1) {
+            ("this hook comes too late: no operation and no wait follows that could fail", None)
         } else {
             return None;
         };
@@ -39,36 +40,32 @@ pub fn check(program: &Program, checker: &Checker) -> Vec<Finding> {
 }
 
 /// Whether anything at the runbook's top level can fail from its call `start` on.
-fn may_fail(program: &Program, checker: &Checker, runbook: &Outline, start: usize) -> bool {
+fn may_fail(checker: &Checker, runbook: &Outline, start: usize) -> bool {
     let mut seen = BTreeSet::new();
-    let later = runbook.calls[start..].iter().filter(|call| call.unit == 0);
-    runbook.throws.iter().any(|at| *at >= start)
-        || later.into_iter().any(|call| call_may_fail(program, checker, runbook, call, &mut seen))
+    let mut later = runbook.calls[start..].iter().filter(|call| call.unit == 0);
+    runbook.ends.iter().any(|at| *at >= start) || later.any(|call| call_may_fail(checker, runbook, call, &mut seen))
 }
 
-fn call_may_fail(
-    program: &Program,
-    checker: &Checker,
-    script: &Outline,
-    call: &Call,
-    seen: &mut BTreeSet<String>,
-) -> bool {
+fn call_may_fail(checker: &Checker, script: &Outline, call: &Call, seen: &mut BTreeSet<String>) -> bool {
     if script.is_within(call, ON_ROLLBACK.name) || HARMLESS.iter().any(|word| call.is(word)) {
         return false;
     }
-    if !call.path.is_empty() || matches!(call.name.as_str(), "call" | "exit") || checker.host().contains(&call.name) {
-        return true;
+    // Functions are the units after the top level.
+    let functions = script.functions.iter().zip(1..).filter(|(function, _)| function.name == call.name);
+    let units: Vec<usize> = functions.map(|(_, unit)| unit).collect();
+    if !call.path.is_empty() || units.is_empty() {
+        return !is_harmless_native(checker, call);
     }
-    let own = script.functions.iter().position(|function| function.name == call.name);
-    let Some(unit) = own.map(|index| index + 1) else {
-        // A function of the language, or none at all.
-        return false;
-    };
+    let mut inner = script.calls.iter().filter(|call| units.contains(&call.unit));
     seen.insert(call.name.clone())
-        && (!script.throws.is_empty()
-            || script
-                .calls
-                .iter()
-                .filter(|inner| inner.unit == unit)
-                .any(|inner| call_may_fail(program, checker, script, inner, seen)))
+        && (!script.ends.is_empty() || inner.any(|call| call_may_fail(checker, script, call, seen)))
+}
+
+/// Whether it is a function of the language that calls nothing else.
+fn is_harmless_native(checker: &Checker, call: &Call) -> bool {
+    let may_call = |argument: &Written| matches!(argument.shape, Shape::Variable(_) | Shape::Function(None));
+    call.path.is_empty()
+        && checker.is_native(&call.name)
+        && call.name != "exit"
+        && !call.arguments.iter().skip(1).any(may_call)
 }

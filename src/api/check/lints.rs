@@ -16,8 +16,10 @@ pub const WRONG_PARAM: Lint = error("wrong-param", "a parameter has the wrong ty
 pub const UNUSED_PARAM: Lint = warning("unused-param", "the value of a parameter is never used");
 pub const PARAM_DESCRIBED_TWICE: Lint =
     warning("param-described-twice", "one parameter is described in two different ways");
-pub const USELESS_HOOK: Lint =
-    warning("useless-hook", "an `on_rollback` can never be called: `commit` came before, or nothing can fail any more");
+pub const USELESS_HOOK: Lint = warning(
+    "useless-hook",
+    "an `on_rollback` comes too late: after `commit`, or when no operation follows that could fail",
+);
 
 /// All of them, those of any script first.
 pub fn all() -> impl Iterator<Item = Lint> {

@@ -23,8 +23,9 @@ pub struct Outline {
     /// The named ones.
     pub functions: Vec<Function>,
     pub closures: Vec<Closure>,
-    /// Before which call each `throw` stands.
-    pub throws: Vec<usize>,
+    /// Before which calls something stands at which a run may end without a call: a `throw`, or a loop
+    /// that somebody may interrupt.
+    pub ends: Vec<usize>,
     pub(super) units: Vec<Names>,
     /// Keys of maps and all other literal strings: what may name a closure in a map.
     pub(super) words: BTreeSet<String>,
@@ -75,6 +76,13 @@ impl Call {
     /// Whether it is a call of the plain function `name`, in either style.
     pub fn is(&self, name: &str) -> bool {
         self.path.is_empty() && self.name == name
+    }
+
+    /// Where its first argument is written, or else its name.
+    pub fn place_of_first(&self) -> Option<Place> {
+        let place = self.place.as_ref()?;
+        let first = self.arguments.first().and_then(|first| Place::new(&place.file, first.position));
+        first.or_else(|| Some(place.clone()))
     }
 }
 

@@ -68,13 +68,9 @@ impl Checker {
         Ok(Self { sources, host, functions, library: Library::default(), read: RefCell::default() })
     }
 
-    /// The canonical folder of the project.
-    pub fn root(&self) -> &Path {
-        self.sources.project.root()
-    }
-
-    pub fn host(&self) -> &Vocabulary {
-        &self.host
+    /// Whether it is a function of the language, and none of the host.
+    pub fn is_native(&self, name: &str) -> bool {
+        self.functions.arities(name).is_some() && !self.host.contains(name)
     }
 
     /// The finding with the text it is about.

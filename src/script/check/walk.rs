@@ -151,6 +151,7 @@ impl Walk<'_> {
                 });
             }
             Stmt::While(flow, _) | Stmt::Do(flow, ..) => {
+                self.outline.ends.push(self.outline.calls.len());
                 self.expression(&flow.expr);
                 self.perhaps(|walk| walk.statements(flow.body.statements(), false));
             }
@@ -196,7 +197,7 @@ impl Walk<'_> {
                     self.expression(value);
                 });
                 if flags.contains(ASTFlags::BREAK) {
-                    self.outline.throws.push(self.outline.calls.len());
+                    self.outline.ends.push(self.outline.calls.len());
                 } else if self.closures.is_empty() {
                     self.has_left = true;
                 }
