@@ -122,7 +122,7 @@ fn sleep(session: &Session, context: &NativeCallContext, duration: &str) -> Resu
         let failure = Failure::new(format!("expected a duration of at most {} hours", LONGEST_SLEEP.as_secs() / 3_600));
         return Err(failure.help("to wait for something, use a `wait_…` operation").at(context).into());
     }
-    session.spend(context, Count::Operations, 1)?;
+    session.spend(context, Count::Sleeps, 1)?;
     let ctx = strand::branch(|branch| session.run.context(branch));
     session.wait_for(context, async {
         tokio::select! {
