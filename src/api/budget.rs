@@ -12,6 +12,10 @@ pub enum Count {
     Branches,
     /// Of `on_rollback`.
     Hooks,
+    /// Calls of `commit`, each of which waits for the disk.
+    Commits,
+    /// Calls of `sleep`, each of which moves all that is simulated.
+    Sleeps,
     /// What the runbook says itself: `log`, `print`, `output`, stages.
     Messages,
     /// The same in bytes.
@@ -21,14 +25,23 @@ pub enum Count {
 }
 
 impl Count {
-    const ALL: [Self; 6] =
-        [Self::Operations, Self::Branches, Self::Hooks, Self::Messages, Self::MessageBytes, Self::Files];
+    const ALL: [Self; 8] = [
+        Self::Operations,
+        Self::Branches,
+        Self::Hooks,
+        Self::Commits,
+        Self::Sleeps,
+        Self::Messages,
+        Self::MessageBytes,
+        Self::Files,
+    ];
 
     const fn limit(self) -> usize {
         match self {
-            Self::Operations => 10_000,
             Self::Branches | Self::Hooks | Self::Files => 1_000,
-            Self::Messages => 10_000,
+            Self::Commits => 100,
+            Self::Sleeps => 2_000,
+            Self::Operations | Self::Messages => 10_000,
             Self::MessageBytes => 4 << 20,
         }
     }
@@ -38,6 +51,8 @@ impl Count {
             Self::Operations => "operations",
             Self::Branches => "branches of `parallel`",
             Self::Hooks => "hooks of `on_rollback`",
+            Self::Commits => "calls of `commit`",
+            Self::Sleeps => "calls of `sleep`",
             Self::Messages => "messages and outputs",
             Self::MessageBytes => "bytes of messages and outputs",
             Self::Files => "files of `config`",

@@ -136,8 +136,9 @@ fn pad_string(context: &NativeCallContext, text: &mut ImmutableString, length: I
         // Rhai's own never comes to an end here.
         return Err(Failure::new("a string cannot be padded with an empty one").into());
     }
-    let padded: String = text.chars().chain(with.chars().cycle().take(missing)).collect();
-    *text = padded.into();
+    let (whole, rest) = (missing / with.chars().count(), missing % with.chars().count());
+    let rest = with.char_indices().nth(rest).map_or("", |(end, _)| &with[..end]);
+    *text = format!("{text}{}{rest}", with.repeat(whole)).into();
     Ok(())
 }
 

@@ -160,7 +160,7 @@ impl Trace {
     /// The report with the lines of source.
     pub fn problem(&self, library: &Library) -> Problem {
         let excerpt = |place: &Place| {
-            let text = library.text(&place.file)?;
+            let text: Arc<str> = words::visible(&library.text(&place.file)?).into();
             let span = span(&text, place);
             Some((NamedSource::new(&place.file, text), span))
         };
@@ -201,7 +201,8 @@ pub(super) fn span(text: &str, place: &Place) -> SourceSpan {
     let rest = &line[start..];
     let length = match rest.chars().next() {
         Some(quote @ ('"' | '`')) => rest[1..].find(quote).map_or(rest.len(), |at| at + 2),
-        Some(_) => rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()).max(1),
+        // A sign is not to be cut in two.
+        Some(sign) => rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()).max(sign.len_utf8()),
         None => 0,
     };
     (line_start + start, length).into()

@@ -24,7 +24,7 @@ pub struct Limits {
     /// Time of the processor for the whole script, with its closures and branches, without what the
     /// host does for it.
     pub computing: Duration,
-    /// Time of any clock for the same: it may also wait, where that is not seen.
+    /// Time of any clock for the same. Rhai itself sleeps where a value is in use.
     pub elapsing: Duration,
     /// Bytes that the program may hold more than at the start of the script.
     pub memory: usize,
@@ -47,7 +47,7 @@ impl Default for Limits {
             script: 256 << 10,
             steps: 10_000_000,
             computing: Duration::from_millis(500),
-            elapsing: Duration::from_secs(10),
+            elapsing: Duration::from_secs(1),
             memory: 256 << 20,
             call_levels: 64,
             expression_depth: 64,

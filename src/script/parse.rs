@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::{AST, EvalAltResult, LexError, ParseError, Position, Token};
 
-use super::{Failure, Limits, Place, engine, thread, watch};
+use super::{Failure, Limits, Place, engine, thread, watch, words};
 
 /// The longest line of a script, in bytes: what is longer nobody reads, and no report can show.
 const LINE: usize = 4_096;
@@ -81,7 +81,8 @@ fn check_text(file: &str, text: &str, limits: &Limits) -> Result<(), Failure> {
             let failure = Failure::new(format!("line {number} of `{file}` has more than {LINE} bytes"));
             return Err(failure.help("break it into several lines, or read data with `config`"));
         }
-        if let Some((character, column)) = line.chars().zip(1..).find(|(character, _)| is_deceptive(*character)) {
+        if let Some((character, column)) = line.chars().zip(1..).find(|(character, _)| words::is_deceptive(*character))
+        {
             let code = u32::from(character);
             let failure = Failure::new(format!("U+{code:04X} makes a text look different from what it is"));
             return Err(failure.help(format!(r"in a string, write \u{code:04x}")).focus(at(column)));
@@ -94,13 +95,6 @@ fn check_text(file: &str, text: &str, limits: &Limits) -> Result<(), Failure> {
 pub(super) fn too_large(file: &str, limit: usize) -> Failure {
     Failure::new(format!("`{file}` has more than {} KiB", limit >> 10))
         .help("a runbook is read by people: move what it repeats into modules, and its data into files for `config`")
-}
-
-/// The characters that change the direction of a text, or command a terminal: with them a script can
-/// show something else than what runs.
-fn is_deceptive(character: char) -> bool {
-    character.is_control() && character != '\t'
-        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Sees each token of one script before the parser does.

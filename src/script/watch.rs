@@ -22,6 +22,9 @@ use crate::memory;
 /// How many steps lie between two looks at the clock, which is a call of the operating system.
 const CLOCK_EVERY: u64 = 32;
 
+/// The most that counts between two looks: a machine that was asleep is not the script's doing.
+const GAP: Duration = Duration::from_millis(250);
+
 /// Watches one script, with all its threads.
 pub struct Watch {
     latched: AtomicBool,
@@ -144,12 +147,12 @@ impl Watch {
                 (used.load(Ordering::Relaxed) > limit).then(|| Duration::from_nanos(limit))
             };
             if let Some(limit) = over(&self.computed, &self.compute_limit) {
-                return Some(Failure::new(format!("the script computed for more than {limit:?}")).help(LOOPS));
+                return Some(
+                    Failure::new(format!("the script was busy for more than {limit:?} of the processor")).help(LOOPS),
+                );
             }
             if let Some(limit) = over(&self.elapsed, &self.elapse_limit) {
-                return Some(
-                    Failure::new(format!("the script was busy with itself for more than {limit:?}")).help(LOOPS),
-                );
+                return Some(Failure::new(format!("the script was busy for more than {limit:?}")).help(LOOPS));
             }
         }
         None
@@ -160,7 +163,7 @@ impl Watch {
         let (processor, now) = (processor_time(), Instant::now());
         if let Some((accounted, since)) = ACCOUNTED.replace(Some((processor, now))) {
             self.computed.fetch_add(processor.saturating_sub(accounted), Ordering::Relaxed);
-            self.elapsed.fetch_add(nanoseconds(now.duration_since(since)), Ordering::Relaxed);
+            self.elapsed.fetch_add(nanoseconds(now.duration_since(since).min(GAP)), Ordering::Relaxed);
         }
     }
 

@@ -84,8 +84,22 @@ fn of_value(value: &Dynamic) -> Words {
 pub(super) fn shown(message: &str) -> String {
     const MOST: usize = 2_000;
     let (text, rest) = message.split_at(message.char_indices().nth(MOST).map_or(message.len(), |(end, _)| end));
-    let visible = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
-    text.chars().map(visible).chain((!rest.is_empty()).then_some('…')).collect()
+    visible(text) + if rest.is_empty() { "" } else { "…" }
+}
+
+/// A text of as many characters that shows what it is.
+pub(super) fn visible(text: &str) -> String {
+    text.chars().map(|c| if is_deceptive(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// The characters that change the direction of a text, or command a terminal: with them a text can
+/// show something else than what it is.
+pub(super) fn is_deceptive(character: char) -> bool {
+    match character {
+        '\n' | '\r' | '\t' => false,
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        _ => character.is_control(),
+    }
 }
 
 /// The host's failure, if that is what was thrown.

@@ -64,6 +64,7 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
         engine,
         move |context: NativeCallContext, label: &str| -> Result<()> {
             at.watch.check()?;
+            at.spend(&context, Count::Commits, 1)?;
             at.say(&context, label.len())?;
             at.run
                 .commit(label)

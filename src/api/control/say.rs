@@ -131,7 +131,7 @@ fn sleep(session: &Session, context: &NativeCallContext, duration: &str) -> Resu
         let failure = Failure::new(format!("expected a duration of at most {} hours", LONGEST_SLEEP.as_secs() / 3_600));
         return Err(failure.help("to wait for something, use a `wait_…` operation").at(context).into());
     }
-    session.spend(context, Count::Operations, 1)?;
+    session.spend(context, Count::Sleeps, 1)?;
     let place = Place::of_call(context).map(|place| place.to_string());
     let ctx = strand::branch(|branch| session.run.context(branch)).at(place);
     session.wait_for(context, async {
