@@ -177,7 +177,8 @@ fn json(text: &str) -> std::result::Result<Value, Wrong> {
         Wrong {
             // The place is shown, it need not be said.
             message: message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message).to_owned(),
-            offset: line_start + error.column().saturating_sub(1),
+            // An error at the very end of a line is said to be before the first column of the next.
+            offset: (line_start + error.column()).saturating_sub(1),
         }
     })
 }
