@@ -57,7 +57,8 @@ impl MadeUp {
         let parts = |text: &str| -> Vec<String> {
             let parts = text.split(|c: char| !c.is_ascii_alphanumeric());
             // The number that a load balancer's name in DNS ends with is AWS's.
-            let number = |part: &&str| text.contains(".elb.amazonaws.com") && part.parse::<u64>().is_ok_and(|_| *part != "1");
+            let number =
+                |part: &&str| text.contains(".elb.amazonaws.com") && part.parse::<u64>().is_ok_and(|_| *part != "1");
             parts.map(|part| if number(&part) { "1" } else { part }.to_owned()).collect()
         };
         let (planned, done) = (parts(planned), parts(&done.replace(&self.run, "plan")));
