@@ -80,12 +80,12 @@ impl Moto {
     }
 
     /// All that the server knows, as it shows it itself, but for what a mere question makes: the session of who assumes a role
-    /// to ask, and the rules of security groups, which moto makes anew for each answer and keeps with the groups, too.
+    /// to ask, and the rules of security groups and the health of targets, which moto makes anew for each answer.
     pub fn dump(&self, account: &str) -> Value {
         let read = "__import__('urllib.request').request.urlopen(current.url + '/moto-api/data.json').read().decode()";
         let dump = self.boto3(account, read);
         let mut dump: Value = serde_json::from_str(dump.as_str().expect("a text")).expect("JSON");
-        for (service, table) in [("iam", "AccessKey"), ("sts", "AssumedRole"), ("ec2", "SecurityGroupRule")] {
+        for (service, table) in [("iam", "AccessKey"), ("sts", "AssumedRole"), ("ec2", "SecurityGroupRule"), ("elbv2", "FakeHealthStatus")] {
             dump[service].as_object_mut().map(|tables| tables.remove(table));
         }
         dump
