@@ -40,7 +40,7 @@ impl Count {
         match self {
             Self::Branches | Self::Hooks | Self::Files => 1_000,
             Self::Commits => 100,
-            Self::Sleeps => 2_000,
+            Self::Sleeps => 1_000,
             Self::Operations | Self::Messages => 10_000,
             Self::MessageBytes => 4 << 20,
         }

@@ -85,7 +85,9 @@ impl Moto {
         let read = "__import__('urllib.request').request.urlopen(current.url + '/moto-api/data.json').read().decode()";
         let dump = self.boto3(account, read);
         let mut dump: Value = serde_json::from_str(dump.as_str().expect("a text")).expect("JSON");
-        for (service, table) in [("iam", "AccessKey"), ("sts", "AssumedRole"), ("ec2", "SecurityGroupRule"), ("elbv2", "FakeHealthStatus")] {
+        for (service, table) in
+            [("iam", "AccessKey"), ("sts", "AssumedRole"), ("ec2", "SecurityGroupRule"), ("elbv2", "FakeHealthStatus")]
+        {
             dump[service].as_object_mut().map(|tables| tables.remove(table));
         }
         dump
