@@ -51,7 +51,7 @@ impl Runbook {
             Unread::TooLarge => refuse(Trace::of_failure(parse::too_large(&name, limits.script))),
             Unread::Other(error) => unreadable(error),
         })?;
-        Self::compile(name, &text, project, host, &library).map_err(refuse)
+        Self::compile(name, &text, project, host, &library)
     }
 
     /// Of a text that is at hand, as the file `name` of the project `root`.
@@ -60,7 +60,7 @@ impl Runbook {
         let refuse = |trace: Trace| Refused { trace: Box::new(trace), library: Arc::clone(&library) };
         let unreadable = |error| Failure::new(format!("cannot read `{}`: {error}", root.display()));
         let project = Project::open(root).map_err(|error| refuse(Trace::of_failure(unreadable(error))))?;
-        Self::compile(name.to_owned(), text, project, host, &library).map_err(refuse)
+        Self::compile(name.to_owned(), text, project, host, &library)
     }
 
     fn compile(
@@ -69,13 +69,14 @@ impl Runbook {
         project: Project,
         host: Vocabulary,
         library: &Arc<Library>,
-    ) -> Result<Self, Trace> {
+    ) -> Result<Self, Refused> {
+        let refuse = |trace: Trace| Refused { trace: Box::new(trace), library: Arc::clone(library) };
         library.add_text(&name, text);
         let ast = parse::compile(&name, text, &Limits::default()).map_err(|rejected| match rejected {
-            Rejected::Syntax(error) => Trace::of_syntax(&name, error, library),
-            Rejected::Failure(failure) => Trace::of_failure(failure),
+            Rejected::Syntax(error) => refuse(Trace::of_syntax(&name, error, library)),
+            Rejected::Failure(failure) => refuse(Trace::of_failure(failure)),
         })?;
-        syntax::refuse_hijacks(&name, text, &ast, &host).map_err(Trace::of_failure)?;
+        syntax::refuse_hijacks(&name, text, &ast, &host).map_err(|failure| refuse(Trace::of_failure(failure)))?;
         let ast = Arc::new(ast);
         library.add_ast(&name, &ast);
         Ok(Self { name, project, ast, host: Arc::new(host), library: Arc::clone(library) })
