@@ -1,5 +1,6 @@
 //! The command line as a user sees it: stdout, stderr and exit code.
 
+mod check;
 #[path = "../support/chromium.rs"]
 mod chromium;
 mod exit_codes;

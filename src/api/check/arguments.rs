@@ -24,7 +24,9 @@ use crate::{
 
 /// Judges all calls of one script.
 pub fn check(script: &Outline) -> Vec<Finding> {
-    let calls = script.calls.iter().filter(|call| call.path.is_empty());
+    // A function that takes the place of an operation is a problem of its own.
+    let is_own = |call: &Call| script.functions.iter().any(|function| function.name == call.name);
+    let calls = script.calls.iter().filter(|call| call.path.is_empty() && !is_own(call));
     calls.flat_map(|call| check_call(script, call)).collect()
 }
 
