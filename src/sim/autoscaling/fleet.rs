@@ -222,10 +222,9 @@ pub fn go_on(tx: &mut Tx, name: &str) {
     for member in &group.members {
         let instance = member.instance.clone();
         match member.state {
-            Lifecycle::Pending
-            | Lifecycle::PendingProceed
-            | Lifecycle::Terminating
-            | Lifecycle::TerminatingProceed => soon(tx, name, Step::Advance(instance), LOOK),
+            Lifecycle::Pending | Lifecycle::PendingProceed | Lifecycle::Terminating | Lifecycle::TerminatingProceed => {
+                soon(tx, name, Step::Advance(instance), LOOK)
+            }
             Lifecycle::PendingWait | Lifecycle::TerminatingWait => {
                 for (hook, token) in member.waits_for.clone() {
                     let timeout = group.hooks.get(&hook).map_or(0, |hook| hook.heartbeat_timeout.unsigned_abs());

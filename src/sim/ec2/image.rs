@@ -137,9 +137,7 @@ fn of_id(id: &str) -> Result<Image, AwsError> {
         return Err(AwsError::new("InvalidAMIID.Malformed", message));
     };
     let of_a_service = fixture(id, name);
-    of_a_service
-        .or_else(|| amazons().into_iter().find(|image| image.id == id))
-        .ok_or_else(|| Image::absent(id))
+    of_a_service.or_else(|| amazons().into_iter().find(|image| image.id == id)).ok_or_else(|| Image::absent(id))
 }
 
 /// An image of which nothing is known but its id.

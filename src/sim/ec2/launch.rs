@@ -206,8 +206,7 @@ fn tags_of(data: &Params, kind: &str, over: Tags) -> Result<Tags, AwsError> {
 }
 
 fn no_capacity(tx: &Tx, kind: &str, zone: &str) -> AwsError {
-    let others: Vec<String> =
-        zone::all(tx).into_iter().map(|zone| zone.name).filter(|name| name != zone).collect();
+    let others: Vec<String> = zone::all(tx).into_iter().map(|zone| zone.name).filter(|name| name != zone).collect();
     let message = format!(
         "We currently do not have sufficient {kind} capacity in the Availability Zone you requested ({zone}). Our system \
          will be working on provisioning additional capacity. You can currently get {kind} capacity by not specifying an \

@@ -95,10 +95,8 @@ impl Shown for NetworkAcl {
     const DESCRIBE: &'static str = "DescribeNetworkAcls";
 
     fn read(shown: &Params) -> Option<NetworkAcl> {
-        let association = |each: &Params| Association {
-            id: each.text("networkAclAssociationId"),
-            subnet: each.text("subnetId"),
-        };
+        let association =
+            |each: &Params| Association { id: each.text("networkAclAssociationId"), subnet: each.text("subnetId") };
         let mut acl = NetworkAcl {
             id: shown.text("networkAclId"),
             vpc: shown.text("vpcId"),
@@ -129,9 +127,8 @@ impl Entry {
 
     /// The inverse of `view`.
     fn shown(shown: &Params) -> Entry {
-        let pair = |first: &str, second: &str| {
-            shown.has(first).then(|| (shown.number(first, -1), shown.number(second, -1)))
-        };
+        let pair =
+            |first: &str, second: &str| shown.has(first).then(|| (shown.number(first, -1), shown.number(second, -1)));
         Entry {
             number: shown.number("ruleNumber", LAST),
             egress: shown.flag("egress"),

@@ -61,8 +61,8 @@ impl Route {
 impl Route {
     /// The inverse of `view`.
     pub fn read(shown: &Params) -> Route {
-        let destination =
-            ["destinationCidrBlock", "destinationIpv6CidrBlock", "destinationPrefixListId"].map(|name| optional(shown, name));
+        let destination = ["destinationCidrBlock", "destinationIpv6CidrBlock", "destinationPrefixListId"]
+            .map(|name| optional(shown, name));
         let named = |name: &str, target: fn(String) -> Target| optional(shown, name).map(target);
         let target = match shown.opt_str("gatewayId") {
             Some("local") => Some(Target::Local),

@@ -53,9 +53,7 @@ impl Kind for RouteTable {
         absent: ("InvalidRouteTableID.NotFound", "The routeTable ID '{}' does not exist"),
     };
     const FILTERS: Filters<RouteTable> = &[
-        ("association.main", |table, _| {
-            table.associations.iter().map(|each| each.is_main().to_string()).collect()
-        }),
+        ("association.main", |table, _| table.associations.iter().map(|each| each.is_main().to_string()).collect()),
         ("association.route-table-association-id", |table, _| {
             table.associations.iter().map(|each| each.id.clone()).collect()
         }),
@@ -186,12 +184,7 @@ fn associate_route_table(tx: &mut Tx, p: &Params) -> Reply {
     Ok(json!({ "associationId": id, "associationState": { "state": "associated" } }))
 }
 
-fn associate(
-    tx: &mut Tx,
-    table: &str,
-    subnet: Option<String>,
-    gateway: Option<String>,
-) -> Result<String, AwsError> {
+fn associate(tx: &mut Tx, table: &str, subnet: Option<String>, gateway: Option<String>) -> Result<String, AwsError> {
     let id = tx.new_id("rtbassoc");
     tx.get_mut::<RouteTable>(table)?.associations.push(Association { id: id.clone(), subnet, gateway });
     Ok(id)

@@ -127,7 +127,15 @@ pub fn furnish(tx: &mut Tx, vpc: &str, zone: String, cidr: Cidr) {
     let id = tx.new_id("subnet");
     add(
         tx,
-        Subnet { id, vpc: vpc.to_owned(), cidr: Some(cidr), zone, default_for_az: true, map_public_ip: true, tags: Tags::new() },
+        Subnet {
+            id,
+            vpc: vpc.to_owned(),
+            cidr: Some(cidr),
+            zone,
+            default_for_az: true,
+            map_public_ip: true,
+            tags: Tags::new(),
+        },
     );
 }
 

@@ -3,11 +3,8 @@
 use super::*;
 use crate::sim::wire::time;
 
-pub const ACTIONS: &[Action] = &[Action {
-    name: "DescribeVolumes",
-    params: &["VolumeId[]", FILTERS, PAGES],
-    run: describe::<Volume>,
-}];
+pub const ACTIONS: &[Action] =
+    &[Action { name: "DescribeVolumes", params: &["VolumeId[]", FILTERS, PAGES], run: describe::<Volume> }];
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Volume {

@@ -98,8 +98,9 @@ fn describe_availability_zones(tx: &mut Tx, p: &Params) -> Reply {
     if let Some(unknown) = names.iter().chain(&ids).find(|wanted| !known(wanted)) {
         return Err(AwsError::new("InvalidParameterValue", format!("Invalid availability zone: [{unknown}]")));
     }
-    let asked =
-        |zone: &&AvailabilityZone| (names.is_empty() && ids.is_empty()) || names.contains(&&*zone.name) || ids.contains(&&*zone.id);
+    let asked = |zone: &&AvailabilityZone| {
+        (names.is_empty() && ids.is_empty()) || names.contains(&&*zone.name) || ids.contains(&&*zone.id)
+    };
     let rows = select::filter(tx, p, KNOWN, |_| None, zones.iter().filter(asked).collect())?;
     let view = |zone: &AvailabilityZone| {
         json!({

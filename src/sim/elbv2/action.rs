@@ -56,9 +56,23 @@ pub struct Action {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Does {
-    Forward { groups: Vec<Share>, sticky: Option<i64> },
-    Redirect { protocol: String, port: String, host: String, path: String, query: String, status: String },
-    FixedResponse { status: String, content_type: Option<String>, body: Option<String> },
+    Forward {
+        groups: Vec<Share>,
+        sticky: Option<i64>,
+    },
+    Redirect {
+        protocol: String,
+        port: String,
+        host: String,
+        path: String,
+        query: String,
+        status: String,
+    },
+    FixedResponse {
+        status: String,
+        content_type: Option<String>,
+        body: Option<String>,
+    },
     /// As AWS shows it: a type that is not modelled.
     Other(Value),
 }
@@ -138,10 +152,8 @@ impl Does {
         let text = |path: &str, default: &str| p.opt_str(path).unwrap_or(default).to_owned();
         match p.opt_str("Type") {
             Some("forward") => {
-                let share = |group: &Params| Share {
-                    group: group.text("TargetGroupArn"),
-                    weight: group.number("Weight", 1),
-                };
+                let share =
+                    |group: &Params| Share { group: group.text("TargetGroupArn"), weight: group.number("Weight", 1) };
                 let mut groups: Vec<Share> = p.list("ForwardConfig.TargetGroups").iter().map(share).collect();
                 if let (true, Some(only)) = (groups.is_empty(), p.opt_str("TargetGroupArn")) {
                     groups.push(Share { group: only.to_owned(), weight: 1 });
@@ -170,15 +182,17 @@ impl Does {
 
 /// Reads and checks the actions of a request. Without the kinds that authenticate, exactly one is left.
 pub fn read(tx: &Tx, at: &At, actions: &[Params]) -> Result<Action, AwsError> {
+    let kinds =
+        ["forward", "authenticate-oidc", "authenticate-cognito", "redirect", "fixed-response", "jwt-validation"];
+    for action in actions {
+        action.str("Type")?;
+        modelled(tx, "Type", choice(action, "Type", &kinds, "")?, &["forward", "redirect", "fixed-response"])?;
+    }
     let [action] = actions else {
         let message = "You must specify exactly one action of type 'forward', 'redirect' or 'fixed-response'";
         return Err(AwsError::new("InvalidLoadBalancerAction", message));
     };
-    let kinds =
-        ["forward", "authenticate-oidc", "authenticate-cognito", "redirect", "fixed-response", "jwt-validation"];
-    action.str("Type")?;
-    let kind = choice(action, "Type", &kinds, "")?;
-    modelled(tx, "Type", kind, &["forward", "redirect", "fixed-response"])?;
+    let kind = action.str("Type")?;
     if at.balancer.network && kind != "forward" {
         let message = format!("Actions of type '{kind}' are not supported on a network load balancer");
         return Err(AwsError::new("InvalidLoadBalancerAction", message));

@@ -220,7 +220,9 @@ fn describe_listeners(tx: &mut Tx, p: &Params) -> Reply {
         }
         None => {}
     }
-    pages(p, "Listeners", rows.into_iter().map(|row| (row.arn.clone(), row)).collect(), |row| tx.shown(row, row.view(tx)))
+    pages(p, "Listeners", rows.into_iter().map(|row| (row.arn.clone(), row)).collect(), |row| {
+        tx.shown(row, Listener::view)
+    })
 }
 
 fn modify_listener(tx: &mut Tx, p: &Params) -> Reply {

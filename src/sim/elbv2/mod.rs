@@ -132,13 +132,10 @@ fn read_tags(reader: &Reader, arns: &[String]) -> Result<BTreeMap<String, Tags>,
 }
 
 /// The attributes that `action` shows.
-fn read_attributes(
-    reader: &Reader,
-    action: &'static str,
-    params: Value,
-) -> Result<attributes::Attributes, AwsError> {
+fn read_attributes(reader: &Reader, action: &'static str, params: Value) -> Result<attributes::Attributes, AwsError> {
     // Some kinds of listeners have none, and asking is an error.
-    let reply = reader.find("elasticloadbalancing", action, params, &["ValidationError", "InvalidConfigurationRequest"])?;
+    let reply =
+        reader.find("elasticloadbalancing", action, params, &["ValidationError", "InvalidConfigurationRequest"])?;
     Ok(reply.map(|reply| reply.map("Attributes", "Key", "Value")).unwrap_or_default())
 }
 

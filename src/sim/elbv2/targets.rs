@@ -49,7 +49,9 @@ impl Target {
             "unused" => (Health::Unused, None),
             // Until when is not shown: `go_on` takes it for a whole delay from now.
             "draining" => (Health::Draining { until: Timestamp::MAX }, None),
-            "initial" if reason == "Elb.RegistrationInProgress" => (Health::Registering, unseen.then_some(App::Healthy)),
+            "initial" if reason == "Elb.RegistrationInProgress" => {
+                (Health::Registering, unseen.then_some(App::Healthy))
+            }
             "initial" => (Health::Initial { failed: 0 }, unseen.then_some(App::Healthy)),
             "unhealthy" | "unhealthy.draining" => {
                 let (why, answers) = match reason {

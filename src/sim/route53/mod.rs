@@ -68,7 +68,8 @@ impl From<Event> for super::world::Event {
 /// Whether the world's resolvers find `name` with this type and value: it stands in a public zone of the account that
 /// is delegated. Every zone is, except those with a label `undelegated` and those under `.invalid`.
 pub fn resolves(tx: &Tx, name: &str, kind: &str, value: &str) -> bool {
-    let around = |zone: &&Zone| !zone.private && name::is_in(&name::normal(name), &zone.name) && is_delegated(&zone.name);
+    let around =
+        |zone: &&Zone| !zone.private && name::is_in(&name::normal(name), &zone.name) && is_delegated(&zone.name);
     // Lists do not show the records.
     let mut zones = tx.all::<Zone>().filter(around).filter_map(|zone| tx.peek::<Zone>(&zone.id));
     zones.any(|zone| zone.says(name, kind, value))
