@@ -83,7 +83,8 @@ impl Collector {
 impl State {
     fn at(&mut self, now: Timestamp) {
         let started = *self.started.get_or_insert(now);
-        self.now = now.duration_since(started).as_secs_f64();
+        // To the millisecond: what is behind it is the simulator's.
+        self.now = (now.duration_since(started).as_secs_f64() * 1000.0).round() / 1000.0;
     }
 
     fn event(&mut self, event: &Event) {
@@ -274,10 +275,12 @@ impl State {
         if before.as_ref().is_some_and(|before| serving(before) != serving(&weights.shares)) {
             *self.shifts.entry(id.to_owned()).or_default() += 1;
         }
-        if before.as_ref() != Some(&weights.shares) {
-            self.plan.timeline.weights.push(weights.clone());
+        if before.as_ref() == Some(&weights.shares) {
+            return;
         }
-        if let Some(step) = self.step(id) {
+        self.plan.timeline.weights.push(weights.clone());
+        // What was there at first is not what the step does.
+        if let Some(step) = self.step(id).filter(|_| before.is_some()) {
             step.weights.push(weights);
         }
     }

@@ -195,6 +195,13 @@ impl Fork {
         self.missing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How the row `id` would be shown here if nothing had been changed.
+    pub fn unchanged<T: Resource>(&self, scope: &Scope, id: &str, view: impl Fn(&T, &Tx) -> Value) -> Option<Value> {
+        let mut before = self.before()?;
+        let tx = before.tx(scope, "", "");
+        T::table(&tx).peek(id).map(|row| view(row, &tx))
+    }
+
     /// What was looked for since the last time and is not known.
     pub fn take_missing(&self) -> BTreeSet<Want> {
         std::mem::take(&mut *self.missing())
@@ -226,6 +233,13 @@ impl Fork {
         let reply = self.reader(&want)?.live.call(scope, service, action, params)?;
         self.passed.own().insert(key, reply.clone());
         Ok(reply)
+    }
+
+    /// A fork that comes from a file: nothing was changed in it yet.
+    pub fn restored(self, world: &World) -> Self {
+        let mut before = world.clone();
+        before.fork = Some(Fork::default());
+        Self { before: Some(Arc::new(Mutex::new(before))), ..self }
     }
 
     /// A fork of the same account at the same time, without the changes. It knows what this one has read.
@@ -317,21 +331,19 @@ impl Reader {
 /// A row as it was read.
 pub struct Read<T> {
     row: T,
-    /// The tree it was read from, and how the row is shown here.
-    shown: Option<(Value, View<T>)>,
+    /// The tree it was read from.
+    shown: Value,
     unmodelled: Option<String>,
 }
 
-type View<T> = fn(&T, &Tx) -> Value;
-
 impl<T> Read<T> {
     pub fn of(row: T) -> Read<T> {
-        Read { row, shown: None, unmodelled: None }
+        Read { row, shown: Value::Null, unmodelled: None }
     }
 
-    /// What is not modelled of `shown` is shown again wherever the row is shown as `view`.
-    pub fn shown(self, shown: &Params, view: View<T>) -> Read<T> {
-        Read { shown: Some((shown.0.clone(), view)), ..self }
+    /// What is not modelled of `shown` is shown again.
+    pub fn shown(self, shown: &Params) -> Read<T> {
+        Read { shown: shown.0.clone(), ..self }
     }
 
     /// What keeps the row from being changed here.
@@ -378,14 +390,9 @@ impl Rows {
 
 fn putting<T: Resource + Send>(read: Read<T>) -> Box<dyn Fn(&mut Tx) + Send> {
     let Read { row, shown, unmodelled } = read;
-    Box::new(move |tx| {
-        let (shown, understood) = match &shown {
-            Some((shown, view)) => (shown.clone(), view(&row, tx)),
-            None => (Value::Null, Value::Null),
-        };
-        let read = AsRead { shown, understood, unmodelled: unmodelled.clone() };
-        tx.import(row.clone(), (read != AsRead::default()).then_some(read));
-    })
+    let read = AsRead { shown, unmodelled };
+    let read = (read != AsRead::default()).then(|| Shared::new(read));
+    Box::new(move |tx| tx.import(row.clone(), read.clone()))
 }
 
 /// Reads what is wanted, several at a time.

@@ -183,7 +183,8 @@ impl Simulator {
 
     /// What a fork has read, from the file `Simulator::snapshot` wrote. What is not in it cannot be looked at.
     pub fn from_file(file: &std::path::Path) -> Result<Simulator, WorldError> {
-        let world = store::read_file(file)?;
+        let mut world = store::read_file(file)?;
+        world.fork = world.fork.take().map(|fork| fork.restored(&world));
         let inner = Inner { first: world.fork.is_none().then(|| world.clone()), ..Inner::of(world) };
         Ok(Simulator { inner: Mutex::new(inner) })
     }

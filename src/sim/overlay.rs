@@ -1,10 +1,10 @@
 //! What a forked account showed of a row, kept beside it, so that what is not modelled of it is shown as the account
 //! shows it.
 //!
-//! A row is shown as a merge of three trees: what the account showed, how the row would have been shown here at that time
-//! (what was understood), and how it would be shown now. Where the last two are the same nothing has changed, and the
-//! account's own words stand: fields that no row has, and fields that are always the same here. Where they differ,
-//! something was changed, or has become known, and the row's present words stand.
+//! A row is shown as a merge of three trees: what the account showed, how the row would be shown here if nothing had been
+//! changed (what was understood), and how it would be shown now. Where the last two are the same, the account's own
+//! words stand: fields that no row has, and fields that are always the same here. Where they differ something was
+//! changed, and the row's present words stand.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,17 +13,15 @@ use serde_json::Value;
 pub struct AsRead {
     /// By the account.
     pub shown: Value,
-    /// By the row at the time it was read.
-    pub understood: Value,
     /// What of it the simulator has no model of, so that it must not be changed here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmodelled: Option<String>,
 }
 
 impl AsRead {
-    /// How the row is shown, if it would be shown as `now` by itself.
-    pub fn merged(&self, now: Value) -> Value {
-        merge(&self.shown, &self.understood, now)
+    /// How the row is shown, if it would be shown as `now` by itself, and as `understood` if nothing had been changed.
+    pub fn merged(&self, understood: &Value, now: Value) -> Value {
+        merge(&self.shown, understood, now)
     }
 }
 
@@ -83,36 +81,29 @@ mod tests {
 
     use super::*;
 
-    fn read(shown: Value, understood: Value) -> AsRead {
-        AsRead { shown, understood, unmodelled: None }
-    }
-
     #[test]
     fn what_did_not_change_is_shown_as_the_account_shows_it() {
-        let subnet = read(
-            json!({ "subnetId": "subnet-1", "ipv6Native": "true", "outpostArn": "arn:1", "count": "245" }),
-            json!({ "subnetId": "subnet-1", "ipv6Native": false, "count": 251 }),
-        );
-        assert_eq!(subnet.merged(subnet.understood.clone()), subnet.shown);
+        let shown = json!({ "subnetId": "subnet-1", "ipv6Native": "true", "outpostArn": "arn:1", "count": "245" });
+        let understood = json!({ "subnetId": "subnet-1", "ipv6Native": false, "count": 251 });
+        assert_eq!(merge(&shown, &understood, understood.clone()), shown);
         let now = json!({ "subnetId": "subnet-1", "ipv6Native": false, "count": 244 });
         let wanted = json!({ "subnetId": "subnet-1", "ipv6Native": "true", "outpostArn": "arn:1", "count": 244 });
-        assert_eq!(subnet.merged(now), wanted);
+        assert_eq!(merge(&shown, &understood, now), wanted);
     }
 
     #[test]
     fn elements_keep_what_is_not_modelled_of_them() {
-        let table = read(
-            json!({ "routes": [{ "to": "10.0.0.0/8", "via": "tgw-1" }, { "to": "0.0.0.0/0", "gateway": "igw-1", "odd": "x" }] }),
-            json!({ "routes": [{ "to": "10.0.0.0/8" }, { "to": "0.0.0.0/0", "gateway": "igw-1" }] }),
-        );
-        let now = json!({ "routes": [
+        let shown =
+            json!([{ "to": "10.0.0.0/8", "via": "tgw-1" }, { "to": "0.0.0.0/0", "gateway": "igw-1", "odd": "x" }]);
+        let understood = json!([{ "to": "10.0.0.0/8" }, { "to": "0.0.0.0/0", "gateway": "igw-1" }]);
+        let now = json!([
             { "to": "0.0.0.0/0", "gateway": "igw-1" }, { "to": "10.9.0.0/16", "gateway": "igw-1" }, { "to": "10.0.0.0/8" },
-        ] });
-        let wanted = json!({ "routes": [
+        ]);
+        let wanted = json!([
             { "to": "0.0.0.0/0", "gateway": "igw-1", "odd": "x" }, { "to": "10.9.0.0/16", "gateway": "igw-1" },
             { "to": "10.0.0.0/8", "via": "tgw-1" },
-        ] });
-        assert_eq!(table.merged(now), wanted);
+        ]);
+        assert_eq!(merge(&shown, &understood, now), wanted);
     }
 
     #[test]

@@ -128,9 +128,9 @@ impl<T: Clone> Table<T> {
     }
 
     /// Puts a row in that has been there for long, as an account showed it.
-    pub fn import(&mut self, id: &str, row: T, read: Option<AsRead>) {
+    pub fn import(&mut self, id: &str, row: T, read: Option<Shared<AsRead>>) {
         let seen = Seen { visible_from: Timestamp::MIN, deleted_at: None, lingers_until: None, salt: 0 };
-        self.rows_mut().insert(id.to_owned(), Row { row, seen, read: read.map(Shared::new) });
+        self.rows_mut().insert(id.to_owned(), Row { row, seen, read });
     }
 
     /// How an account showed the row, if it was read from one.

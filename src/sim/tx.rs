@@ -13,6 +13,7 @@ use super::error::{AwsError, Reply};
 use super::fork::{Extent, Looked};
 use super::overlay::AsRead;
 use super::service;
+use super::shared::Shared;
 use super::table::{Lag, Table, mix};
 use super::wire::Params;
 use super::world::{Event, Global, Queue, Region, Settings};
@@ -181,17 +182,19 @@ impl Tx<'_> {
     }
 
     /// Puts a row in that was read from a forked account.
-    pub fn import<T: Resource>(&mut self, row: T, read: Option<AsRead>) {
+    pub fn import<T: Resource>(&mut self, row: T, read: Option<Shared<AsRead>>) {
         let id = row.id().to_owned();
         T::table_mut(self).import(&id, row, read);
     }
 
-    /// A row as a reply shows it, which would be `view` by itself: what is not modelled of a row that was read is shown
-    /// as the account showed it.
-    pub fn shown<T: Resource>(&self, row: &T, view: Value) -> Value {
-        match T::table(self).as_read(row.id()) {
-            Some(read) => read.merged(view),
-            None => view,
+    /// A row as a reply shows it, `view` by itself: what is not modelled of a row that was read is shown as the account
+    /// showed it.
+    pub fn shown<T: Resource>(&self, row: &T, view: impl Fn(&T, &Tx) -> Value) -> Value {
+        let now = view(row, self);
+        let (Some(read), Some(looked)) = (T::table(self).as_read(row.id()), &self.looked) else { return now };
+        match looked.fork.unchanged(self.scope, row.id(), view) {
+            Some(unchanged) => read.merged(&unchanged, now),
+            None => now,
         }
     }
 

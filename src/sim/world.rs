@@ -132,7 +132,9 @@ impl World {
 
     /// One that is read from an account as far as somebody looks, at the time `now`.
     pub fn fork_of(live: Option<Arc<dyn Live>>, now: Timestamp, seed: u64) -> World {
-        let mut before = World::new("fork".to_owned(), seed);
+        // No account has ids of this family: what is made in a fork is never taken for what was read.
+        let ids = Ids::new(0x7_ffff_ffff);
+        let mut before = World { ids, ..World::new("fork".to_owned(), seed) };
         before.now = now;
         before.settings.lag = false;
         // So that nothing is furnished in it.
@@ -163,7 +165,7 @@ impl World {
         }
     }
 
-    /// Runs `change`; if it is refused, nothing of it stays.
+    /// Runs `change`; if it is refused, nothing of it stays but what it looked for: with that, it might not be.
     pub fn attempt<T>(&mut self, change: impl FnOnce(&mut World) -> Result<T, AwsError>) -> Result<T, AwsError> {
         let before = self.clone();
         change(self).inspect_err(|_| *self = before)

@@ -6,8 +6,15 @@ mod certificate;
 mod compute;
 mod disk;
 mod dns;
+mod fork;
 mod identity;
+#[path = "../support/live.rs"]
+mod live;
 mod load_balancing;
 mod network;
+#[path = "../support/same.rs"]
+mod same;
 mod sdk;
 mod support;
+mod unmodelled;
+mod worlds;

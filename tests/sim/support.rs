@@ -1,6 +1,7 @@
 //! A caller with a clock of its own.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use runner::sim::{Settings, Simulator, Source};
 
 pub struct Caller {
-    pub sim: Simulator,
+    pub sim: Arc<Simulator>,
     pub now: Cell<Timestamp>,
     pub key: &'static str,
     pub region: &'static str,
@@ -20,7 +21,8 @@ pub struct Answer {
 }
 
 impl Caller {
-    pub fn new(sim: Simulator) -> Caller {
+    pub fn new(sim: impl Into<Arc<Simulator>>) -> Caller {
+        let sim = sim.into();
         let now = Cell::new(sim.clock());
         Caller { sim, now, key: "111122223333", region: "eu-west-1" }
     }
@@ -46,6 +48,18 @@ impl Caller {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("Action", action).append_pair("Version", "2016-11-15").extend_pairs(params);
         self.send("ec2", form.finish())
+    }
+
+    /// Sends `Name=value` parameters to a service of the query protocol.
+    pub fn query(&self, service: &str, action: &str, params: &[(&str, &str)]) -> Answer {
+        let version = match service {
+            "autoscaling" => "2011-01-01",
+            "elasticloadbalancing" => "2015-12-01",
+            _ => "2010-05-08",
+        };
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("Action", action).append_pair("Version", version).extend_pairs(params);
+        self.send(service, form.finish())
     }
 
     pub fn send(&self, service: &str, body: String) -> Answer {

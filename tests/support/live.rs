@@ -65,6 +65,7 @@ impl Live for Origin {
 /// everything was read and its account. Table, path in a row (`*`: each), and why.
 const NOT_SHOWN: &[(&str, &str, &str)] = &[
     ("auto_scaling_groups", "members/*/waits_for", "the tokens of lifecycle actions go to notifications only"),
+    ("instances", "data/DisableApiTermination", "asked for instance by instance, and of no use to operations"),
     ("instances", "service", "what will become of the service is not known to AWS"),
     ("instances", "app", "what it answers is seen in target groups only"),
     ("listeners", "route/new", "which nodes have heard of a change is not shown"),

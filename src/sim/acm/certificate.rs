@@ -196,7 +196,7 @@ pub fn load(reader: &Reader, arn: Option<&str>, rows: &mut Rows) -> Result<(), A
     let pending = certificate.state == State::Pending && !by_mail;
     let arn = certificate.arn.clone();
     let prepared = certificate.validations.iter().all(Validation::is_prepared);
-    rows.whole(Read::of(certificate).shown(&shown, Certificate::detail));
+    rows.whole(Read::of(certificate).shown(&shown));
     if pending {
         rows.then(move |tx| request::go_on(tx, &arn, prepared));
     }
@@ -253,7 +253,7 @@ fn certificate<'t>(tx: &'t mut Tx, p: &Params) -> Result<&'t mut Certificate, Aw
 
 fn describe_certificate(tx: &mut Tx, p: &Params) -> Reply {
     let certificate = tx.get::<Certificate>(p.str("CertificateArn")?)?;
-    Ok(json!({ "Certificate": tx.shown(certificate, certificate.detail(tx)) }))
+    Ok(json!({ "Certificate": tx.shown(certificate, Certificate::detail) }))
 }
 
 fn get_certificate(tx: &mut Tx, p: &Params) -> Reply {

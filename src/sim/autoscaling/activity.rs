@@ -144,6 +144,6 @@ fn describe_scaling_activities(tx: &mut Tx, p: &Params) -> Reply {
     let keyed = rows.into_iter().map(|row| (format!("{:020}/{}", i64::MAX - row.start.as_millisecond(), row.id), row));
     let paging = Paging { default: 100, ..PAGING };
     let (rows, next) = select::page(&paging, p, keyed.collect::<Vec<_>>(), |(key, _)| key)?;
-    let view: Vec<Value> = rows.into_iter().map(|(_, row)| tx.shown(row, row.view())).collect();
+    let view: Vec<Value> = rows.into_iter().map(|(_, row)| tx.shown(row, |row, _| row.view())).collect();
     Ok(json!({ "Activities": view, "NextToken": next }))
 }

@@ -459,7 +459,14 @@ fn describe_auto_scaling_groups(tx: &mut Tx, p: &Params) -> Reply {
     let rows = select::filter(tx, p, KNOWN, |group| Some(&group.tags), rows)?;
     let (rows, next) = select::page(&PAGING, p, rows, |group| &group.name)?;
     let instances = p.opt_bool("IncludeInstances")?.unwrap_or(true);
-    let groups: Vec<Value> = rows.into_iter().map(|group| tx.shown(group, group.view(instances))).collect();
+    let view = |group: &Group| {
+        let mut view = tx.shown(group, |group, _| group.view(instances));
+        if !instances {
+            view["Instances"] = json!([]);
+        }
+        view
+    };
+    let groups: Vec<Value> = rows.into_iter().map(view).collect();
     Ok(json!({ "AutoScalingGroups": groups, "NextToken": next }))
 }
 

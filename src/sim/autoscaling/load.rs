@@ -24,12 +24,11 @@ const TOKEN: Token = ("NextToken", "NextToken");
 /// A group with everything of it, or all groups as a list shows them.
 pub fn load(reader: &Reader, name: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
     let service = "autoscaling";
-    let view = |group: &Group, _: &Tx| group.view(true);
     let named = name.map_or(json!({ "MaxRecords": 100 }), |name| json!({ "AutoScalingGroupNames": [name] }));
     for shown in reader.pages(service, "DescribeAutoScalingGroups", named, "AutoScalingGroups", TOKEN)? {
         let mut group = Group::shown(&shown);
         if name.is_none() {
-            rows.listed(Read::of(group).shown(&shown, view).except(unmodelled(&shown)));
+            rows.listed(Read::of(group).shown(&shown).except(unmodelled(&shown)));
             continue;
         }
         let of = |more: Value| {
@@ -52,10 +51,10 @@ pub fn load(reader: &Reader, name: Option<&str>, rows: &mut Rows) -> Result<(), 
         let known: Vec<Activity> = activities.iter().map(activity::read).collect();
         recall(reader, &mut group, &known)?;
         for (shown, activity) in activities.iter().zip(known) {
-            rows.whole(Read::of(activity).shown(shown, |activity: &Activity, _: &Tx| activity.view()));
+            rows.whole(Read::of(activity).shown(shown));
         }
         let name = group.name.clone();
-        rows.whole(Read::of(group).shown(&shown, view).except(unmodelled(&shown)));
+        rows.whole(Read::of(group).shown(&shown).except(unmodelled(&shown)));
         rows.then(move |tx| fleet::go_on(tx, &name));
     }
     Ok(())

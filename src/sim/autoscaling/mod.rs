@@ -152,7 +152,8 @@ fn done() -> Reply {
 /// Something like a UUID, unique in this world.
 fn uuid(tx: &mut Tx) -> String {
     let id = tx.new_id("x");
-    let number = u64::from_str_radix(id.get(id.len() - 8..).unwrap_or_default(), 16).unwrap_or_default();
+    let digits = |part: Option<&str>| u64::from_str_radix(part.unwrap_or_default(), 16).unwrap_or_default();
+    let number = digits(id.get(id.len() - 8..)) ^ digits(id.get(2..id.len() - 8)) << 28;
     let (high, low) = (super::table::mix(number), super::table::mix(!number));
     let hex = format!("{high:016x}{low:016x}");
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")

@@ -253,7 +253,7 @@ pub fn load(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result<(), Aws
         for shown in reservation.list(Instance::NAMES.set) {
             let Some(row) = Instance::read(&shown) else { continue };
             let row = Instance { reservation: reservation.text("reservationId"), ..row };
-            rows.whole(Read::of(row.clone()).shown(&shown, Instance::view));
+            rows.whole(Read::of(row.clone()).shown(&shown));
             rows.then(move |tx| row.go_on(tx));
         }
     }
@@ -266,7 +266,7 @@ pub fn shown_of(data: &Params) -> Params {
     let text = |path: &str, default: &str| data.opt_str(path).unwrap_or(default).to_owned();
     let option = |name: &str, default: &str| text(&format!("MetadataOptions.{name}"), default);
     Params(json!({
-        "DisableApiTermination": data.opt_str("DisableApiTermination"),
+        "DisableApiTermination": data.opt_str("DisableApiTermination").filter(|on| *on == "true"),
         "EbsOptimized": text("EbsOptimized", "false"),
         "KeyName": data.opt_str("KeyName"),
         "MetadataOptions": {

@@ -96,12 +96,12 @@ pub fn load(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), Aw
     for shown in shown::<LaunchTemplate>(reader, id)? {
         let Some(mut template) = LaunchTemplate::read(&shown) else { continue };
         if id.is_none() {
-            rows.listed(Read::of(template).shown(&shown, LaunchTemplate::view));
+            rows.listed(Read::of(template).shown(&shown));
             continue;
         }
         template.versions = versions::load(reader, &template.id)?;
         template.numbered = template.numbered.max(template.latest());
-        rows.whole(Read::of(template).shown(&shown, LaunchTemplate::view));
+        rows.whole(Read::of(template).shown(&shown));
     }
     Ok(())
 }

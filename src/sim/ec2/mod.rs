@@ -219,7 +219,7 @@ pub fn load<T: Shown>(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Resu
 
 fn put<T: Shown>(shown: &Params, rows: &mut Rows) {
     if let Some(row) = T::read(shown) {
-        rows.whole(Read::of(row.clone()).shown(shown, T::view));
+        rows.whole(Read::of(row.clone()).shown(shown));
         rows.then(move |tx| row.go_on(tx));
     }
 }
@@ -240,7 +240,7 @@ fn shown<T: Shown>(reader: &Reader, id: Option<&str>) -> Result<Vec<Params>, Aws
 
 /// A row as replies show it.
 fn show<T: Kind>(tx: &Tx, row: &T) -> Value {
-    tx.shown(row, row.view(tx))
+    tx.shown(row, T::view)
 }
 
 /// Text of a reply that need not be there.

@@ -114,7 +114,7 @@ pub fn load(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), Aw
     for shown in shown::<Vpc>(reader, id)? {
         let Some(mut vpc) = Vpc::read(&shown) else { continue };
         if id.is_none() {
-            rows.listed(Read::of(vpc).shown(&shown, Vpc::view));
+            rows.listed(Read::of(vpc).shown(&shown));
             continue;
         }
         let attribute = |name: &str| {
@@ -126,7 +126,7 @@ pub fn load(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), Aw
             attribute("enableDnsHostnames")?,
             attribute("enableNetworkAddressUsageMetrics")?,
         );
-        rows.whole(Read::of(vpc).shown(&shown, Vpc::view));
+        rows.whole(Read::of(vpc).shown(&shown));
     }
     Ok(())
 }

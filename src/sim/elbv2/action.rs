@@ -182,15 +182,17 @@ impl Does {
 
 /// Reads and checks the actions of a request. Without the kinds that authenticate, exactly one is left.
 pub fn read(tx: &Tx, at: &At, actions: &[Params]) -> Result<Action, AwsError> {
+    let kinds =
+        ["forward", "authenticate-oidc", "authenticate-cognito", "redirect", "fixed-response", "jwt-validation"];
+    for action in actions {
+        action.str("Type")?;
+        modelled(tx, "Type", choice(action, "Type", &kinds, "")?, &["forward", "redirect", "fixed-response"])?;
+    }
     let [action] = actions else {
         let message = "You must specify exactly one action of type 'forward', 'redirect' or 'fixed-response'";
         return Err(AwsError::new("InvalidLoadBalancerAction", message));
     };
-    let kinds =
-        ["forward", "authenticate-oidc", "authenticate-cognito", "redirect", "fixed-response", "jwt-validation"];
-    action.str("Type")?;
-    let kind = choice(action, "Type", &kinds, "")?;
-    modelled(tx, "Type", kind, &["forward", "redirect", "fixed-response"])?;
+    let kind = action.str("Type")?;
     if at.balancer.network && kind != "forward" {
         let message = format!("Actions of type '{kind}' are not supported on a network load balancer");
         return Err(AwsError::new("InvalidLoadBalancerAction", message));

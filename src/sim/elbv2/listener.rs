@@ -221,7 +221,7 @@ fn describe_listeners(tx: &mut Tx, p: &Params) -> Reply {
         None => {}
     }
     pages(p, "Listeners", rows.into_iter().map(|row| (row.arn.clone(), row)).collect(), |row| {
-        tx.shown(row, row.view(tx))
+        tx.shown(row, Listener::view)
     })
 }
 

@@ -135,10 +135,9 @@ pub const CALLS: &[&str] = &[
 /// A load balancer with its listeners and rules, or all load balancers as a list shows them.
 pub fn load(reader: &Reader, arn: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
     let (service, action) = ("elasticloadbalancing", "DescribeLoadBalancers");
-    let view = |balancer: &LoadBalancer, _: &Tx| balancer.view();
     let Some(arn) = arn else {
         for shown in reader.pages(service, action, json!({ "PageSize": 400 }), "LoadBalancers", TOKEN)? {
-            rows.listed(Read::of(read(&shown)).shown(&shown, view).except(unmodelled(&shown)));
+            rows.listed(Read::of(read(&shown)).shown(&shown).except(unmodelled(&shown)));
         }
         return Ok(());
     };
@@ -161,14 +160,14 @@ pub fn load(reader: &Reader, arn: Option<&str>, rows: &mut Rows) -> Result<(), A
         balancer.tags = tags.remove(arn).unwrap_or_default();
         for (shown, mut listener) in listeners {
             listener.tags = tags.remove(&listener.arn).unwrap_or_default();
-            rows.whole(Read::of(listener).shown(&shown, Listener::view));
+            rows.whole(Read::of(listener).shown(&shown));
         }
         for (shown, mut rule) in rules {
             rule.tags = tags.remove(&rule.arn).unwrap_or_default();
-            rows.whole(Read::of(rule).shown(&shown, Rule::view));
+            rows.whole(Read::of(rule).shown(&shown));
         }
         let (created, arn) = (balancer.created, (!balancer.active).then(|| balancer.arn.clone()));
-        rows.whole(Read::of(balancer).shown(&shown, view).except(unmodelled(&shown)));
+        rows.whole(Read::of(balancer).shown(&shown).except(unmodelled(&shown)));
         if let Some(arn) = arn {
             rows.then(move |tx| tx.schedule(tx.left(created, PROVISIONING), Event::Active(arn.clone())));
         }
@@ -394,7 +393,7 @@ fn describe_load_balancers(tx: &mut Tx, p: &Params) -> Reply {
     }
     rows.retain(|row| names.is_empty() || names.contains(&&*row.name));
     pages(p, "LoadBalancers", rows.into_iter().map(|row| (row.arn.clone(), row)).collect(), |row| {
-        tx.shown(row, row.view())
+        tx.shown(row, |row, _| row.view())
     })
 }
 

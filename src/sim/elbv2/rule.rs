@@ -123,7 +123,7 @@ fn describe_rules(tx: &mut Tx, p: &Params) -> Reply {
             let listener = tx.get::<Listener>(arn)?;
             let rules = tx.select::<Rule>(&[])?;
             let rules = rules.into_iter().filter(|rule| rule.listener == arn);
-            rows.extend(rules.map(|rule| (key(rule), tx.shown(rule, rule.view(tx)))));
+            rows.extend(rules.map(|rule| (key(rule), tx.shown(rule, Rule::view))));
             rows.push((last(listener), view_default(listener, tx)));
         }
         None if !arns.is_empty() => {
@@ -134,7 +134,7 @@ fn describe_rules(tx: &mut Tx, p: &Params) -> Reply {
                     None => {
                         let rules = tx.select::<Rule>(&[arn]);
                         let rules = rules.map_err(|_| AwsError::new("RuleNotFound", "One or more rules not found"))?;
-                        (key(rules[0]), tx.shown(rules[0], rules[0].view(tx)))
+                        (key(rules[0]), tx.shown(rules[0], Rule::view))
                     }
                 });
             }

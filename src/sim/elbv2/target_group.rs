@@ -72,7 +72,7 @@ pub fn load(reader: &Reader, arn: Option<&str>, rows: &mut Rows) -> Result<(), A
     let (service, action) = ("elasticloadbalancing", "DescribeTargetGroups");
     let Some(arn) = arn else {
         for shown in reader.pages(service, action, json!({ "PageSize": 400 }), "TargetGroups", TOKEN)? {
-            rows.listed(Read::of(read(&shown)).shown(&shown, TargetGroup::view).except(unmodelled(&shown)));
+            rows.listed(Read::of(read(&shown)).shown(&shown).except(unmodelled(&shown)));
         }
         return Ok(());
     };
@@ -89,7 +89,7 @@ pub fn load(reader: &Reader, arn: Option<&str>, rows: &mut Rows) -> Result<(), A
         group.targets.sort_by(|a, b| a.key.cmp(&b.key));
         // Groups of functions need not be checked.
         group.checking = !group.targets.is_empty() && shown.opt_bool("HealthCheckEnabled").ok() != Some(Some(false));
-        rows.whole(Read::of(group).shown(&shown, TargetGroup::view).except(unmodelled(&shown)));
+        rows.whole(Read::of(group).shown(&shown).except(unmodelled(&shown)));
         let arn = arn.to_owned();
         rows.then(move |tx| targets::go_on(tx, &arn));
     }
@@ -325,7 +325,7 @@ fn describe_target_groups(tx: &mut Tx, p: &Params) -> Reply {
         rows.retain(|row| route::balancers_of(tx, &row.arn).iter().any(|arn| arn == balancer));
     }
     pages(p, "TargetGroups", rows.into_iter().map(|row| (row.arn.clone(), row)).collect(), |row| {
-        tx.shown(row, row.view(tx))
+        tx.shown(row, TargetGroup::view)
     })
 }
 
@@ -334,7 +334,7 @@ fn modify_target_group(tx: &mut Tx, p: &Params) -> Reply {
     let version = group.protocol_version.clone().unwrap_or_default();
     group.check = group.check.changed(p, !group.is_network(), &version)?;
     let group = group.clone();
-    Ok(json!({ "TargetGroups": [tx.shown(&group, group.view(tx))] }))
+    Ok(json!({ "TargetGroups": [tx.shown(&group, TargetGroup::view)] }))
 }
 
 /// "You can delete a target group if it is not referenced by any actions." Deleting what is not there succeeds.

@@ -82,7 +82,7 @@ pub fn load(reader: &Reader, name: Option<&str>, rows: &mut Rows) -> Result<(), 
     let params = json!({ "InstanceProfileName": name });
     let reply = reader.find("iam", "GetInstanceProfile", params, &["NoSuchEntity", "ValidationError"])?;
     if let Some(shown) = reply.map(|reply| reply.part("InstanceProfile")) {
-        rows.whole(Read::of(read(&shown)).shown(&shown, InstanceProfile::whole));
+        rows.whole(Read::of(read(&shown)).shown(&shown));
     }
     Ok(())
 }
@@ -134,7 +134,7 @@ fn create_profile(tx: &mut Tx, p: &Params) -> Reply {
 
 fn get_profile(tx: &mut Tx, p: &Params) -> Reply {
     let profile = tx.get::<InstanceProfile>(p.str("InstanceProfileName")?)?;
-    Ok(json!({ "InstanceProfile": tx.shown(profile, profile.whole(tx)) }))
+    Ok(json!({ "InstanceProfile": tx.shown(profile, InstanceProfile::whole) }))
 }
 
 fn list_profiles(tx: &mut Tx, p: &Params) -> Reply {

@@ -155,7 +155,7 @@ pub fn load(reader: &Reader, arn: Option<&str>, rows: &mut Rows) -> Result<(), A
             policy.held_by.boundaries = holders(reader, arn, "PermissionsBoundary")?.0;
         }
     }
-    rows.whole(Read::of(policy).shown(&shown, Policy::whole));
+    rows.whole(Read::of(policy).shown(&shown));
     Ok(())
 }
 
@@ -274,7 +274,7 @@ fn get_policy(tx: &mut Tx, p: &Params) -> Reply {
         return Ok(json!({ "Policy": managed_view(tx, arn, name) }));
     }
     let policy = tx.get::<Policy>(arn)?;
-    Ok(json!({ "Policy": tx.shown(policy, policy.whole(tx)) }))
+    Ok(json!({ "Policy": tx.shown(policy, Policy::whole) }))
 }
 
 fn managed_view(tx: &Tx, arn: &str, path_and_name: &str) -> Value {

@@ -83,7 +83,7 @@ pub fn load(reader: &Reader, name: Option<&str>, rows: &mut Rows) -> Result<(), 
         let document = reader.get("iam", "GetRolePolicy", params)?.text("PolicyDocument");
         role.inline.insert(policy.to_owned(), decoded(&document));
     }
-    rows.whole(Read::of(role).shown(&shown, Role::whole));
+    rows.whole(Read::of(role).shown(&shown));
     Ok(())
 }
 
@@ -192,7 +192,7 @@ fn boundary(tx: &Tx, arn: &str) -> Result<String, AwsError> {
 
 fn get_role(tx: &mut Tx, p: &Params) -> Reply {
     let role = tx.get::<Role>(p.str("RoleName")?)?;
-    Ok(json!({ "Role": tx.shown(role, role.whole(tx)) }))
+    Ok(json!({ "Role": tx.shown(role, Role::whole) }))
 }
 
 fn list_roles(tx: &mut Tx, p: &Params) -> Reply {

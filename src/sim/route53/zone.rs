@@ -114,11 +114,10 @@ pub const CALLS: &[&str] = &[
 
 /// A zone with its record sets and tags, or all as a list shows them.
 pub fn load(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
-    let view = |zone: &Zone, _: &Tx| zone.view();
     let Some(id) = id else {
         let params = json!({ "MaxItems": 100 });
         let zones = reader.pages("route53", "ListHostedZones", params, "HostedZones", ("NextMarker", "Marker"))?;
-        zones.iter().for_each(|shown| rows.listed(Read::of(read(shown)).shown(shown, view)));
+        zones.iter().for_each(|shown| rows.listed(Read::of(read(shown)).shown(shown)));
         return Ok(());
     };
     let absent = ["NoSuchHostedZone", "InvalidInput"];
@@ -134,7 +133,7 @@ pub fn load(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), Aw
     for record in record::load(reader, id)? {
         zone.put(record);
     }
-    rows.whole(Read::of(zone).shown(&shown, view));
+    rows.whole(Read::of(zone).shown(&shown));
     Ok(())
 }
 
@@ -220,7 +219,7 @@ fn get_hosted_zone(tx: &mut Tx, p: &Params) -> Reply {
     let zone = tx.get::<Zone>(p.str("Id")?.trim_start_matches("/hostedzone/"))?;
     let vpcs: Vec<Value> = zone.vpcs.iter().map(vpc_view).collect();
     let vpcs = zone.private.then(|| json!({ "VPC": vpcs }));
-    let shown = tx.shown(zone, zone.view());
+    let shown = tx.shown(zone, |zone, _| zone.view());
     Ok(json!({ "HostedZone": shown, "DelegationSet": zone.delegation_set(), "VPCs": vpcs }))
 }
 
@@ -230,7 +229,7 @@ fn list_hosted_zones(tx: &mut Tx, p: &Params) -> Reply {
     zones.retain(|zone| zone.private || p.opt_str("HostedZoneType") != Some("PrivateHostedZone"));
     zones.retain(|zone| marker.is_none_or(|marker| zone.id.as_str() >= marker));
     let next = zones.get(size).map(|zone| zone.id.clone());
-    let zones: Vec<Value> = zones.iter().take(size).map(|zone| tx.shown(*zone, zone.view())).collect();
+    let zones: Vec<Value> = zones.iter().take(size).map(|zone| tx.shown(*zone, |zone, _| zone.view())).collect();
     Ok(json!({
         "HostedZones": { "HostedZone": zones },
         "Marker": marker,
@@ -253,7 +252,7 @@ fn list_hosted_zones_by_name(tx: &mut Tx, p: &Params) -> Reply {
     zones.sort_by_key(|zone| place(zone));
     let next = zones.get(size);
     Ok(json!({
-        "HostedZones": { "HostedZone": zones.iter().take(size).map(|zone| tx.shown(*zone, zone.view())).collect::<Vec<_>>() },
+        "HostedZones": { "HostedZone": zones.iter().take(size).map(|zone| tx.shown(*zone, |zone, _| zone.view())).collect::<Vec<_>>() },
         "DNSName": p.opt_str("DNSName"),
         "HostedZoneId": p.opt_str("HostedZoneId"),
         "IsTruncated": next.is_some(),
