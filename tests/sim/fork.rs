@@ -34,7 +34,7 @@ fn twelve() -> (Caller, Vec<String>) {
                 ("TagSpecification.1.Tag.1.Key", "Name"),
                 ("TagSpecification.1.Tag.1.Value", &name),
                 ("TagSpecification.1.Tag.2.Key", "team"),
-                ("TagSpecification.1.Tag.2.Value", if number % 2 == 0 { "even" } else { "odd" }),
+                ("TagSpecification.1.Tag.2.Value", if number.is_multiple_of(2) { "even" } else { "odd" }),
             ],
         );
         made.one("vpcId")

@@ -173,7 +173,7 @@ impl Maker {
                     ("NetworkAclId", acl.as_str()),
                     ("RuleNumber", &number),
                     ("CidrBlock", "10.0.0.0/8"),
-                    ("Egress", if a % 2 == 0 { "true" } else { "false" }),
+                    ("Egress", if a.is_multiple_of(2) { "true" } else { "false" }),
                     ("RuleAction", "allow"),
                 ];
                 entry.extend(match more {
