@@ -38,6 +38,8 @@ pub fn in_request(request: Value) -> Value {
             let fields = fields.into_iter().map(|(name, value)| {
                 let value = match value {
                     Value::String(encoded) if name == "UserData" => Value::String(shown(Some(&encoded))),
+                    // Only its public half has come here; even that is not for a reader.
+                    Value::String(_) if name == "PrivateKey" => Value::String("(not shown)".to_owned()),
                     value => in_request(value),
                 };
                 (name, value)

@@ -18,21 +18,43 @@ fn assert_foretold(plan: &Ran, run: &Ran) {
     assert_eq!(run.failure, None, "the run");
     let (planned, done) = (plan.requests(), run.requests());
     let words = |requests: &BTreeMap<String, Vec<Request>>| {
-        let calls = requests.values().flatten().map(|request| format!("{} {}", request.id, request.call));
+        let calls = requests
+            .iter()
+            .flat_map(|(thread, calls)| calls.iter().map(move |request| format!("{thread}: {}", request.call)));
         calls.collect::<Vec<_>>().join("\n")
     };
     assert_eq!(words(&planned), words(&done), "the same calls of the same operations in the same order");
     // The run's own id is in tags, in records and in tokens.
     let mut made_up = MadeUp { run: run.id.clone(), known: BTreeMap::new() };
-    let pairs = planned.values().flatten().zip(done.values().flatten());
-    let differences: Vec<String> = pairs
-        .filter(|(planned, done)| !made_up.same(&planned.request, &done.request))
-        .map(|(planned, done)| format!("{} {}\n  {}\n  {}", planned.id, planned.call, planned.request, done.request))
-        .collect();
+    // What is told apart by its name first: by that it is known which made-up id stands for which.
+    let (nameless, named): (Vec<_>, Vec<_>) = planned.iter().partition(|(thread, _)| thread.contains('*'));
+    let mut differences = Vec::new();
+    for (thread, planned) in named.into_iter().chain(nameless) {
+        let mut done: Vec<&Request> = done[thread].iter().collect();
+        for request in planned {
+            // Of those that only an id tells apart, the order is nobody's promise.
+            let candidates = if thread.contains('*') { done.len() } else { 1 };
+            let found = (0..candidates).find_map(|at| {
+                let mut made_up = made_up.clone();
+                made_up.same(&request.request, &done[at].request).then_some((at, made_up))
+            });
+            match found {
+                Some((at, learned)) => {
+                    made_up = learned;
+                    done.remove(at);
+                }
+                None => {
+                    let found = done.remove(0);
+                    differences.push(format!("{thread} {}\n  {}\n  {}", request.call, request.request, found.request));
+                }
+            }
+        }
+    }
     assert!(differences.is_empty(), "planned, then done:\n{}", differences.join("\n"));
 }
 
 /// What AWS makes up, ids and tokens: in the plan another one stands for each, everywhere.
+#[derive(Clone)]
 struct MadeUp {
     run: String,
     known: BTreeMap<String, String>,

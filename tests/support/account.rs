@@ -166,6 +166,7 @@ impl Account {
         name: &str,
         params: Value,
     ) -> Ran {
+        run.show_requests();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let runbook = api::load(&root.join("runbooks").join(name), root).expect("a runbook that compiles");
         let environment = |name| Environment { policy: governed(policy), ..self.environment(name) };
@@ -219,7 +220,6 @@ impl Account {
         let events = Arc::new(Mutex::new(Vec::new()));
         let reports: Vec<Box<dyn Report>> = vec![Box::new(Keep(events.clone())), Box::new(Watch(watch))];
         let run = Run::new(id, clock.clone(), Events::new(clock, reports), journal, endpoint, self.seed);
-        run.show_requests();
         (run, events)
     }
 
@@ -312,19 +312,35 @@ impl Ran {
 pub struct Request {
     /// The operation it is part of.
     pub id: String,
+    /// What it changes, in the user's words.
+    pub resource: String,
     pub call: String,
     pub request: Value,
 }
 
+impl Request {
+    /// The operation and what it changes, without the ids that AWS makes up.
+    fn thread(&self) -> String {
+        let made_up = |word: &str| word.len() > 9 && word.chars().any(|c| c.is_ascii_digit());
+        let words = self.resource.split(' ').map(|word| if made_up(word) { "*" } else { word });
+        format!("{} {}", self.id, words.collect::<Vec<_>>().join(" "))
+    }
+}
+
 impl Ran {
-    /// What was sent to change something, operation by operation: branches run at the same time, and their order among each
-    /// other is nobody's promise.
+    /// What was sent to change something, in its order, for each operation and what it changes. Branches run at the same time,
+    /// and so do calls of one operation about several things: their order among each other is nobody's promise.
     pub fn requests(&self) -> BTreeMap<String, Vec<Request>> {
         let mut requests: BTreeMap<String, Vec<Request>> = BTreeMap::new();
         for stamped in &self.events {
-            if let Event::Sending { id, call, request, .. } = &stamped.event {
-                let request = Request { id: id.clone(), call: call.clone(), request: request.clone() };
-                requests.entry(id.clone()).or_default().push(request);
+            if let Event::Sending { id, call, resource, request, .. } = &stamped.event {
+                let request = Request {
+                    id: id.clone(),
+                    resource: resource.clone(),
+                    call: call.clone(),
+                    request: request.clone(),
+                };
+                requests.entry(request.thread()).or_default().push(request);
             }
         }
         requests

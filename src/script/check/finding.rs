@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
 
-use super::super::{Failure, Library, Place, diagnostic};
+use super::super::{Failure, Library, Place, diagnostic, words};
 
 /// A kind of problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +115,8 @@ impl Found {
     pub fn problem(&self, file: &str) -> impl Diagnostic + Send + Sync + 'static {
         let Finding { lint, place, message, help, other, .. } = &self.finding;
         let mut labels = Vec::new();
-        if let (Some(text), Some(place)) = (&self.text, place) {
+        let text: Option<Arc<str>> = self.text.as_ref().map(|text| words::visible(text).into());
+        if let (Some(text), Some(place)) = (&text, place) {
             let label = |place: &Place, words: &str, primary: bool| {
                 let (words, span): (_, SourceSpan) = (Some(words.to_owned()), diagnostic::span(text, place));
                 if primary {
@@ -129,7 +130,7 @@ impl Found {
         }
         // Without a place there is nothing to show but the name of the file.
         let message = if labels.is_empty() { format!("{file}: {message}") } else { message.clone() };
-        let source = self.text.as_ref().filter(|_| !labels.is_empty());
+        let source = text.as_ref().filter(|_| !labels.is_empty());
         Problem {
             severity: lint.severity,
             message,

@@ -122,7 +122,12 @@ impl Checker {
         let Some(outline) = &script.outline else { return };
         program.scripts.push(Rc::clone(outline));
         program.imports.insert(Arc::clone(name), Vec::new());
-        for (index, import) in outline.imports.iter().enumerate() {
+        let most = self.sources.limits.modules;
+        if outline.imports.len() > most {
+            let message = format!("more than {most} modules are imported");
+            program.findings.push(Finding::new(lints::UNRESOLVED_IMPORT, name, message));
+        }
+        for (index, import) in outline.imports.iter().enumerate().take(most) {
             let Some(path) = &import.path else { continue };
             let (module, text) = match self.sources.find(Some(name), path) {
                 Ok(found) => found,
