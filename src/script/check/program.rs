@@ -126,8 +126,9 @@ impl Checker {
         if outline.imports.len() > most {
             let message = format!("more than {most} modules are imported");
             program.findings.push(Finding::new(lints::UNRESOLVED_IMPORT, name, message));
+            return;
         }
-        for (index, import) in outline.imports.iter().enumerate().take(most) {
+        for (index, import) in outline.imports.iter().enumerate() {
             let Some(path) = &import.path else { continue };
             let (module, text) = match self.sources.find(Some(name), path) {
                 Ok(found) => found,
