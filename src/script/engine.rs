@@ -46,7 +46,7 @@ impl Default for Limits {
         Self {
             script: 256 << 10,
             steps: 10_000_000,
-            computing: Duration::from_millis(800),
+            computing: Duration::from_millis(500),
             elapsing: Duration::from_secs(1),
             memory: 256 << 20,
             call_levels: 64,

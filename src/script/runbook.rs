@@ -34,8 +34,8 @@ impl Runbook {
     /// the host's functions, which the runbook must not redefine.
     pub fn load(path: &Path, root: &Path, host: Vocabulary) -> Result<Self, Refused> {
         let library = Arc::new(Library::default());
-        let refuse = |trace: Trace| Refused { trace: Box::new(trace), library: Arc::clone(&library) };
-        let fail = |message: String| refuse(Trace::of_failure(Failure::new(message)));
+        let refuse = |trace: Box<Trace>| Refused { trace, library: Arc::clone(&library) };
+        let fail = |message: String| refuse(Trace::of_failure(Failure::new(message)).into());
         let unreadable = |error| fail(format!("cannot read `{}`: {error}", path.display()));
 
         let file = path.canonicalize().map_err(unreadable)?;
@@ -43,24 +43,24 @@ impl Runbook {
             Project::open(root).map_err(|error| fail(format!("cannot read `{}`: {error}", root.display())))?;
         let name = file.strip_prefix(project.root()).map_err(|_| {
             let message = format!("`{}` is outside the project `{}`", path.display(), root.display());
-            refuse(Trace::of_failure(Failure::new(message)))
+            refuse(Trace::of_failure(Failure::new(message)).into())
         })?;
         let name = name.to_string_lossy().into_owned();
         let limits = Limits::default();
         let text = project::read(&file, limits.script).map_err(|unread| match unread {
-            Unread::TooLarge => refuse(Trace::of_failure(parse::too_large(&name, limits.script))),
+            Unread::TooLarge => refuse(Trace::of_failure(parse::too_large(&name, limits.script)).into()),
             Unread::Other(error) => unreadable(error),
         })?;
-        Self::compile(name, &text, project, host, &library)
+        Self::compile(name, &text, project, host, &library).map_err(refuse)
     }
 
     /// Of a text that is at hand, as the file `name` of the project `root`.
     pub fn from_text(name: &str, text: &str, root: &Path, host: Vocabulary) -> Result<Self, Refused> {
         let library = Arc::new(Library::default());
-        let refuse = |trace: Trace| Refused { trace: Box::new(trace), library: Arc::clone(&library) };
+        let refuse = |trace: Box<Trace>| Refused { trace, library: Arc::clone(&library) };
         let unreadable = |error| Failure::new(format!("cannot read `{}`: {error}", root.display()));
-        let project = Project::open(root).map_err(|error| refuse(Trace::of_failure(unreadable(error))))?;
-        Self::compile(name.to_owned(), text, project, host, &library)
+        let project = Project::open(root).map_err(|error| refuse(Trace::of_failure(unreadable(error)).into()))?;
+        Self::compile(name.to_owned(), text, project, host, &library).map_err(refuse)
     }
 
     fn compile(
@@ -69,14 +69,15 @@ impl Runbook {
         project: Project,
         host: Vocabulary,
         library: &Arc<Library>,
-    ) -> Result<Self, Refused> {
-        let refuse = |trace: Trace| Refused { trace: Box::new(trace), library: Arc::clone(library) };
+    ) -> Result<Self, Box<Trace>> {
         library.add_text(&name, text);
-        let ast = parse::compile(&name, text, &Limits::default()).map_err(|rejected| match rejected {
-            Rejected::Syntax(error) => refuse(Trace::of_syntax(&name, error, library)),
-            Rejected::Failure(failure) => refuse(Trace::of_failure(failure)),
+        let ast = parse::compile(&name, text, &Limits::default()).map_err(|rejected| {
+            Box::new(match rejected {
+                Rejected::Syntax(error) => Trace::of_syntax(&name, error, library),
+                Rejected::Failure(failure) => Trace::of_failure(failure),
+            })
         })?;
-        syntax::refuse_hijacks(&name, text, &ast, &host).map_err(|failure| refuse(Trace::of_failure(failure)))?;
+        syntax::refuse_hijacks(&name, text, &ast, &host).map_err(|failure| Box::new(Trace::of_failure(failure)))?;
         let ast = Arc::new(ast);
         library.add_ast(&name, &ast);
         Ok(Self { name, project, ast, host: Arc::new(host), library: Arc::clone(library) })

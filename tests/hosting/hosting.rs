@@ -1,5 +1,7 @@
 //! Limits, fatal errors, hooks and strands.
 
+use std::time::Duration;
+
 use runner::script::{Limits, runbook::Stopped};
 
 use crate::support::{Project, fail, run, succeed, trace};
@@ -53,7 +55,10 @@ fn values_have_a_size() {
 #[test]
 fn the_deepest_values_can_be_dropped() {
     // Not looked at, since no variable is used, and still taken down again.
-    succeed("fn deepen() { for i in 0..9000 { this = [this]; } } let a = []; a.deepen();");
+    let project = Project::new("fn deepen() { for i in 0..9000 { this = [this]; } } let a = []; a.deepen();");
+    let patient = Duration::from_secs(60);
+    let host = project.host(&Limits { computing: patient, elapsing: patient, ..Limits::default() });
+    host.script.run().expect("the runbook reaches its end");
     let (_, trace) = fail("let a = []; for i in 0..2000 { a = [a]; }");
     assert_eq!(trace.message, "`a` nests more than 64 levels deep");
 }
