@@ -1,7 +1,15 @@
 //! How calls are sent: reads, and mutations as they were declared, each with the retries that its
 //! outcome allows.
 
-use std::{error::Error as StdError, future::Future, sync::Arc, time::Duration};
+use std::{
+    error::Error as StdError,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -110,12 +118,13 @@ impl Ctx {
             look_up: look_up.as_ref().map(|(look_up, arguments)| (look_up.name.to_owned(), arguments.clone())),
             undo: undo.clone().map(Box::new),
         };
+        let begun = Arc::new(AtomicBool::new(false));
         let started = self.now();
         let mut delays = retry::delays(self.seed_of(&path));
         let mut attempt = 1;
         let failure = loop {
             self.may_go_on()?;
-            let permit = Permit::new(call, token.clone(), self.write_ahead(&intent, &resource, attempt));
+            let permit = Permit::new(call, token.clone(), self.write_ahead(&intent, &resource, attempt, &begun));
             let error = match self.attempt(call, true, attempt, send(permit)).await {
                 Ok(output) => {
                     let result = record(&output)?;
@@ -209,14 +218,16 @@ impl Ctx {
 
     /// What the transport does before a mutation's bytes leave: policy is asked, and the intent goes to disk.
     ///
-    /// Policy is asked once. A repetition asks for nothing new, and the first may have been carried out.
-    fn write_ahead(&self, intent: &Record, resource: &str, attempt: u32) -> BeforeSend {
-        let (ctx, intent, resource) = (self.clone(), intent.clone(), resource.to_owned());
+    /// Policy is asked until it has allowed the call. A repetition asks for nothing new, and the first may have been
+    /// carried out. `begun` says whether the intent is on disk: an attempt can also end before that.
+    fn write_ahead(&self, intent: &Record, resource: &str, attempt: u32, begun: &Arc<AtomicBool>) -> BeforeSend {
+        let (ctx, intent, resource, begun) = (self.clone(), intent.clone(), resource.to_owned(), Arc::clone(begun));
         Arc::new(move |Outgoing { digest, parameters }| {
-            let (ctx, intent, resource) = (ctx.clone(), intent.clone(), resource.clone());
+            let (ctx, intent, resource, begun) = (ctx.clone(), intent.clone(), resource.clone(), Arc::clone(&begun));
             Box::pin(async move {
+                let is_new = !begun.load(Ordering::SeqCst);
                 if let Record::Intent { call, .. } = &intent
-                    && attempt == 1
+                    && is_new
                 {
                     let call = Call { action: call, resource: &resource, parameters: &parameters };
                     ctx.judge_call(&call).await.map_err(|error| match error {
@@ -225,14 +236,15 @@ impl Ctx {
                     })?;
                 }
                 let record = match intent.clone() {
-                    Record::Intent { path, .. } if attempt > 1 => Record::Attempt { path, attempt },
+                    Record::Intent { path, .. } if !is_new => Record::Attempt { path, attempt },
                     Record::Intent { path, call, class, token, look_up, undo, .. } => {
                         Record::Intent { path, call, class, token, request_sha256: digest, look_up, undo }
                     }
                     other => other,
                 };
                 ctx.run.journal().commit(record)?;
-                if attempt == 1 {
+                begun.store(true, Ordering::SeqCst);
+                if is_new {
                     ctx.tell(&intent, parameters);
                 }
                 Ok(())

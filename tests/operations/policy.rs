@@ -103,8 +103,8 @@ fn what_a_run_has_made_it_may_change() {
     let mut run = account.run_under("protected_names = [\"*\"]\nprotected_tags = { Name = \"*\" }");
     let (blue, _) = fleet(&mut run, 2);
     run.ok("scale_asg", json!({ "auto_scaling_group": blue, "desired_capacity": 3 }));
-    run.ok("retire_asg", json!({ "auto_scaling_group": blue, "to": "delete" }));
-    assert!(run.mutations().contains(&"autoscaling:DeleteAutoScalingGroup".to_owned()));
+    run.ok("retire_asg", json!({ "auto_scaling_group": blue }));
+    assert!(run.roll_back().is_clean());
 }
 
 /// All groups of the stack count, also those an earlier run has made, and none that is gone.
