@@ -155,6 +155,8 @@ impl Clock {
         work: impl Fn(usize) -> T + Sync,
     ) -> Vec<T> {
         let me = STRAND.get();
+        // Branches that end before this strand waits give the turn back: it must have been its own.
+        self.take_turn(me);
         let results: Mutex<Vec<Option<T>>> = Mutex::new((0..count).map(|_| None).collect());
         let next = Mutex::new(0..count);
         let workers = count.min(at_once.max(1));
@@ -199,7 +201,7 @@ impl Clock {
     }
 
     /// The main strand has the turn from the start; a branch has it already. Only a strand that
-    /// nobody scheduled (the first `block_on` of a run) takes it here.
+    /// nobody scheduled (the first `block_on` or `branches` of a run) takes it here.
     fn take_turn(&self, me: usize) {
         let mut state = self.state();
         if state.running.is_none() {
@@ -432,6 +434,13 @@ mod tests {
             assert_eq!(results, (0..8).collect::<Vec<_>>());
             assert_eq!(clock.now().as_second(), 20, "two rounds of four");
         });
+    }
+
+    #[test]
+    fn branches_can_end_before_anybody_waits_for_them() {
+        for seed in 0..200 {
+            assert_eq!(with_clock(seed, |clock| clock.branches(3, 3, 1 << 20, |i| i)), [0, 1, 2]);
+        }
     }
 
     #[test]

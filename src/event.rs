@@ -13,7 +13,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    policy::{Check, Level},
+    redact::Secrets,
+};
 
 /// Something that happened, with its place in the stream and its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +51,28 @@ pub enum Event {
     /// The runbook named the stack that owns what is made from here on.
     Stack {
         stack: String,
+    },
+    /// A person has set a check of the environment's policy aside.
+    Override {
+        check: Check,
+        reason: String,
+        /// `anna@laptop`
+        by: String,
+    },
+    /// Policy says no. It is said once of one thing.
+    Policy {
+        /// The operation; `None`: the environment itself.
+        id: Option<String>,
+        check: Check,
+        level: Level,
+        /// What was wanted, and what is allowed.
+        message: String,
+        /// `environments.prod.policy.max_size in runner.toml`
+        rule: String,
+        /// Where in the runbook: `file:line:column`.
+        place: Option<String>,
+        /// The reason for which a person has set the check aside, if one has.
+        overridden: Option<String>,
     },
     StageStarted {
         stage: String,
@@ -138,7 +164,7 @@ pub enum Event {
         #[serde(with = "seconds")]
         timeout: Duration,
     },
-    /// The weights of a route, as read back after a change.
+    /// The weights of a route, as read before and after a change.
     Weights {
         id: String,
         route: String,
@@ -282,6 +308,7 @@ pub trait Report: Send {
 #[derive(Clone)]
 pub struct Events {
     clock: Clock,
+    secrets: Secrets,
     fan_out: Arc<Mutex<FanOut>>,
 }
 
@@ -292,10 +319,16 @@ struct FanOut {
 
 impl Events {
     pub fn new(clock: Clock, reports: Vec<Box<dyn Report>>) -> Self {
-        Self { clock, fan_out: Arc::new(Mutex::new(FanOut { seq: 0, reports })) }
+        Self { clock, secrets: Secrets::default(), fan_out: Arc::new(Mutex::new(FanOut { seq: 0, reports })) }
+    }
+
+    /// What no event shows.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     pub fn emit(&self, event: Event) {
+        let event = self.without_secrets(event);
         let at = self.clock.now();
         let mut fan_out = self.fan_out.lock().unwrap_or_else(PoisonError::into_inner);
         fan_out.seq += 1;
@@ -303,6 +336,19 @@ impl Events {
         for report in &mut fan_out.reports {
             report.event(&stamped);
         }
+    }
+}
+
+impl Events {
+    fn without_secrets(&self, event: Event) -> Event {
+        if self.secrets.is_empty() {
+            return event;
+        }
+        let masked = serde_json::to_value(&event).map(|event| self.secrets.mask_value(event));
+        // An event whose very form was masked is not shown at all.
+        masked
+            .and_then(serde_json::from_value)
+            .unwrap_or_else(|_| Event::Warning { message: "an event was left out: it was made of a secret".to_owned() })
     }
 }
 

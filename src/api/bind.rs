@@ -7,11 +7,12 @@ use serde_json::Value;
 
 use super::{
     Handle,
+    budget::Count,
     convert::{self, Secrets},
     docs,
     failure::{self, Cause},
     handle::with_article,
-    options,
+    options::{self, Words},
     session::{Result, Session},
     strand,
 };
@@ -73,6 +74,7 @@ fn call(
     options: Dynamic,
 ) -> Result<Dynamic> {
     session.watch.check()?;
+    session.spend(context, Count::Operations, 1)?;
     let options = arguments(session, context, entry.name, entry.positional, first, options)?;
     let prepared = (entry.prepare)(options).map_err(|error| refuse(session, context, entry, error))?;
     let place = Place::of_call(context).map(|place| place.to_string());
@@ -96,9 +98,7 @@ pub fn arguments(
 ) -> Result<Value> {
     let untransferable = |stuck: convert::Untransferable, path: String| {
         let path = [path, stuck.path].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
-        let whose = if path.is_empty() { format!("`{function}`") } else { format!("option `{path}` of `{function}`") };
-        let failure = Failure::new(format!("{whose} cannot be {}", stuck.found));
-        locate(session, context, positional, &path, failure)
+        locate(session, context, positional, options::untransferable(function, &path, &stuck.found))
     };
     if !options.is_map() {
         let found = if options.is::<FnPtr>() {
@@ -110,19 +110,14 @@ pub fn arguments(
                 convert::to_json(&options, Secrets::Pass).map_err(|stuck| untransferable(stuck, String::new()))?;
             described(&value)
         };
-        return Err(Failure::new(format!("`{function}` expects an object map of options, found {found}"))
-            .help(format!("write {function}(#{{ … }})"))
-            .at(context)
-            .into());
+        return Err(locate(session, context, None, options::no_map(function, &found)).into());
     }
     let mut options =
         convert::to_json(&options, Secrets::Pass).map_err(|stuck| untransferable(stuck, String::new()))?;
     if let (Some(first), Some(name), Value::Object(fields)) = (first, positional, &mut options) {
         let first = convert::to_json(&first, Secrets::Pass).map_err(|stuck| untransferable(stuck, name.to_owned()))?;
         if fields.insert(name.to_owned(), first).is_some() {
-            let failure = Failure::new(format!("`{name}` of `{function}` is given twice"))
-                .help("give it either as the first argument or as an option");
-            return Err(locate(session, context, None, name, failure).into());
+            return Err(locate(session, context, None, options::given_twice(function, name)).into());
         }
     }
     Ok(options)
@@ -152,23 +147,16 @@ pub fn wrong_option(
     path: &str,
     message: &str,
 ) -> Failure {
-    let words = options::words(function, path, message);
-    let mut failure = Failure::new(words.message);
-    failure.help = words.help;
-    locate(session, context, positional, &words.path, failure)
+    locate(session, context, positional, options::words(function, path, message))
 }
 
-fn locate(
-    session: &Session,
-    context: &NativeCallContext,
-    positional: Option<&str>,
-    path: &str,
-    failure: Failure,
-) -> Failure {
-    let failure = failure.at(context);
+/// The failure for wrong options: it points at what is wrong, as far as that is written in the call.
+fn locate(session: &Session, context: &NativeCallContext, positional: Option<&str>, words: Words) -> Failure {
+    let mut failure = Failure::new(words.message).at(context);
+    failure.help = words.help;
     let focus = failure.call.as_ref().and_then(|place| {
         let ast = session.library.ast(&place.file)?;
-        syntax::option(&ast, place, positional, path)
+        syntax::option(&ast, place, positional, &words.path)
     });
     failure.focus(focus)
 }

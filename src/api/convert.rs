@@ -29,15 +29,21 @@ pub enum Secrets {
     Refuse,
 }
 
+/// How deep values may nest that cross.
+const DEPTH: usize = 64;
+
 /// A script's value for an operation.
 pub fn to_json(value: &Dynamic, secrets: Secrets) -> Result<Value, Untransferable> {
-    at(value, secrets, &mut String::new())
+    at(value, secrets, DEPTH, &mut String::new())
 }
 
-fn at(value: &Dynamic, secrets: Secrets, path: &mut String) -> Result<Value, Untransferable> {
+fn at(value: &Dynamic, secrets: Secrets, depth: usize, path: &mut String) -> Result<Value, Untransferable> {
+    let Some(depth) = depth.checked_sub(1) else {
+        return Err(Untransferable { path: String::new(), found: "a value that nests too deeply".into() });
+    };
     let stuck = |found: &str| Untransferable { path: path.clone(), found: found.to_owned() };
     if value.is_shared() {
-        return at(&value.flatten_clone(), secrets, path);
+        return at(&value.flatten_clone(), secrets, depth, path);
     }
     if value.is_unit() {
         return Ok(Value::Null);
@@ -63,13 +69,13 @@ fn at(value: &Dynamic, secrets: Secrets, path: &mut String) -> Result<Value, Unt
         let items = items
             .iter()
             .enumerate()
-            .map(|(index, item)| within(path, &format!("[{index}]"), |path| at(item, secrets, path)));
+            .map(|(index, item)| within(path, &format!("[{index}]"), |path| at(item, secrets, depth, path)));
         return items.collect::<Result<_, _>>().map(Value::Array);
     }
     if let Some(map) = value.read_lock::<Map>() {
         let entries = map.iter().map(|(key, item)| {
             let step = if path.is_empty() { key.to_string() } else { format!(".{key}") };
-            Ok((key.to_string(), within(path, &step, |path| at(item, secrets, path))?))
+            Ok((key.to_string(), within(path, &step, |path| at(item, secrets, depth, path))?))
         });
         return entries.collect::<Result<_, _>>().map(Value::Object);
     }

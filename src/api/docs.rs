@@ -128,7 +128,7 @@ impl Page {
             signatures: control.signatures.iter().map(|signature| (*signature).to_owned()).collect(),
             description: control.description.replace('\n', " "),
             example: control.example,
-            options: control.schema.map(|schema| rows(&schema())).unwrap_or_default(),
+            options: control.options.as_ref().map(|options| rows(&(options.schema)())).unwrap_or_default(),
             returns: None,
         }
     }

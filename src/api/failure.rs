@@ -46,7 +46,7 @@ pub fn raise_from(session: &Session, cause: Cause, mut failure: Failure) -> Box<
 /// Whether a script must not go on after this, whatever it catches.
 fn is_fatal(error: &ops::Error) -> bool {
     match error {
-        ops::Error::Interrupted | ops::Error::Journal(_) => true,
+        ops::Error::Interrupted | ops::Error::Journal(_) | ops::Error::Policy(_) => true,
         ops::Error::Call(error) => error.kind == CallErrorKind::Undeclared,
         _ => false,
     }

@@ -13,13 +13,14 @@ use super::{
     bind,
     control::{self, CONTROLS, param},
     failure::{self, Cause, Usage},
-    handle, secret,
+    handle, json, secret,
     session::Session,
     stdlib,
 };
 use crate::{
     event::Event,
     ops::{self, catalog::OPERATIONS},
+    policy::Governed,
     run::Run,
     script::{
         Limits, Problem, Runbook, Script, Stdlib, Trace, Vocabulary,
@@ -87,18 +88,23 @@ impl Host {
     pub fn execute(&self, runbook: &Runbook) -> Result<(), ScriptFailure> {
         param::check(runbook, self.stdlib, self.inputs.params.keys().map(String::as_str))
             .map_err(|failure| ScriptFailure::of(Trace::of_failure(failure).into(), runbook))?;
-        let session = Session::new(Arc::clone(&self.run), self.inputs.clone(), Arc::clone(runbook.library()));
-        let printed = Arc::clone(&self.run);
+        if self.inputs.environments.values().any(|environment| environment.policy != Governed::Freely) {
+            self.run.require_environment();
+        }
+        let (run, library) = (Arc::clone(&self.run), Arc::clone(runbook.library()));
+        let session = Session::new(run, self.inputs.clone(), library, runbook.project().clone());
+        let printed = Arc::clone(&session);
         let script = Script::new(
             runbook.clone(),
             self.stdlib,
             &self.limits,
             Arc::clone(&session.watch),
-            move |text| printed.emit(Event::Log { message: text.to_owned() }),
+            move |text| print(&printed, text),
             |engine| {
                 failure::register(engine);
                 handle::register(engine);
-                secret::register(engine, &session);
+                secret::register(engine, &session.watch);
+                json::register(engine);
                 control::register(engine, &session);
                 bind::register(engine, &session);
             },
@@ -107,9 +113,20 @@ impl Host {
         assert!(self.script.set(script).is_ok(), "a host runs one runbook, once");
         let script = self.script.get().expect("it was just set");
         script.run().map_err(|stopped| match stopped {
-            Stopped::Failed(trace) => ScriptFailure::of(trace, runbook),
+            Stopped::Failed(trace) => {
+                let secrets = self.run.secrets();
+                ScriptFailure::of(trace.reworded(|text| secrets.mask(text)).into(), runbook)
+            }
             Stopped::Panicked(panic) => ScriptFailure::bug(&panic.to_string()),
         })
+    }
+}
+
+/// What the language's own `print` and `debug` say. They cannot fail: the next step does.
+fn print(session: &Session, text: &str) {
+    match session.budget.say(text.len()) {
+        Ok(()) => session.run.emit(Event::Log { message: text.to_owned() }),
+        Err(failure) => drop(session.watch.fail(failure)),
     }
 }
 
@@ -149,7 +166,7 @@ impl ScriptFailure {
         Self { kind: FailureKind::Script, problem, message: refused.trace.compact(), trace: refused.trace }
     }
 
-    fn bug(message: &str) -> Self {
+    pub(super) fn bug(message: &str) -> Self {
         let failure = crate::script::Failure::new(format!("a bug in runner: {message}"));
         let trace = Box::new(Trace::of_failure(failure.help("please report it, with the runbook if you can")));
         let problem = trace.problem(&crate::script::Library::default()).into();

@@ -14,6 +14,30 @@ pub struct Words {
     pub path: String,
 }
 
+/// The words for something that is no map of options.
+pub fn no_map(function: &str, found: &str) -> Words {
+    Words {
+        message: format!("`{function}` expects an object map of options, found {found}"),
+        help: Some(format!("write {function}(#{{ … }})")),
+        path: String::new(),
+    }
+}
+
+/// The words for an option that is the plain first argument, too.
+pub fn given_twice(function: &str, name: &str) -> Words {
+    Words {
+        message: format!("`{name}` of `{function}` is given twice"),
+        help: Some("give it either as the first argument or as an option".into()),
+        path: name.to_owned(),
+    }
+}
+
+/// The words for a value that no option can be: a function, a range.
+pub fn untransferable(function: &str, path: &str, found: &str) -> Words {
+    let whose = if path.is_empty() { format!("`{function}`") } else { format!("option `{path}` of `{function}`") };
+    Words { message: format!("{whose} cannot be {found}"), help: None, path: path.to_owned() }
+}
+
 /// The words for serde's `message` about the option at `path` of `function`.
 pub fn words(function: &str, path: &str, message: &str) -> Words {
     let path = path.trim_matches('.');

@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use rhai::{Dynamic, Engine, NativeCallContext};
 
-use super::session::{Result, Session};
-use crate::script::Failure;
+use super::session::Result;
+use crate::script::{Failure, Watch};
 
 /// Text that a script can give to an operation, and not look at.
 #[derive(Clone)]
@@ -16,7 +16,7 @@ impl Secret {
         Self(text.into())
     }
 
-    pub(super) fn expose(&self) -> &str {
+    pub(in crate::api) fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -35,10 +35,10 @@ fn refused<T>(what: &str) -> Result<T> {
     Err(refusal(what).into())
 }
 
-pub fn register(engine: &mut Engine, session: &Arc<Session>) {
+pub fn register(engine: &mut Engine, watch: &Arc<Watch>) {
     engine.register_type_with_name::<Secret>("secret");
     for name in ["to_string", "to_debug", "to_json"] {
-        let watch = Arc::clone(&session.watch);
+        let watch = Arc::clone(watch);
         engine.register_fn(name, move |context: NativeCallContext, _: &mut Secret| -> Result<String> {
             // Where Rhai makes text by itself it ignores errors, and shows the name of the type:
             // harmless, and not what was meant. So the script ends here.

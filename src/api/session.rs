@@ -7,11 +7,17 @@ use std::sync::{
 
 use rhai::{Engine, EvalAltResult, NativeCallContext};
 
-use super::{handle::Handle, host::Inputs, strand};
+use super::{
+    budget::{Budget, Count},
+    control::Configs,
+    handle::Handle,
+    host::Inputs,
+    strand,
+};
 use crate::{
     ops,
     run::Run,
-    script::{Failure, Library, Watch},
+    script::{Failure, Library, Project, Watch},
 };
 
 /// What a host function returns.
@@ -22,6 +28,9 @@ pub struct Session {
     pub inputs: Inputs,
     pub watch: Arc<Watch>,
     pub library: Arc<Library>,
+    pub project: Project,
+    pub budget: Budget,
+    pub configs: Configs,
     /// Weak: the engine's functions own this session.
     engine: OnceLock<Weak<Engine>>,
     named: Mutex<Named>,
@@ -37,7 +46,7 @@ pub struct Named {
 }
 
 impl Session {
-    pub fn new(run: Arc<Run>, inputs: Inputs, library: Arc<Library>) -> Arc<Self> {
+    pub fn new(run: Arc<Run>, inputs: Inputs, library: Arc<Library>, project: Project) -> Arc<Self> {
         let going_back = Arc::new(AtomicBool::new(false));
         let (asked, phase) = (Arc::clone(&run), Arc::clone(&going_back));
         let watch = Watch::new(move || {
@@ -49,6 +58,9 @@ impl Session {
             inputs,
             watch: Arc::new(watch),
             library,
+            project,
+            budget: Budget::default(),
+            configs: Configs::default(),
             engine: OnceLock::new(),
             named: Mutex::default(),
             going_back,
@@ -68,10 +80,24 @@ impl Session {
         self.named.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Prepares for the hooks of a rollback: neither an interrupt nor what went wrong stops them.
+    /// Prepares for a hook of the rollback: neither an interrupt nor what went wrong stops it. What
+    /// the script may use, it may use once more for all hooks together.
     pub fn go_back(&self) {
-        self.going_back.store(true, Ordering::Relaxed);
-        self.watch.start_over();
+        if self.going_back.swap(true, Ordering::Relaxed) {
+            self.watch.forgive();
+        } else {
+            self.watch.start_over();
+        }
+    }
+
+    /// Takes `amount` from what the run may have, or ends the script for good.
+    pub fn spend(&self, context: &NativeCallContext, what: Count, amount: usize) -> Result<()> {
+        self.budget.take(what, amount).map_err(|failure| self.watch.fail(failure.at(context)))
+    }
+
+    /// The same for a message of the runbook.
+    pub fn say(&self, context: &NativeCallContext, bytes: usize) -> Result<()> {
+        self.budget.say(bytes).map_err(|failure| self.watch.fail(failure.at(context)))
     }
 
     /// Waits for `future`. The only place where a script waits.
@@ -79,6 +105,7 @@ impl Session {
         &self,
         future: impl Future<Output = std::result::Result<T, ops::Error>>,
     ) -> std::result::Result<T, ops::Error> {
+        let _pause = self.watch.pause();
         self.run.clock().block_on(future)
     }
 

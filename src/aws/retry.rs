@@ -110,6 +110,12 @@ pub(super) fn of_reply(code: Option<&str>, status: u16) -> CallErrorKind {
     }
 }
 
+/// The error of ours that kept a request from leaving, if it is a `T`.
+pub fn held_back<T: StdError + Clone + 'static, E>(error: &SdkError<E, HttpResponse>) -> Option<T> {
+    let SdkError::DispatchFailure(failure) = error else { return None };
+    StdError::source(failure.as_connector_error()?)?.downcast_ref::<T>().cloned()
+}
+
 /// Our own guard said no, or the journal could not be written.
 fn of_our_own(error: &ConnectorError) -> (CallErrorKind, Option<String>, String) {
     let undeclared = StdError::source(error).is_some_and(|source| source.is::<PermitError>());
@@ -193,6 +199,12 @@ impl Fresh {
         let is_new = |at: &jiff::Timestamp| now.duration_since(*at).unsigned_abs() < Duration::from_secs(60);
         let ids = self.0.iter().filter(|(made, at)| made.text.starts_with(prefix) && is_new(at));
         ids.map(|(made, _)| made.text.clone()).collect()
+    }
+
+    /// Whether this run has made `text`: an id or an ARN if `key` is empty, otherwise a name that is recorded under it.
+    pub fn has(&self, key: &str, text: &str) -> bool {
+        let kind = squash(key.strip_suffix("_name").unwrap_or_default());
+        self.0.contains_key(&Made { text: text.to_owned(), kind })
     }
 
     /// Whether `error` only says that AWS has not yet heard everywhere of what we just made. Some services do not say

@@ -5,26 +5,37 @@ use std::{fmt, io::Write as _};
 use miette::{Diagnostic, GraphicalTheme, MietteHandlerOpts, ReportHandler};
 
 use super::{Console, Exit, exit};
-use crate::settings;
+use crate::{report::Look, settings};
 
 /// A verb that failed: what to exit with, and what to say.
 #[derive(Debug)]
 pub struct Failure {
     exit: Exit,
-    report: miette::Report,
+    reports: Vec<miette::Report>,
 }
 
 impl Failure {
     pub fn new(exit: Exit, report: impl Into<miette::Report>) -> Self {
-        Self { exit, report: report.into() }
+        Self { exit, reports: vec![report.into()] }
+    }
+
+    /// For several reasons at once.
+    pub fn of_many(exit: Exit, reports: Vec<miette::Report>) -> Self {
+        Self { exit, reports }
     }
 
     pub fn show(&self, console: &Console) -> Exit {
-        let text = Rendered { diagnostic: &*self.report, console }.to_string();
-        // miette indents the first line, clap does not. Nobody is left to be told when this cannot be written.
-        let _ = console.live.suspend(|| std::io::stderr().write_all(text.trim_start().as_bytes()));
+        let reports: Vec<_> = self.reports.iter().map(|report| rendered(&**report, console.err)).collect();
+        // Nobody is left to be told when this cannot be written.
+        let _ = console.live.suspend(|| std::io::stderr().write_all(reports.join("\n").as_bytes()));
         self.exit
     }
+}
+
+/// A report as text for a stream of this look.
+pub fn rendered(diagnostic: &dyn Diagnostic, look: Look) -> String {
+    // miette indents the first line, clap does not.
+    Rendered { diagnostic, look }.to_string().trim_start().to_owned()
 }
 
 impl From<settings::Error> for Failure {
@@ -35,13 +46,12 @@ impl From<settings::Error> for Failure {
 
 struct Rendered<'a> {
     diagnostic: &'a dyn Diagnostic,
-    console: &'a Console,
+    look: Look,
 }
 
 impl fmt::Display for Rendered<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let look = self.console.err;
-        let mut theme = match (look.unicode, look.colour) {
+        let mut theme = match (self.look.unicode, self.look.colour) {
             (true, true) => GraphicalTheme::unicode(),
             (true, false) => GraphicalTheme::unicode_nocolor(),
             (false, true) => GraphicalTheme::ascii(),

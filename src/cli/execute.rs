@@ -23,14 +23,19 @@ use crate::{
 /// Threads for I/O. The work itself is done by the strands of the run.
 const IO_THREADS: usize = 2;
 
-/// Runs `runbook` to its end, or back.
-pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn Report>>) -> Result<Exit, Failure> {
-    let started = Instant::now();
-    let tokio = tokio::runtime::Builder::new_multi_thread()
+/// What drives the I/O of a run.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(IO_THREADS)
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(exit::FAILED, miette!("the operating system gives no threads: {error}")))?;
+        .map_err(|error| Failure::new(exit::FAILED, miette!("the operating system gives no threads: {error}")))
+}
+
+/// Runs `runbook` to its end, or back.
+pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn Report>>) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    let tokio = runtime()?;
     let _tokio = tokio.enter();
     let place = Place::open(settings)?;
     let events = Events::new(place.clock.clone(), reports);
@@ -51,22 +56,16 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
         seed: settings.seed,
     })
     .map_err(|error| Failure::new(exit::FAILED, miette!("{error}")))?;
+    run.set_aside(settings.overrides.clone());
     tokio.spawn(obey_signals(run.clone()));
 
-    let host = Host::new(
-        run.clone(),
-        Inputs {
-            environments: settings.environments.clone(),
-            environment: settings.environment.clone(),
-            params: settings.params.clone(),
-            interactive: settings.interactive,
-        },
-    );
+    let host = Host::new(run.clone(), inputs(settings));
     let failure = host.execute(runbook).err();
     let (outcome, exit) = match &failure {
         None => (Outcome::Succeeded, exit::DONE),
         Some(failure) => conclude(&run, failure),
     };
+    run.warn_of_unused_overrides();
     let mut summary = run.summary();
     summary.wall = started.elapsed();
     summary.traffic = place.leave();
@@ -78,6 +77,16 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
     match failure {
         None => Ok(exit),
         Some(failure) => Err(Failure::new(exit, *failure.problem)),
+    }
+}
+
+/// What the runbook is given.
+pub(super) fn inputs(settings: &RunSettings) -> Inputs {
+    Inputs {
+        environments: settings.environments.clone(),
+        environment: settings.environment.clone(),
+        params: settings.params.clone(),
+        interactive: settings.interactive,
     }
 }
 
@@ -159,7 +168,7 @@ fn remove(dir: &Path) -> std::io::Result<()> {
 /// After a failure: goes back if there is something to take back, and says how the account was left.
 ///
 /// If anything was changed, the code tells what became of it; if nothing was, it tells the cause.
-fn conclude(run: &Arc<Run>, failure: &ScriptFailure) -> (Outcome, Exit) {
+pub(super) fn conclude(run: &Arc<Run>, failure: &ScriptFailure) -> (Outcome, Exit) {
     if run.committed().is_some() {
         return (Outcome::CleanUpUnfinished, exit::UNFINISHED);
     }
@@ -170,13 +179,19 @@ fn conclude(run: &Arc<Run>, failure: &ScriptFailure) -> (Outcome, Exit) {
             _ => (Outcome::RolledBack, exit::ROLLED_BACK),
         };
     }
-    match &failure.kind {
+    by_cause(&failure.kind)
+}
+
+/// What the cause says when nothing was changed.
+pub(super) fn by_cause(kind: &FailureKind) -> (Outcome, Exit) {
+    match kind {
         FailureKind::Interrupted => (Outcome::Interrupted, exit::INTERRUPTED),
         FailureKind::Script | FailureKind::Usage => (Outcome::Failed, exit::USAGE),
         FailureKind::Bug => (Outcome::Failed, exit::BUG),
         FailureKind::Operation(error) if error.is_permission() => (Outcome::Failed, exit::PERMISSION),
         FailureKind::Operation(error) => match **error {
             ops::Error::TimedOut { .. } => (Outcome::Failed, exit::TIMED_OUT),
+            ops::Error::Policy(_) => (Outcome::Failed, exit::REFUSED),
             ops::Error::Connect(ConnectError::NoRegion | ConnectError::BadRole(_)) => (Outcome::Failed, exit::USAGE),
             _ => (Outcome::Failed, exit::FAILED),
         },
@@ -184,7 +199,7 @@ fn conclude(run: &Arc<Run>, failure: &ScriptFailure) -> (Outcome, Exit) {
 }
 
 /// The error itself, without the places it went through.
-fn first_line(message: &str) -> &str {
+pub(super) fn first_line(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }
 

@@ -5,14 +5,22 @@
 
 pub mod exit;
 
+pub mod check;
 mod completions;
 mod console;
 mod diagnostic;
 mod docs;
 mod execute;
+mod findings;
 mod global;
+pub mod inputs;
 mod logging;
+mod plan;
+pub mod policy;
+mod rehearse;
 pub mod run;
+mod snapshot;
+pub mod untrusted;
 
 use std::{
     ffi::OsString,
@@ -48,7 +56,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Run(run::Args),
+    Run(Box<run::Args>),
+    Plan(Box<plan::Args>),
+    Snapshot(snapshot::Args),
+    Check(check::Args),
     Docs(docs::Args),
     Completions(completions::Args),
 }
@@ -64,7 +75,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         };
     let console = Console::new(&global);
     let ended = logging::init(&global, &console).and_then(|()| match verb {
-        Verb::Run(args) => run::run(args, &global, &console),
+        Verb::Run(args) => run::run(*args, &global, &console),
+        Verb::Plan(args) => plan::plan(&args, &global, &console),
+        Verb::Snapshot(args) => snapshot::snapshot(&args, &global, &console),
+        Verb::Check(args) => check::check(args, &console),
         Verb::Docs(args) => docs::docs(&args),
         Verb::Completions(args) => completions::completions(&args),
     });

@@ -1,14 +1,15 @@
 //! `runner run`
 
-use std::{io, path::PathBuf};
+use std::{fs::File, io, path::PathBuf};
 
-use super::{Console, Exit, Failure, Global, execute::execute, exit};
-use crate::{
-    api,
-    event::Report,
-    report,
-    settings::{RunSettings, Target},
+use super::{
+    Console, Exit, Failure, Global, check,
+    execute::execute,
+    exit,
+    inputs::{Inputs, Place},
+    plan,
 };
+use crate::{api, event::Report, report, settings::RunSettings};
 
 /// Run a runbook
 ///
@@ -17,52 +18,23 @@ use crate::{
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Args {
-    /// The runbook, a .rhai file
-    pub runbook: PathBuf,
+    #[command(flatten)]
+    pub inputs: Inputs,
 
-    /// The environment of runner.toml that the runbook has to name
-    #[arg(long, value_name = "NAME")]
-    pub env: Option<String>,
-
-    /// Set a parameter of the runbook, as text; repeatable
-    #[arg(long, value_name = "NAME=VALUE", value_parser = param)]
-    pub param: Vec<(String, String)>,
-
-    /// Read parameters, with their types, from a .toml or .json file; --param wins
-    #[arg(long, value_name = "FILE")]
-    pub params_file: Option<PathBuf>,
-
-    /// Read settings from this file instead of the nearest runner.toml
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    /// Show what the run would do, and change nothing: as `runner plan`
+    #[arg(long, conflicts_with = "json")]
+    pub dry_run: bool,
 
     /// Write events to stdout, one JSON object per line, and nothing else
     #[arg(long)]
     pub json: bool,
 
-    /// Where calls go: aws, or sim, the simulated AWS inside this program
-    ///
-    /// Without it, what the environment says in runner.toml; without that, aws.
-    #[arg(long, value_name = "TARGET", hide_possible_values = true, help_heading = "Target")]
-    pub target: Option<Target>,
+    /// Write events to a file as well, one JSON object per line
+    #[arg(long, value_name = "FILE")]
+    pub json_into: Option<PathBuf>,
 
-    /// Short for --target sim
-    #[arg(long, conflicts_with = "target", help_heading = "Target")]
-    pub sim: bool,
-
-    /// Send all calls to an AWS-compatible server instead
-    #[arg(long, value_name = "URL", conflicts_with = "sim", value_parser = url, help_heading = "Target")]
-    pub endpoint_url: Option<String>,
-
-    /// The folder that keeps the simulated world, or `fresh` for an empty one that is not kept
-    ///
-    /// Without it, the world in .runner/sim, which each simulated run goes on with.
-    #[arg(long, value_name = "PATH|fresh", conflicts_with = "endpoint_url", help_heading = "Target")]
-    pub world: Option<PathBuf>,
-
-    /// Choose another course of simulated events; the same seed gives the same run [default: 1]
-    #[arg(long, value_name = "NUMBER", help_heading = "Target")]
-    pub seed: Option<u64>,
+    #[command(flatten)]
+    pub place: Place,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -73,13 +45,25 @@ const EXAMPLES: &str = "Examples:
     runner run runbooks/prod-deploy.rhai --env prod --param image=ami-0123456789abcdef0";
 
 pub fn run(args: Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
-    let reports = reports(args.json, global, console);
-    let mut settings = RunSettings::resolve(args.clone(), None, console.interactive)?;
+    if args.dry_run {
+        let Args { inputs, place, .. } = args;
+        let args = plan::Args { inputs, place, output: plan::Output::default(), offline: false, untrusted: false };
+        return plan::plan(&args, global, console);
+    }
+    let mut reports = reports(args.json, global, console);
+    if let Some(path) = &args.json_into {
+        let file = File::create(path).map_err(|error| {
+            Failure::new(exit::USAGE, miette::miette!("cannot write events to `{}`: {error}", path.display()))
+        })?;
+        reports.push(Box::new(report::Json::new(Box::new(file))));
+    }
+    let mut settings = RunSettings::resolve(&args.inputs, &args.place, None, console.interactive)?;
+    check::before(&settings, global, console)?;
     let runbook = api::load(&settings.runbook, &settings.project_root)
         .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
     if let Some(declared) = runbook.declared_environment() {
         // The environment may say where its runs take place.
-        settings = RunSettings::resolve(args, Some(&declared), console.interactive)?;
+        settings = RunSettings::resolve(&args.inputs, &args.place, Some(&declared), console.interactive)?;
     }
     execute(&settings, &runbook, reports)
 }
@@ -92,19 +76,4 @@ fn reports(json: bool, global: &Global, console: &Console) -> Vec<Box<dyn Report
     let progress = (Box::new(io::stderr()) as _, console.err);
     let result = (Box::new(io::stdout()) as _, console.out);
     vec![Box::new(report::Terminal::new(progress, result, global.verbosity(), console.live.clone()))]
-}
-
-/// The first `=` ends the name, so a value can have more of them.
-fn param(text: &str) -> Result<(String, String), &'static str> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected a name and a value, as in `--param image=ami-0123`"),
-    }
-}
-
-fn url(text: &str) -> Result<String, &'static str> {
-    let is_url = text
-        .parse()
-        .is_ok_and(|uri: http::Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some());
-    if is_url { Ok(text.to_owned()) } else { Err("expected a URL, as in `http://127.0.0.1:5000`") }
 }

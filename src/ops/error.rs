@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::policy::Refusal;
+
 /// Why an operation failed.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -49,6 +51,10 @@ pub enum Error {
     /// A safety rule says no: weight onto an unhealthy group, a fleet that serves would be removed, …
     #[error("refused: {0}")]
     Unsafe(String),
+
+    /// Policy says no. Nothing was sent, and nothing more is.
+    #[error(transparent)]
+    Policy(#[from] Box<Refusal>),
 
     /// Declared outside a stack, environment or scope that it needs.
     #[error("{what} needs {needs}")]
@@ -111,6 +117,7 @@ impl Error {
             Self::Ambiguous { .. } => Some("narrow the description, or give the id".into()),
             Self::Missing { hint, .. } => Some((*hint).into()),
             Self::Call(error) => error.hint(),
+            Self::Policy(refusal) => Some(refusal.hint()),
             Self::Connect(error) => Some(error.hint().into()),
             Self::TimedOut { .. } => Some("if this is how long it takes, give a longer `timeout`".into()),
             Self::Option { .. }
@@ -120,6 +127,12 @@ impl Error {
             | Self::Interrupted
             | Self::Reply { .. } => None,
         }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Policy(Box::new(refusal))
     }
 }
 

@@ -11,6 +11,7 @@ pub mod compute;
 pub mod dns;
 pub mod ec2_tags;
 mod error;
+pub mod facts;
 pub mod identity;
 pub mod load_balancing;
 pub mod network;

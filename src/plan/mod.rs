@@ -4,9 +4,21 @@
 //! form is this struct, and its schema, `docs/plan.schema.json`, is generated from it: a field is added without a new
 //! version, anything else needs one.
 
+mod aftermath;
+mod collect;
+mod diff;
+mod names;
+mod verdict;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use aftermath::Aftermath;
+pub use collect::Collector;
+pub use diff::unified_diff;
+pub use names::{NewIds, name_new_ids};
+pub use verdict::{final_state, outcome_words};
 
 /// Of the JSON form. A reader refuses a higher major version and ignores fields it does not know.
 pub const VERSION: &str = "1.0";
@@ -14,26 +26,36 @@ pub const VERSION: &str = "1.0";
 /// What a runbook will do.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
+    /// Which format this is, for who reads it back.
     pub format: Format,
     /// The version of runner that made it.
     pub runner: String,
+    /// The answer, first of all.
     pub verdict: Verdict,
     /// Its path below the project root.
     pub runbook: String,
+    /// The environment the runbook named, as in `runner.toml`.
     pub environment: Option<String>,
+    /// The owner of what is made: `shop-prod`.
     pub stack: Option<String>,
     pub region: Option<String>,
+    /// The AWS account.
     pub account: Option<String>,
     /// Whose state it was made from: `aws`, `sim`, `offline`, or the URL of an endpoint.
     pub target: String,
+    /// The plan in figures.
     pub totals: Totals,
     /// In the order of their first operation.
     pub stages: Vec<Stage>,
+    /// What changes over time, beyond single steps.
     pub timeline: Timeline,
+    /// How the run would be taken back.
     pub rollback: Rollback,
     /// What would happen if something went wrong.
     pub on_failure: Vec<Scenario>,
+    /// What the runbook gives, in its order.
     pub outputs: Vec<Output>,
+    /// What to know before it is run.
     pub warnings: Vec<String>,
     /// What policy says no to.
     pub policy: Vec<Denial>,
@@ -41,9 +63,12 @@ pub struct Plan {
     pub failure: Option<Failure>,
 }
 
+/// Which format this is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Format {
+    /// `runner-plan`
     pub name: String,
+    /// `MAJOR.MINOR`: a reader refuses a higher major version and ignores fields it does not know.
     pub version: String,
 }
 
@@ -53,18 +78,22 @@ impl Default for Format {
     }
 }
 
-/// The answer in one line.
+/// The answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
+    /// The answer as a word.
     pub outcome: Outcome,
-    /// `33 to create, then nothing fails: about 14 min`
+    /// The answer in one line: `33 to create, then nothing fails: about 14 min`
     pub text: String,
 }
 
+/// What becomes of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
+    /// The run would change something, and succeed.
     Changes,
+    /// The run would change nothing.
     #[default]
     NoChanges,
     /// The runbook would fail, or cannot be planned.
@@ -73,15 +102,22 @@ pub enum Outcome {
     Refused,
 }
 
+/// The plan in figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
+    /// Resources that are made.
     pub create: u32,
+    /// Resources that are changed.
     pub update: u32,
+    /// Resources that are deleted and made anew.
     pub replace: u32,
+    /// Resources that are deleted.
     pub delete: u32,
+    /// Resources that are as they should be.
     pub unchanged: u32,
     /// Changes of weights.
     pub traffic_shifts: u32,
+    /// Waits for something to come.
     pub waits: u32,
     /// API calls of the run.
     pub calls: u32,
@@ -95,13 +131,16 @@ pub struct Totals {
     pub peak_instances: u32,
 }
 
+/// A part of the runbook with a name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stage {
     /// `None`: operations outside of any stage.
     pub name: Option<String>,
     /// Seconds from the start of the run.
     pub starts: f64,
+    /// How long it lasts.
     pub seconds: f64,
+    /// Its operations, in the order in which they begin.
     pub steps: Vec<Step>,
 }
 
@@ -110,20 +149,25 @@ pub struct Stage {
 pub struct Step {
     /// Path id, `3` or `3.1.2`.
     pub id: String,
+    /// As the runbook calls it: `ensure_vpc`.
     pub operation: String,
     /// What it is about, usually a name.
     pub subject: String,
+    /// What it does to its subject.
     pub action: Action,
     /// Seconds from the start of the run.
     pub starts: f64,
+    /// How long it lasts.
     pub seconds: f64,
     /// Where in the runbook: `file:line:column`.
     pub place: Option<String>,
+    /// The fields it sets or changes.
     pub changes: Vec<Change>,
     /// The mutations, in the order in which they are sent.
     pub calls: Vec<Call>,
     /// How many calls only read.
     pub reads: u32,
+    /// What it waits for, in the order in which it does.
     pub waits: Vec<Wait>,
     /// Weights after each change.
     pub weights: Vec<Weights>,
@@ -131,30 +175,39 @@ pub struct Step {
     pub error: Option<String>,
 }
 
+/// What a step does to its subject.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// It only looks.
     #[default]
     Read,
+    /// All is as it should be.
     Unchanged,
+    /// It waits.
     Wait,
     /// It moves traffic.
     Shift,
+    /// It makes something new.
     Create,
+    /// It changes what is there.
     Update,
     /// Deletes one and creates another in its place.
     Replace,
+    /// It deletes.
     Delete,
+    /// It fails.
     Fail,
 }
 
 /// A field that is set or changes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
+    /// Its name, as in the options of the operation where there is one.
     pub field: String,
-    /// `None` for something new.
+    /// `null` for something new.
     pub before: Option<Value>,
+    /// `null` for something that goes.
     pub after: Value,
     /// Long text as a unified diff.
     pub diff: Option<String>,
@@ -173,11 +226,16 @@ pub struct Call {
     pub undo: Option<String>,
 }
 
+/// Something a step waits for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Wait {
     /// Completes "waiting for …".
     pub what: String,
+    /// Seconds from the start of the run.
+    pub starts: f64,
+    /// How long it lasts when all goes well.
     pub expected_seconds: f64,
+    /// How long it lasts before the run gives up.
     pub at_most_seconds: f64,
 }
 
@@ -186,37 +244,48 @@ pub struct Wait {
 pub struct Weights {
     /// Seconds from the start of the run.
     pub at: f64,
+    /// A listener or one of its rules.
     pub route: String,
+    /// Of all its target groups.
     pub shares: Vec<Share>,
 }
 
+/// A target group's part of a route.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Share {
+    /// The name of the target group.
     pub target_group: String,
+    /// Its weight; its part of the requests is its part of the sum.
     pub weight: u32,
 }
 
+/// What changes over time, beyond single steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Timeline {
     /// Every change of a weight.
     pub weights: Vec<Weights>,
     /// Every change of the size or health of a fleet.
     pub fleets: Vec<Fleet>,
+    /// Moments with a name.
     pub marks: Vec<Mark>,
 }
 
 /// An Auto Scaling group from a moment on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FleetSize {
+    /// Its name.
     pub auto_scaling_group: String,
+    /// How many instances it should have.
     pub desired: u32,
     /// Instances that exist: starting, in service, or leaving.
     pub instances: u32,
+    /// Of these, how many are in service.
     pub in_service: u32,
     /// Of these, how many the load balancer calls healthy.
     pub healthy: u32,
 }
 
+/// The size of a fleet from a moment on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Fleet {
     /// Seconds from the start of the run.
@@ -230,6 +299,7 @@ pub struct Fleet {
 pub struct Mark {
     /// Seconds from the start of the run.
     pub at: f64,
+    /// One line.
     pub text: String,
 }
 
@@ -242,15 +312,19 @@ pub struct Rollback {
     pub point_of_no_return: Option<PointOfNoReturn>,
 }
 
+/// What takes one change back.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Undo {
     /// The step whose change it takes back.
     pub step: String,
+    /// What is done: `delete vpc shop-prod-main`.
     pub description: String,
 }
 
+/// From when on nothing is taken back.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PointOfNoReturn {
+    /// Why, in the runbook's words.
     pub label: String,
     /// Seconds from the start of the run.
     pub at: f64,
@@ -265,6 +339,7 @@ pub struct Scenario {
     pub name: String,
     /// `failed and rolled back`
     pub outcome: String,
+    /// That of `runner run`.
     pub exit_code: u8,
     /// Until it has ended, rollback included, in seconds.
     pub seconds: f64,
@@ -272,17 +347,21 @@ pub struct Scenario {
     pub error: Option<String>,
     /// How the account is left.
     pub final_state: String,
+    /// How many changes were taken back.
     pub undone: u32,
     /// What could not be taken back.
     pub left: Vec<String>,
-    /// Requests on routes that served before, while it happened.
+    /// Requests answered on routes that served before, while it happened.
     pub requests_served: u64,
+    /// Requests on these routes that were not answered.
     pub requests_lost: u64,
 }
 
+/// What the runbook gives to who runs it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Output {
     pub name: String,
+    /// As it is in the dry run: ids that do not exist yet are made up.
     pub value: Value,
 }
 
@@ -291,18 +370,26 @@ pub struct Output {
 pub struct Denial {
     /// The check, as `--override` names it.
     pub check: String,
+    /// What it found.
     pub message: String,
     /// The reason given with `--override`, if it was overridden.
     pub overridden: Option<String>,
 }
 
+/// Why the runbook did not reach its end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
+    /// The error.
     pub message: String,
+    /// What to do about it.
     pub help: Option<String>,
+    /// The file with the cause, below the project root.
     pub file: Option<String>,
+    /// Counts from 1.
     pub line: Option<u32>,
+    /// Counts from 1.
     pub column: Option<u32>,
+    /// That of `runner run`, which would fail in the same way.
     pub exit_code: u8,
 }
 

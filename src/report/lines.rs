@@ -6,7 +6,10 @@ use super::{
     Ink, Look,
     words::{clean, friendly, shorten, value},
 };
-use crate::event::{Change, Field, UndoOutcome, Weight};
+use crate::{
+    event::{Change, Field, UndoOutcome, Weight},
+    policy::{Check, Level},
+};
 
 /// Wide enough for the longest operation name, so that subjects stand below each other.
 const OPERATION_WIDTH: usize = 24;
@@ -64,37 +67,41 @@ pub fn failed(look: &Look, operation: &str, subject: &str, error: &str) -> Vec<S
 
 /// What was set or changed. All of it when `full`.
 pub fn fields(look: &Look, change: Change, fields: &[Field], full: bool) -> Vec<String> {
+    let hint = (!full).then_some("-v");
     match change {
-        Change::Created if !full && !fields.is_empty() => {
-            let all: Vec<String> =
-                fields.iter().map(|field| format!("{} {}", field.name, value(&field.after))).collect();
-            let line = shorten(look, &format!("    {}", all.join(", ")), look.width);
-            vec![look.paint(Ink::Dim, &line)]
-        }
-        Change::Created | Change::Updated => listed(look, fields, full),
-        Change::Unchanged | Change::Deleted | Change::Read | Change::Waited if full => listed(look, fields, full),
+        Change::Created if !full && !fields.is_empty() => vec![set(look, fields)],
+        Change::Created | Change::Updated => listed(look, fields, hint),
+        Change::Unchanged | Change::Deleted | Change::Read | Change::Waited if full => listed(look, fields, hint),
         Change::Unchanged | Change::Deleted | Change::Read | Change::Waited => Vec::new(),
     }
 }
 
-fn listed(look: &Look, fields: &[Field], full: bool) -> Vec<String> {
-    let shown = if full { fields.len() } else { FIELDS_SHOWN };
+/// The fields of something new, in one line.
+pub fn set(look: &Look, fields: &[Field]) -> String {
+    let pair = |field: &Field| format!("{} {}", clean(&field.name), value(&field.after));
+    let all: Vec<String> = fields.iter().map(pair).collect();
+    look.paint(Ink::Dim, &shorten(look, &format!("    {}", all.join(", ")), look.width))
+}
+
+/// A line for each field. With a hint, only as much as helps at first sight: the hint is what shows the rest.
+pub fn listed(look: &Look, fields: &[Field], hint: Option<&str>) -> Vec<String> {
     // Two values and their arrow stay on one line.
     let room = (look.width.saturating_sub(16) / 2).clamp(12, VALUE_WIDTH);
-    let cut = |text: String| if full { text } else { shorten(look, &text, room) };
+    let cut = |text: String| if hint.is_none() { text } else { shorten(look, &text, room) };
     let line = |field: &Field| {
         let after = cut(value(&field.after));
         match &field.before {
             Some(before) => {
                 let before = look.paint(Ink::Dim, &cut(value(before)));
-                format!("    {}: {before} {} {after}", field.name, look.arrow())
+                format!("    {}: {before} {} {after}", clean(&field.name), look.arrow())
             }
-            None => format!("    {}: {after}", field.name),
+            None => format!("    {}: {after}", clean(&field.name)),
         }
     };
-    let mut lines: Vec<String> = fields.iter().take(shown).map(line).collect();
-    if fields.len() > shown {
-        let more = format!("    {} and {} more, -v shows all", look.ellipsis(), fields.len() - shown);
+    let Some(hint) = hint else { return fields.iter().map(line).collect() };
+    let mut lines: Vec<String> = fields.iter().take(FIELDS_SHOWN).map(line).collect();
+    if fields.len() > FIELDS_SHOWN {
+        let more = format!("    {} and {} more, {hint} shows all", look.ellipsis(), fields.len() - FIELDS_SHOWN);
         lines.push(look.paint(Ink::Dim, &more));
     }
     lines
@@ -107,12 +114,18 @@ pub fn waiting(look: &Look, operation: &str, what: &str, seen: &str, elapsed: Du
     row(look, (Ink::Cyan, look.pick("…", ".")), operation, &text)
 }
 
-/// The shares of a route as bars of at most ten blocks.
+/// How a route spreads its requests.
 pub fn weights(look: &Look, operation: &str, route: &str, weights: &[Weight]) -> String {
-    let total: u32 = weights.iter().map(|w| w.weight).sum();
+    let text = format!("{}{}", clean(route), shares(look, weights));
+    row(look, (Ink::Cyan, look.pick("⇄", "%")), operation, text.trim_end())
+}
+
+/// Shares as bars of at most ten blocks.
+pub fn shares(look: &Look, weights: &[Weight]) -> String {
+    let total: u32 = weights.iter().map(|w| w.weight).fold(0, u32::saturating_add);
     let names: Vec<&str> = weights.iter().map(|w| w.target_group.as_str()).collect();
     let common = common_prefix(&names);
-    let mut text = clean(route);
+    let mut text = String::new();
     for weight in weights {
         let blocks = match weight.weight {
             0 => 0,
@@ -125,11 +138,11 @@ pub fn weights(look: &Look, operation: &str, route: &str, weights: &[Weight]) ->
         let pad = " ".repeat(10_usize.saturating_sub(blocks));
         text += &format!("  {name} {:>3} {}{pad}", weight.weight, look.paint(ink, &bar));
     }
-    row(look, (Ink::Cyan, look.pick("⇄", "%")), operation, text.trim_end())
+    text
 }
 
 /// What all names begin with, up to a hyphen: `shop-prod-` says nothing when all have it.
-fn common_prefix(names: &[&str]) -> usize {
+pub fn common_prefix(names: &[&str]) -> usize {
     let [first, rest @ ..] = names else { return 0 };
     if rest.is_empty() {
         return 0;
@@ -175,6 +188,16 @@ pub fn hook(look: &Look, hook: &str, error: Option<&str>) -> Vec<String> {
     let mut lines = vec![format!("  {} hook {}", look.paint(ink, symbol), clean(hook))];
     lines.extend(error.into_iter().flat_map(indented));
     lines
+}
+
+/// What policy says no to.
+pub fn policy(look: &Look, check: Check, level: Level, text: &str, overridden: bool) -> Vec<String> {
+    let (ink, symbol, remark) = match level {
+        _ if overridden => (Ink::Yellow, "!", " (set aside)"),
+        Level::Warn => (Ink::Yellow, "!", ""),
+        Level::Deny => (Ink::Red, look.failed(), ""),
+    };
+    message(look, ink, symbol, &format!("policy {check}{remark}: {text}"))
 }
 
 /// A message of the runbook, which may have several lines.

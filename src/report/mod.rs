@@ -7,6 +7,7 @@ mod json;
 mod lines;
 mod live;
 mod look;
+pub mod plan;
 #[cfg(test)]
 mod sample;
 mod summary;
@@ -17,3 +18,4 @@ pub use json::Json;
 pub use live::Live;
 pub use look::{Ink, Look};
 pub use terminal::{Terminal, Verbosity};
+pub use words::{friendly, plural};

@@ -9,7 +9,10 @@ use std::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::event::{Change, Event, Field, Outcome, Stamped, Summary, Traffic, UndoOutcome, Weight};
+use crate::{
+    event::{Change, Event, Field, Outcome, Stamped, Summary, Traffic, UndoOutcome, Weight},
+    policy::{Check, Level},
+};
 
 /// A stream that keeps what is written. Clones share it.
 #[derive(Clone, Default)]
@@ -117,6 +120,11 @@ pub fn deploy_that_fails() -> Vec<Stamped> {
     let error = "auto scaling group shop-prod-green: not healthy within 5m, last seen: 1 of 3 healthy";
     let mut run = Made::new();
     run.head("aws");
+    run.push(Event::Override {
+        check: Check::Freeze,
+        reason: "the fix for the outage".into(),
+        by: "anna@laptop".into(),
+    });
     run.push(Event::Warning { message: "the credentials expire in 12m, the run may take 40m".into() });
     run.stage("green");
     run.started("1", "ensure_security_group", "shop-prod-instances");
@@ -146,6 +154,8 @@ pub fn deploy_that_fails() -> Vec<Stamped> {
         ],
     );
     run.operation("2", "launch_asg", "shop-prod-green", Change::Created, 31.0, &[("min_size", None, json!(3))]);
+    run.policy("2", Check::MaxInstances, Level::Warn, "the groups would have 6 instances, and 5 are the most", None);
+    run.policy("2", Check::Freeze, Level::Deny, "nothing may be changed on Friday", Some("the fix for the outage"));
     run.started("3", "shift_traffic", "shop-prod-https");
     run.weights("3", &[("shop-prod-blue", 90), ("shop-prod-green", 10)]);
     run.finished("3", "shift_traffic", "shop-prod-https", Change::Updated, 301.0, &[]);
@@ -220,6 +230,18 @@ impl Made {
         let seq = self.events.len() as u64 + 1;
         let at = Timestamp::from_second(1_767_225_600 + seq as i64).expect("a time in 2026");
         self.events.push(Stamped { seq, at, event });
+    }
+
+    fn policy(&mut self, id: &str, check: Check, level: Level, message: &str, overridden: Option<&str>) {
+        self.push(Event::Policy {
+            id: Some(id.into()),
+            check,
+            level,
+            message: message.into(),
+            rule: format!("environments.prod.policy.{check} in runner.toml"),
+            place: Some("runbooks/prod-deploy.rhai:12:5".into()),
+            overridden: overridden.map(str::to_owned),
+        });
     }
 
     fn head(&mut self, target: &str) {

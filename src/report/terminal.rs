@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io::Write};
 
 use super::{
     Ink, Live, Look, lines, live, summary,
-    words::{clean, friendly, plural, value},
+    words::{self, clean, friendly, plural, value},
 };
 use crate::event::{Event, Report, Stamped, UndoOutcome};
 
@@ -34,6 +34,8 @@ pub struct Terminal {
     simulated: bool,
     /// The last error of an operation, which need not be said again when it is why all is rolled back.
     shown_error: Option<String>,
+    /// The last denial of policy, which need not be said again by the operation it ends.
+    shown_denial: Option<String>,
     /// Undos that were not run because the runbook asked to keep what they undo.
     kept: usize,
     /// The head of the run is being written: what comes after it is set apart by an empty line.
@@ -58,6 +60,7 @@ impl Terminal {
             names: BTreeMap::new(),
             simulated: false,
             shown_error: None,
+            shown_denial: None,
             kept: 0,
             in_head: true,
         }
@@ -96,11 +99,10 @@ impl Terminal {
         let verbose = self.verbosity >= Verbosity::Verbose;
         match event {
             Event::RunStarted { run, runbook, target, version: _ } => {
-                let target = if target == "sim" { "simulated AWS" } else { target };
                 vec![
                     lines::pair(look, "runbook", &look.paint(Ink::Bold, &clean(runbook))),
                     lines::pair(look, "run", run),
-                    lines::pair(look, "target", &clean(target)),
+                    lines::pair(look, "target", &clean(words::target(target))),
                 ]
             }
             Event::Environment { environment, region, account } => {
@@ -117,7 +119,10 @@ impl Terminal {
                 all.extend(lines::fields(look, *change, fields, verbose));
                 all
             }
-            Event::OperationFailed { operation, subject, error, .. } => lines::failed(look, operation, subject, error),
+            Event::OperationFailed { operation, subject, error, .. } => {
+                let known = self.shown_denial.as_ref().is_some_and(|denial| error.contains(denial));
+                lines::failed(look, operation, subject, if known { "" } else { error })
+            }
             Event::Call { id, call, mutation, attempt, error, .. } if self.verbosity >= Verbosity::Calls => {
                 vec![lines::call(look, self.name(id), call, *mutation, *attempt, error.as_deref())]
             }
@@ -130,6 +135,13 @@ impl Terminal {
             Event::Weights { id, route, weights } => vec![lines::weights(look, self.name(id), route, weights)],
             Event::UndoArmed { undo, .. } if verbose => {
                 vec![look.paint(Ink::Dim, &format!("    to take it back: {}", clean(undo)))]
+            }
+            Event::Override { check, reason, by } => {
+                let who = format!("{} {} by {}", look.paint(Ink::Yellow, check.name()), look.dot(), clean(by));
+                vec![lines::pair(look, "override", &format!("{who}: {}", clean(reason)))]
+            }
+            Event::Policy { check, level, message, overridden, .. } => {
+                lines::policy(look, *check, *level, message, overridden.is_some())
             }
             Event::Committed { label } => {
                 let text = format!("point of no return: {label}");
@@ -177,7 +189,7 @@ impl Report for Terminal {
         if self.verbosity >= Verbosity::Normal {
             self.redraw(event);
             let mut lines = self.lines(event);
-            if !matches!(event, Event::RunStarted { .. } | Event::Environment { .. } | Event::Stack { .. }) {
+            if !is_of_the_head(event) {
                 if self.in_head && lines.first().is_some_and(|line| !line.is_empty()) {
                     lines.insert(0, String::new());
                 }
@@ -192,6 +204,7 @@ impl Report for Terminal {
         match event {
             Event::RunStarted { target, .. } => self.simulated = target == "sim",
             Event::OperationFailed { error, .. } => self.shown_error = Some(error.clone()),
+            Event::Policy { message, .. } => self.shown_denial = Some(message.clone()),
             Event::RunFinished { outcome, summary, .. } if self.verbosity >= Verbosity::Summary => {
                 let lines = summary::lines(&self.result_look, *outcome, self.simulated, summary);
                 write_lines(&mut self.result, &lines);
@@ -200,6 +213,11 @@ impl Report for Terminal {
             _ => {}
         }
     }
+}
+
+/// Whether it is told in the head of a run.
+fn is_of_the_head(event: &Event) -> bool {
+    matches!(event, Event::RunStarted { .. } | Event::Environment { .. } | Event::Stack { .. } | Event::Override { .. })
 }
 
 fn write_lines(out: &mut dyn Write, lines: &[String]) {

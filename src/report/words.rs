@@ -6,6 +6,16 @@ use serde_json::Value;
 
 use super::Look;
 
+/// Where calls go, as in the head of a run.
+pub fn target(target: &str) -> &str {
+    if target == "sim" { "simulated AWS" } else { target }
+}
+
+/// As [`friendly`], of what data has as seconds. What is no duration is none.
+pub fn seconds(seconds: f64) -> String {
+    friendly(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+}
+
 /// `0.4s`, `42s`, `1m 30s`, `2h 5m`: as exact as somebody who waits wants it.
 pub fn friendly(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -59,9 +69,21 @@ pub fn value(value: &Value) -> String {
     }
 }
 
-/// One line, without what could steer a terminal: the text may come from AWS or from a runbook.
+/// One line, without what could steer a terminal or turn the order of what is read: the text may come from AWS or from
+/// a runbook.
 pub fn clean(text: &str) -> String {
-    text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let steers = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.trim_end().chars().map(|c| if steers(c) { ' ' } else { c }).collect()
+}
+
+/// `web, db, cache and 4 more`: at most `shown` names.
+pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>, shown: usize) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    let mut text = names.iter().take(shown).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > shown {
+        text += &format!(" and {} more", names.len() - shown);
+    }
+    text
 }
 
 /// At most `width` characters, with a sign that something is missing.
@@ -108,5 +130,12 @@ mod tests {
     #[test]
     fn nothing_that_steers_a_terminal_comes_through() {
         assert_eq!(value(&"\x1b[2Jgone\r\n".into()), " [2Jgone");
+        assert_eq!(clean("allow \u{202e}ynED\u{202c} all\u{2028}"), "allow  ynED  all");
+    }
+
+    #[test]
+    fn names_are_counted_when_they_are_many() {
+        assert_eq!(listed(["web"], 2), "web");
+        assert_eq!(listed(["web", "db", "cache", "queue"], 2), "web, db and 2 more");
     }
 }

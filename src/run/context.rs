@@ -26,7 +26,9 @@ pub struct Ctx {
     pub(super) scope: Option<Scope>,
     stage: Option<String>,
     /// Where in the runbook it was called.
-    place: Option<String>,
+    pub(super) place: Option<String>,
+    /// Whether policy is asked before it does something.
+    pub(super) is_judged: bool,
     clients: OnceLock<Arc<Clients>>,
 }
 
@@ -65,7 +67,13 @@ pub enum Seen<T> {
 impl Ctx {
     pub(super) fn new(run: Arc<Run>, id: String, scope: Option<Scope>) -> Self {
         let op = Op { id, state: Mutex::default() };
-        Self { run, op: Arc::new(op), scope, stage: None, place: None, clients: OnceLock::new() }
+        Self { run, op: Arc::new(op), scope, stage: None, place: None, is_judged: true, clients: OnceLock::new() }
+    }
+
+    /// For what must not be stopped: undos, and what policy itself reads.
+    pub(super) fn not_judged(mut self) -> Self {
+        self.is_judged = false;
+        self
     }
 
     pub(super) fn in_stage(mut self, stage: Option<String>) -> Self {
@@ -84,14 +92,9 @@ impl Ctx {
         let (id, subject) = (self.op.id.clone(), prepared.subject);
         let started = self.now();
         self.run.journal().note(Record::Operation { id: id.clone(), operation: name.into(), subject: subject.clone() });
-        self.run.emit(Event::OperationStarted {
-            id: id.clone(),
-            operation: name.into(),
-            subject: subject.clone(),
-            stage: self.stage.clone(),
-            place: self.place.clone(),
-        });
+        self.tell_start(name, &subject);
         let result = async {
+            self.judge_operation(name)?;
             self.connect().await?;
             (prepared.run)(self).await
         };
@@ -121,10 +124,43 @@ impl Ctx {
         }
     }
 
+    /// A wait that the runbook asks for by itself: shown as an operation is.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if the run is to stop.
+    pub async fn pause(&self, name: &'static str, duration: crate::ops::Duration) -> Result<(), Error> {
+        let (id, subject, elapsed) = (self.op.id.clone(), duration.to_string(), duration.0);
+        self.tell_start(name, &subject);
+        self.sleep(elapsed).await?;
+        self.emit(Event::Waited { id: id.clone(), what: format!("{subject} to pass"), elapsed, timeout: elapsed });
+        self.emit(Event::OperationFinished {
+            id,
+            operation: name.to_owned(),
+            subject,
+            change: Change::Waited,
+            fields: Vec::new(),
+            elapsed,
+        });
+        Ok(())
+    }
+
+    fn tell_start(&self, name: &'static str, subject: &str) {
+        self.emit(Event::OperationStarted {
+            id: self.op.id.clone(),
+            operation: name.to_owned(),
+            subject: subject.to_owned(),
+            stage: self.stage.clone(),
+            place: self.place.clone(),
+        });
+    }
+
     /// Makes the clients; everything else in here needs them.
     pub(super) async fn connect(&self) -> Result<(), Error> {
         if self.clients.get().is_none() {
-            let clients = self.run.clients(self.scope.as_ref()).await?;
+            let scope = self.run.scope_or_own(self.scope.as_ref()).await?;
+            let identity = self.run.identify(&scope).await?;
+            self.judge_scope(&scope, &identity)?;
+            let clients = self.run.clients(&scope, &identity).await?;
             let _ = self.clients.set(clients);
         }
         Ok(())

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::{Class, Undo};
+use crate::{policy::Check, redact::Secrets};
 
 /// The format written here. A reader refuses a newer one.
 pub const FORMAT: u32 = 1;
@@ -35,6 +36,12 @@ pub enum Record {
         version: String,
         target: String,
         seed: u64,
+    },
+    /// A person has set a check of policy aside.
+    Override {
+        check: Check,
+        reason: String,
+        by: String,
     },
     /// An operation of the runbook began.
     Operation {
@@ -127,6 +134,7 @@ pub struct Journal {
     run: String,
     store: Arc<dyn ObjectStore>,
     tokio: tokio::runtime::Handle,
+    secrets: Secrets,
     state: Mutex<State>,
 }
 
@@ -142,12 +150,27 @@ impl Journal {
         let failed = |cause: String| JournalError { run: run.to_owned(), cause };
         std::fs::create_dir_all(root).map_err(|error| failed(format!("{}: {error}", root.display())))?;
         let store = LocalFileSystem::new_with_prefix(root).map_err(|error| failed(error.to_string()))?;
-        Ok(Self {
+        Ok(Self::on(Arc::new(store.with_fsync(true)), run))
+    }
+
+    /// A journal that is gone with the process: a dry run has one to write to, and leaves nothing behind.
+    pub fn in_memory(run: &str) -> Self {
+        Self::on(Arc::new(object_store::memory::InMemory::new()), run)
+    }
+
+    fn on(store: Arc<dyn ObjectStore>, run: &str) -> Self {
+        Self {
             run: run.to_owned(),
-            store: Arc::new(store.with_fsync(true)),
+            store,
             tokio: tokio::runtime::Handle::current(),
+            secrets: Secrets::default(),
             state: Mutex::new(State { seq: 0, previous: String::new(), pending: Vec::new() }),
-        })
+        }
+    }
+
+    /// Writes none of these down.
+    pub(super) fn hide(&mut self, secrets: Secrets) {
+        self.secrets = secrets;
     }
 
     /// Writes `record` down with the next intent.
@@ -181,7 +204,12 @@ impl Journal {
             records: std::mem::take(&mut state.pending),
         };
         let failed = |cause: String| JournalError { run: self.run.clone(), cause };
-        let bytes = serde_json::to_vec(&batch).map_err(|error| failed(error.to_string()))?;
+        let bytes = if self.secrets.is_empty() {
+            serde_json::to_vec(&batch)
+        } else {
+            serde_json::to_value(&batch).and_then(|batch| serde_json::to_vec(&self.secrets.mask_value(batch)))
+        };
+        let bytes = bytes.map_err(|error| failed(error.to_string()))?;
         let digest = hex(&Sha256::digest(&bytes));
         let key = Key::from(format!("runs/{}/j/{:010}", self.run, batch.seq));
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };

@@ -1,12 +1,13 @@
 //! One run: what operations get to work with, what they declare, and how it is taken back.
 //!
-//! `context` is what an operation sees, `send` how its calls leave; `mutation` is what it declares; `undo` keeps what was
-//! declared and runs it backwards; `journal` writes it all down before it is sent.
+//! `context` is what an operation sees, `send` how its calls leave; `mutation` is what it declares; `policy` is
+//! asked about it; `undo` keeps what was declared and runs it backwards; `journal` writes it all down before it is sent.
 
 mod branch;
 mod context;
 mod journal;
 mod mutation;
+mod policy;
 mod rollback;
 mod send;
 mod session;

@@ -1,9 +1,20 @@
 //! How calls are sent: reads, and mutations as they were declared, each with the retries that its
 //! outcome allows.
 
-use std::{error::Error as StdError, future::Future, sync::Arc, time::Duration};
+use std::{
+    error::Error as StdError,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{orchestrator::HttpResponse, result::SdkError},
+};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -18,6 +29,8 @@ use crate::{
     aws::{BeforeSend, Outgoing, Permit, retry},
     event::Event,
     ops::{CallError, CallErrorKind, Error},
+    policy::{Call, Refusal},
+    redact::user_data,
 };
 
 /// How long to wait before believing that a call whose reply was lost did not make anything: what
@@ -47,13 +60,15 @@ impl Ctx {
         F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
+        self.judge_read(call)?;
         let mut delays = retry::delays(self.seed_of(call));
         let mut attempt = 1;
         loop {
             self.may_go_on()?;
             let error = match self.attempt(call, false, attempt, send()).await {
                 Ok(output) => return Ok(output),
-                Err(error) => error,
+                Err(Error::Call(error)) => *error,
+                Err(other) => return Err(other),
             };
             let again = match error.kind {
                 CallErrorKind::Throttled => attempt < retry::THROTTLED_ATTEMPTS,
@@ -77,7 +92,8 @@ impl Ctx {
     ///
     /// # Errors
     /// [`Error::Call`] when AWS said no, or when it is not known whether it was carried out and the
-    /// class forbids to repeat it; [`Error::Journal`] when the intent could not be written.
+    /// class forbids to repeat it; [`Error::Policy`] when policy says no; [`Error::Journal`] when the intent could not
+    /// be written.
     pub async fn mutate<O, E, F, R>(
         &self,
         mutation: Mutation,
@@ -90,6 +106,7 @@ impl Ctx {
         R: Serialize + DeserializeOwned,
     {
         let Mutation { call, resource, class, look_up, undo, patience } = mutation;
+        self.judge_change(call)?;
         let path = self.path(call, &resource);
         let token = hex(&Sha256::digest(format!("{}/{path}", self.run_id())))[..32].to_owned();
         let intent = Record::Intent {
@@ -101,19 +118,21 @@ impl Ctx {
             look_up: look_up.as_ref().map(|(look_up, arguments)| (look_up.name.to_owned(), arguments.clone())),
             undo: undo.clone().map(Box::new),
         };
+        let begun = Arc::new(AtomicBool::new(false));
         let started = self.now();
         let mut delays = retry::delays(self.seed_of(&path));
         let mut attempt = 1;
         let failure = loop {
             self.may_go_on()?;
-            let permit = Permit::new(call, token.clone(), self.write_ahead(&intent, attempt));
+            let permit = Permit::new(call, token.clone(), self.write_ahead(&intent, &resource, attempt, &begun));
             let error = match self.attempt(call, true, attempt, send(permit)).await {
                 Ok(output) => {
                     let result = record(&output)?;
                     self.carried_out(&path, undo, &result);
                     return Ok(result);
                 }
-                Err(error) => error,
+                Err(Error::Call(error)) => *error,
+                Err(other) => return Err(other),
             };
             let again = match error.kind {
                 CallErrorKind::Throttled => attempt < retry::THROTTLED_ATTEMPTS,
@@ -175,12 +194,15 @@ impl Ctx {
         mutation: bool,
         attempt: u32,
         send: impl Future<Output = Result<O, SdkError<E, HttpResponse>>>,
-    ) -> Result<O, CallError>
+    ) -> Result<O, Error>
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
         let started = self.now();
-        let result = send.await.map_err(|error| retry::classify(call, error, attempt));
+        let result = match send.await {
+            Err(error) if let Some(refusal) = retry::held_back::<Box<Refusal>, _>(&error) => return Err(refusal.into()),
+            result => result.map_err(|error| retry::classify(call, error, attempt)),
+        };
         match &result {
             // It never left.
             Err(error) if error.kind == CallErrorKind::Undeclared => {}
@@ -191,25 +213,42 @@ impl Ctx {
         let error = error.map(|error| error.code.clone().unwrap_or_else(|| error.message.clone()));
         let (id, call) = (self.op.id.clone(), call.to_owned());
         self.emit(Event::Call { id, call, mutation, attempt, error, elapsed: self.since(started) });
-        result
+        result.map_err(|error| Box::new(error).into())
     }
 
-    /// What the transport does before a mutation's bytes leave: the intent, on disk.
-    fn write_ahead(&self, intent: &Record, attempt: u32) -> BeforeSend {
-        let (ctx, intent) = (self.clone(), intent.clone());
+    /// What the transport does before a mutation's bytes leave: policy is asked, and the intent goes to disk.
+    ///
+    /// Policy is asked until it has allowed the call. A repetition asks for nothing new, and the first may have been
+    /// carried out. `begun` says whether the intent is on disk: an attempt can also end before that.
+    fn write_ahead(&self, intent: &Record, resource: &str, attempt: u32, begun: &Arc<AtomicBool>) -> BeforeSend {
+        let (ctx, intent, resource, begun) = (self.clone(), intent.clone(), resource.to_owned(), Arc::clone(begun));
         Arc::new(move |Outgoing { digest, parameters }| {
-            let record = match intent.clone() {
-                Record::Intent { path, .. } if attempt > 1 => Record::Attempt { path, attempt },
-                Record::Intent { path, call, class, token, look_up, undo, .. } => {
-                    Record::Intent { path, call, class, token, request_sha256: digest, look_up, undo }
+            let (ctx, intent, resource, begun) = (ctx.clone(), intent.clone(), resource.clone(), Arc::clone(&begun));
+            Box::pin(async move {
+                let is_new = !begun.load(Ordering::SeqCst);
+                if let Record::Intent { call, .. } = &intent
+                    && is_new
+                {
+                    let call = Call { action: call, resource: &resource, parameters: &parameters };
+                    ctx.judge_call(&call).await.map_err(|error| match error {
+                        Error::Policy(refusal) => BoxError::from(refusal),
+                        other => other.into(),
+                    })?;
                 }
-                other => other,
-            };
-            let written = ctx.run.journal().commit(record);
-            if written.is_ok() && attempt == 1 {
-                ctx.tell(&intent, parameters);
-            }
-            Box::pin(async move { Ok(written?) })
+                let record = match intent.clone() {
+                    Record::Intent { path, .. } if !is_new => Record::Attempt { path, attempt },
+                    Record::Intent { path, call, class, token, look_up, undo, .. } => {
+                        Record::Intent { path, call, class, token, request_sha256: digest, look_up, undo }
+                    }
+                    other => other,
+                };
+                ctx.run.journal().commit(record)?;
+                begun.store(true, Ordering::SeqCst);
+                if is_new {
+                    ctx.tell(&intent, parameters);
+                }
+                Ok(())
+            })
         })
     }
 
@@ -223,7 +262,7 @@ impl Ctx {
             id: self.op.id.clone(),
             call: call.clone(),
             resource: path.splitn(3, '/').last().unwrap_or_default().to_owned(),
-            request,
+            request: user_data::in_request(request),
             undo: undo.as_ref().map(|undo| undo.description.clone()),
         });
     }
@@ -273,7 +312,7 @@ impl Ctx {
     }
 
     /// No call is begun once the run is to stop; going back is not stopped.
-    fn may_go_on(&self) -> Result<(), Error> {
+    pub(super) fn may_go_on(&self) -> Result<(), Error> {
         if self.run.interrupt().is_requested() && !self.run.is_rolling_back() {
             return Err(Error::Interrupted);
         }

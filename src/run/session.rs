@@ -12,12 +12,13 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Branch, Ctx, Journal, JournalError, Record, rollback::Hook, undo::UndoStack};
+use super::{Branch, Ctx, Journal, JournalError, Record, policy::Standing, rollback::Hook, undo::UndoStack};
 use crate::{
     aws::{Clients, ConnectError, Connections, Endpoint, Identity, Scope, retry::Fresh},
     clock::Clock,
     event::{Change, Event, Events, Summary},
     ops::Error,
+    redact::Secrets,
     settings::Environment,
 };
 
@@ -34,6 +35,11 @@ impl RunId {
         let mut rng = fastrand::Rng::with_seed(seed ^ start.as_nanosecond() as u64);
         let tail: String = (0..4).map(|_| rng.digit(36)).collect();
         Self(format!("{}-{tail}", start.strftime("%Y%m%d-%H%M%S")))
+    }
+
+    /// A dry run has no place in any store, and the same id each time.
+    pub fn plan() -> Self {
+        Self("plan".to_owned())
     }
 
     pub fn as_str(&self) -> &str {
@@ -64,6 +70,7 @@ pub(super) struct State {
     summary: Summary,
     committed: Option<String>,
     rolling_back: bool,
+    pub(super) policy: Standing,
     pub(super) undos: UndoStack,
     pub(super) fresh: Fresh,
 }
@@ -85,7 +92,15 @@ pub struct Defaults {
 }
 
 impl Run {
-    pub fn new(id: RunId, clock: Clock, events: Events, journal: Journal, endpoint: Endpoint, seed: u64) -> Arc<Self> {
+    pub fn new(
+        id: RunId,
+        clock: Clock,
+        events: Events,
+        mut journal: Journal,
+        endpoint: Endpoint,
+        seed: u64,
+    ) -> Arc<Self> {
+        journal.hide(events.secrets().clone());
         Arc::new(Self {
             connections: Connections::new(endpoint, clock.clone(), id.as_str()),
             started: clock.now(),
@@ -110,6 +125,11 @@ impl Run {
 
     pub fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// What is shown and written down nowhere.
+    pub fn secrets(&self) -> &Secrets {
+        self.events.secrets()
     }
 
     pub fn emit(&self, event: Event) {
@@ -140,6 +160,7 @@ impl Run {
 
     /// Settles where calls go, and that it is the right account.
     pub async fn use_environment(&self, environment: &Environment) -> Result<Identity, Error> {
+        self.come_under(&environment.name, &environment.policy)?;
         let region = match &environment.region {
             Some(region) => region.clone(),
             None => self.connections.default_region().await?,
@@ -158,6 +179,7 @@ impl Run {
             }
             .into());
         }
+        self.judge_environment(&scope, &identity)?;
         self.state().environment =
             Some(Known { name: environment.name.clone(), scope, default_tags: environment.default_tags.clone() });
         self.emit(Event::Environment {
@@ -168,18 +190,25 @@ impl Run {
         Ok(identity)
     }
 
-    /// The clients of `scope`, or of the environment's own.
-    pub(super) async fn clients(&self, scope: Option<&Scope>) -> Result<Arc<Clients>, Error> {
-        let known = self.state().environment.as_ref().map(|known| known.scope.clone());
-        let scope = match scope.cloned().or(known) {
-            Some(scope) => scope,
-            None => Scope { region: self.connections.default_region().await?, role_arn: None, external_id: None },
-        };
-        let identity = self.identify(&scope).await?;
-        Ok(self.connections.clients(&scope, &identity).await?)
+    /// Whether calls go to the simulated AWS.
+    pub(super) fn is_simulated(&self) -> bool {
+        self.connections.is_simulated()
     }
 
-    async fn identify(&self, scope: &Scope) -> Result<Identity, Error> {
+    /// The scope that is given, or the environment's own.
+    pub(super) async fn scope_or_own(&self, scope: Option<&Scope>) -> Result<Scope, Error> {
+        let known = self.state().environment.as_ref().map(|known| known.scope.clone());
+        match scope.cloned().or(known) {
+            Some(scope) => Ok(scope),
+            None => Ok(Scope { region: self.connections.default_region().await?, role_arn: None, external_id: None }),
+        }
+    }
+
+    pub(super) async fn clients(&self, scope: &Scope, identity: &Identity) -> Result<Arc<Clients>, Error> {
+        Ok(self.connections.clients(scope, identity).await?)
+    }
+
+    pub(super) async fn identify(&self, scope: &Scope) -> Result<Identity, Error> {
         if let Some(identity) = self.state().identities.get(scope) {
             return Ok(identity.clone());
         }
@@ -207,11 +236,7 @@ impl Run {
         role_arn: Option<String>,
         external_id: Option<String>,
     ) -> Result<Scope, Error> {
-        let known = self.state().environment.as_ref().map(|known| known.scope.clone());
-        let base = match outer.cloned().or(known) {
-            Some(scope) => scope,
-            None => Scope { region: self.connections.default_region().await?, role_arn: None, external_id: None },
-        };
+        let base = self.scope_or_own(outer).await?;
         let external_id = if role_arn.is_some() { external_id } else { external_id.or(base.external_id) };
         Ok(Scope { region: region.unwrap_or(base.region), role_arn: role_arn.or(base.role_arn), external_id })
     }

@@ -9,10 +9,7 @@
 
 use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, NativeCallContext, NativeCallContextStore};
 
-use super::{Failure, Place};
-
-/// How deep captured values may nest. A closure can capture itself.
-const DEPTH: usize = 64;
+use super::{Failure, Place, bounded::DEPTH};
 
 /// A closure that can be called when the script has gone on.
 #[derive(Clone)]

@@ -72,6 +72,14 @@ impl Trace {
                     if let Some(thrown) = place.take_if(|place| *place != origin) {
                         callers.insert(0, Caller { place: thrown, what: "thrown again here".into() });
                     }
+                    // What is wrong may stand in a file that the call reads.
+                    if failure
+                        .as_ref()
+                        .and_then(|failure| failure.focus.as_ref())
+                        .is_some_and(|f| f.file != origin.file)
+                    {
+                        callers.insert(0, Caller { place: origin.clone(), what: "read by the call here".into() });
+                    }
                     place = failure.as_ref().and_then(Failure::place).cloned().or(Some(origin));
                 }
             }
@@ -86,7 +94,7 @@ impl Trace {
             _ => {}
         }
         let words = words::of(leaf);
-        Self { message: words.message, help: help.or(words.help), place, callers, failure }
+        Self { message: words::shown(&words.message), help: help.or(words.help), place, callers, failure }
     }
 
     /// Of a script that does not compile.
@@ -117,12 +125,19 @@ impl Trace {
     /// Of something the host found before or after the script ran.
     pub fn of_failure(failure: Failure) -> Self {
         Self {
-            message: failure.message.clone(),
+            message: words::shown(&failure.message),
             help: failure.help.clone(),
             place: failure.place().cloned(),
             callers: Vec::new(),
             failure: Some(failure),
         }
+    }
+
+    /// The same in other words: those of `reworded`.
+    pub fn reworded(mut self, reworded: impl Fn(&str) -> String) -> Self {
+        self.message = reworded(&self.message);
+        self.help = self.help.as_deref().map(reworded);
+        self
     }
 
     /// One line for the failure, one for each caller, one for the help.
@@ -145,7 +160,7 @@ impl Trace {
     /// The report with the lines of source.
     pub fn problem(&self, library: &Library) -> Problem {
         let excerpt = |place: &Place| {
-            let text = library.text(&place.file)?;
+            let text: Arc<str> = words::visible(&library.text(&place.file)?).into();
             let span = span(&text, place);
             Some((NamedSource::new(&place.file, text), span))
         };
@@ -177,7 +192,7 @@ fn caught(value: &Dynamic) -> Option<Place> {
 }
 
 /// From the place to the end of the word or the string there.
-fn span(text: &str, place: &Place) -> SourceSpan {
+pub(super) fn span(text: &str, place: &Place) -> SourceSpan {
     let line_start = text.split_inclusive('\n').take(place.line as usize - 1).map(str::len).sum::<usize>();
     let line = text[line_start..].lines().next().unwrap_or_default();
     let start = line.char_indices().nth(place.column as usize - 1).map_or(line.len(), |(at, _)| at);
@@ -186,7 +201,8 @@ fn span(text: &str, place: &Place) -> SourceSpan {
     let rest = &line[start..];
     let length = match rest.chars().next() {
         Some(quote @ ('"' | '`')) => rest[1..].find(quote).map_or(rest.len(), |at| at + 2),
-        Some(_) => rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()).max(1),
+        // A sign is not to be cut in two.
+        Some(sign) => rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()).max(sign.len_utf8()),
         None => 0,
     };
     (line_start + start, length).into()

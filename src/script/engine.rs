@@ -1,6 +1,9 @@
 //! The only place where an engine is built.
 
-use std::sync::{Arc, Once};
+use std::{
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use rhai::{
     Engine, EvalAltResult, FLOAT, INT, OptimizationLevel,
@@ -9,13 +12,22 @@ use rhai::{
     },
 };
 
-use super::{Failure, Watch};
+use super::{Failure, Watch, bounded};
 
 /// How much a script may use. Rhai's own defaults are open, and differ in debug builds.
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// Bytes of the text of one file.
+    pub script: usize,
     /// Steps of the whole script, with everything its closures and branches do.
     pub steps: u64,
+    /// Time of the processor for the whole script, with its closures and branches, without what the
+    /// host does for it.
+    pub computing: Duration,
+    /// Time of any clock for the same. Rhai itself sleeps where a value is in use.
+    pub elapsing: Duration,
+    /// Bytes that the program may hold more than at the start of the script.
+    pub memory: usize,
     pub call_levels: usize,
     pub expression_depth: usize,
     pub function_expression_depth: usize,
@@ -32,7 +44,11 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            steps: 100_000_000,
+            script: 256 << 10,
+            steps: 10_000_000,
+            computing: Duration::from_millis(500),
+            elapsing: Duration::from_secs(1),
+            memory: 256 << 20,
             call_levels: 64,
             expression_depth: 64,
             function_expression_depth: 64,
@@ -63,6 +79,8 @@ pub fn parser(limits: &Limits) -> Engine {
         .set_strict_variables(true)
         .set_fail_on_invalid_map_property(true)
         .disable_symbol("eval")
+        // What closures capture is enough, and is looked at by `bounded`.
+        .disable_symbol("curry")
         .set_max_call_levels(limits.call_levels)
         .set_max_expr_depths(limits.expression_depth, limits.function_expression_depth)
         .set_max_string_size(limits.string)
@@ -87,7 +105,7 @@ pub fn engine(limits: &Limits, watch: &Arc<Watch>, print: impl Fn(&str) + Send +
     BasicMapPackage::new().register_into_engine(&mut engine);
     MoreStringPackage::new().register_into_engine(&mut engine);
 
-    watch.limit(limits.steps);
+    watch.limit(limits);
     let watched = Arc::clone(watch);
     engine.on_progress(move |_| watched.step());
 
@@ -99,6 +117,7 @@ pub fn engine(limits: &Limits, watch: &Arc<Watch>, print: impl Fn(&str) + Send +
         _ => debug(text),
     });
 
+    bounded::register(&mut engine, watch);
     forbid_real_time(&mut engine);
     engine
 }

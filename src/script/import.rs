@@ -5,14 +5,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    path::{Component, Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, ThreadId},
 };
 
 use rhai::{AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared};
 
-use super::{Failure, Library, Place, Stdlib, Vocabulary, suggest, syntax};
+use super::{
+    Failure, Library, Limits, Place, Project, Stdlib, Vocabulary, parse,
+    project::{self, Unread},
+    suggest, syntax,
+};
 
 /// How many modules may be in the course of being imported, over all threads.
 const NESTING: usize = 32;
@@ -20,12 +24,23 @@ const NESTING: usize = 32;
 /// The folder of the standard library in import paths.
 const STDLIB: &str = "stdlib/";
 
+/// Whether the script of that name is a module inside the binary.
+pub fn is_stdlib(script: &str) -> bool {
+    script.starts_with(STDLIB)
+}
+
+/// Where modules can come from.
+#[derive(Clone)]
+pub(super) struct Sources {
+    pub project: Project,
+    pub limits: Limits,
+    pub stdlib: Stdlib,
+}
+
 pub(super) struct Resolver {
     /// The name of the script that everything is imported for.
     runbook: String,
-    /// Canonical.
-    root: PathBuf,
-    stdlib: Stdlib,
+    sources: Sources,
     host: Arc<Vocabulary>,
     library: Arc<Library>,
     modules: Mutex<BTreeMap<String, Shared<Module>>>,
@@ -33,19 +48,9 @@ pub(super) struct Resolver {
     importing: Mutex<HashMap<ThreadId, Vec<String>>>,
 }
 
-impl Resolver {
-    pub(super) fn new(
-        runbook: String,
-        root: PathBuf,
-        stdlib: Stdlib,
-        host: Arc<Vocabulary>,
-        library: Arc<Library>,
-    ) -> Self {
-        Self { runbook, root, stdlib, host, library, modules: Mutex::default(), importing: Mutex::default() }
-    }
-
+impl Sources {
     /// The name of the module that `path` means in the script `importer`, and its text.
-    fn find(&self, importer: Option<&str>, path: &str) -> Result<(String, String), Failure> {
+    pub(super) fn find(&self, importer: Option<&str>, path: &str) -> Result<(String, String), Failure> {
         if let Some(name) = path.strip_prefix(STDLIB) {
             let module = self.stdlib.iter().find(|(module, _)| *module == name);
             return module.map(|(_, text)| (path.to_owned(), (*text).to_owned())).ok_or_else(|| {
@@ -57,49 +62,40 @@ impl Resolver {
                 )
             });
         }
-        if importer.is_some_and(|importer| importer.starts_with(STDLIB)) {
+        if importer.is_some_and(is_stdlib) {
             return Err(Failure::new(format!("a module of the standard library cannot import the file `{path}`")));
         }
-        let relative = Path::new(path);
-        if !relative
-            .components()
-            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir | Component::ParentDir))
-        {
-            return Err(Failure::new(format!("`{path}` is an absolute path"))
-                .help("import modules by a path relative to this file"));
-        }
-        let folder = importer.and_then(|importer| Path::new(importer).parent()).unwrap_or(Path::new(""));
-        let mut file = self.root.join(folder).join(relative);
-        match file.extension().and_then(|extension| extension.to_str()) {
-            None => {
-                file.set_extension("rhai");
-            }
-            Some("rhai") => {}
+        let wanted = match Path::new(path).extension().and_then(|extension| extension.to_str()) {
+            None => format!("{path}.rhai"),
+            Some("rhai") => path.to_owned(),
             Some(_) => return Err(Failure::new(format!("`{path}` is not a `.rhai` file"))),
-        }
-        let file = file.canonicalize().map_err(|_| {
+        };
+        let file = self.project.find(importer, &wanted)?.ok_or_else(|| {
+            let place = self.project.join(importer, &wanted).map(|place| self.project.shown(&place));
             Failure::new(format!("there is no module `{path}`")).help(format!(
                 "it would be {}; modules of the runner are imported as \"stdlib/…\"",
-                shown(&file, &self.root)
+                place.unwrap_or(wanted)
             ))
         })?;
-        // Only now: `..` and links have been followed.
-        let name = file.strip_prefix(&self.root).map_err(|_| {
-            Failure::new(format!("`{path}` is outside the project"))
-                .help(format!("a runbook imports files below {}", self.root.display()))
+        let text = project::read(&file.path, self.limits.script).map_err(|unread| match unread {
+            Unread::TooLarge => parse::too_large(&file.name, self.limits.script),
+            Unread::Other(error) => Failure::new(format!("cannot read `{path}`: {error}")),
         })?;
-        let text =
-            std::fs::read_to_string(&file).map_err(|error| Failure::new(format!("cannot read `{path}`: {error}")))?;
-        Ok((name.to_string_lossy().into_owned(), text))
+        Ok((file.name, text))
+    }
+}
+
+impl Resolver {
+    pub(super) fn new(runbook: String, sources: Sources, host: Arc<Vocabulary>, library: Arc<Library>) -> Self {
+        Self { runbook, sources, host, library, modules: Mutex::default(), importing: Mutex::default() }
     }
 
-    fn compile(&self, engine: &Engine, file: &str, text: &str) -> Result<Arc<AST>, Box<EvalAltResult>> {
+    fn compile(&self, file: &str, text: &str) -> Result<Arc<AST>, Box<EvalAltResult>> {
         if let Some(ast) = self.library.ast(file) {
             return Ok(ast);
         }
         self.library.add_text(file, text);
-        let mut ast = engine.compile(text)?;
-        ast.set_source(file);
+        let ast = parse::compile(file, text, &self.sources.limits)?;
         syntax::refuse_hijacks(file, text, &ast, &self.host)?;
         syntax::refuse_actions_on_import(file, &ast, &self.host)?;
         let ast = Arc::new(ast);
@@ -113,9 +109,7 @@ impl Resolver {
         let total = importing.values().map(Vec::len).sum::<usize>();
         let mine = importing.entry(thread::current().id()).or_default();
         if let Some(start) = mine.iter().position(|other| other == name) {
-            let circle: Vec<_> = mine[start..].iter().map(String::as_str).chain([name]).collect();
-            return Err(Failure::new(format!("modules import each other in a circle: {}", circle.join(" -> ")))
-                .help("move what both need into a module of its own"));
+            return Err(circle(mine[start..].iter().map(String::as_str).chain([name])));
         }
         if total >= NESTING {
             return Err(Failure::new(format!("more than {NESTING} modules import each other")));
@@ -145,11 +139,11 @@ impl Resolver {
             failure.call = here.clone();
             Box::new(EvalAltResult::ErrorRuntime(rhai::Dynamic::from(failure), position))
         };
-        let (name, text) = self.find(importer.as_deref(), path).map_err(&raise)?;
+        let (name, text) = self.sources.find(importer.as_deref(), path).map_err(&raise)?;
         let importers = self.importers(importer.as_deref());
         let _importing = self.enter(&name).map_err(raise)?;
         let wrap = |error| Box::new(EvalAltResult::ErrorInModule(name.clone(), error, position));
-        let ast = self.compile(engine, &name, &text).map_err(wrap)?;
+        let ast = self.compile(&name, &text).map_err(wrap)?;
         for importer in importers {
             syntax::refuse_shadowing(&importer, &ast)?;
         }
@@ -189,14 +183,14 @@ impl ModuleResolver for Resolver {
     /// Compiles without running: a check can follow imports.
     fn resolve_ast(
         &self,
-        engine: &Engine,
+        _: &Engine,
         importer: Option<&str>,
         path: &str,
         position: Position,
     ) -> Option<Result<AST, Box<EvalAltResult>>> {
-        let found = self.find(importer, path).map_err(Into::into);
+        let found = self.sources.find(importer, path).map_err(Into::into);
         let ast = found.and_then(|(name, text)| {
-            let ast = self.compile(engine, &name, &text);
+            let ast = self.compile(&name, &text);
             ast.map_err(|error| Box::new(EvalAltResult::ErrorInModule(name, error, position)))
         });
         Some(ast.map(|ast| AST::clone(&ast)))
@@ -219,6 +213,9 @@ impl Drop for Importing<'_> {
     }
 }
 
-fn shown(file: &Path, root: &Path) -> String {
-    file.strip_prefix(root).unwrap_or(file).display().to_string()
+/// The failure of scripts that import each other; the last is the first again.
+pub(super) fn circle<'a>(scripts: impl Iterator<Item = &'a str>) -> Failure {
+    let scripts = scripts.collect::<Vec<_>>().join(" -> ");
+    Failure::new(format!("modules import each other in a circle: {scripts}"))
+        .help("move what both need into a module of its own")
 }

@@ -21,7 +21,8 @@ struct File {
 }
 
 impl Library {
-    pub(super) fn add_text(&self, file: &str, text: &str) {
+    /// Also for files that are no scripts: what is in the library can be shown.
+    pub fn add_text(&self, file: &str, text: &str) {
         self.files().entry(file.to_owned()).or_default().text = text.into();
     }
 

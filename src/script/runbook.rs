@@ -1,19 +1,16 @@
 //! A runbook from its file to its end: load, compile, refuse, run.
 
-use std::{
-    collections::BTreeSet,
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fmt, path::Path, sync::Arc};
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, ModuleResolver, Position};
 
 use super::{
-    Failure, Library, Limits, Trace, Vocabulary, Watch,
+    Failure, Library, Limits, Project, Trace, Vocabulary, Watch,
     callback::exited,
     engine,
-    import::Resolver,
+    import::{Resolver, Sources},
+    parse::{self, Rejected},
+    project::{self, Unread},
     syntax::{self, Call},
     thread,
 };
@@ -26,7 +23,7 @@ pub type Stdlib = &'static [(&'static str, &'static str)];
 pub struct Runbook {
     /// Its path below the project root.
     name: String,
-    root: PathBuf,
+    project: Project,
     ast: Arc<AST>,
     host: Arc<Vocabulary>,
     library: Arc<Library>,
@@ -37,32 +34,62 @@ impl Runbook {
     /// the host's functions, which the runbook must not redefine.
     pub fn load(path: &Path, root: &Path, host: Vocabulary) -> Result<Self, Refused> {
         let library = Arc::new(Library::default());
-        let refuse = |trace: Trace| Refused { trace: Box::new(trace), library: Arc::clone(&library) };
-        let fail = |message: String| refuse(Trace::of_failure(Failure::new(message)));
+        let refuse = |trace: Box<Trace>| Refused { trace, library: Arc::clone(&library) };
+        let fail = |message: String| refuse(Trace::of_failure(Failure::new(message)).into());
         let unreadable = |error| fail(format!("cannot read `{}`: {error}", path.display()));
 
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
         let file = path.canonicalize().map_err(unreadable)?;
-        let root = root.canonicalize().map_err(|error| fail(format!("cannot read `{}`: {error}", root.display())))?;
-        let name = file.strip_prefix(&root).map_err(|_| {
+        let project =
+            Project::open(root).map_err(|error| fail(format!("cannot read `{}`: {error}", root.display())))?;
+        let name = file.strip_prefix(project.root()).map_err(|_| {
             let message = format!("`{}` is outside the project `{}`", path.display(), root.display());
-            refuse(Trace::of_failure(Failure::new(message)))
+            refuse(Trace::of_failure(Failure::new(message)).into())
         })?;
         let name = name.to_string_lossy().into_owned();
+        let limits = Limits::default();
+        let text = project::read(&file, limits.script).map_err(|unread| match unread {
+            Unread::TooLarge => refuse(Trace::of_failure(parse::too_large(&name, limits.script)).into()),
+            Unread::Other(error) => unreadable(error),
+        })?;
+        Self::compile(name, &text, project, host, &library).map_err(refuse)
+    }
 
-        library.add_text(&name, &text);
-        let mut ast = engine::parser(&Limits::default())
-            .compile(&text)
-            .map_err(|error| refuse(Trace::of_syntax(&name, error, &library)))?;
-        ast.set_source(&name);
-        syntax::refuse_hijacks(&name, &text, &ast, &host).map_err(|failure| refuse(Trace::of_failure(failure)))?;
+    /// Of a text that is at hand, as the file `name` of the project `root`.
+    pub fn from_text(name: &str, text: &str, root: &Path, host: Vocabulary) -> Result<Self, Refused> {
+        let library = Arc::new(Library::default());
+        let refuse = |trace: Box<Trace>| Refused { trace, library: Arc::clone(&library) };
+        let unreadable = |error| Failure::new(format!("cannot read `{}`: {error}", root.display()));
+        let project = Project::open(root).map_err(|error| refuse(Trace::of_failure(unreadable(error)).into()))?;
+        Self::compile(name.to_owned(), text, project, host, &library).map_err(refuse)
+    }
+
+    fn compile(
+        name: String,
+        text: &str,
+        project: Project,
+        host: Vocabulary,
+        library: &Arc<Library>,
+    ) -> Result<Self, Box<Trace>> {
+        library.add_text(&name, text);
+        let ast = parse::compile(&name, text, &Limits::default()).map_err(|rejected| {
+            Box::new(match rejected {
+                Rejected::Syntax(error) => Trace::of_syntax(&name, error, library),
+                Rejected::Failure(failure) => Trace::of_failure(failure),
+            })
+        })?;
+        syntax::refuse_hijacks(&name, text, &ast, &host).map_err(|failure| Box::new(Trace::of_failure(failure)))?;
         let ast = Arc::new(ast);
         library.add_ast(&name, &ast);
-        Ok(Self { name, root, ast, host: Arc::new(host), library })
+        Ok(Self { name, project, ast, host: Arc::new(host), library: Arc::clone(library) })
     }
 
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The project it may read.
+    pub fn project(&self) -> &Project {
+        &self.project
     }
 
     /// Its text and, once they were imported, those of its modules.
@@ -79,13 +106,19 @@ impl Runbook {
     /// Modules that cannot be imported are left out: running it will say why.
     pub fn all_calls(&self, stdlib: Stdlib, function: &str) -> Vec<Call> {
         let library = Arc::new(Library::default());
-        let resolver = Resolver::new(self.name.clone(), self.root.clone(), stdlib, Arc::clone(&self.host), library);
-        let engine = engine::parser(&Limits::default());
+        let limits = Limits::default();
+        let engine = engine::parser(&limits);
+        let most = limits.modules;
+        let (name, project, host) = (self.name.clone(), self.project.clone(), Arc::clone(&self.host));
+        let resolver = Resolver::new(name, Sources { project, limits, stdlib }, host, library);
         let mut calls = self.calls(function);
         let mut seen = BTreeSet::from([self.name.clone()]);
         let mut waiting = vec![Arc::clone(&self.ast)];
         while let Some(ast) = waiting.pop() {
             for path in syntax::imports(&ast) {
+                if seen.len() > most {
+                    return calls;
+                }
                 let Some(Ok(module)) = resolver.resolve_ast(&engine, ast.source(), &path, Position::NONE) else {
                     continue;
                 };
@@ -155,7 +188,13 @@ impl Script {
         let (host, library) = (Arc::clone(&runbook.host), Arc::clone(&runbook.library));
         // Where host functions find it: to know the files they are called in.
         engine.set_default_tag(Dynamic::from(Arc::clone(&library)));
-        engine.set_module_resolver(Resolver::new(runbook.name.clone(), runbook.root.clone(), stdlib, host, library));
+        let (name, project) = (runbook.name.clone(), runbook.project.clone());
+        engine.set_module_resolver(Resolver::new(
+            name,
+            Sources { project, limits: limits.clone(), stdlib },
+            host,
+            library,
+        ));
         register(&mut engine);
         Self { runbook, engine: Arc::new(engine), watch }
     }
@@ -166,7 +205,12 @@ impl Script {
 
     /// Runs it from the top, on a thread of its own.
     pub fn run(&self) -> Result<(), Stopped> {
-        let result = thread::run("runbook", || self.engine.run_ast(&self.runbook.ast)).map_err(Stopped::Panicked)?;
+        // What the script throws stays on this thread: it may nest deeper than others have room for.
+        thread::run("runbook", || self.run_here()).map_err(Stopped::Panicked)?
+    }
+
+    fn run_here(&self) -> Result<(), Stopped> {
+        let result = self.engine.run_ast(&self.runbook.ast);
         // Whatever the script made of it: a fatal failure is one, even if a `try` swallowed it.
         let result = result.or_else(|error| if exited(&error) { Ok(()) } else { Err(error) });
         match (result, self.watch.latched()) {

@@ -29,22 +29,29 @@ impl<T: Into<String>> FromIterator<T> for Vocabulary {
 /// A function or an import alias with the name of a host function would silently take its place,
 /// also in modules that were imported before. So no script gets that far.
 pub fn refuse_hijacks(file: &str, text: &str, ast: &AST, host: &Vocabulary) -> Result<(), Failure> {
+    hijacks(file, text, ast, host).into_iter().next().map_or(Ok(()), Err)
+}
+
+/// All that [`refuse_hijacks`] refuses.
+pub(super) fn hijacks(file: &str, text: &str, ast: &AST, host: &Vocabulary) -> Vec<Failure> {
     let refuse = |what: &str, name: &str, position: Position| {
         Failure::new(format!("{what} `{name}` would take the place of the host function of that name"))
             .help("give it another name")
             .focus(Place::new(file, position))
     };
-    if let Some(function) = ast.iter_functions().find(|function| host.contains(function.name)) {
-        return Err(refuse("the function", function.name, definition(text, function.name)));
-    }
-    let hijack = walk(ast, |node| match node {
-        ASTNode::Stmt(Stmt::Import(import, _)) if host.contains(&import.1.name) => ControlFlow::Break(import.1.clone()),
-        _ => ControlFlow::Continue(()),
+    let functions: BTreeSet<&str> =
+        ast.iter_functions().map(|function| function.name).filter(|name| host.contains(name)).collect();
+    let mut hijacks: Vec<_> =
+        functions.into_iter().map(|name| refuse("the function", name, definition(text, name))).collect();
+    walk(ast, |node| {
+        if let ASTNode::Stmt(Stmt::Import(import, _)) = node
+            && host.contains(&import.1.name)
+        {
+            hijacks.push(refuse("the import name", &import.1.name, import.1.pos));
+        }
+        ControlFlow::<()>::Continue(())
     });
-    match hijack {
-        Some(alias) => Err(refuse("the import name", &alias.name, alias.pos)),
-        None => Ok(()),
-    }
+    hijacks
 }
 
 /// The body of a module runs when it is imported: nothing may happen there.
@@ -52,22 +59,24 @@ pub fn refuse_actions_on_import(file: &str, ast: &AST, host: &Vocabulary) -> Res
     let mut action = None;
     for statement in ast.statements() {
         // Closures and functions are kept apart from the statements, so this does not look into them.
-        statement.walk(&mut Vec::new(), &mut |path| {
-            if let Some((call, position)) = path.last().copied().and_then(call)
-                && host.contains(&call.name)
-                && !call.is_qualified()
-            {
-                action = Some((call.name.to_string(), position));
+        let mut visit = |node: ASTNode<'_>| match call(node) {
+            Some((call, position)) if host.contains(&call.name) && !call.is_qualified() => {
+                ControlFlow::Break((call.name.to_string(), position))
             }
-            action.is_none()
-        });
+            _ => ControlFlow::Continue(()),
+        };
+        statement.walk(&mut Vec::new(), &mut |path: &[ASTNode<'_>]| look_at(path, &mut visit, &mut action));
     }
     match action {
-        Some((name, position)) => Err(Failure::new(format!("`{name}` would be called when the module is imported"))
-            .help("put it into a function, and call that from the runbook")
-            .focus(Place::new(file, position))),
+        Some((name, position)) => Err(action_on_import(&name).focus(Place::new(file, position))),
         None => Ok(()),
     }
+}
+
+/// The failure of a module that calls the host function `name` at its top level.
+pub(super) fn action_on_import(name: &str) -> Failure {
+    Failure::new(format!("`{name}` would be called when the module is imported"))
+        .help("put it into a function, and call that from the runbook")
 }
 
 /// A call found in the syntax tree.
@@ -113,37 +122,47 @@ pub(super) fn is_closure(name: &str) -> bool {
 /// `importer` calls, itself or through functions of its own file, must not have the name of a
 /// function of `module`.
 pub(super) fn refuse_shadowing(importer: &AST, module: &AST) -> Result<(), Failure> {
+    shadowings(importer, module).into_iter().next().map_or(Ok(()), Err)
+}
+
+/// All that [`refuse_shadowing`] refuses.
+pub(super) fn shadowings(importer: &AST, module: &AST) -> Vec<Failure> {
     let defined = |ast: &AST| -> BTreeSet<(String, usize)> {
         ast.iter_functions().map(|function| (function.name.to_owned(), function.params.len())).collect()
     };
     let (own, other) = (defined(importer), defined(module));
+    let mut shadowings = Vec::new();
     let mut waiting: Vec<_> = own.iter().filter(|(name, _)| is_closure(name)).cloned().collect();
     let mut seen = BTreeSet::new();
     while let Some(function) = waiting.pop() {
-        let body = importer
-            .clone_functions_only_filtered(|_, _, _, name, params| (name, params) == (function.0.as_str(), function.1));
-        let shadowed = walk(&body, |node| {
+        let body = only(importer, &function.0, function.1);
+        walk(&body, |node| {
             if let Some((call, position)) = call(node)
                 && !call.is_qualified()
             {
                 let called = (call.name.to_string(), call.args.len());
                 if own.contains(&called) && other.contains(&called) {
-                    return ControlFlow::Break((called.0, position));
-                }
-                if own.contains(&called) && seen.insert(called.clone()) {
+                    let (file, theirs) = (importer.source().unwrap_or_default(), module.source().unwrap_or_default());
+                    let failure = Failure::new(format!("`{}` is also a function of `{theirs}`", called.0))
+                        .help("a closure that is called there would take that one: give yours another name")
+                        .focus(Place::new(file, position));
+                    shadowings.push(failure);
+                } else if own.contains(&called) && seen.insert(called.clone()) {
                     waiting.push(called);
                 }
             }
-            ControlFlow::Continue(())
+            ControlFlow::<()>::Continue(())
         });
-        if let Some((name, position)) = shadowed {
-            let (file, theirs) = (importer.source().unwrap_or_default(), module.source().unwrap_or_default());
-            return Err(Failure::new(format!("`{name}` is also a function of `{theirs}`"))
-                .help("a closure that is called there would take that one: give yours another name")
-                .focus(Place::new(file, position)));
-        }
     }
-    Ok(())
+    shadowings
+}
+
+/// A tree with nothing but the function `name` with that many parameters.
+pub(super) fn only(ast: &AST, name: &str, parameters: usize) -> AST {
+    // `clone_functions_only_filtered` would do, if it did not forget its filter: see tests/hosting.
+    let mut only = ast.clone_functions_only();
+    only.retain_functions(|_, _, n, p| (n, p) == (name, parameters));
+    only
 }
 
 /// The literal paths that a script imports.
@@ -199,15 +218,24 @@ fn follow(options: &Expr, path: &str) -> Option<Position> {
 
 fn walk<B>(ast: &AST, mut visit: impl FnMut(ASTNode<'_>) -> ControlFlow<B>) -> Option<B> {
     let mut found = None;
-    ast.walk(&mut |path: &[ASTNode<'_>]| {
-        if let Some(&node) = path.last()
-            && let ControlFlow::Break(value) = visit(node)
-        {
-            found = Some(value);
-        }
-        found.is_none()
-    });
+    ast.walk(&mut |path: &[ASTNode<'_>]| look_at(path, &mut visit, &mut found));
     found
+}
+
+/// Visits the last node of `path`, unless something was found. Returns whether to go on.
+fn look_at<B>(
+    path: &[ASTNode<'_>],
+    visit: &mut dyn FnMut(ASTNode<'_>) -> ControlFlow<B>,
+    found: &mut Option<B>,
+) -> bool {
+    let (None, Some(&node)) = (&found, path.last()) else { return false };
+    if let ControlFlow::Break(value) = visit(node) {
+        *found = Some(value);
+    } else if let ASTNode::Stmt(Stmt::BreakLoop(Some(value), ..)) = node {
+        // Rhai's own walk leaves out what `break` returns.
+        value.walk(&mut Vec::new(), &mut |path: &[ASTNode<'_>]| look_at(path, visit, found));
+    }
+    found.is_none()
 }
 
 fn call(node: ASTNode<'_>) -> Option<(&FnCallExpr, Position)> {

@@ -2,7 +2,7 @@
 
 use rhai::{Dynamic, EvalAltResult, Map, ParseErrorType};
 
-use super::Failure;
+use super::{Failure, bounded};
 
 /// What an error says.
 pub(super) struct Words {
@@ -73,7 +73,33 @@ fn of_value(value: &Dynamic) -> Words {
     if value.is_unit() {
         return Words::new("the script threw an error without words");
     }
+    if bounded::is_deep(value) {
+        return Words::new("the script threw a value that nests too deeply to be shown");
+    }
     Words::new(value.to_string())
+}
+
+/// As much of a message as somebody reads, and nothing that a terminal would obey: a script can
+/// throw whatever it likes.
+pub(super) fn shown(message: &str) -> String {
+    const MOST: usize = 2_000;
+    let (text, rest) = message.split_at(message.char_indices().nth(MOST).map_or(message.len(), |(end, _)| end));
+    visible(text) + if rest.is_empty() { "" } else { "…" }
+}
+
+/// A text of as many characters that shows what it is.
+pub(super) fn visible(text: &str) -> String {
+    text.chars().map(|c| if is_deceptive(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// The characters that change the direction of a text, or command a terminal: with them a text can
+/// show something else than what it is.
+pub(super) fn is_deceptive(character: char) -> bool {
+    match character {
+        '\n' | '\r' | '\t' => false,
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        _ => character.is_control(),
+    }
 }
 
 /// The host's failure, if that is what was thrown.

@@ -41,6 +41,14 @@ pub enum Error {
     #[diagnostic(help("say `--param {name}=…` once"))]
     ParamTwice { name: String },
 
+    #[error("parameters are checked against one runbook, and here are {files} scripts")]
+    #[diagnostic(help("give the path of the runbook they are for"))]
+    ParamsOfMany { files: usize },
+
+    #[error("there is no .rhai file in {}", listed(paths))]
+    #[diagnostic(help("give the folder of your runbooks, or a runbook"))]
+    NothingToCheck { paths: Vec<PathBuf> },
+
     #[error("parameters are read from .toml and .json files, found `{}`", path.display())]
     #[diagnostic(help("rename it, so that its name ends in .toml or .json"))]
     ParamsFormat { path: PathBuf },
@@ -69,6 +77,10 @@ pub struct TextError {
 
 fn because(environment: Option<&String>) -> String {
     environment.map(|name| format!(" (so says environment `{name}`)")).unwrap_or_default()
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
 }
 
 /// The operating system's words without its number.

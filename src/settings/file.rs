@@ -12,9 +12,11 @@ use serde_json::Value;
 use super::{
     Environment, Error, Target,
     error::{Text, shown},
+    policy,
 };
+use crate::policy::Rules;
 
-const NAME: &str = "runner.toml";
+pub(super) const NAME: &str = "runner.toml";
 
 /// What `runner.toml` says, or would say if it was empty.
 #[derive(Debug)]
@@ -46,6 +48,7 @@ struct RawEnvironment {
     vars: toml::Table,
     #[serde(default)]
     default_tags: BTreeMap<String, String>,
+    policy: Option<Rules>,
 }
 
 impl File {
@@ -68,7 +71,8 @@ impl File {
         let name = shown(&path).to_string();
         let source = Text { name: &name, text: &text };
         let raw: Raw = toml::from_str(&text).map_err(|error| source.toml_error(&error))?;
-        let environments = raw.environments.into_iter().map(|(name, raw)| (name.clone(), raw.named(name))).collect();
+        let named = |(environment, raw): (String, RawEnvironment)| (environment.clone(), raw.named(environment, &name));
+        let environments = raw.environments.into_iter().map(named).collect();
         let beside = path.parent().unwrap_or(Path::new(""));
         let state_dir = beside.join(raw.state_dir.unwrap_or_else(|| ".runner".into()));
         Ok(Self { path: Some(path), state_dir, environments })
@@ -76,10 +80,12 @@ impl File {
 }
 
 impl RawEnvironment {
-    fn named(self, name: String) -> Environment {
-        let Self { region, account_id, role_arn, external_id, target, vars, default_tags } = self;
+    /// `file` is what people call the file it is in.
+    fn named(self, name: String, file: &str) -> Environment {
+        let Self { region, account_id, role_arn, external_id, target, vars, default_tags, policy } = self;
         let vars = vars.into_iter().map(|(name, value)| (name, json(value))).collect();
-        Environment { name, region, account_id, role_arn, external_id, target, vars, default_tags }
+        let policy = policy::governed(&name, file, policy);
+        Environment { name, region, account_id, role_arn, external_id, target, vars, default_tags, policy }
     }
 }
 

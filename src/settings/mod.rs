@@ -3,17 +3,22 @@
 //! What was typed is in `cli/`, as raw as it was typed; what is meant by it is decided here, before
 //! anything runs.
 
+mod check;
 mod error;
 mod file;
 mod params;
+mod policy;
 mod run;
 
-pub use error::Error;
+pub use check::{CheckProject, CheckSettings};
+pub use error::{Error, shown};
 pub use run::{RunSettings, WorldChoice};
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+
+use crate::policy::Governed;
 
 /// One `[environments.NAME]` of `runner.toml`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +33,8 @@ pub struct Environment {
     /// What the runbook reads as `environment(…).vars`.
     pub vars: serde_json::Map<String, serde_json::Value>,
     pub default_tags: BTreeMap<String, String>,
+    /// What its runs may do.
+    pub policy: Governed,
 }
 
 /// Where calls go.

@@ -7,8 +7,12 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Environment, Error, Target, error::shown, file::File, params};
-use crate::{cli, script::suggest};
+use super::{Environment, Error, Target, error::shown, file::File, params, policy};
+use crate::{
+    cli::inputs::{Inputs, Place},
+    policy::Overrides,
+    script::suggest,
+};
 
 /// Without `--seed`, so that two simulated runs of one runbook are the same.
 const DEFAULT_SEED: u64 = 1;
@@ -29,6 +33,8 @@ pub struct RunSettings {
     pub world: WorldChoice,
     pub seed: u64,
     pub endpoint_url: Option<String>,
+    /// Checks of policy that are set aside.
+    pub overrides: Overrides,
     /// Whether somebody is there to answer questions.
     pub interactive: bool,
 }
@@ -44,62 +50,71 @@ pub enum WorldChoice {
 
 impl RunSettings {
     /// `declared` is the environment the runbook names, if that is known before it runs.
-    pub fn resolve(args: cli::run::Args, declared: Option<&str>, interactive: bool) -> Result<Self, Error> {
-        check_runbook(&args.runbook)?;
-        let runbook_dir = absolute(parent(&args.runbook))?;
+    pub fn resolve(inputs: &Inputs, place: &Place, declared: Option<&str>, interactive: bool) -> Result<Self, Error> {
+        check_runbook(&inputs.runbook)?;
+        let runbook_dir = absolute(parent(&inputs.runbook))?;
         let here = absolute(Path::new("."))?;
-        let File { path: config, state_dir, environments } =
-            File::load(args.config.as_deref(), &[&runbook_dir, &here])?;
+        let File { path: config, state_dir, mut environments } =
+            File::load(inputs.config.as_deref(), &[&runbook_dir, &here])?;
+        if let Some(from) = &inputs.policy.policy_from {
+            policy::replace(&mut environments, from)?;
+        }
 
-        let environment = args.env.as_deref().or(declared);
-        if let Some(name) = &args.env
+        let environment = inputs.env.as_deref().or(declared);
+        if let Some(name) = &inputs.env
             && !environments.contains_key(name)
         {
             return Err(unknown_environment(name, config.as_deref(), &environments));
         }
-        let typed = if args.sim { Some(Target::Sim) } else { args.target };
+        let typed = if place.sim { Some(Target::Sim) } else { place.target };
         let configured = environment.and_then(|name| environments.get(name)).and_then(|environment| environment.target);
         let target = typed.or(configured).unwrap_or(Target::Aws);
         let because = || environment.filter(|_| typed.is_none() && configured.is_some()).map(str::to_owned);
-        if target == Target::Sim && args.endpoint_url.is_some() {
+        if target == Target::Sim && place.endpoint_url.is_some() {
             return Err(Error::EndpointOfSim { environment: because() });
         }
-        if target == Target::Aws && args.world.is_some() {
+        if target == Target::Aws && place.world.is_some() {
             return Err(Error::NeedsSim { flag: "--world", environment: because() });
         }
 
-        let world = match args.world {
+        let world = match place.world.clone() {
             None => WorldChoice::Kept(state_dir.join("sim")),
             Some(world) if world.as_os_str() == "fresh" => WorldChoice::Fresh,
             Some(world) => WorldChoice::Kept(world),
         };
-        let root = absolute(config.as_deref().map_or(Path::new("."), parent))?;
         Ok(Self {
-            project_root: if runbook_dir.starts_with(&root) { root } else { runbook_dir },
-            runbook: args.runbook,
+            project_root: project_root(config.as_deref(), &runbook_dir)?,
+            runbook: inputs.runbook.clone(),
             state_dir,
-            environment: args.env,
+            environment: inputs.env.clone(),
             environments,
-            params: params::resolve(args.params_file.as_deref(), args.param)?,
+            params: params::resolve(inputs.params_file.as_deref(), inputs.param.clone())?,
             target,
             world,
-            seed: args.seed.unwrap_or(DEFAULT_SEED),
-            endpoint_url: args.endpoint_url,
+            seed: place.seed.unwrap_or(DEFAULT_SEED),
+            endpoint_url: place.endpoint_url.clone(),
+            overrides: policy::overrides(inputs.policy.clone()),
             interactive,
         })
     }
 }
 
+/// The folder that imports of a script in the folder `scripts` have to be below.
+pub(super) fn project_root(config: Option<&Path>, scripts: &Path) -> Result<PathBuf, Error> {
+    let root = absolute(config.map_or(Path::new("."), parent))?;
+    Ok(if scripts.starts_with(&root) { root } else { scripts.to_owned() })
+}
+
 /// The folder of a file; `.` for a bare name.
-fn parent(path: &Path) -> &Path {
+pub(super) fn parent(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn absolute(dir: &Path) -> Result<PathBuf, Error> {
+pub(super) fn absolute(dir: &Path) -> Result<PathBuf, Error> {
     dir.canonicalize().map_err(|cause| Error::Unreadable { what: "the folder", path: dir.to_owned(), cause })
 }
 
-fn check_runbook(path: &Path) -> Result<(), Error> {
+pub(super) fn check_runbook(path: &Path) -> Result<(), Error> {
     if path.is_file() {
         return Ok(());
     }
@@ -137,7 +152,9 @@ mod tests {
     #[derive(clap::Parser)]
     struct Typed {
         #[command(flatten)]
-        args: cli::run::Args,
+        inputs: Inputs,
+        #[command(flatten)]
+        place: Place,
     }
 
     /// Resolves a command line for a project with two environments, in a folder of its own.
@@ -152,7 +169,8 @@ mod tests {
         let (runbook, params) = (path("runbooks/deploy.rhai"), path("params.toml"));
         let flags = flags.iter().map(|flag| if *flag == "PARAMS" { params.as_os_str() } else { flag.as_ref() });
         let words = ["runner".as_ref(), runbook.as_os_str()].into_iter().chain(flags);
-        let resolved = RunSettings::resolve(Typed::parse_from(words).args, declared, false);
+        let Typed { inputs, place } = Typed::parse_from(words);
+        let resolved = RunSettings::resolve(&inputs, &place, declared, false);
         (dir, resolved)
     }
 

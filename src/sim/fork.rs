@@ -12,7 +12,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -79,8 +79,9 @@ pub struct Fork {
     /// Rows that were made here: the account has never heard of them.
     #[serde(default)]
     ours: RefCell<BTreeSet<Want>>,
+    /// Copies share it: when a handler is refused, the world before it comes back, and what it looked for stays.
     #[serde(skip)]
-    missing: RefCell<BTreeSet<Want>>,
+    missing: Arc<Mutex<BTreeSet<Want>>>,
     /// Routes that were read, and not looked at yet as to whether they serve.
     #[serde(default)]
     pub(super) new_routes: BTreeSet<String>,
@@ -144,7 +145,7 @@ impl Looked<'_> {
 
     fn want(&self, want: Want) {
         if !self.fork.knows(&want) {
-            self.fork.missing.borrow_mut().insert(want);
+            self.fork.missing().insert(want);
         }
     }
 }
@@ -166,12 +167,16 @@ impl Fork {
     }
 
     /// What was read of the account.
-    pub fn before(&self) -> Option<std::sync::MutexGuard<'_, World>> {
+    pub fn before(&self) -> Option<MutexGuard<'_, World>> {
         Some(self.before.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn knows(&self, want: &Want) -> bool {
         self.known.contains(want) || self.ours.borrow().contains(want)
+    }
+
+    fn missing(&self) -> MutexGuard<'_, BTreeSet<Want>> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How the row `id` would be shown here if nothing had been changed.
@@ -183,12 +188,7 @@ impl Fork {
 
     /// What was looked for since the last time and is not known.
     pub fn take_missing(&self) -> BTreeSet<Want> {
-        self.missing.take()
-    }
-
-    /// This one, with what another state of it lacks.
-    pub fn still_missing(self, other: &Fork) -> Self {
-        Self { missing: RefCell::new(other.take_missing()), ..self }
+        std::mem::take(&mut *self.missing())
     }
 
     pub fn reader(&self, want: &Want) -> Result<Reader, AwsError> {
@@ -230,7 +230,7 @@ impl Fork {
     }
 
     /// A fork that comes from a file: nothing was changed in it yet.
-    pub fn of_file(self, world: &World) -> Self {
+    pub fn restored(self, world: &World) -> Self {
         let mut before = world.clone();
         before.fork = Some(Fork::default());
         Self { before: Some(Arc::new(Mutex::new(before))), ..self }
@@ -241,7 +241,7 @@ impl Fork {
         let mut world = self.before()?.clone();
         let fork = Self {
             ours: RefCell::default(),
-            missing: RefCell::default(),
+            missing: Arc::default(),
             new_routes: self.routes.clone(),
             failed: None,
             ..self.clone()

@@ -53,7 +53,7 @@ use jiff::Timestamp;
 pub use autoscaling::Fleet;
 pub use error::{AwsError, Reply};
 pub use kinds::reads;
-pub use observe::{Residue, residues};
+pub use observe::{Difference, Residue, residues};
 pub use read::Live;
 pub use service::{Action, SERVICES, Service};
 pub use store::WorldError;
@@ -62,6 +62,7 @@ pub use tx::Scope;
 pub use wire::{DEFAULT_ACCOUNT, Protocol, ask};
 pub use world::Settings;
 
+use crate::redact::{Secrets, user_data};
 use store::{Change, Entry, Store};
 use wire::Request;
 use world::World;
@@ -76,6 +77,29 @@ pub fn parameters(request: &http::Request<Bytes>) -> Result<serde_json::Value, A
     let mut request = wire::read(caller, request)?;
     sanitise(&mut request);
     Ok(request.params.0)
+}
+
+/// A world's tree without what may be secret in it. User data in which nothing looks like a secret stays as it is, so
+/// that it can be compared.
+fn without_secrets(tree: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match tree {
+        Value::Object(mut fields) => {
+            if fields.get("Type").is_some_and(|kind| kind == "SecureString") {
+                fields.remove("Value");
+            }
+            let fields = fields.into_iter().map(|(name, value)| {
+                let value = match value {
+                    Value::String(encoded) if name == "UserData" => Value::String(user_data::masked(&encoded)),
+                    value => without_secrets(value),
+                };
+                (name, value)
+            });
+            Value::Object(fields.collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_secrets).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => tree,
+    }
 }
 
 /// Where a world comes from.
@@ -161,16 +185,19 @@ impl Simulator {
     /// What a fork has read, from the file `Simulator::snapshot` wrote. What is not in it cannot be looked at.
     pub fn from_file(file: &std::path::Path) -> Result<Simulator, WorldError> {
         let mut world = store::read_file(file)?;
-        world.fork = world.fork.take().map(|fork| fork.of_file(&world));
+        world.fork = world.fork.take().map(|fork| fork.restored(&world));
         let inner = Inner { first: world.fork.is_none().then(|| world.clone()), ..Inner::of(world) };
         Ok(Simulator { inner: Mutex::new(inner) })
     }
 
-    /// Writes down what this fork has read of its account, without what was changed here.
-    pub fn snapshot(&self, file: &std::path::Path) -> Result<(), WorldError> {
+    /// Writes down what this fork has read of its account, without what was changed here and without secrets: those that
+    /// are known, those in user data, and the values of secure parameters.
+    pub fn snapshot(&self, file: &std::path::Path, secrets: &Secrets) -> Result<(), WorldError> {
         let inner = self.inner();
         let world = inner.first().unwrap_or_else(|| inner.world.clone());
-        store::write_file(&world, file)
+        let tree = serde_json::to_value(&world)
+            .map_err(|error| WorldError::Io { file: file.to_owned(), source: error.into() })?;
+        store::write_file(&secrets.mask_value(without_secrets(tree)), file)
     }
 
     /// The same copy once more, without what was changed here: to see what would happen if.
@@ -180,14 +207,23 @@ impl Simulator {
         Some(Simulator { inner: Mutex::new(Inner { first: Some(world.clone()), ..Inner::of(world) }) })
     }
 
-    /// What was there before anything was changed: see [`observe`](Simulator::observe).
-    pub fn observe_first(&self) -> Option<serde_json::Value> {
-        self.inner().first().map(|world| observe::observe(&world))
+    /// How a copy differs by now from what it would be if nobody had changed it.
+    pub fn differences(&self) -> Vec<Difference> {
+        let inner = self.inner();
+        let Some(mut first) = inner.first() else { return Vec::new() };
+        // What was under way then has come to its end too.
+        first.advance(inner.world.now);
+        observe::differences(&first, &inner.world)
     }
 
     /// Whether images that are not known are taken to be there.
     pub fn assumes_images(&self) -> bool {
         self.inner().world.settings.assume_images
+    }
+
+    /// Which ids were given out: the digits all have, and the number of the last.
+    pub fn ids(&self) -> (String, u64) {
+        self.inner().world.ids()
     }
 
     /// The Auto Scaling groups as they are now.

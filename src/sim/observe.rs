@@ -4,6 +4,8 @@
 //! behind and takes away later, and the traces: fields that nobody can set back. A region that is as it was given to
 //! the account counts as never used.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value};
 
 use super::tx::Scope;
@@ -97,6 +99,61 @@ pub fn observe(world: &World) -> Value {
     let accounts = world.accounts.iter();
     let observed = accounts.filter_map(|(name, account)| Some((name.clone(), self::account(name, account, pristine)?)));
     Value::Object(observed.collect())
+}
+
+/// A table in which two worlds differ, and by how many rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    pub table: String,
+    pub more: usize,
+    pub fewer: usize,
+    pub changed: usize,
+}
+
+/// What can be observed to differ between `before` and `after`, by table.
+pub fn differences(before: &World, after: &World) -> Vec<Difference> {
+    let mut found: Vec<Difference> = Vec::new();
+    let names: BTreeSet<&String> = before.accounts.keys().chain(after.accounts.keys()).collect();
+    for name in names {
+        let (was, is) = (before.accounts.get(name), after.accounts.get(name));
+        let global =
+            |account: Option<&Account>| account.map_or_else(|| rows(&Global::default()), |it| rows(&it.global));
+        compare(&global(was), &global(is), &mut found);
+        let regions = [was, is].into_iter().flatten().flat_map(|account| account.regions.keys());
+        for region in regions.collect::<BTreeSet<_>>() {
+            let scope = Scope { account: name.clone(), region: region.clone() };
+            let of = |world: &World, account: Option<&Account>| match account.and_then(|it| it.regions.get(region)) {
+                Some(region) => rows(region),
+                None if world.fork.is_some() => rows(&Region::default()),
+                None => rows(&Region::pristine(&scope)),
+            };
+            compare(&of(before, was), &of(after, is), &mut found);
+        }
+    }
+    found
+}
+
+/// `{ service: { table: { id: row } } }`
+fn compare(before: &Value, after: &Value, found: &mut Vec<Difference>) {
+    let tables = |part: &Value| -> BTreeMap<String, Map<String, Value>> {
+        let services = part.as_object().into_iter().flatten();
+        let tables = services.flat_map(|(_, service)| service.as_object().into_iter().flatten());
+        tables.filter_map(|(table, rows)| Some((table.clone(), rows.as_object()?.clone()))).collect()
+    };
+    let (before, after) = (tables(before), tables(after));
+    for table in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+        let none = Map::new();
+        let (was, is) = (before.get(table).unwrap_or(&none), after.get(table).unwrap_or(&none));
+        let difference = Difference {
+            table: table.clone(),
+            more: is.keys().filter(|id| !was.contains_key(*id)).count(),
+            fewer: was.keys().filter(|id| !is.contains_key(*id)).count(),
+            changed: was.iter().filter(|(id, row)| is.get(*id).is_some_and(|now| now != *row)).count(),
+        };
+        if difference.more + difference.fewer + difference.changed > 0 {
+            found.push(difference);
+        }
+    }
 }
 
 fn account(name: &str, account: &Account, pristine: impl Fn(&Scope) -> Region) -> Option<Value> {

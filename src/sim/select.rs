@@ -6,6 +6,7 @@ use super::error::{AwsError, INVALID_VALUE};
 use super::tags::Tags;
 use super::tx::Tx;
 use super::wire::Params;
+use crate::wildcard;
 
 /// What a describe can be filtered by: the filter's name, and the values a row has for it.
 pub type Filters<T> = &'static [(&'static str, fn(&T, &Tx) -> Vec<String>)];
@@ -28,7 +29,7 @@ pub fn filter<'r, T>(
     for wanted in params.list("Filter").into_iter().chain(params.list("Filters")) {
         let name = wanted.str("Name")?;
         let patterns = [wanted.strings("Value"), wanted.strings("Values")].concat();
-        let matches = |value: &String| patterns.iter().any(|pattern| wildcard(pattern, value));
+        let matches = |value: &String| patterns.iter().any(|pattern| wildcard::matches(pattern, value));
         if let Some(key) = name.strip_prefix("tag:") {
             rows.retain(|row| tags(row).and_then(|tags| tags.get(key)).is_some_and(matches));
         } else if name == "tag-key" {
@@ -41,22 +42,6 @@ pub fn filter<'r, T>(
         }
     }
     Ok(rows)
-}
-
-/// EC2's patterns: `*` is any text, `?` any character, a backslash takes the meaning from the next one.
-pub fn wildcard(pattern: &str, text: &str) -> bool {
-    fn matches(pattern: &[char], text: &[char]) -> bool {
-        match (pattern, text) {
-            ([], []) => true,
-            (['*', rest @ ..], _) => (0..=text.len()).any(|skip| matches(rest, &text[skip..])),
-            (['\\', literal, rest @ ..], [first, text @ ..]) => literal == first && matches(rest, text),
-            (['?', rest @ ..], [_, text @ ..]) => matches(rest, text),
-            ([literal, rest @ ..], [first, text @ ..]) => literal == first && matches(rest, text),
-            ([], [_, ..]) | ([_, ..], []) => false,
-        }
-    }
-    let chars = |text: &str| text.chars().collect::<Vec<_>>();
-    matches(&chars(pattern), &chars(text))
 }
 
 /// How an API words its pages.
@@ -98,19 +83,4 @@ pub fn page<T>(
     rows.truncate(size);
     let next = rows.last().filter(|_| more).map(|row| Value::String(format!("after:{}", key(row))));
     Ok((rows, next.unwrap_or(Value::Null)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::wildcard;
-
-    #[test]
-    fn wildcards() {
-        assert!(wildcard("shop-*", "shop-prod"));
-        assert!(wildcard("*", ""));
-        assert!(wildcard("a?c", "abc"));
-        assert!(!wildcard("a?c", "ac"));
-        assert!(wildcard(r"a\*", "a*"));
-        assert!(!wildcard(r"a\*", "ab"));
-    }
 }

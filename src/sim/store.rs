@@ -157,7 +157,7 @@ pub fn read_file(file: &Path) -> Result<World, WorldError> {
 }
 
 /// Writes a world to a file, which is there as a whole or not at all.
-pub fn write_file(world: &World, file: &Path) -> Result<(), WorldError> {
+pub fn write_file(world: &impl Serialize, file: &Path) -> Result<(), WorldError> {
     let mut draft = file.as_os_str().to_owned();
     draft.push(".new");
     let draft = PathBuf::from(draft);

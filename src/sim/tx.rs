@@ -306,8 +306,8 @@ pub struct Token {
 /// Counts ids: nine fixed digits and a counter in EC2's 17 hexadecimal digits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ids {
-    family: String,
-    next: u64,
+    pub(super) family: String,
+    pub(super) next: u64,
 }
 
 impl Ids {

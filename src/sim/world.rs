@@ -168,11 +168,8 @@ impl World {
 
     /// Runs `change`; if it is refused, nothing of it stays but what it looked for: with that, it might not be.
     pub fn attempt<T>(&mut self, change: impl FnOnce(&mut World) -> Result<T, AwsError>) -> Result<T, AwsError> {
-        let mut before = self.clone();
-        change(self).inspect_err(|_| {
-            before.fork = before.fork.take().zip(self.fork.as_ref()).map(|(fork, refused)| fork.still_missing(refused));
-            *self = before;
-        })
+        let before = self.clone();
+        change(self).inspect_err(|_| *self = before)
     }
 
     /// Lets time pass up to `to`. Time never goes back.
@@ -237,6 +234,11 @@ impl World {
             elbv2::spread::is_cut(&self.tx(&scope, "", ""), route, server)
         };
         under_way.into_iter().filter(is_cut).collect()
+    }
+
+    /// Which ids were given out: the digits all have, and the number of the last.
+    pub fn ids(&self) -> (String, u64) {
+        (self.ids.family.clone(), self.ids.next)
     }
 
     /// All Auto Scaling groups as they are now, in the order of their names.

@@ -148,7 +148,7 @@ fn refused_credentials_4() {
 /// Starts a run that does not end by itself, and sends it `signals` once it has changed something.
 fn interrupted(hook: &str, signals: usize) -> (Option<i32>, String) {
     let body = format!(
-        "ensure_vpc(#{{ name: \"main\", cidr_block: \"10.0.0.0/16\" }});\non_rollback(|| {{ {hook} }});\nlog(\"ready\");\nwhile true {{ }}\n"
+        "ensure_vpc(#{{ name: \"main\", cidr_block: \"10.0.0.0/16\" }});\non_rollback(|| {{ {hook} }});\nlog(\"ready\");\nwhile true {{ find_vpc(\"default\"); }}\n"
     );
     let project = Project::new().file("runner.toml", SETTINGS).file("deploy.rhai", &format!("{HEAD}{body}"));
     let mut run = project.start(&["run", "deploy.rhai", "--sim", "--world", "fresh"]);

@@ -1,11 +1,27 @@
 //! The command line as a user sees it: stdout, stderr and exit code.
 
+mod check;
+#[path = "../support/chromium.rs"]
+mod chromium;
 mod exit_codes;
+#[path = "../support/forge.rs"]
+mod forge;
 mod help;
+mod hostile;
+mod html;
+#[expect(dead_code, reason = "of moto's own environment, these tests use the interpreter")]
+#[path = "../support/moto.rs"]
+mod moto;
+mod planning;
+mod policy;
 #[path = "../support/project.rs"]
 mod project;
+mod pull_request;
 mod reference;
 mod rules;
 mod runbooks;
 mod settings;
 mod usage;
+
+// The samples in `src/` call it by the same name.
+use runner::plan;

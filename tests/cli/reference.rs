@@ -1,17 +1,26 @@
-//! The reference of the language in docs/, generated from the catalogue.
+//! What is generated in docs/: the reference of the language, from the catalogue, and the schema of plans.
 
 use std::{fs, path::Path};
 
 #[test]
 fn the_reference_is_fresh() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
-    let wanted = runner::api::docs::markdown();
+    is_fresh("docs/operations.md", &runner::api::docs::markdown());
+}
+
+#[test]
+fn the_schema_of_plans_is_fresh() {
+    is_fresh("docs/plan.schema.json", &runner::report::plan::schema());
+}
+
+/// A file in docs/ is what the program says. Written anew when `UPDATE_DOCS` is set.
+fn is_fresh(file: &str, wanted: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, wanted).expect("docs/ is writable");
         return;
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == wanted, "docs/operations.md is stale: run `UPDATE_DOCS=1 cargo test --test cli reference`");
+    assert!(found == wanted, "{file} is stale: run `UPDATE_DOCS=1 cargo test --test cli reference`");
 }
 
 #[test]

@@ -61,3 +61,11 @@ fn a_log_level_that_is_none() {
     let ran = Project::with_runbook().runner_in(&["run", "deploy.rhai"], &[("RUNNER_LOG", "runner=loud")]);
     insta::assert_snapshot!(ran);
 }
+
+#[test]
+fn events_into_a_file_that_cannot_be_written() {
+    let project = Project::with_runbook();
+    let ran = project.runner(&["run", "deploy.rhai", "--sim", "--json-into", "no/such/folder/events.jsonl"]);
+    assert_eq!(ran.code, Some(3), "{ran}");
+    assert!(ran.stderr.contains("cannot write events to `no/such/folder/events.jsonl`"), "{ran}");
+}

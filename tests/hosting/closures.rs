@@ -45,6 +45,7 @@ fn a_function_that_a_closure_could_confuse_is_refused() {
     // Another number of parameters is another function, and what no closure calls is safe.
     acted("fn mine(x, y) { act(x) } lib::around(|x| mine(x, x));");
     acted("fn mine(x) { act(x) } mine(1); lib::around(|x| act(x));");
+    acted("fn mine(x) { act(x) } fn other(x) { mine(x) } other(1); lib::around(|x| act(x));");
 }
 
 #[test]

@@ -80,6 +80,8 @@ fn words_of_syntax_errors() {
             "let a = 1;\nfn f() { a }",
             "runbooks/main.rhai:2:10: there is no variable `a`\n  help: functions do not see the variables around them: pass it as an argument",
         ),
+        // A sign of several bytes is not cut in two.
+        ("let x = 5\u{20ac};", "runbooks/main.rhai:1:10: unexpected '\u{20ac}'"),
     ] {
         let refused = Project::new(script).load().expect_err("refused");
         assert_eq!(refused.trace.compact(), words, "{script}");

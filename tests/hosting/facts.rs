@@ -165,3 +165,47 @@ fn closure_names_are_stable_with_a_seed() {
     };
     assert_eq!(name(), name());
 }
+
+#[test]
+fn a_filtered_clone_of_functions_is_not_filtered() {
+    let ast = plain().compile("fn a() {} fn b() {}").expect("compiles");
+    let names = |ast: &AST| ast.iter_functions().map(|function| function.name.to_owned()).collect::<Vec<_>>();
+    let filtered = ast.clone_functions_only_filtered(|_, _, _, name, _| name == "a");
+    assert_eq!(names(&filtered).len(), 2, "the filter is heeded now: simplify syntax::only");
+    let mut retained = ast.clone_functions_only();
+    retained.retain_functions(|_, _, name, _| name == "a");
+    assert_eq!(names(&retained), ["a"]);
+}
+
+#[test]
+fn a_walk_leaves_out_what_break_returns() {
+    let ast = plain().compile("loop { break f(1); }").expect("compiles");
+    let mut calls = 0;
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        calls += usize::from(matches!(path.last(), Some(ASTNode::Expr(Expr::FnCall(..)))));
+        true
+    });
+    assert_eq!(calls, 0, "it is walked now: simplify syntax::look_at");
+}
+
+#[test]
+fn the_receiver_of_a_method_is_a_parameter_of_native_functions_only() {
+    let mut engine = plain();
+    engine.register_fn("native", |a: i64, b: i64| a + b);
+    assert_eq!(engine.eval::<i64>("1.native(2)").expect("runs"), 3);
+    assert_eq!(engine.eval::<i64>("fn own(b) { this + b } let a = 1; a.own(2)").expect("runs"), 3);
+    assert!(engine.eval::<i64>("fn own(a, b) { a + b } let a = 1; a.own(2)").is_err());
+}
+
+#[test]
+fn a_closure_in_a_map_can_be_called_like_a_method_and_one_in_a_variable_not_like_a_function() {
+    assert_eq!(plain().eval::<i64>("let m = #{ f: |x| x }; m.f(2)").expect("runs"), 2);
+    assert!(plain().eval::<i64>("let f = |x| x; f(2)").is_err());
+}
+
+#[test]
+fn a_function_leaves_a_map_it_is_given_and_a_native_one_may_not() {
+    let script = "fn f(m) { m.b = 1; } let m = #{}; f(m); m.len()";
+    assert_eq!(plain().eval::<i64>(script).expect("runs"), 0);
+    assert_eq!(plain().eval::<i64>("let m = #{}; set(m, \"b\", 1); m.len()").expect("runs"), 1);
+}

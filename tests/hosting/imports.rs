@@ -107,6 +107,12 @@ fn importing_a_module_does_nothing() {
     let words = trace(ended).compact();
     assert!(words.starts_with("runbooks/a.rhai:3:11: `act` would be called when the module is imported"), "{words}");
     assert!(host.acted().is_empty());
+
+    let project = Project::new("import \"a\" as a;").with("runbooks/a.rhai", "let x = loop { break act(1); };");
+    let (host, ended) = run_project(&project);
+    let words = trace(ended).compact();
+    assert!(words.starts_with("runbooks/a.rhai:1:22: `act` would be called when the module is imported"), "{words}");
+    assert!(host.acted().is_empty());
 }
 
 #[test]
@@ -116,4 +122,14 @@ fn a_broken_module_shows_its_own_line_and_who_imports_it() {
         refused(&project),
         "runbooks/a.rhai:2:7: expecting name of a variable\n  runbooks/main.rhai:2:8: imports `runbooks/a.rhai`"
     );
+}
+
+/// So a check must not take a function that an importer has for one that is missing.
+#[test]
+fn a_module_sees_the_functions_of_its_importer() {
+    let project =
+        Project::new("import \"a\" as a; fn own(x) { act(x) } a::f();").with("runbooks/a.rhai", "fn f() { own(1) }");
+    let (host, ended) = run_project(&project);
+    ended.expect("runs");
+    assert_eq!(host.acted(), ["1"]);
 }

@@ -6,6 +6,7 @@
 mod closures;
 mod diagnostics;
 mod facts;
+mod fuzz_smoke;
 mod hosting;
 mod imports;
 mod runs;

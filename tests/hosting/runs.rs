@@ -540,7 +540,8 @@ fn every_option_can_be_written_in_a_runbook() {
     }
     let engine = runner::script::engine::parser(&Limits::default());
     let operations = runner::ops::catalog::OPERATIONS.iter().map(|entry| (entry.name, Some(entry.schema)));
-    let controls = api::CONTROLS.iter().map(|control| (control.name, control.schema));
+    let controls =
+        api::CONTROLS.iter().map(|control| (control.name, control.options.as_ref().map(|options| options.schema)));
     for (function, schema) in operations.chain(controls) {
         let mut found = vec![function.to_owned()];
         if let Some(schema) = schema {

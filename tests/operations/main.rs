@@ -17,6 +17,8 @@ mod load_balancing;
 #[path = "../support/moto.rs"]
 mod moto;
 mod network;
+mod plan;
+mod policy;
 mod runbooks;
 #[path = "../support/same.rs"]
 mod same;

@@ -143,7 +143,7 @@ fn the_account_as_it_was_is_kept_beside_what_was_changed() {
     let (fork, _) = fork(&account);
     fork.ec2("CreateTags", &[("ResourceId.1", &live[0]), ("Tag.1.Key", "team"), ("Tag.1.Value", "other")]).ok();
     fork.ec2("DeleteVpc", &[("VpcId", &live[1])]).ok();
-    let first = fork.sim.observe_first().unwrap();
+    let first = fork.sim.again(|_| {}).unwrap().observe();
     let vpcs = |observed: &serde_json::Value| observed["111122223333"]["regions"]["eu-west-1"]["ec2"]["vpcs"].clone();
     assert_eq!(vpcs(&first)[&live[0]]["tags"]["team"], "even");
     assert!(vpcs(&first)[&live[1]].is_object());
@@ -168,7 +168,7 @@ fn what_is_under_way_goes_on_in_a_fork_as_in_its_account() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn a_fork_of_any_world_has_what_the_world_has(steps in proptest::collection::vec(any::<(u8, u8, u8)>(), 10..80)) {

@@ -12,6 +12,7 @@ use runner::{
     clock::Clock,
     event::{Event, Events, Field, Report, Stamped},
     ops::{self, catalog},
+    policy::{Governed, Policy, Rules},
     run::{Branch, Journal, RollbackReport, Run, RunId},
     settings::Environment,
     sim::{Settings, Simulator, Source},
@@ -26,20 +27,13 @@ pub struct Account {
     seed: u64,
     tokio: tokio::runtime::Runtime,
     journals: tempfile::TempDir,
+    /// Where the world is, if it is kept.
+    world: Option<tempfile::TempDir>,
 }
 
 enum Target {
     Sim(Arc<Simulator>),
-    Moto {
-        url: String,
-        account: String,
-    },
-    /// A fork of an account on a moto server.
-    ForkOfMoto {
-        account: String,
-        fork: Arc<Simulator>,
-        live: Arc<LiveAccounts>,
-    },
+    Moto { url: String, account: String },
 }
 
 /// One run in an account, driven operation by operation.
@@ -57,6 +51,13 @@ impl Account {
 
     pub fn seeded(seed: u64) -> Self {
         Self::on(Target::Sim(Arc::new(Simulator::open(Source::Fresh, seed).expect("a fresh world"))), seed)
+    }
+
+    /// A simulated one, in a folder: dry runs are made on copies of it.
+    pub fn kept() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let world = Simulator::open(Source::Dir(dir.path().to_owned()), 1).expect("a new world");
+        Self { world: Some(dir), ..Self::on(Target::Sim(Arc::new(world)), 1) }
     }
 
     /// An account whose reads see everything at once.
@@ -78,19 +79,6 @@ impl Account {
         Self::on(Target::Moto { url, account }, 1)
     }
 
-    /// A fork of the account on the moto server, as it is now.
-    pub fn fork_of_moto(&self) -> Self {
-        let Target::Moto { url, account } = &self.target else { panic!("this account is not on a moto server") };
-        let fork = Self::on(Target::Moto { url: url.clone(), account: account.clone() }, 1);
-        let live = {
-            let _context = fork.tokio.enter();
-            Arc::new(LiveAccounts::new(Some(url.clone())))
-        };
-        let simulator = Arc::new(Simulator::fork(live.clone(), jiff::Timestamp::now(), 1));
-        let account = account.clone();
-        Self { target: Target::ForkOfMoto { account, fork: simulator, live }, ..fork }
-    }
-
     fn on(target: Target, seed: u64) -> Self {
         Self {
             target,
@@ -101,13 +89,14 @@ impl Account {
                 .build()
                 .expect("a runtime"),
             journals: tempfile::tempdir().expect("a directory"),
+            world: None,
         }
     }
 
     /// The simulated AWS behind it.
     pub fn simulator(&self) -> &Simulator {
         match &self.target {
-            Target::Sim(simulator) | Target::ForkOfMoto { fork: simulator, .. } => simulator,
+            Target::Sim(simulator) => simulator,
             Target::Moto { .. } => panic!("this account is on a moto server"),
         }
     }
@@ -115,16 +104,22 @@ impl Account {
     /// The same, to keep.
     pub fn shared_simulator(&self) -> Arc<Simulator> {
         match &self.target {
-            Target::Sim(simulator) | Target::ForkOfMoto { fork: simulator, .. } => simulator.clone(),
+            Target::Sim(simulator) => simulator.clone(),
             Target::Moto { .. } => panic!("this account is on a moto server"),
         }
     }
 
     /// Begins a run of stack `shop-prod`.
     pub fn run(&self) -> Trial<'_> {
+        self.run_under("")
+    }
+
+    /// Begins one that is under a policy, as runner.toml would have it.
+    pub fn run_under(&self, policy: &str) -> Trial<'_> {
         let _context = self.tokio.enter();
-        let (run, events) = self.begin();
-        run.clock().block_on(run.use_environment(&self.environment("prod"))).expect("the environment");
+        let (run, events) = self.begin(self.place());
+        let environment = Environment { policy: governed(policy), ..self.environment("prod") };
+        run.clock().block_on(run.use_environment(&environment)).expect("the environment");
         run.set_stack("shop-prod".into());
         Trial { run, branch: Branch::root(), events, account: self }
     }
@@ -137,48 +132,95 @@ impl Account {
     /// The same, with somebody who sees each event as it happens.
     pub fn watched(&self, name: &str, params: Value, watch: impl FnMut(&Event) + Send + 'static) -> Ran {
         let _context = self.tokio.enter();
-        let (run, events) = self.begin_watched(watch);
+        self.execute(self.begin_watched(self.place(), watch), "", name, params)
+    }
+
+    /// The same under a policy; what each call asks for is among the events.
+    pub fn runbook_under(&self, policy: &str, name: &str, params: Value) -> Ran {
+        let _context = self.tokio.enter();
+        self.execute(self.begin(self.place()), policy, name, params)
+    }
+
+    /// The same as a dry run: on a copy of the simulated world, or on a fork of the account on moto.
+    pub fn plan(&self, name: &str, params: Value) -> Ran {
+        let _context = self.tokio.enter();
+        let place = match (&self.target, &self.world) {
+            (Target::Moto { url, .. }, _) => {
+                let live = Arc::new(LiveAccounts::new(Some(url.clone())));
+                let simulator = Arc::new(Simulator::fork(live.clone(), jiff::Timestamp::now(), self.seed));
+                (simulated_clock(&simulator, self.seed), Endpoint::Fork { simulator, live })
+            }
+            (Target::Sim(_), Some(dir)) => {
+                let simulator = Arc::new(Simulator::copy(dir.path(), self.seed).expect("a readable world"));
+                (simulated_clock(&simulator, self.seed), Endpoint::Sim(simulator))
+            }
+            (Target::Sim(_), None) => panic!("only a kept world can be copied"),
+        };
+        self.execute(self.run_in(place, RunId::plan(), Journal::in_memory("plan"), |_| {}), "", name, params)
+    }
+
+    fn execute(
+        &self,
+        (run, events): (Arc<Run>, Arc<Mutex<Vec<Stamped>>>),
+        policy: &str,
+        name: &str,
+        params: Value,
+    ) -> Ran {
+        run.show_requests();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let runbook = api::load(&root.join("runbooks").join(name), root).expect("a runbook that compiles");
-        let environments = ["prod", "staging"].map(|name| (name.to_owned(), self.environment(name)));
+        let environment = |name| Environment { policy: governed(policy), ..self.environment(name) };
+        let environments = ["prod", "staging"].map(|name| (name.to_owned(), environment(name)));
         let params = params.as_object().cloned().unwrap_or_default().into_iter().collect();
         let inputs = Inputs { environments: environments.into(), environment: None, params, interactive: false };
         let host = Host::new(run.clone(), inputs);
         let failure = host.execute(&runbook).err().map(|failure| failure.message);
         let rollback = failure.as_deref().map(|failure| run.roll_back(failure));
         let stamped = events.lock().expect("no report panicked").clone();
-        Ran { failure, rollback, outputs: run.summary().outputs.into_iter().collect(), events: stamped }
+        Ran {
+            id: run.id().as_str().to_owned(),
+            failure,
+            rollback,
+            outputs: run.summary().outputs.into_iter().collect(),
+            events: stamped,
+        }
     }
 
-    fn begin(&self) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
-        self.begin_watched(|_| {})
-    }
-
-    fn begin_watched(&self, watch: impl FnMut(&Event) + Send + 'static) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
-        let simulated = |simulator: &Arc<Simulator>| {
-            // A second of nothing, so that no two runs start at the same time.
-            let start = simulator.clock() + std::time::Duration::from_secs(1);
-            let clock = Clock::virtual_from(start, self.seed);
-            let world = simulator.clone();
-            clock.on_advance(move |now| world.advance(now));
-            simulator.advance(start);
-            simulator.begin_run();
-            clock
-        };
-        let (clock, endpoint) = match &self.target {
-            Target::Sim(simulator) => (simulated(simulator), Endpoint::Sim(simulator.clone())),
-            Target::ForkOfMoto { fork, live, .. } => {
-                (simulated(fork), Endpoint::Fork { simulator: fork.clone(), live: live.clone() })
-            }
+    /// Where its runs take place.
+    fn place(&self) -> (Clock, Endpoint) {
+        match &self.target {
+            Target::Sim(simulator) => (simulated_clock(simulator, self.seed), Endpoint::Sim(simulator.clone())),
             Target::Moto { url, .. } => {
                 (Clock::virtual_from(jiff::Timestamp::now(), self.seed), Endpoint::Url(url.clone()))
             }
-        };
-        let events = Arc::new(Mutex::new(Vec::new()));
+        }
+    }
+
+    fn begin(&self, place: (Clock, Endpoint)) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
+        self.begin_watched(place, |_| {})
+    }
+
+    fn begin_watched(
+        &self,
+        (clock, endpoint): (Clock, Endpoint),
+        watch: impl FnMut(&Event) + Send + 'static,
+    ) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
         let id = RunId::new(clock.now(), self.seed);
         let journal = Journal::create(self.journals.path(), id.as_str()).expect("a journal");
+        self.run_in((clock, endpoint), id, journal, watch)
+    }
+
+    fn run_in(
+        &self,
+        (clock, endpoint): (Clock, Endpoint),
+        id: RunId,
+        journal: Journal,
+        watch: impl FnMut(&Event) + Send + 'static,
+    ) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
+        let events = Arc::new(Mutex::new(Vec::new()));
         let reports: Vec<Box<dyn Report>> = vec![Box::new(Keep(events.clone())), Box::new(Watch(watch))];
-        (Run::new(id, clock.clone(), Events::new(clock, reports), journal, endpoint, self.seed), events)
+        let run = Run::new(id, clock.clone(), Events::new(clock, reports), journal, endpoint, self.seed);
+        (run, events)
     }
 
     /// The environment of the shipped runner.toml, in this account.
@@ -187,9 +229,7 @@ impl Account {
         let vars = settings["environments"][name]["vars"].as_object().cloned().unwrap_or_default();
         let role_arn = match &self.target {
             Target::Sim(_) => None,
-            Target::Moto { account, .. } | Target::ForkOfMoto { account, .. } => {
-                Some(format!("arn:aws:iam::{account}:role/runner"))
-            }
+            Target::Moto { account, .. } => Some(format!("arn:aws:iam::{account}:role/runner")),
         };
         Environment { name: name.into(), region: Some("eu-central-1".into()), vars, role_arn, ..Default::default() }
     }
@@ -217,8 +257,31 @@ impl Account {
     }
 }
 
+/// The time of a simulated world as a run's clock. A second of nothing before it, so that no two runs start at the same
+/// time.
+fn simulated_clock(simulator: &Arc<Simulator>, seed: u64) -> Clock {
+    let start = simulator.clock() + std::time::Duration::from_secs(1);
+    let clock = Clock::virtual_from(start, seed);
+    let world = simulator.clone();
+    clock.on_advance(move |now| world.advance(now));
+    simulator.advance(start);
+    simulator.begin_run();
+    clock
+}
+
+/// What runner.toml would make of these rules; none are no policy.
+fn governed(rules: &str) -> Governed {
+    let rules = toml::from_str(rules).unwrap_or_else(|error| panic!("{rules}: {error}"));
+    if rules == Rules::default() {
+        return Governed::Freely;
+    }
+    Governed::By(Arc::new(Policy { environment: "prod".into(), file: "runner.toml".into(), rules }))
+}
+
 /// How a runbook ended.
 pub struct Ran {
+    /// The run's id.
+    pub id: String,
     pub failure: Option<String>,
     pub rollback: Option<RollbackReport>,
     pub outputs: BTreeMap<String, Value>,
@@ -226,6 +289,12 @@ pub struct Ran {
 }
 
 impl Ran {
+    /// What happened before the way back.
+    pub fn forward(&self) -> impl Iterator<Item = &Event> {
+        let events = self.events.iter().map(|stamped| &stamped.event);
+        events.take_while(|event| !matches!(event, Event::RollbackStarted { .. }))
+    }
+
     /// The calls that changed something.
     pub fn mutations(&self) -> Vec<&str> {
         self.events
@@ -236,17 +305,45 @@ impl Ran {
             })
             .collect()
     }
+}
 
-    /// The same, operation by operation: on a real network, which of several calls under way is answered first is chance.
-    pub fn mutations_by_operation(&self) -> BTreeMap<&str, Vec<&str>> {
-        let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+/// A change that was sent, or would be.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The operation it is part of.
+    pub id: String,
+    /// What it changes, in the user's words.
+    pub resource: String,
+    pub call: String,
+    pub request: Value,
+}
+
+impl Request {
+    /// The operation and what it changes, without the ids that AWS makes up.
+    fn thread(&self) -> String {
+        let made_up = |word: &str| word.len() > 9 && word.chars().any(|c| c.is_ascii_digit());
+        let words = self.resource.split(' ').map(|word| if made_up(word) { "*" } else { word });
+        format!("{} {}", self.id, words.collect::<Vec<_>>().join(" "))
+    }
+}
+
+impl Ran {
+    /// What was sent to change something, in its order, for each operation and what it changes. Branches run at the same time,
+    /// and so do calls of one operation about several things: their order among each other is nobody's promise.
+    pub fn requests(&self) -> BTreeMap<String, Vec<Request>> {
+        let mut requests: BTreeMap<String, Vec<Request>> = BTreeMap::new();
         for stamped in &self.events {
-            if let Event::Call { id, call, mutation: true, error: None, .. } = &stamped.event {
-                all.entry(id).or_default().push(call);
+            if let Event::Sending { id, call, resource, request, .. } = &stamped.event {
+                let request = Request {
+                    id: id.clone(),
+                    resource: resource.clone(),
+                    call: call.clone(),
+                    request: request.clone(),
+                };
+                requests.entry(request.thread()).or_default().push(request);
             }
         }
-        all.values_mut().for_each(|calls| calls.sort_unstable());
-        all
+        requests
     }
 }
 

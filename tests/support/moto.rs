@@ -35,8 +35,8 @@ pub fn moto() -> &'static Moto {
 }
 
 impl Moto {
-    /// A server for one test alone, which looks at all of its state.
-    pub fn alone() -> Self {
+    /// A server of one's own: for who looks at all of its state.
+    pub fn own() -> Self {
         Self::start()
     }
 
@@ -79,6 +79,20 @@ impl Moto {
         format!("{:012}", 100_000_000_000 + self.accounts.fetch_add(1, Ordering::SeqCst))
     }
 
+    /// All that the server knows, as it shows it itself, but for what a mere question makes: the session of who assumes a role
+    /// to ask, and the rules of security groups and the health of targets, which moto makes anew for each answer.
+    pub fn dump(&self, account: &str) -> Value {
+        let read = "__import__('urllib.request').request.urlopen(current.url + '/moto-api/data.json').read().decode()";
+        let dump = self.boto3(account, read);
+        let mut dump: Value = serde_json::from_str(dump.as_str().expect("a text")).expect("JSON");
+        for (service, table) in
+            [("iam", "AccessKey"), ("sts", "AssumedRole"), ("ec2", "SecurityGroupRule"), ("elbv2", "FakeHealthStatus")]
+        {
+            dump[service].as_object_mut().map(|tables| tables.remove(table));
+        }
+        dump
+    }
+
     /// The value of a Python expression about `account`, which sees boto3: the way to look at what was made without
     /// trusting the program's own reads.
     pub fn boto3(&self, account: &str, expression: &str) -> Value {
@@ -93,7 +107,7 @@ impl Moto {
 }
 
 /// The venv's interpreter. Made once, also when several test binaries ask at the same time.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(install).clone()
 }

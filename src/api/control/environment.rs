@@ -1,16 +1,17 @@
 //! `environment`, `stack` and `within`: where a runbook runs, and whose resources it makes.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use rhai::{Dynamic, Engine, FnPtr, NativeCallContext};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{ControlDoc, options, schema_of};
+use super::{ControlDoc, ControlOptions, options};
 use crate::{
     api::{
         Handle,
+        budget::Count,
         convert::{self, VARS},
         failure::Usage,
         session::{Result, Session},
@@ -18,6 +19,7 @@ use crate::{
     },
     run::Branch,
     script::{Failure, suggest},
+    settings::Environment,
 };
 
 pub const ENVIRONMENT: ControlDoc = ControlDoc {
@@ -29,7 +31,8 @@ name it is the one given with `--env`; with a name, `--env` must agree. Returns 
 `account` and `vars`.",
     example: r#"let env = environment("prod");
 log(`${env.region}, at least ${env.vars.min_size} instances`);"#,
-    schema: None,
+    arity: 0..=1,
+    options: None,
 };
 
 pub const STACK: ControlDoc = ControlDoc {
@@ -39,7 +42,8 @@ pub const STACK: ControlDoc = ControlDoc {
 Names the application. What is made from here on belongs to the stack `<application>-<environment>`,
 whose name is returned. To be called once, after `environment`.",
     example: r#"stack("shop");  // shop-prod"#,
-    schema: None,
+    arity: 1..=1,
+    options: None,
 };
 
 pub const WITHIN: ControlDoc = ControlDoc {
@@ -49,7 +53,8 @@ pub const WITHIN: ControlDoc = ControlDoc {
 Runs a block in another region or account, and returns what the block returns. What is not given stays
 as it is outside.",
     example: r#"let certificate = within(#{ region: "us-east-1" }, || find_certificate("shop.example.com"));"#,
-    schema: Some(schema_of::<WithinOptions>),
+    arity: 2..=2,
+    options: Some(ControlOptions::of::<WithinOptions>(0)),
 };
 
 /// Where a block runs.
@@ -98,11 +103,7 @@ fn environment(session: &Session, context: &NativeCallContext, name: Option<&str
     let given = session.inputs.environment.as_deref();
     let name = match (name, given) {
         (Some(name), Some(given)) if name != given => {
-            return Err(usage(
-                Failure::new(format!("this runbook is for environment `{name}`, and --env says `{given}`"))
-                    .help(format!("run the runbook for `{given}`, or leave --env away")),
-            )
-            .into());
+            return Err(usage(not_the_given(name, given)).into());
         }
         (Some(name), _) | (None, Some(name)) => name,
         (None, None) => {
@@ -113,20 +114,11 @@ fn environment(session: &Session, context: &NativeCallContext, name: Option<&str
         if known == name {
             return Ok(handle.clone());
         }
-        return Err(usage(
-            Failure::new(format!("the environment is `{known}` already, and cannot become `{name}`"))
-                .help("use `within` for single steps in another account or region"),
-        )
-        .into());
+        return Err(usage(another(known, name)).into());
     }
     let environments = &session.inputs.environments;
     let Some(settings) = environments.get(name) else {
-        let names = || environments.keys().map(String::as_str);
-        let help = suggest::did_you_mean(name, names()).unwrap_or_else(|| match environments.len() {
-            0 => format!("add `[environments.{name}]` to runner.toml"),
-            _ => format!("runner.toml has `{}`", names().collect::<Vec<_>>().join("`, `")),
-        });
-        return Err(usage(Failure::new(format!("runner.toml has no environment `{name}`")).help(help)).into());
+        return Err(usage(unknown(name, environments)).into());
     };
     let identity = session.wait_for(context, session.run.use_environment(settings))?;
     let fields = [
@@ -140,6 +132,28 @@ fn environment(session: &Session, context: &NativeCallContext, name: Option<&str
     Ok(handle)
 }
 
+/// The failure of a runbook that names an environment which runner.toml does not have.
+pub fn unknown(name: &str, environments: &BTreeMap<String, Environment>) -> Failure {
+    let names = || environments.keys().map(String::as_str);
+    let help = suggest::did_you_mean(name, names()).unwrap_or_else(|| match environments.len() {
+        0 => format!("add `[environments.{name}]` to runner.toml"),
+        _ => format!("runner.toml has `{}`", names().collect::<Vec<_>>().join("`, `")),
+    });
+    Failure::new(format!("runner.toml has no environment `{name}`")).help(help)
+}
+
+/// The failure of a runbook that names the environment `name` and is run with another one.
+pub fn not_the_given(name: &str, given: &str) -> Failure {
+    Failure::new(format!("this runbook is for environment `{name}`, and --env says `{given}`"))
+        .help(format!("run the runbook for `{given}`, or leave --env away"))
+}
+
+/// The failure of a runbook that names two environments.
+pub fn another(known: &str, name: &str) -> Failure {
+    Failure::new(format!("the environment is `{known}` already, and cannot become `{name}`"))
+        .help("use `within` for single steps in another account or region")
+}
+
 fn stack(session: &Session, context: &NativeCallContext, application: &str) -> Result<String> {
     session.watch.check()?;
     let usage = |failure: Failure| failure.because(Usage).at(context);
@@ -151,12 +165,8 @@ fn stack(session: &Session, context: &NativeCallContext, application: &str) -> R
         )
         .into());
     };
-    if let Some(problem) = name_problem(application) {
-        return Err(usage(
-            Failure::new(format!("`{application}` cannot name an application: {problem}"))
-                .help("use up to 20 lower-case letters, digits and hyphens, beginning with a letter"),
-        )
-        .into());
+    if let Some(failure) = unsuitable(application) {
+        return Err(usage(failure).into());
     }
     let stack = format!("{application}-{environment}");
     match &named.stack {
@@ -173,6 +183,13 @@ fn stack(session: &Session, context: &NativeCallContext, application: &str) -> R
     session.run.set_stack(stack.clone());
     named.stack = Some(stack.clone());
     Ok(stack)
+}
+
+/// The failure of an application that cannot have this name.
+pub fn unsuitable(application: &str) -> Option<Failure> {
+    let problem = name_problem(application)?;
+    let failure = Failure::new(format!("`{application}` cannot name an application: {problem}"));
+    Some(failure.help("use up to 20 lower-case letters, digits and hyphens, beginning with a letter"))
 }
 
 /// Names of load balancers and target groups end at 32 characters: a stack's name must leave room.
@@ -195,6 +212,7 @@ fn name_problem(name: &str) -> Option<&'static str> {
 
 fn within(session: &Session, context: &NativeCallContext, given: Dynamic, block: &FnPtr) -> Result<Dynamic> {
     session.watch.check()?;
+    session.spend(context, Count::Operations, 1)?;
     let WithinOptions { region, role_arn, external_id } = options(session, context, &WITHIN, given)?;
     if let (None, None) = (&region, &role_arn) {
         let failure = Failure::new("`within` needs a `region` or a `role_arn`: it would change nothing");

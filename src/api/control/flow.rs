@@ -6,7 +6,7 @@ use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, ImmutableString, Map, N
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ControlDoc, options, schema_of};
+use super::{ControlDoc, ControlOptions, options};
 use crate::{
     api::{
         session::{Result, Session},
@@ -24,7 +24,8 @@ pub const STAGE: ControlDoc = ControlDoc {
 Groups steps under a name in the output, and returns what the block returns. A stage that fails is not
 reported as finished.",
     example: r#"let net = stage("network", || ensure_vpc(#{ name: "main", cidr_block: "10.20.0.0/16" }));"#,
-    schema: None,
+    arity: 2..=2,
+    options: None,
 };
 
 pub const PARALLEL: ControlDoc = ControlDoc {
@@ -38,7 +39,8 @@ they are in, and the failure is raised here.",
     a: || ensure_vpc(#{ name: "a", cidr_block: "10.20.0.0/16" }),
     b: || ensure_vpc(#{ name: "b", cidr_block: "10.21.0.0/16" }),
 });"#,
-    schema: Some(schema_of::<ParallelOptions>),
+    arity: 1..=2,
+    options: Some(ControlOptions::of::<ParallelOptions>(1)),
 };
 
 /// How branches run.
@@ -89,6 +91,7 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
 
 fn stage(session: &Session, context: &NativeCallContext, name: &str, block: &FnPtr) -> Result<Dynamic> {
     session.watch.check()?;
+    session.say(context, name.len())?;
     let run = &session.run;
     let started = run.clock().now();
     run.emit(Event::StageStarted { stage: name.to_owned() });
@@ -110,12 +113,16 @@ fn parallel(
 ) -> Result<Dynamic> {
     session.watch.check()?;
     let (keys, branches) = take_branches(context, branches)?;
+    let at_once = options.max_concurrency.map_or(branches.len(), NonZeroUsize::get);
+    let budget = session.budget.branches(branches.len(), at_once);
+    let _under_way = budget.map_err(|failure| session.watch.fail(failure.at(context)))?;
     let engine = session.engine().expect("the engine runs this function");
     let group = Arc::new(Group::default());
     let strands = strand::fork(branches.len(), &group);
-    let at_once = options.max_concurrency.map_or(branches.len(), NonZeroUsize::get);
+    let _pause = session.watch.pause();
     let results = session.run.clock().branches(branches.len(), at_once, thread::BRANCH_STACK, |index| {
         strands[index].clone().enter();
+        thread::enter(thread::BRANCH_STACK);
         // One that has not begun when another fails does not begin.
         let result = session.watch.check().and_then(|()| branches[index].call(&engine, Vec::new()));
         if result.is_err() && options.on_failure == OnFailure::RollBack {

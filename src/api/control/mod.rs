@@ -1,28 +1,34 @@
 //! The words of the language that are no operations: where a runbook runs, what it asks for, how it
 //! is structured, what it says.
 
-mod environment;
+mod config;
+pub(super) mod environment;
 mod flow;
 pub mod param;
-mod rollback;
-mod say;
+pub(super) mod rollback;
+pub(super) mod say;
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use rhai::{Dynamic, Engine, FuncRegistration, NativeCallContext};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub use config::Configs;
 
 use super::{
     bind,
     session::{Result, Session},
 };
+use crate::ops::Error;
 
 /// All control words, in the order of the reference.
 pub const CONTROLS: &[ControlDoc] = &[
     environment::ENVIRONMENT,
     environment::STACK,
     param::PARAM,
+    config::CONFIG,
     flow::STAGE,
     flow::PARALLEL,
     environment::WITHIN,
@@ -42,8 +48,27 @@ pub struct ControlDoc {
     pub signatures: &'static [&'static str],
     pub description: &'static str,
     pub example: &'static str,
-    /// The schema of its options, where it has some.
-    pub schema: Option<fn() -> Schema>,
+    /// How many arguments it takes.
+    pub arity: RangeInclusive<usize>,
+    /// The options among its arguments, where it has some.
+    pub options: Option<ControlOptions>,
+}
+
+/// The options of a control word.
+#[derive(Debug)]
+pub struct ControlOptions {
+    /// Which argument they are, counted from 0.
+    pub argument: usize,
+    pub schema: fn() -> Schema,
+    /// Decodes them. Fails with [`Error::Option`] without doing anything.
+    pub decode: fn(Value) -> std::result::Result<(), Error>,
+}
+
+impl ControlOptions {
+    /// Options that decode to `T`.
+    const fn of<T: DeserializeOwned + JsonSchema>(argument: usize) -> Self {
+        Self { argument, schema: schema_of::<T>, decode: |options| decode::<T>(options).map(drop) }
+    }
 }
 
 impl ControlDoc {
@@ -58,6 +83,7 @@ impl ControlDoc {
 pub fn register(engine: &mut Engine, session: &Arc<Session>) {
     environment::register(engine, session);
     param::register(engine, session);
+    config::register(engine, session);
     flow::register(engine, session);
     rollback::register(engine, session);
     say::register(engine, session);
@@ -71,10 +97,15 @@ fn options<T: DeserializeOwned>(
     options: Dynamic,
 ) -> Result<T> {
     let options = bind::arguments(session, context, doc.name, None, None, options)?;
-    serde_path_to_error::deserialize(options).map_err(|error| {
-        let (path, message) = (error.path().to_string(), error.inner().to_string());
-        bind::wrong_option(session, context, doc.name, None, &path, &message).into()
+    decode(options).map_err(|error| match error {
+        Error::Option { path, message } => bind::wrong_option(session, context, doc.name, None, &path, &message).into(),
+        other => super::failure::raise(session, other, crate::script::Failure::new("").at(context)),
     })
+}
+
+fn decode<T: DeserializeOwned>(options: Value) -> std::result::Result<T, Error> {
+    serde_path_to_error::deserialize(options)
+        .map_err(|error| Error::option(error.path().to_string(), error.inner().to_string()))
 }
 
 fn schema_of<T: JsonSchema>() -> Schema {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{ControlDoc, options, schema_of};
+use super::{ControlDoc, ControlOptions, options};
 use crate::{
     api::{
         Secret, bind, convert,
@@ -25,7 +25,8 @@ A value given with `--param NAME=VALUE` or in a file of parameters. Without `def
 unless `required: false` makes it `()`.",
     example: r#"let image = param("image", #{ help: "AMI to deploy" });
 let size = param("size", #{ type: "integer", default_value: 3 });"#,
-    schema: Some(schema_of::<ParamOptions>),
+    arity: 1..=2,
+    options: Some(ControlOptions::of::<ParamOptions>(1)),
 };
 
 /// How a parameter is described.
@@ -125,8 +126,13 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
 fn param(session: &Session, context: &NativeCallContext, name: &str, given: Dynamic) -> Result<Dynamic> {
     session.watch.check()?;
     let described: ParamOptions = options(session, context, &PARAM, given)?;
-    value(name, session.inputs.params.get(name), &described)
-        .map_err(|failure| failure.because(Usage).at(context).into())
+    let value = value(name, session.inputs.params.get(name), &described);
+    if let Ok(secret) = &value
+        && let Some(secret) = secret.read_lock::<Secret>()
+    {
+        session.run.secrets().hide(secret.expose());
+    }
+    value.map_err(|failure| failure.because(Usage).at(context).into())
 }
 
 /// The value of a parameter for which `given` was given.
@@ -162,6 +168,24 @@ fn value(name: &str, given: Option<&Value>, described: &ParamOptions) -> std::re
     }
 }
 
+/// Whether `given` is what `param(name, options)` accepts.
+pub fn judge(name: &str, given: Option<&Value>, options: Value) -> std::result::Result<(), Failure> {
+    match super::decode::<ParamOptions>(options) {
+        Ok(described) => value(name, given, &described).map(drop),
+        // Wrong options are another problem.
+        Err(_) => Ok(()),
+    }
+}
+
+/// The failure of a parameter that is given to the runbook `runbook`, which has only those `declared`.
+pub fn undeclared(runbook: &str, given: &str, declared: &[&str]) -> Failure {
+    let help = suggest::did_you_mean(given, declared.iter().copied()).unwrap_or_else(|| match declared.len() {
+        0 => "it has no parameters".into(),
+        _ => format!("it has `{}`", declared.join("`, `")),
+    });
+    Failure::new(format!("`{runbook}` has no parameter `{given}`")).help(help)
+}
+
 /// The parameters a runbook asks for by a literal name, in it and in the modules it imports.
 pub fn declared(runbook: &Runbook, stdlib: Stdlib) -> Vec<Declared> {
     let mut seen = BTreeSet::new();
@@ -195,16 +219,10 @@ pub fn check<'a>(
         return Ok(());
     }
     let declared = declared(runbook, stdlib);
-    let names = || declared.iter().map(|declared| declared.name.as_str());
-    match given.into_iter().find(|given| !names().any(|name| name == *given)) {
+    let names: Vec<_> = declared.iter().map(|declared| declared.name.as_str()).collect();
+    match given.into_iter().find(|given| !names.contains(given)) {
         None => Ok(()),
-        Some(given) => {
-            let help = suggest::did_you_mean(given, names()).unwrap_or_else(|| match declared.len() {
-                0 => "it has no parameters".into(),
-                _ => format!("it has `{}`", names().collect::<Vec<_>>().join("`, `")),
-            });
-            Err(Failure::new(format!("`{}` has no parameter `{given}`", runbook.name())).help(help).because(Usage))
-        }
+        Some(given) => Err(undeclared(runbook.name(), given, &names).because(Usage)),
     }
 }
 

@@ -7,6 +7,7 @@ use rhai::{Dynamic, Engine, FnPtr, NativeCallContext};
 use super::ControlDoc;
 use crate::{
     api::{
+        budget::Count,
         failure,
         session::{Result, Session},
         strand::{self, Strand},
@@ -23,7 +24,8 @@ pub const ON_ROLLBACK: ControlDoc = ControlDoc {
 Registers a function to be called if the run is rolled back, between the undos of what was done before
 and after. It sees the variables as they are now. What operations did is undone without it.",
     example: r#"on_rollback("tell the team", || log("production is back on the old version"));"#,
-    schema: None,
+    arity: 1..=2,
+    options: None,
 };
 
 pub const COMMIT: ControlDoc = ControlDoc {
@@ -33,7 +35,8 @@ pub const COMMIT: ControlDoc = ControlDoc {
 The point of no return: what was done until here stays, whatever happens later. `bluegreen::deploy`
 calls it when it begins to remove the old fleet.",
     example: r#"commit("traffic is on the new version");"#,
-    schema: None,
+    arity: 1..=1,
+    options: None,
 };
 
 pub const FAIL: ControlDoc = ControlDoc {
@@ -41,7 +44,8 @@ pub const FAIL: ControlDoc = ControlDoc {
     signatures: &[r#"fail("message")"#],
     description: "Ends the run as failed, which rolls it back, unless the runbook catches it.",
     example: r#"if env.vars.frozen { fail("production is frozen"); }"#,
-    schema: None,
+    arity: 1..=1,
+    options: None,
 };
 
 pub fn register(engine: &mut Engine, session: &Arc<Session>) {
@@ -60,6 +64,8 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
         engine,
         move |context: NativeCallContext, label: &str| -> Result<()> {
             at.watch.check()?;
+            at.spend(&context, Count::Commits, 1)?;
+            at.say(&context, label.len())?;
             at.run
                 .commit(label)
                 .map_err(|error| failure::raise(&at, ops::Error::Journal(error), Failure::new("").at(&context)))
@@ -75,6 +81,7 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
 
 fn on_rollback(session: &Arc<Session>, context: &NativeCallContext, label: Option<&str>, hook: &FnPtr) -> Result<()> {
     session.watch.check()?;
+    session.spend(context, Count::Hooks, 1)?;
     let hook = Callback::capture(context, hook)?;
     let place = Place::of_call(context).map(|place| format!("{}:{}", place.file, place.line));
     let label = label.map(str::to_owned).or(place).unwrap_or_default();

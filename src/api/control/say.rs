@@ -8,13 +8,14 @@ use super::ControlDoc;
 use crate::{
     api::{
         bind,
+        budget::Count,
         convert::{self, Secrets},
         session::{Result, Session},
         strand,
     },
     event::Event,
     ops::Duration,
-    script::Failure,
+    script::{Failure, Place},
 };
 
 pub const LOG: ControlDoc = ControlDoc {
@@ -22,7 +23,8 @@ pub const LOG: ControlDoc = ControlDoc {
     signatures: &["log(message)", "log(a, b, …)"],
     description: "Writes a line to the output of the run. Several values are joined with spaces.",
     example: r#"log(`the new fleet is ${green.name}`);"#,
-    schema: None,
+    arity: 1..=4,
+    options: None,
 };
 
 pub const OUTPUT: ControlDoc = ControlDoc {
@@ -30,7 +32,8 @@ pub const OUTPUT: ControlDoc = ControlDoc {
     signatures: &[r#"output("name", value)"#],
     description: "Adds a result to the summary of the run, for people and for `--json`. A later value replaces an earlier one.",
     example: r#"output("url", "https://shop.example.com");"#,
-    schema: None,
+    arity: 2..=2,
+    options: None,
 };
 
 pub const SLEEP: ControlDoc = ControlDoc {
@@ -38,7 +41,8 @@ pub const SLEEP: ControlDoc = ControlDoc {
     signatures: &[r#"sleep("5m")"#],
     description: "Waits. To wait for something, use a `wait_…` operation: it ends as soon as it can, and fails when it should.",
     example: r#"sleep("90s");"#,
-    schema: None,
+    arity: 1..=1,
+    options: None,
 };
 
 pub const NOW: ControlDoc = ControlDoc {
@@ -46,8 +50,12 @@ pub const NOW: ControlDoc = ControlDoc {
     signatures: &["now()"],
     description: "The time of the run as a string: `2026-11-21T04:05:06Z`. In a simulated run it is the simulated time.",
     example: r#"output("deployed_at", now());"#,
-    schema: None,
+    arity: 0..=0,
+    options: None,
 };
+
+/// Nobody waits longer for a run; and in a simulated one, all that time is simulated.
+const LONGEST_SLEEP: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
 
 pub fn register(engine: &mut Engine, session: &Arc<Session>) {
     let at = Arc::clone(session);
@@ -87,7 +95,9 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
 fn log<const N: usize>(session: &Session, context: &NativeCallContext, values: [Dynamic; N]) -> Result<()> {
     session.watch.check()?;
     let words = values.into_iter().map(|value| text(context, value)).collect::<Result<Vec<_>>>()?;
-    session.run.emit(Event::Log { message: words.join(" ") });
+    let message = words.join(" ");
+    session.say(context, message.len())?;
+    session.run.emit(Event::Log { message });
     Ok(())
 }
 
@@ -103,20 +113,32 @@ fn output(session: &Session, context: &NativeCallContext, name: &str, value: &Dy
     session.watch.check()?;
     let value = convert::to_json(value, Secrets::Refuse)
         .map_err(|stuck| Failure::new(format!("the output `{name}` cannot be {}", stuck.found)).at(context))?;
+    session.say(context, name.len() + value.to_string().len())?;
     session.run.output(name.to_owned(), convert::shown(&value));
     Ok(())
 }
 
+/// How long `sleep` is to wait, or what is wrong with the text.
+pub fn duration_of(text: &str) -> std::result::Result<Duration, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
+}
+
 fn sleep(session: &Session, context: &NativeCallContext, duration: &str) -> Result<()> {
     session.watch.check()?;
-    let duration: Duration = serde_json::from_value(duration.into())
-        .map_err(|error| bind::wrong_option(session, context, "sleep", None, "", &error.to_string()))?;
-    let ctx = strand::branch(|branch| session.run.context(branch));
+    let duration = duration_of(duration)
+        .map_err(|message| bind::wrong_option(session, context, SLEEP.name, None, "", &message))?;
+    if duration.0 > LONGEST_SLEEP {
+        let failure = Failure::new(format!("expected a duration of at most {} hours", LONGEST_SLEEP.as_secs() / 3_600));
+        return Err(failure.help("to wait for something, use a `wait_…` operation").at(context).into());
+    }
+    session.spend(context, Count::Sleeps, 1)?;
+    let place = Place::of_call(context).map(|place| place.to_string());
+    let ctx = strand::branch(|branch| session.run.context(branch)).at(place);
     session.wait_for(context, async {
         tokio::select! {
             biased;
             () = strand::until_stopped() => Ok(()),
-            slept = ctx.sleep(duration.0) => slept,
+            slept = ctx.pause(SLEEP.name, duration) => slept,
         }
     })?;
     // Whoever cut it short, says so.

@@ -7,7 +7,7 @@ pub mod import;
 pub mod request;
 mod self_signed;
 
-pub use acm::RESTORE_CERTIFICATE_TAGS;
+pub use acm::{CertificateTags, RESTORE_CERTIFICATE_TAGS};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

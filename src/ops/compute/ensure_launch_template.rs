@@ -14,11 +14,12 @@ use super::{
 use crate::{
     event::{Change, Field},
     ops::{
-        Error, Operation, arguments, ec2_tags,
+        Error, Operation, Sensitive, arguments, ec2_tags,
         network::common::{deleted, filter, nothing_to_undo, report},
         ownership::{Owned, changed, set},
         require,
     },
+    redact::user_data,
     run::{Class, Ctx, Mutation, Seen, Undo, UndoAction, Undone, Wait},
 };
 
@@ -117,6 +118,22 @@ async fn find(ctx: &Ctx, options: &EnsureLaunchTemplate, owned: &Owned) -> Resul
     Ok(Found { wanted: Content::wanted(options, owned, &image), template })
 }
 
+/// The template of that id, if there is one.
+///
+/// # Errors
+/// If the call fails.
+pub async fn by_id(ctx: &Ctx, id: &str) -> Result<Option<ec2::LaunchTemplate>, Error> {
+    let reply = ctx
+        .read("ec2:DescribeLaunchTemplates", || {
+            ctx.aws().ec2.describe_launch_templates().launch_template_ids(id).send()
+        })
+        .await;
+    match reply {
+        Err(error) if error.is(&["InvalidLaunchTemplateId.NotFound"]) => Ok(None),
+        reply => Ok(reply?.launch_templates.unwrap_or_default().into_iter().next()),
+    }
+}
+
 async fn by_name(ctx: &Ctx, name: &str) -> Result<Option<ec2::LaunchTemplate>, Error> {
     // By filter: named directly, a template that is not there is an error.
     let named = filter("launch-template-name", name);
@@ -200,8 +217,15 @@ async fn create(
         set("version", 1),
         set("image_id", options.image_id.as_str()),
     ];
-    ctx.did(Change::Created, fields);
+    ctx.did(Change::Created, fields.into_iter().chain(options.user_data.as_ref().map(shown)));
     Ok(handle)
+}
+
+/// User data as the field of a new template.
+fn shown(user_data: &Sensitive) -> Field {
+    let text =
+        if user_data.is_secret() { "(not shown)".into() } else { user_data::without_secrets(user_data.expose()) };
+    set("user_data", text)
 }
 
 async fn converge(
@@ -223,7 +247,8 @@ async fn converge(
             let latest = template.latest_version_number();
             let version = create_version(ctx, options, &name, &id, wanted).await?;
             fields.push(changed("version", latest, version));
-            fields.extend(wanted.differences(before.as_ref()));
+            let secret = options.user_data.as_ref().is_some_and(Sensitive::is_secret);
+            fields.extend(wanted.differences(before.as_ref(), secret));
             version
         }
     };

@@ -10,10 +10,11 @@ use super::Image;
 use crate::{
     ops::{
         Error, Operation, Tags,
-        network::common::{filter, has_tags, tag_filters, wildcard},
+        network::common::{filter, has_tags, tag_filters},
         require,
     },
     run::Ctx,
+    wildcard,
 };
 
 /// Finds an image, by its id, by a pattern of names or by tags (then the newest), or by a parameter of SSM. It must be
@@ -141,7 +142,7 @@ async fn newest(ctx: &Ctx, options: &FindImage) -> Result<ec2::Image, Error> {
         .await?;
     // Looked at here again: not every AWS-compatible endpoint filters as asked.
     let fits = |image: &ec2::Image| {
-        let named = options.name.as_ref().is_none_or(|name| wildcard(name, image.name().unwrap_or_default()));
+        let named = options.name.as_ref().is_none_or(|name| wildcard::matches(name, image.name().unwrap_or_default()));
         let fast = options.architecture.is_none_or(|wanted| image.architecture() == Some(&wanted.to_ec2()));
         named && fast && image.state() == Some(&ImageState::Available) && has_tags(image.tags(), &options.tags.0)
     };

@@ -18,6 +18,7 @@ use crate::{
         ownership::{Owned, RUN_TAG, changed},
         require,
     },
+    redact::user_data,
 };
 
 /// What instances of a version are made of.
@@ -273,8 +274,9 @@ impl Content {
         data.build()
     }
 
-    /// What differs from `before`, for the progress line. User data is not shown.
-    pub fn differences(&self, before: Option<&Self>) -> Vec<Field> {
+    /// What differs from `before`, for the progress line. Of user data that was marked as a secret nothing is shown, nor of
+    /// what was there before: it may have been one too.
+    pub fn differences(&self, before: Option<&Self>, secret_user_data: bool) -> Vec<Field> {
         let plain = |content: Option<&Self>| content.map_or(Value::Null, |content| json!(content));
         let (old, new) = (plain(before), plain(Some(self)));
         let Value::Object(fields) = &new else { return Vec::new() };
@@ -284,7 +286,11 @@ impl Content {
             .map(|(name, value)| changed(name, old.get(name).cloned().unwrap_or_default(), value.clone()))
             .collect();
         if before.is_some_and(|before| before.user_data != self.user_data) {
-            differences.push(changed("user_data", "(not shown)", "(changed)"));
+            let shown = |content: &Self| user_data::shown(content.user_data.as_deref());
+            differences.push(match before {
+                Some(before) if !secret_user_data => changed("user_data", shown(before), shown(self)),
+                _ => changed("user_data", "(not shown)", "(changed)"),
+            });
         }
         differences
     }

@@ -48,7 +48,7 @@ pub fn handle(zone: &Zone, name_servers: Vec<String>) -> HostedZone {
 }
 
 /// Tags of a zone, by its id.
-pub(super) struct ZoneTags;
+pub(in crate::ops) struct ZoneTags;
 
 /// Puts changed tags back.
 pub const RESTORE_ZONE_TAGS: UndoAction =

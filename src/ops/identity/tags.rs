@@ -31,7 +31,7 @@ macro_rules! tagged {
         $get:ident.$part:ident = $get_call:literal, $tag:ident = $tag_call:literal, $untag:ident = $untag_call:literal
     ) => {
         $(#[$doc])*
-        pub(super) struct $kind;
+        pub(in crate::ops) struct $kind;
 
         /// Puts changed tags back.
         pub const $restore: UndoAction =

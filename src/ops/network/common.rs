@@ -106,21 +106,6 @@ pub fn nothing_to_undo<T: PartialEq + Serialize>(found: &T, before: &T, ours: &T
     (found != ours).then(|| Undone::Foreign(format!("expected {}, found {}", json!(ours), json!(found))))
 }
 
-/// EC2's patterns: `*` is any text, `?` any character.
-pub fn wildcard(pattern: &str, text: &str) -> bool {
-    fn matches(pattern: &[char], text: &[char]) -> bool {
-        match (pattern, text) {
-            ([], []) => true,
-            (['*', rest @ ..], _) => (0..=text.len()).any(|skip| matches(rest, &text[skip..])),
-            (['?', rest @ ..], [_, text @ ..]) => matches(rest, text),
-            ([one, rest @ ..], [first, text @ ..]) => one == first && matches(rest, text),
-            ([], [_, ..]) | ([_, ..], []) => false,
-        }
-    }
-    let chars = |text: &str| text.chars().collect::<Vec<_>>();
-    matches(&chars(pattern), &chars(text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,11 +114,5 @@ mod tests {
     fn a_name_is_no_id() {
         assert!(is_id("vpc-0123456789abcdef0", "vpc-"));
         assert!(!is_id("vpc-main", "vpc-"));
-    }
-
-    #[test]
-    fn patterns() {
-        assert!(wildcard("shop-*-private-?", "shop-prod-private-a"));
-        assert!(!wildcard("private-?", "private-"));
     }
 }

@@ -5,13 +5,14 @@ use serde::Deserialize;
 
 use super::{
     Subnet, Subnets, Vpc,
-    common::{filter, has_tags, name_of, tag_filters, wildcard},
+    common::{filter, has_tags, name_of, tag_filters},
     read,
     subnets::TIER_TAG,
 };
 use crate::{
     ops::{Error, IdOf, Operation, Tags, ec2_tags},
     run::Ctx,
+    wildcard,
 };
 
 /// Finds all subnets of a VPC that fit a description, at least one, in the order of their availability zones. They are
@@ -60,7 +61,7 @@ impl Operation for FindSubnets {
             let zones = &options.availability_zones;
             subnet.vpc_id() == Some(vpc_id)
                 && options.tier.as_ref().is_none_or(in_tier)
-                && options.name.as_ref().is_none_or(|pattern| wildcard(pattern, name_of(subnet.tags())))
+                && options.name.as_ref().is_none_or(|pattern| wildcard::matches(pattern, name_of(subnet.tags())))
                 && has_tags(subnet.tags(), &options.tags.0)
                 && (zones.is_empty() || zones.iter().any(|zone| subnet.availability_zone() == Some(zone)))
         });

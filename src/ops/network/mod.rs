@@ -16,7 +16,7 @@ pub mod find_vpc;
 pub mod nat_gateway;
 pub mod network_acl_association;
 pub mod network_acl_rule;
-mod read;
+pub(super) mod read;
 pub mod route;
 pub mod route_table_association;
 pub mod security_group_rule;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Moved, Traffic, weights};
+use super::{Moved, Traffic, tell, weights};
 use crate::{
     event::Field,
     ops::{
@@ -118,6 +118,7 @@ impl Attach {
             format!("take {} out of {}", name_in(self.target_group.as_str()), live.name),
             json!({ "route": self.route, "target_group": self.target_group.as_str(), "before": live.answer }),
         );
+        tell(ctx, live);
         route::set(ctx, &self.route, live, &ours, Some(undo)).await?;
         let after = weights::read_back(ctx, &self.route, &ours).await?;
         let (before, words) = (weights::words(live.answer.target_groups()), weights::words(ours.target_groups()));

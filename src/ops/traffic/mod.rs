@@ -4,7 +4,7 @@
 //! and `ensure_listener_rule` leave live weights alone.
 
 pub mod attach_target_group;
-mod health;
+pub(super) mod health;
 mod launches;
 pub mod read_traffic;
 mod shift;

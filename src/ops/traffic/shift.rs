@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Moved, Traffic, health::Health, weights};
+use super::{Moved, Traffic, health::Health, tell, weights};
 use crate::{
     event::{Event, Field},
     ops::{
@@ -53,6 +53,7 @@ struct Way {
 
 /// Moves the routes through the steps. What a route has behind it already is left out.
 pub async fn run(ctx: &Ctx, orders: Vec<Order>, steps: &[Step], enough: Enough) -> Result<Moved, Error> {
+    ctx.may_ask_for(enough.to)?;
     let read = |order: Order| async move {
         let live = route::live(ctx, &order.route).await?;
         let first = live.answer.target_groups().to_vec();
@@ -61,6 +62,7 @@ pub async fn run(ctx: &Ctx, orders: Vec<Order>, steps: &[Step], enough: Enough) 
     let mut ways = futures::future::try_join_all(orders.into_iter().map(read)).await?;
     ways.iter().try_for_each(Way::check)?;
     for way in &ways {
+        tell(ctx, &way.live);
         ctx.capture(&format!("weights of {}", way.order.route), &way.first);
     }
     for step in steps {

@@ -64,7 +64,7 @@ impl LoadBalancer {
         if self.internal { "internal" } else { "internet-facing" }
     }
 
-    fn zones(&self) -> Value {
+    pub fn zones(&self) -> Value {
         let zone = |(subnet, place): (&String, &Place)| json!({ "ZoneName": place.zone, "SubnetId": subnet, "LoadBalancerAddresses": [] });
         self.places.iter().map(zone).collect()
     }

@@ -3,6 +3,6 @@
 mod group;
 mod image;
 mod on_moto;
-mod support;
+pub mod support;
 mod template;
 mod traffic;

@@ -1,0 +1,75 @@
+//! What a runbook is run with, and where: arguments that several verbs have.
+
+use std::path::PathBuf;
+
+use super::policy::PolicyArgs;
+use crate::settings::Target;
+
+/// The runbook and its parameters.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Inputs {
+    /// The runbook, a .rhai file
+    pub runbook: PathBuf,
+
+    /// The environment of runner.toml that the runbook has to name
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+
+    /// Set a parameter of the runbook, as text; repeatable
+    #[arg(long, value_name = "NAME=VALUE", value_parser = param)]
+    pub param: Vec<(String, String)>,
+
+    /// Read parameters, with their types, from a .toml or .json file; --param wins
+    #[arg(long, value_name = "FILE")]
+    pub params_file: Option<PathBuf>,
+
+    /// Read settings from this file instead of the nearest runner.toml
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+}
+
+/// Whose resources it is about.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Place {
+    /// Where calls go: aws, or sim, the simulated AWS inside this program
+    ///
+    /// Without it, what the environment says in runner.toml; without that, aws.
+    #[arg(long, value_name = "TARGET", hide_possible_values = true, help_heading = "Target")]
+    pub target: Option<Target>,
+
+    /// Short for --target sim
+    #[arg(long, conflicts_with = "target", help_heading = "Target")]
+    pub sim: bool,
+
+    /// Send all calls to an AWS-compatible server instead
+    #[arg(long, value_name = "URL", conflicts_with = "sim", value_parser = url, help_heading = "Target")]
+    pub endpoint_url: Option<String>,
+
+    /// The folder that keeps the simulated world, or `fresh` for an empty one that is not kept
+    ///
+    /// Without it, the world in .runner/sim, which each simulated run goes on with.
+    #[arg(long, value_name = "PATH|fresh", conflicts_with = "endpoint_url", help_heading = "Target")]
+    pub world: Option<PathBuf>,
+
+    /// Choose another course of simulated events; the same seed gives the same run [default: 1]
+    #[arg(long, value_name = "NUMBER", help_heading = "Target")]
+    pub seed: Option<u64>,
+}
+
+/// The first `=` ends the name, so a value can have more of them.
+pub(super) fn param(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected a name and a value, as in `--param image=ami-0123`"),
+    }
+}
+
+fn url(text: &str) -> Result<String, &'static str> {
+    let is_url = text
+        .parse()
+        .is_ok_and(|uri: http::Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some());
+    if is_url { Ok(text.to_owned()) } else { Err("expected a URL, as in `http://127.0.0.1:5000`") }
+}

@@ -1,0 +1,265 @@
+//! `runner plan`
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use miette::miette;
+
+use super::{
+    Console, Exit, Failure, Global, check,
+    execute::{by_cause, runtime},
+    exit,
+    inputs::{Inputs, Place},
+    print,
+    rehearse::{Rehearsal, Stage, live, rehearse},
+    untrusted,
+};
+use crate::{
+    api::{self, ScriptFailure},
+    event::Report,
+    plan::{self, Action, Aftermath, Collector, Outcome, Plan, Scenario, Verdict},
+    report::plan::{Detail, Format, file_name, write},
+    script::Runbook,
+    settings::{RunSettings, Target, WorldChoice},
+    sim::{Simulator, WorldError},
+};
+
+/// Show what a run would do, and change nothing
+///
+/// Runs the whole runbook to its end, waits and health and traffic included: on a fork of the live account, whose rows
+/// are read as far as the runbook looks. Read-only credentials are enough; no lock is taken.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    pub inputs: Inputs,
+
+    #[command(flatten)]
+    pub output: Output,
+
+    #[command(flatten)]
+    pub place: Place,
+
+    /// Ask nobody: begin with an empty account, or with the one in the file given with --world
+    #[arg(long, conflicts_with_all = ["sim", "target", "endpoint_url"], help_heading = "Target")]
+    pub offline: bool,
+
+    /// Make the plan in a child process with limits on memory and time: for runbooks of people you do not know
+    #[arg(long)]
+    pub untrusted: bool,
+}
+
+/// How the plan is shown.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Output {
+    /// How to show it: text, markdown, json or html; repeatable [default: text]
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
+    pub format: Vec<Format>,
+
+    /// Write each format to a file in this folder, `plan.md` and its like; text still goes to stdout
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// How much to show: summary, changes or full [default: changes]
+    #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
+    pub detail: Option<Detail>,
+
+    /// Exit with 2 when there are changes
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  What would this deploy do to production?
+    runner plan runbooks/prod-deploy.rhai --param image=ami-0123456789abcdef0
+
+  Without credentials, beginning with an empty account:
+    runner plan runbooks/prod-deploy.rhai --offline --param image=ami-0123456789abcdef0
+
+  For a pull request, all formats into a folder:
+    runner plan runbooks/prod-deploy.rhai --format markdown --format json --format html --out plan";
+
+/// After this long, what AWS shows of deleted things for a while is gone.
+const AFTERWARDS: Duration = Duration::from_secs(2 * 3600);
+
+pub fn plan(args: &Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
+    if let Some(ended) = untrusted::guard(args.untrusted) {
+        return ended;
+    }
+    let mut place = args.place.clone();
+    // Offline, `--world` is the file of a snapshot.
+    let snapshot = args.offline.then(|| place.world.take()).flatten();
+    if args.offline {
+        place.target = Some(Target::Aws);
+    }
+    let mut settings = RunSettings::resolve(&args.inputs, &place, None, false)?;
+    let findings = check::of_run(&settings)?;
+    if let Some(error) = findings.first_error() {
+        let runbook = settings.runbook.display().to_string();
+        let environment = settings.environment.clone();
+        let verdict = Verdict { outcome: Outcome::Fails, text: format!("cannot be run: {}", error.message) };
+        let plan = Plan { runbook, environment, verdict, failure: Some(error), ..Plan::default() };
+        show(&plan, &args.output, console)?;
+        return Err(findings.refusal());
+    }
+    check::warn(&findings, global, console);
+    let runbook = api::load(&settings.runbook, &settings.project_root)
+        .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
+    if !args.offline
+        && let Some(declared) = runbook.declared_environment()
+    {
+        settings = RunSettings::resolve(&args.inputs, &place, Some(&declared), false)?;
+    }
+    let tokio = runtime()?;
+    let _tokio = tokio.enter();
+    let stage = match (args.offline, settings.target) {
+        (true, _) => offline(snapshot, settings.seed).map_err(unusable)?,
+        (false, Target::Sim) => simulated(&settings).map_err(unusable)?,
+        (false, Target::Aws) => live(settings.endpoint_url.clone(), settings.seed),
+    };
+    let Planned { plan, failure, exit } = make(&settings, &runbook, &stage);
+    show(&plan, &args.output, console)?;
+    match failure {
+        Some(failure) => Err(Failure::new(exit, *failure.problem)),
+        None if args.output.detailed_exitcode && exit == exit::DONE && plan.changes_anything() => Ok(exit::CHANGES),
+        None => Ok(exit),
+    }
+}
+
+fn unusable(error: WorldError) -> Failure {
+    Failure::new(exit::USAGE, miette!("{error}"))
+}
+
+/// An empty account, or the one of a snapshot.
+fn offline(snapshot: Option<PathBuf>, seed: u64) -> Result<Stage, WorldError> {
+    let simulator = match snapshot {
+        Some(file) => Simulator::from_file(&file)?,
+        None => Simulator::offline(seed),
+    };
+    Ok(Stage { name: "offline".to_owned(), simulator: simulator.into(), live: None })
+}
+
+/// A copy of the kept simulated world.
+fn simulated(settings: &RunSettings) -> Result<Stage, WorldError> {
+    let simulator = match &settings.world {
+        WorldChoice::Kept(dir) => Simulator::copy(dir, settings.seed)?,
+        WorldChoice::Fresh => Simulator::copy(std::path::Path::new(""), settings.seed)?,
+    };
+    Ok(Stage { name: "sim".to_owned(), simulator: simulator.into(), live: None })
+}
+
+/// A plan, and how the verb is to end.
+struct Planned {
+    plan: Plan,
+    failure: Option<ScriptFailure>,
+    exit: Exit,
+}
+
+fn make(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Planned {
+    let (family, after) = stage.simulator.ids();
+    let collector = Collector::default();
+    let aftermath = Aftermath::default();
+    let reports: Vec<Box<dyn Report>> = vec![Box::new(aftermath.clone())];
+    let rehearsal = rehearse(settings, runbook, stage, Some(&collector), reports);
+    let (_, last) = stage.simulator.ids();
+    let mut plan = collector.plan();
+    if stage.simulator.assumes_images() {
+        let message = "made without asking AWS: the account is taken to be empty, and images to be there and well";
+        plan.warnings.push(message.to_owned());
+    }
+    let exit = match &rehearsal.failure {
+        None => exit::DONE,
+        Some(failure) => by_cause(&failure.kind).1,
+    };
+    plan = match &rehearsal.failure {
+        Some(failure) => failed(plan, failure, rehearsal.exit),
+        None => Plan { verdict: plan.judge(), ..plan },
+    };
+    let exit = if plan.verdict.outcome == Outcome::Refused { exit::REFUSED } else { exit };
+    if rehearsal.failure.is_some() && plan.changes_anything() {
+        plan.on_failure.push(scenario("this run".to_owned(), &rehearsal, stage, &aftermath));
+    } else if rehearsal.failure.is_none() && launches(&plan) {
+        plan.on_failure.extend(never_healthy(settings, runbook, stage, &plan));
+    }
+    let plan = plan::name_new_ids(plan, &plan::NewIds { family, after, last });
+    Planned { plan, failure: rehearsal.failure, exit }
+}
+
+/// The plan of a runbook that does not reach its end. A run would end with `exit`.
+fn failed(plan: Plan, failure: &ScriptFailure, exit: Exit) -> Plan {
+    let trace = failure.trace();
+    let place = trace.place.as_ref();
+    let step = plan.steps().find(|step| step.action == Action::Fail);
+    let step = step.map(|step| format!("`{} {}`", step.operation, step.subject));
+    let at = step.or_else(|| place.map(ToString::to_string)).map(|at| format!(" at {at}")).unwrap_or_default();
+    let text = format!("would fail{at}: {}", trace.message);
+    Plan {
+        verdict: Verdict { outcome: if exit == exit::REFUSED { Outcome::Refused } else { Outcome::Fails }, text },
+        failure: Some(plan::Failure {
+            message: trace.message.clone(),
+            help: trace.help.clone(),
+            file: place.map(|place| place.file.to_string()),
+            line: place.map(|place| place.line),
+            column: place.map(|place| place.column),
+            exit_code: exit.code,
+        }),
+        ..plan
+    }
+}
+
+/// Whether a new fleet is launched.
+fn launches(plan: &Plan) -> bool {
+    plan.steps().flat_map(|step| &step.calls).any(|call| call.call == "autoscaling:CreateAutoScalingGroup")
+}
+
+/// What happens if the new fleet never becomes healthy: the same once more, on an AWS in which nothing that is launched
+/// does.
+fn never_healthy(settings: &RunSettings, runbook: &Runbook, stage: &Stage, plan: &Plan) -> Option<Scenario> {
+    let simulator = stage.simulator.again(|settings| settings.never_healthy = true)?;
+    let stage = Stage { simulator: simulator.into(), ..stage.clone() };
+    let aftermath = Aftermath::default();
+    let reports: Vec<Box<dyn Report>> = vec![Box::new(aftermath.clone())];
+    let rehearsal = rehearse(settings, runbook, &stage, None, reports);
+    let name = format!("{} never becomes healthy", plan.new_fleet().unwrap_or("the new fleet"));
+    Some(scenario(name, &rehearsal, &stage, &aftermath))
+}
+
+/// What a rehearsal came to that failed.
+fn scenario(name: String, rehearsal: &Rehearsal, stage: &Stage, aftermath: &Aftermath) -> Scenario {
+    let Rehearsal { failure, outcome, exit, traffic, seconds, secrets: _ } = rehearsal;
+    // What AWS does by itself afterwards: volumes, interfaces and gateways go.
+    stage.simulator.advance(stage.simulator.clock() + AFTERWARDS);
+    let undone = aftermath.undone();
+    Scenario {
+        name,
+        outcome: plan::outcome_words(*outcome).to_owned(),
+        exit_code: exit.code,
+        seconds: *seconds,
+        error: failure.as_ref().map(|failure| failure.trace().message.clone()),
+        final_state: plan::final_state(&stage.simulator.differences(), undone.kept),
+        undone: undone.done,
+        left: undone.left,
+        requests_served: traffic.served,
+        requests_lost: traffic.failed,
+    }
+}
+
+/// Writes the plan to stdout, and to the files that were asked for.
+fn show(plan: &Plan, output: &Output, console: &Console) -> Result<(), Failure> {
+    let detail = output.detail.unwrap_or_default();
+    let Some(dir) = &output.out else {
+        let formats = if output.format.is_empty() { &[Format::Text][..] } else { &output.format };
+        for format in formats {
+            print(&write(plan, *format, detail, &console.out))?;
+        }
+        return Ok(());
+    };
+    let unwritable =
+        |error: std::io::Error| Failure::new(exit::FAILED, miette!("cannot write to `{}`: {error}", dir.display()));
+    fs::create_dir_all(dir).map_err(unwritable)?;
+    for format in &output.format {
+        let plain = crate::report::Look { colour: false, ..console.out };
+        fs::write(dir.join(file_name(*format)), write(plan, *format, detail, &plain)).map_err(unwritable)?;
+    }
+    print(&write(plan, Format::Text, detail, &console.out))?;
+    Ok(())
+}

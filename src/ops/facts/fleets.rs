@@ -1,0 +1,23 @@
+//! The Auto Scaling groups of the running stack, and how many instances each is to have.
+
+use crate::{
+    ops::{Error, compute::asg, ownership::STACK_TAG},
+    policy::Fleet,
+    run::Ctx,
+};
+
+pub async fn of_stack(ctx: &Ctx) -> Result<Vec<Fleet>, Error> {
+    let stack = ctx.stack()?;
+    let groups = ctx
+        .read(asg::DESCRIBE, || {
+            let request = ctx.aws().autoscaling.describe_auto_scaling_groups();
+            request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    let ours = groups.iter().filter(|group| asg::tags(group).get(STACK_TAG) == Some(&stack));
+    let fleet = |group: &aws_sdk_autoscaling::types::AutoScalingGroup| {
+        let desired_capacity = group.desired_capacity().and_then(|size| u32::try_from(size).ok()).unwrap_or_default();
+        Some(Fleet { name: group.auto_scaling_group_name()?.to_owned(), desired_capacity })
+    };
+    Ok(ours.filter_map(fleet).collect())
+}

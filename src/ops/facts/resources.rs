@@ -1,0 +1,66 @@
+//! Names and tags of what a call would change.
+
+use std::collections::BTreeMap;
+
+use super::{ec2, known};
+use crate::{
+    ops::{
+        Error,
+        certificate::CertificateTags,
+        compute::asg::GroupTags,
+        dns::zone::ZoneTags,
+        identity::tags::{PolicyTags, ProfileTags, RoleTags},
+        load_balancing::tags::Resource as Balancing,
+        ownership::RUN_TAG,
+        tagged::Tagged,
+    },
+    policy::{Call, Kind, Known, Resource, Target, targets},
+    run::Ctx,
+};
+
+/// All of it but what this run has made itself.
+pub async fn changed_by(ctx: &Ctx, call: &Call<'_>) -> BTreeMap<String, Known<Resource>> {
+    let mut resources = BTreeMap::new();
+    for Target { kind, id } in targets(call) {
+        if ctx.has_made(kind, &id) {
+            continue;
+        }
+        match known(read(ctx, kind, &id).await) {
+            Ok(found) => resources.extend(found.into_iter().map(|(id, resource)| (id, Ok(resource)))),
+            Err(why) => drop(resources.insert(id, Err(why))),
+        }
+    }
+    let of_this_run = |resource: &Known<Resource>| {
+        resource.as_ref().is_ok_and(|resource| resource.tags.get(RUN_TAG).is_some_and(|run| run == ctx.run_id()))
+    };
+    resources.retain(|_, resource| !of_this_run(resource));
+    resources
+}
+
+/// Usually one; an association is what it associates. What is not there has neither names nor tags.
+async fn read(ctx: &Ctx, kind: Kind, id: &str) -> Result<Vec<(String, Resource)>, Error> {
+    let tags = match kind {
+        Kind::Ec2 => return ec2::read(ctx, id).await,
+        Kind::LoadBalancing => tags_of::<Balancing>(ctx, id).await?,
+        Kind::AutoScalingGroup => tags_of::<GroupTags>(ctx, id).await?,
+        Kind::Role => tags_of::<RoleTags>(ctx, id).await?,
+        Kind::ManagedPolicy => tags_of::<PolicyTags>(ctx, id).await?,
+        Kind::InstanceProfile => tags_of::<ProfileTags>(ctx, id).await?,
+        Kind::Certificate => tags_of::<CertificateTags>(ctx, id).await?,
+        Kind::HostedZone => tags_of::<ZoneTags>(ctx, id).await?,
+        Kind::Record | Kind::Other => BTreeMap::new(),
+    };
+    Ok(vec![(id.to_owned(), resource(tags))])
+}
+
+async fn tags_of<T: Tagged>(ctx: &Ctx, id: &str) -> Result<BTreeMap<String, String>, Error> {
+    match T::read(ctx, id).await {
+        Err(error) if error.is(T::GONE) => Ok(BTreeMap::new()),
+        read => read,
+    }
+}
+
+/// The tag `Name` is a name.
+pub fn resource(tags: BTreeMap<String, String>) -> Resource {
+    Resource { names: tags.get("Name").cloned().into_iter().collect(), tags }
+}

@@ -1,0 +1,365 @@
+//! From the events of a dry run to the plan.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{
+    Action, Call, Change, Denial, Fleet, FleetSize, Mark, Output, Plan, PointOfNoReturn, Share, Stage, Step, Undo,
+    Wait, Weights, unified_diff,
+};
+use crate::{
+    event::{self, Event, Report, Stamped},
+    policy::Level,
+};
+
+/// Listens to a dry run. Copies listen to the same.
+#[derive(Clone, Default)]
+pub struct Collector(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    plan: Plan,
+    started: Option<Timestamp>,
+    now: f64,
+    /// Where each operation's step is: stage and position.
+    steps: BTreeMap<String, (usize, usize)>,
+    /// Waits under way, by operation: what for, since when, for how long at most.
+    waits: BTreeMap<String, (String, f64, f64)>,
+    sizes: BTreeMap<String, FleetSize>,
+    shares: BTreeMap<String, Vec<Share>>,
+    /// How often each operation moved traffic.
+    shifts: BTreeMap<String, u32>,
+    last_step: Option<String>,
+    /// What happens while it is taken back is not part of the plan.
+    going_back: bool,
+}
+
+impl Report for Collector {
+    fn event(&mut self, stamped: &Stamped) {
+        let mut state = self.state();
+        state.at(stamped.at);
+        state.event(&stamped.event);
+    }
+}
+
+impl Collector {
+    /// The fleets as they are now.
+    pub fn fleets(&self, now: Timestamp, fleets: impl IntoIterator<Item = FleetSize>) {
+        let mut state = self.state();
+        if state.going_back {
+            return;
+        }
+        state.at(now);
+        for size in fleets {
+            state.fleet(size);
+        }
+    }
+
+    /// What was collected.
+    pub fn plan(&self) -> Plan {
+        let mut plan = self.state().plan.clone();
+        let of_run = |fleet: &Fleet, plan: &Plan| {
+            let stack = plan.stack.as_deref().unwrap_or_default();
+            fleet.at > 0.0 || (!stack.is_empty() && fleet.size.auto_scaling_group.starts_with(stack))
+        };
+        // Fleets that nothing happens to are somebody else's.
+        let touched: Vec<String> = {
+            let touched = plan.timeline.fleets.iter().filter(|fleet| of_run(fleet, &plan));
+            touched.map(|fleet| fleet.size.auto_scaling_group.clone()).collect()
+        };
+        plan.timeline.fleets.retain(|fleet| touched.contains(&fleet.size.auto_scaling_group));
+        plan.totals.peak_instances = peak(&plan.timeline.fleets);
+        plan
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn at(&mut self, now: Timestamp) {
+        let started = *self.started.get_or_insert(now);
+        // To the millisecond: what is behind it is the simulator's.
+        self.now = (now.duration_since(started).as_secs_f64() * 1000.0).round() / 1000.0;
+    }
+
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::RollbackStarted { .. } => {
+                self.going_back = true;
+                self.total();
+            }
+            // The figures of what went forward.
+            Event::RunFinished { summary, .. } => {
+                if !self.going_back {
+                    self.total();
+                }
+                let totals = &mut self.plan.totals;
+                (totals.create, totals.update, totals.delete, totals.unchanged) =
+                    (summary.created, summary.updated, summary.deleted, summary.unchanged);
+                totals.create = totals.create.saturating_sub(totals.replace);
+            }
+            _ if self.going_back => {}
+            Event::RunStarted { runbook, target, version, .. } => {
+                (self.plan.runbook, self.plan.target, self.plan.runner) =
+                    (runbook.clone(), target.clone(), version.clone());
+            }
+            Event::Environment { environment, region, account } => {
+                self.plan.environment = Some(environment.clone());
+                self.plan.region = Some(region.clone());
+                self.plan.account = Some(account.clone());
+            }
+            Event::Stack { stack } => self.plan.stack = Some(stack.clone()),
+            Event::OperationStarted { id, operation, subject, stage, place } => {
+                self.begin(
+                    stage.as_deref(),
+                    Step {
+                        id: id.clone(),
+                        operation: operation.clone(),
+                        subject: subject.clone(),
+                        place: place.clone(),
+                        starts: self.now,
+                        ..Step::default()
+                    },
+                );
+            }
+            Event::OperationFinished { id, change, fields, .. } => self.finish(id, *change, fields),
+            Event::OperationFailed { id, error, .. } => {
+                self.end_wait(id, None);
+                let now = self.now;
+                if let Some(step) = self.step(id) {
+                    step.action = Action::Fail;
+                    step.error = Some(error.clone());
+                    step.seconds = now - step.starts;
+                }
+            }
+            Event::Sending { id, call, resource, request, undo } => {
+                let call = Call {
+                    call: call.clone(),
+                    resource: resource.clone(),
+                    request: request.clone(),
+                    undo: undo.clone(),
+                };
+                self.last_step = Some(id.clone());
+                if let Some(step) = self.step(id) {
+                    step.calls.push(call);
+                }
+            }
+            Event::Call { id, mutation, .. } => {
+                self.plan.totals.calls += 1;
+                self.plan.totals.reads += u32::from(!mutation);
+                if let Some(step) = self.step(id).filter(|_| !mutation) {
+                    step.reads += 1;
+                }
+            }
+            Event::Waiting { id, what, elapsed, timeout, .. } => {
+                let begun = self.now - elapsed.as_secs_f64();
+                match self.waits.get(id) {
+                    Some((known, ..)) if known == what => {}
+                    _ => {
+                        self.end_wait(id, None);
+                        self.waits.insert(id.clone(), (what.clone(), begun, timeout.as_secs_f64()));
+                    }
+                }
+            }
+            Event::Waited { id, what, elapsed, timeout } => {
+                let begun = self.now - elapsed.as_secs_f64();
+                self.waits.insert(id.clone(), (what.clone(), begun, timeout.as_secs_f64()));
+                self.end_wait(id, Some(elapsed.as_secs_f64()));
+            }
+            Event::Weights { id, route, weights } => self.weights(id, route, weights),
+            Event::UndoArmed { id, undo } => {
+                self.plan.rollback.undos.push(Undo { step: id.clone(), description: undo.clone() });
+            }
+            Event::Committed { label } => {
+                self.plan.rollback.point_of_no_return =
+                    Some(PointOfNoReturn { label: label.clone(), at: self.now, after: self.last_step.clone() });
+                self.mark(format!("point of no return: {label}"));
+            }
+            Event::Policy { check, level: Level::Deny, message, rule, place, overridden, .. } => {
+                let place = place.as_ref().map(|place| format!(", {place}")).unwrap_or_default();
+                self.plan.policy.push(Denial {
+                    check: check.to_string(),
+                    message: format!("{message} ({rule}{place})"),
+                    overridden: overridden.clone(),
+                });
+            }
+            Event::Policy { level: Level::Warn, message, rule, .. } => {
+                self.plan.warnings.push(format!("policy: {message} ({rule})"));
+            }
+            Event::Override { check, reason, by } => {
+                self.plan.warnings.push(format!("policy: {by} sets `{check}` aside: {reason}"));
+            }
+            Event::Log { message } => self.mark(message.clone()),
+            Event::Warning { message } => self.plan.warnings.push(message.clone()),
+            Event::Output { name, value } => {
+                self.plan.outputs.retain(|output| output.name != *name);
+                self.plan.outputs.push(Output { name: name.clone(), value: value.clone() });
+            }
+            Event::StageStarted { .. }
+            | Event::StageFinished { .. }
+            | Event::Retrying { .. }
+            | Event::UndoFinished { .. }
+            | Event::HookFinished { .. } => {}
+        }
+    }
+
+    fn mark(&mut self, text: String) {
+        self.plan.timeline.marks.push(Mark { at: self.now, text });
+    }
+
+    fn begin(&mut self, stage: Option<&str>, step: Step) {
+        let name = stage.map(str::to_owned);
+        let stages = &mut self.plan.stages;
+        let place = stages.iter().position(|stage| stage.name == name).unwrap_or_else(|| {
+            stages.push(Stage { name, starts: self.now, ..Stage::default() });
+            stages.len() - 1
+        });
+        self.steps.insert(step.id.clone(), (place, stages[place].steps.len()));
+        stages[place].steps.push(step);
+    }
+
+    fn step(&mut self, id: &str) -> Option<&mut Step> {
+        let &(stage, step) = self.steps.get(id)?;
+        self.plan.stages.get_mut(stage)?.steps.get_mut(step)
+    }
+
+    fn finish(&mut self, id: &str, change: event::Change, fields: &[event::Field]) {
+        self.end_wait(id, None);
+        let now = self.now;
+        let moved = self.shifts.contains_key(id);
+        let Some(step) = self.step(id) else { return };
+        step.seconds = now - step.starts;
+        step.action = action(step, change, moved);
+        step.changes = fields
+            .iter()
+            .map(|field| Change {
+                field: field.name.clone(),
+                before: field.before.clone(),
+                after: field.after.clone(),
+                diff: field.before.as_ref().and_then(|before| diff(before, &field.after)),
+            })
+            .collect();
+        if let Some(&(stage, _)) = self.steps.get(id) {
+            let stage = &mut self.plan.stages[stage];
+            stage.seconds = now - stage.starts;
+        }
+    }
+
+    fn end_wait(&mut self, id: &str, took: Option<f64>) {
+        let Some((what, begun, at_most)) = self.waits.remove(id) else { return };
+        let expected = took.unwrap_or(self.now - begun);
+        if let Some(step) = self.step(id) {
+            step.waits.push(Wait {
+                what,
+                starts: begun,
+                expected_seconds: expected,
+                at_most_seconds: at_most.max(expected),
+            });
+        }
+    }
+
+    fn weights(&mut self, id: &str, route: &str, weights: &[event::Weight]) {
+        let shares: Vec<Share> = weights
+            .iter()
+            .map(|weight| Share { target_group: weight.target_group.clone(), weight: weight.weight })
+            .collect();
+        let weights = Weights { at: self.now, route: route.to_owned(), shares: shares.clone() };
+        let before = self.shares.insert(route.to_owned(), shares);
+        // A group at weight 0 that comes or goes moves nothing.
+        let serving = |shares: &[Share]| shares.iter().filter(|share| share.weight > 0).cloned().collect::<Vec<_>>();
+        if before.as_ref().is_some_and(|before| serving(before) != serving(&weights.shares)) {
+            *self.shifts.entry(id.to_owned()).or_default() += 1;
+        }
+        if before.as_ref() == Some(&weights.shares) {
+            return;
+        }
+        self.plan.timeline.weights.push(weights.clone());
+        // What was there at first is not what the step does.
+        if let Some(step) = self.step(id).filter(|_| before.is_some()) {
+            step.weights.push(weights);
+        }
+    }
+
+    fn fleet(&mut self, size: FleetSize) {
+        if self.sizes.get(&size.auto_scaling_group) != Some(&size) {
+            self.sizes.insert(size.auto_scaling_group.clone(), size.clone());
+            self.plan.timeline.fleets.push(Fleet { at: self.now, size });
+        }
+    }
+
+    /// What is summed over the steps.
+    fn total(&mut self) {
+        let seconds = self.now;
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let steps = || self.plan.stages.iter().flat_map(|stage| &stage.steps);
+        let replace = count(steps().filter(|step| step.action == Action::Replace).count());
+        let shifts = self.shifts.values().sum();
+        let waits = count(steps().map(|step| step.waits.len()).sum());
+        let more: f64 =
+            steps().flat_map(|step| &step.waits).map(|wait| wait.at_most_seconds - wait.expected_seconds).sum();
+        let totals = &mut self.plan.totals;
+        totals.replace = replace;
+        (totals.traffic_shifts, totals.waits) = (shifts, waits);
+        (totals.seconds, totals.seconds_at_most) = (seconds, seconds + more);
+    }
+}
+
+/// Text of several lines, and trees, are easier to read as a diff.
+fn diff(before: &Value, after: &Value) -> Option<String> {
+    let lines = |value: &Value| match value {
+        Value::String(text) => match serde_json::from_str::<Value>(text) {
+            Ok(tree @ (Value::Object(_) | Value::Array(_))) => serde_json::to_string_pretty(&tree).ok(),
+            Ok(_) | Err(_) => Some(text.clone()),
+        },
+        Value::Object(_) => serde_json::to_string_pretty(value).ok(),
+        Value::Null => Some(String::new()),
+        Value::Array(_) | Value::Bool(_) | Value::Number(_) => None,
+    };
+    let (before, after) = (lines(before)?, lines(after)?);
+    let is_long = |text: &str| text.lines().nth(1).is_some();
+    (is_long(&before) || is_long(&after)).then(|| unified_diff(&before, &after))
+}
+
+/// What a step does, from what the operation says and the calls it makes.
+fn action(step: &Step, change: event::Change, moved: bool) -> Action {
+    match change {
+        event::Change::Created if replaces(step) => Action::Replace,
+        event::Change::Created => Action::Create,
+        event::Change::Updated if moved => Action::Shift,
+        event::Change::Updated => Action::Update,
+        event::Change::Deleted => Action::Delete,
+        event::Change::Unchanged if step.calls.is_empty() => Action::Unchanged,
+        event::Change::Unchanged => Action::Update,
+        event::Change::Waited => Action::Wait,
+        event::Change::Read => Action::Read,
+    }
+}
+
+/// Whether it creates one and deletes another of the same kind: AWS's names tell.
+fn replaces(step: &Step) -> bool {
+    let of_kind = |verb: &str| {
+        let calls = step.calls.iter().filter_map(|call| call.call.split_once(':'));
+        calls.filter_map(|(_, name)| name.strip_prefix(verb).map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let deleted = of_kind("Delete");
+    of_kind("Create").iter().any(|kind| deleted.contains(kind))
+}
+
+/// The most instances at one time.
+fn peak(fleets: &[Fleet]) -> u32 {
+    let mut now: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut most = 0;
+    for (index, fleet) in fleets.iter().enumerate() {
+        now.insert(&fleet.size.auto_scaling_group, fleet.size.instances);
+        // What changes at one moment counts together.
+        if fleets.get(index + 1).is_none_or(|next| next.at > fleet.at) {
+            most = most.max(now.values().sum());
+        }
+    }
+    most
+}

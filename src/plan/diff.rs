@@ -1,0 +1,74 @@
+//! Two long texts as a unified diff of bounded size: what a person reads of changed user data or a policy document.
+
+use similar::TextDiff;
+
+/// Lines around a change.
+const CONTEXT: usize = 3;
+/// Lines of a diff; the rest is counted.
+const MAX_LINES: usize = 400;
+/// Characters of a line; generated text may have no line breaks at all.
+const MAX_WIDTH: usize = 500;
+/// Lines of a text that is still compared: the time it takes grows faster than the text.
+const MAX_COMPARED: usize = 5_000;
+
+/// What changes from `before` to `after`: hunks without a head, empty if nothing does.
+pub fn unified_diff(before: &str, after: &str) -> String {
+    if before == after {
+        return String::new();
+    }
+    let (old, new) = (before.lines().count(), after.lines().count());
+    if old.max(new) > MAX_COMPARED {
+        return format!("@@ too long to compare: {old} lines before, {new} after @@\n");
+    }
+    let hunks = TextDiff::from_lines(before, after).unified_diff().context_radius(CONTEXT).to_string();
+    let total = hunks.lines().count();
+    let mut diff = String::with_capacity(hunks.len());
+    for line in hunks.lines().take(MAX_LINES) {
+        diff.extend(line.chars().take(MAX_WIDTH));
+        if line.chars().nth(MAX_WIDTH).is_some() {
+            diff.push('…');
+        }
+        diff.push('\n');
+    }
+    if total > MAX_LINES {
+        diff += &format!("@@ {} more lines @@\n", total - MAX_LINES);
+    }
+    diff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_line_with_what_is_around_it() {
+        let before = "#!/bin/bash\nset -eu\n\nversion=1.4.2\nstart --version \"$version\"\n";
+        let after = before.replace("1.4.2", "1.5.0");
+        let wanted = "@@ -1,5 +1,5 @@\n #!/bin/bash\n set -eu\n \n-version=1.4.2\n+version=1.5.0\n start --version \"$version\"\n";
+        assert_eq!(unified_diff(before, &after), wanted);
+    }
+
+    #[test]
+    fn nothing_when_nothing_changes() {
+        assert_eq!(unified_diff("same\n", "same\n"), "");
+    }
+
+    #[test]
+    fn a_line_break_at_the_end_is_a_difference() {
+        let wanted = "@@ -1 +1 @@\n-end\n+end\n\\ No newline at end of file\n";
+        assert_eq!(unified_diff("end\n", "end"), wanted);
+    }
+
+    #[test]
+    fn its_size_is_bounded() {
+        let before: String = (0..5_000).map(|i| format!("line {i}\n")).collect();
+        let diff = unified_diff(&before, "");
+        assert_eq!(diff.lines().count(), MAX_LINES + 1);
+        assert!(diff.ends_with("@@ 4601 more lines @@\n"), "{diff}");
+
+        let wide = unified_diff("", &"x".repeat(100_000));
+        assert!(wide.len() < 2 * MAX_WIDTH, "{} bytes", wide.len());
+        let long = unified_diff("", &"x\n".repeat(MAX_COMPARED + 1));
+        assert_eq!(long, "@@ too long to compare: 0 lines before, 5001 after @@\n");
+    }
+}

@@ -1,0 +1,133 @@
+//! Names for what does not exist yet: an id that only the dry run gave out is shown as `vpc-new-1`.
+//!
+//! The world counts its ids, so those that were given out since a moment are known by their number. Tokens of requests
+//! are left out: they are made of the run's id.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Plan;
+
+/// The ids that a dry run gave out.
+#[derive(Clone, Debug)]
+pub struct NewIds {
+    /// The fixed digits before the counter.
+    pub family: String,
+    /// The counter before the first, and at the last.
+    pub after: u64,
+    pub last: u64,
+}
+
+/// Members of requests that only tell attempts apart.
+const TOKENS: [&str; 4] = ["ClientToken", "CallerReference", "IdempotencyToken", "ClientRequestToken"];
+
+/// The plan with names instead of new ids. The order of first appearance numbers them.
+pub fn name_new_ids(plan: Plan, ids: &NewIds) -> Plan {
+    let mut names = Names { ids, known: BTreeMap::new(), counts: BTreeMap::new() };
+    let renamed = serde_json::to_value(&plan).map(|plan| names.value(plan));
+    renamed.and_then(serde_json::from_value).unwrap_or(plan)
+}
+
+struct Names<'a> {
+    ids: &'a NewIds,
+    known: BTreeMap<String, String>,
+    counts: BTreeMap<String, u32>,
+}
+
+impl Names<'_> {
+    fn value(&mut self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.text(&text)),
+            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.value(item)).collect()),
+            Value::Object(fields) => {
+                let fields = fields.into_iter().map(|(key, value)| {
+                    let value = if TOKENS.contains(&key.as_str()) { "(token)".into() } else { self.value(value) };
+                    (self.text(&key), value)
+                });
+                Value::Object(fields.collect())
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => value,
+        }
+    }
+
+    /// `subnet-00000000000000012` becomes `subnet-new-1`; of ARNs, `/0000000000000012` becomes `/new-1`.
+    fn text(&mut self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((at, length)) = self.find(rest) {
+            let before = &rest[..at];
+            let prefix: String = before
+                .chars()
+                .rev()
+                .take_while(|c| c.is_ascii_lowercase() || *c == '-')
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+                .collect();
+            let prefix = prefix.trim_start_matches('-').to_owned();
+            out.push_str(before);
+            out.push_str(&self.name(&prefix, &rest[at..at + length]));
+            rest = &rest[at + length..];
+        }
+        out + rest
+    }
+
+    /// The place and length of the first new id's digits.
+    fn find(&self, text: &str) -> Option<(usize, usize)> {
+        // ARNs hold the last 16 digits.
+        for family in [self.ids.family.as_str(), &self.ids.family[1..]] {
+            for (at, _) in text.match_indices(family) {
+                let number = text.get(at + family.len()..at + family.len() + 8);
+                let number = number.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+                let starts = text[..at].ends_with(['-', '/', 'Z']);
+                let ends = text[at + family.len()..].chars().nth(8).is_none_or(|next| !next.is_ascii_hexdigit());
+                if starts && ends && number.is_some_and(|number| number > self.ids.after && number <= self.ids.last) {
+                    return Some((at, family.len() + 8));
+                }
+            }
+        }
+        None
+    }
+
+    fn name(&mut self, prefix: &str, digits: &str) -> String {
+        // An id and the end of an ARN are one number.
+        let key = format!("{prefix}{}", &digits[digits.len() - 8..]);
+        if let Some(name) = self.known.get(&key) {
+            return name.clone();
+        }
+        let count = self.counts.entry(prefix.to_owned()).or_default();
+        *count += 1;
+        let name = format!("new-{count}");
+        self.known.insert(key, name.clone());
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn new_ids_have_names() {
+        let ids = NewIds { family: "000000000".into(), after: 0x10, last: 0x20 };
+        let mut names = Names { ids: &ids, known: BTreeMap::new(), counts: BTreeMap::new() };
+        let value = names.value(json!({
+            "a": "subnet-00000000000000012 in vpc-00000000000000011",
+            "b": ["subnet-00000000000000013", "subnet-00000000000000012", "subnet-00000000000000009"],
+            "arn": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/web/0000000000000014",
+            "ClientToken": "abc",
+        }));
+        assert_eq!(
+            value,
+            json!({
+                "a": "subnet-new-1 in vpc-new-1",
+                "b": ["subnet-new-2", "subnet-new-1", "subnet-00000000000000009"],
+                "arn": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/web/new-1",
+                "ClientToken": "(token)",
+            })
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! Which resources a call changes: by the parameters that name them.
+//!
+//! A part without tags of its own (a route, a rule of a security group, a version, a record) belongs to the resource it is
+//! part of. A resource with tags of its own does not: a listener is not its load balancer, a subnet not its VPC.
+
+use serde_json::Value;
+
+use super::{Call, Pattern};
+
+/// A resource that a call changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub kind: Kind,
+    /// As the call names it: an id, an ARN or a name.
+    pub id: String,
+}
+
+/// What it is: how its tags are read depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// By its id.
+    Ec2,
+    /// Load balancer, target group, listener or rule, by its ARN.
+    LoadBalancing,
+    /// By its name.
+    AutoScalingGroup,
+    /// By its name.
+    Role,
+    /// By its ARN.
+    ManagedPolicy,
+    /// By its name.
+    InstanceProfile,
+    /// By its ARN.
+    Certificate,
+    /// By its id.
+    HostedZone,
+    /// By its name. It has no tags.
+    Record,
+    /// Of a kind whose tags cannot be read.
+    Other,
+}
+
+/// Calls and the parameters that name what they change; the first line that fits counts. `ID` is every parameter at the
+/// top that ends in `Id`; `ANY` every one that could name something.
+const TABLE: &[(&str, &[&str])] = &[
+    ("acm:RequestCertificate", &[]),
+    ("acm:*", &["CertificateArn"]),
+    ("autoscaling:CreateAutoScalingGroup", &[]),
+    ("autoscaling:CreateOrUpdateTags", &["Tags.ResourceId"]),
+    ("autoscaling:DeleteTags", &["Tags.ResourceId"]),
+    ("autoscaling:*", &["AutoScalingGroupName"]),
+    ("ec2:CreateTags", &["ResourceId"]),
+    ("ec2:DeleteTags", &["ResourceId"]),
+    ("ec2:CreateRoute", &["RouteTableId"]),
+    ("ec2:ReplaceRoute", &["RouteTableId"]),
+    ("ec2:DeleteRoute", &["RouteTableId"]),
+    ("ec2:CreateNetworkAclEntry", &["NetworkAclId"]),
+    ("ec2:CreateLaunchTemplateVersion", &["LaunchTemplateId", "LaunchTemplateName"]),
+    ("ec2:Create*", &[]),
+    ("ec2:AllocateAddress", &[]),
+    ("ec2:*LaunchTemplate*", &["LaunchTemplateId", "LaunchTemplateName"]),
+    ("ec2:*", &[ID]),
+    ("elasticloadbalancing:AddTags", &["ResourceArns"]),
+    ("elasticloadbalancing:RemoveTags", &["ResourceArns"]),
+    ("elasticloadbalancing:SetRulePriorities", &["RulePriorities.RuleArn"]),
+    ("elasticloadbalancing:Create*", &[]),
+    ("elasticloadbalancing:*", &["LoadBalancerArn", "TargetGroupArn", "ListenerArn", "RuleArn"]),
+    ("iam:CreatePolicyVersion", &["PolicyArn"]),
+    ("iam:Create*", &[]),
+    ("iam:AttachRolePolicy", &["RoleName"]),
+    ("iam:DetachRolePolicy", &["RoleName"]),
+    ("iam:AddRoleToInstanceProfile", &["InstanceProfileName"]),
+    ("iam:RemoveRoleFromInstanceProfile", &["InstanceProfileName"]),
+    ("iam:*RolePolicy", &["RoleName"]),
+    ("iam:*", &["RoleName", "PolicyArn", "InstanceProfileName"]),
+    ("route53:CreateHostedZone", &[]),
+    ("route53:ChangeTagsForResource", &["ResourceId"]),
+    ("route53:*", &["Id", RECORDS]),
+    ("*", &[ANY]),
+];
+
+const ID: &str = "*Id";
+const ANY: &str = "*";
+/// The records of a batch that are there already.
+const RECORDS: &str = "*Records";
+
+/// What a call changes.
+pub fn targets(call: &Call<'_>) -> Vec<Target> {
+    let fits = |(action, _): &&(&str, &[&str])| match action.contains('*') {
+        true => Pattern::try_from((*action).to_owned()).is_ok_and(|pattern| pattern.matches(call.action)),
+        false => *action == call.action,
+    };
+    let Some((_, paths)) = TABLE.iter().find(fits) else { return Vec::new() };
+    let mut found = Vec::new();
+    for path in *paths {
+        let named: Vec<(&str, String)> = match *path {
+            ID => at_the_top(call, &["Id"]),
+            ANY => at_the_top(call, &["Id", "Ids", "Arn", "ARN", "Arns", "ARNs", "Name", "Names"]),
+            RECORDS => records(call),
+            path => call.texts(path).into_iter().map(|id| (path, id.to_owned())).collect(),
+        };
+        for (path, id) in named {
+            let target = Target { kind: kind(call.service(), path), id };
+            if !target.id.is_empty() && !found.contains(&target) {
+                found.push(target);
+            }
+        }
+    }
+    found
+}
+
+fn at_the_top<'a>(call: &Call<'a>, endings: &[&str]) -> Vec<(&'a str, String)> {
+    let Some(parameters) = call.parameters.as_object() else { return Vec::new() };
+    let names = parameters.keys().filter(|name| endings.iter().any(|ending| name.ends_with(ending)));
+    names.flat_map(|name| call.texts(name).into_iter().map(move |id| (name.as_str(), id.to_owned()))).collect()
+}
+
+fn records<'a>(call: &Call<'a>) -> Vec<(&'a str, String)> {
+    let changes = call.at("ChangeBatch.Changes").into_iter();
+    let existing = changes.filter(|change| change.get("Action").and_then(Value::as_str) != Some("CREATE"));
+    let name = |change: &Value| {
+        change.pointer("/ResourceRecordSet/Name")?.as_str().map(|name| name.trim_end_matches('.').to_owned())
+    };
+    existing.filter_map(name).map(|name| (RECORDS, name)).collect()
+}
+
+fn kind(service: &str, path: &str) -> Kind {
+    match (service, path) {
+        ("ec2", "LaunchTemplateName") => Kind::Other,
+        ("ec2", _) => Kind::Ec2,
+        ("elasticloadbalancing", _) => Kind::LoadBalancing,
+        ("autoscaling", _) => Kind::AutoScalingGroup,
+        ("iam", "RoleName") => Kind::Role,
+        ("iam", "PolicyArn") => Kind::ManagedPolicy,
+        ("iam", "InstanceProfileName") => Kind::InstanceProfile,
+        ("acm", _) => Kind::Certificate,
+        ("route53", RECORDS) => Kind::Record,
+        ("route53", _) => Kind::HostedZone,
+        _ => Kind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_calls_change() {
+        let table = [
+            ("ec2:CreateVpc", json!({ "CidrBlock": "10.0.0.0/16" }), vec![]),
+            ("ec2:CreateSubnet", json!({ "VpcId": "vpc-1" }), vec![]),
+            ("ec2:CreateRoute", json!({ "RouteTableId": "rtb-1", "NatGatewayId": "nat-1" }), vec!["rtb-1"]),
+            ("ec2:CreateTags", json!({ "ResourceId": ["vpc-1", "subnet-1"] }), vec!["vpc-1", "subnet-1"]),
+            (
+                "ec2:AttachInternetGateway",
+                json!({ "InternetGatewayId": "igw-1", "VpcId": "vpc-1" }),
+                vec!["igw-1", "vpc-1"],
+            ),
+            (
+                "ec2:AuthorizeSecurityGroupIngress",
+                json!({ "GroupId": "sg-1", "IpPermissions": [{ "Groups": [{ "GroupId": "sg-2" }] }] }),
+                vec!["sg-1"],
+            ),
+            ("ec2:CreateLaunchTemplate", json!({ "LaunchTemplateName": "web" }), vec![]),
+            ("ec2:CreateLaunchTemplateVersion", json!({ "LaunchTemplateId": "lt-1" }), vec!["lt-1"]),
+            ("ec2:DeleteLaunchTemplate", json!({ "LaunchTemplateName": "web" }), vec!["web"]),
+            ("autoscaling:CreateAutoScalingGroup", json!({ "AutoScalingGroupName": "web" }), vec![]),
+            (
+                "autoscaling:PutScalingPolicy",
+                json!({ "AutoScalingGroupName": "web", "PolicyName": "cpu" }),
+                vec!["web"],
+            ),
+            (
+                "autoscaling:DeleteTags",
+                json!({ "Tags": [{ "ResourceId": "web", "Key": "a" }, { "ResourceId": "web" }] }),
+                vec!["web"],
+            ),
+            ("elasticloadbalancing:CreateListener", json!({ "LoadBalancerArn": "lb" }), vec![]),
+            (
+                "elasticloadbalancing:ModifyListener",
+                json!({ "ListenerArn": "listener", "DefaultActions": [{ "TargetGroupArn": "tg" }] }),
+                vec!["listener"],
+            ),
+            (
+                "elasticloadbalancing:SetRulePriorities",
+                json!({ "RulePriorities": [{ "RuleArn": "rule", "Priority": "1" }] }),
+                vec!["rule"],
+            ),
+            ("iam:AttachRolePolicy", json!({ "RoleName": "web", "PolicyArn": "arn" }), vec!["web"]),
+            ("iam:CreatePolicyVersion", json!({ "PolicyArn": "arn" }), vec!["arn"]),
+            ("iam:CreateRole", json!({ "RoleName": "web" }), vec![]),
+            ("acm:ImportCertificate", json!({ "Certificate": "-" }), vec![]),
+            ("acm:ImportCertificate", json!({ "CertificateArn": "arn" }), vec!["arn"]),
+            (
+                "route53:ChangeResourceRecordSets",
+                json!({ "Id": "Z1", "ChangeBatch": { "Changes": [
+                    { "Action": "CREATE", "ResourceRecordSet": { "Name": "new.example.com." } },
+                    { "Action": "UPSERT", "ResourceRecordSet": { "Name": "shop.example.com." } },
+                ] } }),
+                vec!["Z1", "shop.example.com"],
+            ),
+            ("ecs:UpdateService", json!({ "serviceName": "web", "ClusterArn": "arn", "Count": 1 }), vec!["web", "arn"]),
+        ];
+        for (action, parameters, expected) in table {
+            let found = targets(&Call { action, resource: "", parameters: &parameters });
+            assert_eq!(
+                found.iter().map(|target| target.id.as_str()).collect::<Vec<_>>(),
+                expected,
+                "{action} {parameters}"
+            );
+        }
+    }
+}

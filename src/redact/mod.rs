@@ -1,0 +1,136 @@
+//! Keeps secrets out of everything that is shown or written: events, journal, errors.
+//!
+//! A secret is opaque to scripts and operations already; this is the second fence, for what AWS or a library says back.
+
+pub mod user_data;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::Value;
+
+/// What stands where a secret was.
+pub const MASK: &str = "(secret)";
+
+/// Shorter secrets are masked only where they are the whole text: as parts they are everywhere.
+const SHORTEST_PART: usize = 4;
+
+/// The secrets a run has come to know. Copies share them.
+#[derive(Clone, Default)]
+pub struct Secrets(Arc<RwLock<Vec<String>>>);
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets")
+    }
+}
+
+impl Secrets {
+    /// From here on `text` is shown nowhere.
+    pub fn hide(&self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        // As it is, as part of JSON text, and as part of a URL or a form.
+        let json = Value::from(text).to_string();
+        let url: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        let forms = [text.to_owned(), json[1..json.len() - 1].to_owned(), url.replace('+', "%20"), url];
+        for form in forms {
+            if !known.contains(&form) {
+                known.push(form);
+            }
+        }
+        // A secret that contains another one goes first.
+        known.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.known().is_empty()
+    }
+
+    /// `text` without secrets. Base64 that holds one is masked as a whole.
+    pub fn mask(&self, text: &str) -> String {
+        let known = self.known();
+        if known.is_empty() {
+            return text.to_owned();
+        }
+        if known.iter().any(|secret| secret == text) || hides(text, &known) {
+            return MASK.to_owned();
+        }
+        let parts = known.iter().filter(|secret| secret.len() >= SHORTEST_PART);
+        parts.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
+    }
+
+    /// A tree without secrets, keys included.
+    pub fn mask_value(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.mask(&text)),
+            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.mask_value(item)).collect()),
+            Value::Object(fields) => {
+                let fields = fields.into_iter().map(|(key, value)| (self.mask(&key), self.mask_value(value)));
+                Value::Object(fields.collect())
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => value,
+        }
+    }
+
+    fn known(&self) -> std::sync::RwLockReadGuard<'_, Vec<String>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether `text` is base64 of something with a secret in it: user data, a certificate.
+fn hides(text: &str, known: &[String]) -> bool {
+    let compact: String = text.split_whitespace().collect();
+    let Ok(bytes) = STANDARD.decode(compact) else { return false };
+    let decoded = String::from_utf8_lossy(&bytes);
+    known.iter().any(|secret| secret.len() >= SHORTEST_PART && decoded.contains(secret.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn secrets(texts: &[&str]) -> Secrets {
+        let secrets = Secrets::default();
+        texts.iter().for_each(|text| secrets.hide(text));
+        secrets
+    }
+
+    #[test]
+    fn a_secret_is_masked_in_every_form() {
+        let secrets = secrets(&["hunter2 \"&\""]);
+        for text in [
+            "the password hunter2 \"&\" was refused",
+            r#"{"password": "hunter2 \"&\""}"#,
+            "password=hunter2%20%22%26%22&x=1",
+            "password=hunter2+%22%26%22",
+        ] {
+            let masked = secrets.mask(text);
+            assert!(masked.contains(MASK) && !masked.contains("hunter2"), "{masked}");
+        }
+        assert_eq!(secrets.mask(&STANDARD.encode("#!/bin/sh\nexport P='hunter2 \"&\"'\n")), MASK);
+        assert_eq!(secrets.mask(&STANDARD.encode("#!/bin/sh\n")), STANDARD.encode("#!/bin/sh\n"));
+    }
+
+    #[test]
+    fn short_secrets_do_not_mask_everything() {
+        let secrets = secrets(&["no"]);
+        assert_eq!(secrets.mask("nothing is known"), "nothing is known");
+        assert_eq!(secrets.mask("no"), MASK);
+    }
+
+    #[test]
+    fn trees_are_masked_with_their_keys() {
+        let masked = secrets(&["hunter2"]).mask_value(json!({ "a": ["x hunter2"], "hunter2": 1, "b": null }));
+        assert_eq!(masked, json!({ "a": ["x (secret)"], "(secret)": 1, "b": null }));
+    }
+
+    #[test]
+    fn the_longer_secret_goes_first() {
+        assert_eq!(secrets(&["abcd", "abcdef"]).mask("abcdef abcd"), "(secret) (secret)");
+    }
+}

@@ -1,0 +1,251 @@
+//! What every form of a plan says in the same words: signs, head, banners, figures. What comes from the plan is one line
+//! and otherwise as it is: each form escapes it.
+
+use super::Detail;
+use crate::{
+    plan::{Action, Change, Outcome, Plan, PointOfNoReturn, Rollback, Scenario, Stage, Step, Totals, Wait, Weights},
+    report::{
+        Ink,
+        words::{clean, count, listed, plural, seconds, target},
+    },
+};
+
+/// Names in a banner; more are counted.
+const NAMES_SHOWN: usize = 8;
+/// Denials in banners; all of them are in the part about policy.
+const DENIALS_SHOWN: usize = 4;
+
+/// How an action looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Sign {
+    pub unicode: &'static str,
+    pub ascii: &'static str,
+    /// In the legend.
+    pub word: &'static str,
+    pub ink: Ink,
+}
+
+pub fn sign(action: Action) -> Sign {
+    let (unicode, ascii, word, ink) = match action {
+        Action::Create => ("+", "+", "create", Ink::Green),
+        Action::Update => ("~", "~", "change", Ink::Yellow),
+        Action::Replace => ("-/+", "-/+", "delete and create anew", Ink::Red),
+        Action::Delete => ("-", "-", "delete", Ink::Red),
+        Action::Shift => ("⇄", "=>", "move traffic", Ink::Cyan),
+        Action::Wait => ("…", "..", "wait", Ink::Cyan),
+        Action::Unchanged => ("=", "=", "unchanged", Ink::Dim),
+        Action::Read => ("·", ".", "only looks", Ink::Dim),
+        Action::Fail => ("✗", "x", "fails", Ink::Red),
+    };
+    Sign { unicode, ascii, word, ink }
+}
+
+/// In the order in which a legend lists them.
+pub const ACTIONS: [Action; 9] = [
+    Action::Create,
+    Action::Update,
+    Action::Replace,
+    Action::Delete,
+    Action::Shift,
+    Action::Wait,
+    Action::Unchanged,
+    Action::Read,
+    Action::Fail,
+];
+
+/// Whether a step has a row of its own; the others are counted.
+pub fn is_shown(step: &Step, detail: Detail) -> bool {
+    match step.action {
+        Action::Read | Action::Unchanged => detail == Detail::Full,
+        Action::Wait
+        | Action::Shift
+        | Action::Create
+        | Action::Update
+        | Action::Replace
+        | Action::Delete
+        | Action::Fail => true,
+    }
+}
+
+/// `17 unchanged, 3 only look`, of the steps that have no row of their own.
+pub fn folded(stage: &Stage, detail: Detail) -> Option<String> {
+    let hidden = |action| stage.steps.iter().filter(|step| step.action == action && !is_shown(step, detail)).count();
+    let parts = [(hidden(Action::Unchanged), "unchanged"), (hidden(Action::Read), "only looked at")];
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+pub fn stage_name(stage: &Stage) -> String {
+    let name = stage.name.as_deref().map(clean);
+    match name.as_deref().map(str::trim) {
+        None => "outside of any stage".to_owned(),
+        Some("") => "a stage without a name".to_owned(),
+        Some(name) => name.to_owned(),
+    }
+}
+
+/// `3 steps, 17 unchanged, 3 only looked at`: what a stage does, in a few words.
+pub fn stage_line(stage: &Stage) -> String {
+    let steps = stage.steps.iter().filter(|step| is_shown(step, Detail::Changes)).count();
+    let parts = [(steps > 0).then(|| plural(steps, "step")), folded(stage, Detail::Changes)];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "empty".to_owned() } else { parts.join(", ") }
+}
+
+/// A few words about the run as a whole; `dot` stands between those of one line.
+pub fn head(plan: &Plan, dot: &str) -> Vec<(&'static str, String)> {
+    let place = [
+        plan.environment.as_deref().map(clean),
+        plan.region.as_deref().map(clean),
+        plan.account.as_deref().map(|account| format!("account {}", clean(account))),
+    ];
+    let place: Vec<String> = place.into_iter().flatten().collect();
+    let mut head = vec![("runbook", clean(&plan.runbook))];
+    if !place.is_empty() {
+        head.push(("environment", place.join(&format!(" {dot} "))));
+    }
+    head.extend(plan.stack.as_deref().map(|stack| ("stack", clean(stack))));
+    head.push(("target", clean(target(&plan.target))));
+    head
+}
+
+/// Something to know before anything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Banner {
+    /// Our words.
+    pub lead: String,
+    /// The plan's.
+    pub text: String,
+    /// Whether it stands in the way, or destroys something.
+    pub grave: bool,
+}
+
+pub fn banners(plan: &Plan) -> Vec<Banner> {
+    let mut banners = Vec::new();
+    let mut banner = |grave, lead: String, text: &str| banners.push(Banner { lead, text: clean(text), grave });
+    if let Some(failure) = &plan.failure {
+        banner(true, format!("fails with exit code {}", failure.exit_code), &failure.message);
+        if let Some(file) = &failure.file {
+            let position = [failure.line, failure.column].into_iter().flatten().map(|number| format!(":{number}"));
+            banner(true, "at".to_owned(), &format!("{file}{}", position.collect::<String>()));
+        }
+        if let Some(help) = &failure.help {
+            banner(false, "help".to_owned(), help);
+        }
+    }
+    let denials: Vec<&str> =
+        plan.policy.iter().filter(|denial| denial.overridden.is_none()).map(|denial| denial.message.as_str()).collect();
+    for message in denials.iter().take(DENIALS_SHOWN) {
+        banner(true, "policy says no".to_owned(), message);
+    }
+    if denials.len() > DENIALS_SHOWN {
+        banner(true, "policy".to_owned(), &format!("and {} more", denials.len() - DENIALS_SHOWN));
+    }
+    for (action, verb, total) in [
+        (Action::Delete, "deletes", plan.totals.delete),
+        (Action::Replace, "deletes and creates anew", plan.totals.replace),
+    ] {
+        let names: Vec<&str> =
+            plan.steps().filter(|step| step.action == action).map(|step| step.subject.as_str()).collect();
+        if !names.is_empty() {
+            banner(true, format!("{verb} {}", total.max(1)), &listed(names, NAMES_SHOWN));
+        }
+    }
+    if let Some(point) = &plan.rollback.point_of_no_return {
+        banner(false, no_return(point), &point.label);
+    }
+    banners
+}
+
+/// The totals in three lines.
+pub fn figures(totals: &Totals) -> [(&'static str, String); 3] {
+    let Totals { create, update, replace, delete, unchanged, .. } = totals;
+    let changes = format!(
+        "{create} to create, {update} to change, {replace} to replace, {delete} to delete, {unchanged} unchanged"
+    );
+    let run = format!(
+        "{}, {}, {} ({} only read), {} at the peak",
+        plural(totals.traffic_shifts as usize, "traffic shift"),
+        plural(totals.waits as usize, "wait"),
+        counted(totals.calls, "call"),
+        count(totals.reads.into()),
+        plural(totals.peak_instances as usize, "instance"),
+    );
+    let time = format!("{} when all goes well, {} at most", seconds(totals.seconds), seconds(totals.seconds_at_most));
+    [("changes", changes), ("run", run), ("time", time)]
+}
+
+fn counted(number: u32, noun: &str) -> String {
+    format!("{} {noun}{}", count(number.into()), if number == 1 { "" } else { "s" })
+}
+
+/// `1m 33s, at most 10m`
+pub fn wait_time(wait: &Wait) -> String {
+    let (expected, at_most) = (seconds(wait.expected_seconds), seconds(wait.at_most_seconds));
+    if expected == at_most { expected } else { format!("{expected}, at most {at_most}") }
+}
+
+/// What happens during a step, in the order of time.
+pub enum Moment<'a> {
+    Wait(&'a Wait),
+    Weights(&'a Weights),
+}
+
+impl Moment<'_> {
+    pub fn at(&self) -> f64 {
+        match self {
+            Moment::Wait(wait) => wait.starts,
+            Moment::Weights(weights) => weights.at,
+        }
+    }
+}
+
+/// Waits shorter than this are those for a change to be seen: only for who wants to see everything.
+const SHORT_WAIT: f64 = 2.0;
+
+pub fn moments(step: &Step, detail: Detail) -> Vec<Moment<'_>> {
+    let waits = step.waits.iter().filter(|wait| detail == Detail::Full || wait.expected_seconds >= SHORT_WAIT);
+    let mut moments: Vec<Moment<'_>> =
+        waits.map(Moment::Wait).chain(step.weights.iter().map(Moment::Weights)).collect();
+    // A change and the wait that follows it are told within one second: the change comes first.
+    let place = |moment: &Moment<'_>| (moment.at().floor(), matches!(moment, Moment::Wait(_)));
+    moments.sort_by(|a, b| place(a).0.total_cmp(&place(b).0).then(place(a).1.cmp(&place(b).1)));
+    moments
+}
+
+/// The fields to show. What a wait has found is no change, and weights that are shown as such need not be told twice.
+pub fn changes(step: &Step, detail: Detail) -> Vec<&Change> {
+    let is_told = |change: &&Change| !step.weights.is_empty() && change.field.starts_with("weights of ");
+    let all = detail == Detail::Full;
+    step.changes.iter().filter(|change| all || !(step.action == Action::Wait || is_told(change))).collect()
+}
+
+/// Whether it is the answer that the run would do what it should.
+pub fn is_good(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Changes | Outcome::NoChanges => true,
+        Outcome::Fails | Outcome::Refused => false,
+    }
+}
+
+/// `13 changes taken back, 36,204 requests served, none lost`
+pub fn scenario_figures(scenario: &Scenario) -> String {
+    let lost = match scenario.requests_lost {
+        0 => "none".to_owned(),
+        lost => count(lost),
+    };
+    let undone = plural(scenario.undone as usize, "change");
+    format!("{undone} taken back, {} requests served, {lost} lost", count(scenario.requests_served))
+}
+
+/// `13 changes can be taken back, newest first`
+pub fn rollback(rollback: &Rollback) -> String {
+    let until = if rollback.point_of_no_return.is_some() { " until the point of no return" } else { "" };
+    format!("{} can be taken back{until}, newest first", plural(rollback.undos.len(), "change"))
+}
+
+/// `point of no return after 22m 8s`
+pub fn no_return(point: &PointOfNoReturn) -> String {
+    format!("point of no return after {}", seconds(point.at))
+}

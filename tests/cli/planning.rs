@@ -1,0 +1,207 @@
+//! `runner plan`: what it shows, what it exits with, and that nothing of it stays.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use base64::Engine as _;
+use runner::{
+    plan::{Outcome, Plan},
+    run::hex,
+};
+use sha2::{Digest, Sha256};
+
+use crate::project::{Project, Ran};
+
+const PROD: &str = "runbooks/prod-deploy.rhai";
+
+/// The shipped runbooks with their settings, in a folder of their own.
+fn shop() -> Project {
+    Project::new()
+        .file("runner.toml", include_str!("../../runner.toml"))
+        .file(PROD, include_str!("../../runbooks/prod-deploy.rhai"))
+}
+
+fn plan(project: &Project, image: &str, more: &[&str]) -> Ran {
+    let image = format!("image={image}");
+    let args = ["plan", PROD, "--param", &image].iter().chain(more).copied().collect::<Vec<_>>();
+    project.runner(&args)
+}
+
+fn as_data(ran: &Ran) -> Plan {
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}\n{ran}"))
+}
+
+/// Every file below a folder, by its digest.
+fn files(dir: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut waiting = vec![dir.to_owned()];
+    while let Some(dir) = waiting.pop() {
+        for entry in fs::read_dir(dir).expect("a readable folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else {
+                let text = fs::read(&path).expect("a readable file");
+                found.insert(path.display().to_string(), hex(&Sha256::digest(text)));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_first_deploy_the_next_one_and_a_bad_one() {
+    let project = shop();
+    let first = plan(&project, "ami-healthy-1", &["--sim", "--detail", "summary"]);
+    insta::assert_snapshot!("first", first);
+    assert!(!project.path().join(".runner").exists(), "a plan leaves nothing behind");
+
+    let deploy = |image: &str| {
+        let ran = project.runner(&["run", PROD, "--sim", "--param", &format!("image={image}")]);
+        assert_eq!(ran.code, Some(0), "{ran}");
+    };
+    deploy("ami-healthy-1");
+    let before = files(project.path());
+    let second = plan(&project, "ami-healthy-2", &["--sim"]);
+    insta::assert_snapshot!("second", second);
+
+    let nothing = plan(&project, "ami-healthy-1", &["--sim", "--detailed-exitcode"]);
+    insta::assert_snapshot!("nothing", nothing);
+    let changes = plan(&project, "ami-healthy-2", &["--sim", "--detailed-exitcode", "--format", "json"]);
+    assert_eq!(changes.code, Some(2), "{changes}");
+
+    let bad = plan(&project, "ami-never-healthy", &["--sim", "--detail", "summary"]);
+    insta::assert_snapshot!("bad", bad);
+    assert_eq!(files(project.path()), before, "a plan changes nothing");
+}
+
+#[test]
+fn what_would_happen_to_a_fleet_that_never_becomes_healthy() {
+    let project = shop();
+    project.runner(&["run", PROD, "--sim", "--param", "image=ami-healthy-1"]);
+    let plan = as_data(&plan(&project, "ami-healthy-2", &["--sim", "--format", "json"]));
+    let [scenario] = plan.on_failure.as_slice() else { panic!("one scenario: {:?}", plan.on_failure) };
+    assert_eq!(scenario.name, "shop-prod-web-green never becomes healthy");
+    assert_eq!((scenario.exit_code, scenario.requests_lost), (10, 0));
+    assert_eq!(scenario.final_state, "as before");
+    assert!(scenario.requests_served > 1_000, "users were there: {scenario:?}");
+    assert_eq!(plan.totals.peak_instances, 6, "both fleets");
+    assert_eq!(plan.totals.traffic_shifts, 3);
+    let weights: Vec<u32> =
+        plan.timeline.weights.iter().map(|weights| weights.shares.last().map_or(0, |it| it.weight)).collect();
+    assert_eq!(weights, [100, 0, 10, 50, 100], "as it is at first, and as it is moved");
+    assert_eq!(plan.rollback.point_of_no_return.expect("it retires blue").label, "green is live, blue retires");
+}
+
+#[test]
+fn without_credentials() {
+    let ran = plan(&shop(), "ami-0123456789abcdef0", &["--offline", "--format", "json"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let plan = as_data(&ran);
+    assert_eq!((plan.verdict.outcome, plan.totals.create), (Outcome::Changes, 33));
+    assert_eq!(plan.target, "offline");
+    assert_eq!(plan.warnings.len(), 1, "it says what was assumed");
+}
+
+#[test]
+fn all_forms_in_a_folder() {
+    let project = shop();
+    let formats = ["--format", "markdown", "--format", "json", "--format", "html", "--out", "plans"];
+    let ran = plan(&project, "ami-healthy-1", &[&["--offline"], &formats[..]].concat());
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let read = |name: &str| fs::read_to_string(project.path().join("plans").join(name)).expect("it was written");
+    assert!(ran.stdout.starts_with("✓ 33 to create"), "text still goes to stdout: {ran}");
+    assert!(read("plan.md").starts_with("<!-- runner:plan env=prod runbook=runbooks/prod-deploy.rhai -->"));
+    assert!(read("plan.html").starts_with("<!DOCTYPE html>"));
+    assert!(serde_json::from_str::<Plan>(&read("plan.json")).is_ok());
+    assert!(!project.path().join("plans/plan.txt").exists(), "only what was asked for");
+}
+
+#[test]
+fn a_runbook_that_fails_has_a_plan_that_says_so() {
+    let project = Project::new()
+        .file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n")
+        .file("fails.rhai", "let env = environment(\"dev\");\nstack(\"shop\");\nensure_vpc(#{ name: \"a\", cidr_block: \"10.0.0.0/16\" });\nfail(\"not today\");\n");
+    let ran = project.runner(&["plan", "fails.rhai", "--format", "json", "--out", "plan"]);
+    insta::assert_snapshot!("fails", ran);
+    let plan = fs::read_to_string(project.path().join("plan/plan.json")).expect("it was written all the same");
+    let plan: Plan = serde_json::from_str(&plan).expect("a plan");
+    let failure = plan.failure.expect("it fails");
+    assert_eq!((failure.file.as_deref(), failure.line), (Some("fails.rhai"), Some(4)));
+    assert!(!project.path().join(".runner").exists(), "nothing was kept");
+}
+
+#[test]
+fn what_is_not_modelled_stops_the_plan_by_name() {
+    let runbook = r##"
+let env = environment("dev");
+stack("shop");
+let vpc = find_vpc("default");
+let subnets = find_subnets(#{ vpc_id: vpc });
+ensure_load_balancer(#{ name: "web", subnets: subnets });
+"##;
+    let settings = "[environments.dev]\ntarget = \"sim\"\nregion = \"xx-nowhere-1\"\n";
+    let project = Project::new().file("runner.toml", settings).file("p.rhai", runbook);
+    let ran = project.runner(&["plan", "p.rhai"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(
+        ran.stdout.contains("the simulator does not model the region `xx-nowhere-1` of CreateLoadBalancer"),
+        "{ran}"
+    );
+}
+
+#[test]
+fn run_can_be_dry() {
+    let ran = shop().runner(&["run", PROD, "--sim", "--dry-run", "--param", "image=ami-healthy-1"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stdout.starts_with("✓ 33 to create"), "{ran}");
+}
+
+/// A planted secret is looked for in everything that comes out, and in every file but the simulated AWS itself.
+#[test]
+fn a_secret_is_in_no_output() {
+    const SECRET: &str = "hunter2-\"canary\"/+";
+    let runbook = r##"
+let env = environment("dev");
+stack("shop");
+let password = param("password", #{ secret: true });
+let vpc = find_vpc("default");
+ensure_launch_template(#{ name: "web", image_id: "ami-healthy-1", instance_type: "t3.micro", user_data: password });
+if param("fails", #{ default: false }) {
+    ensure_launch_template(#{ name: "bad", image_id: "ami-healthy-1", instance_type: "t3.nope", user_data: password });
+}
+"##;
+    let project = Project::new()
+        .file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n")
+        .file("secret.rhai", runbook)
+        .file("params.json", &serde_json::json!({ "password": SECRET }).to_string());
+    let formats = ["text", "markdown", "json", "html"].map(|format| format!("--format={format}"));
+    let formats: Vec<&str> = formats.iter().map(String::as_str).collect();
+    let inputs = ["--params-file", "params.json"];
+    let mut outputs = String::new();
+    for args in [
+        [&["plan", "secret.rhai", "--detail", "full", "--out", "out"], &inputs[..], &formats].concat(),
+        [&["plan", "secret.rhai", "--param", "fails=true"], &inputs[..]].concat(),
+        [&["run", "secret.rhai", "-vvv"], &inputs[..]].concat(),
+        [&["run", "secret.rhai", "--json", "-vvv"], &inputs[..]].concat(),
+        [&["run", "secret.rhai", "-vvv", "--param", "fails=true"], &inputs[..]].concat(),
+        [&["plan", "secret.rhai", "--detail", "full"], &inputs[..], &formats].concat(),
+    ] {
+        let ran = project.runner_in(&args, &[("RUNNER_LOG", "trace")]);
+        assert!(!ran.stdout.is_empty() || !ran.stderr.is_empty(), "{args:?}");
+        outputs += &ran.to_string();
+    }
+    for (file, _) in files(project.path()) {
+        // The simulated AWS has the user data, as AWS would; the parameters were given in a file.
+        if !file.contains("/.runner/sim/") && !file.ends_with("params.json") {
+            outputs += &fs::read_to_string(&file).expect("text");
+        }
+    }
+    let json = serde_json::Value::from(SECRET).to_string();
+    let base64 = base64::engine::general_purpose::STANDARD.encode(SECRET);
+    let url: String = form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
+    for form in [SECRET, json.trim_matches('"'), &base64, &url, "hunter2-"] {
+        let found = outputs.lines().find(|line| line.contains(form));
+        assert_eq!(found, None, "the secret as {form}");
+    }
+    assert!(outputs.contains("user_data"), "it was about user data");
+}

@@ -1,0 +1,93 @@
+//! The permissions that docs/ci.md has people give: the plan's role reads and no more, the deploy's role may do what the
+//! operations do and no more.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use serde_json::Value;
+
+use super::own;
+
+/// What the role allows, `ec2:Describe*` or `ec2:CreateVpc`.
+fn allowed(role: &str) -> Vec<String> {
+    let text = fs::read_to_string(own(&format!("docs/ci/{role}-role.json"))).expect("it is there");
+    let policy: Value = serde_json::from_str(&text).expect("JSON");
+    let mut patterns = Vec::new();
+    for statement in policy["Statement"].as_array().expect("statements") {
+        assert_eq!(statement["Effect"], "Allow");
+        match &statement["Action"] {
+            Value::Array(actions) => patterns.extend(actions.iter().filter_map(Value::as_str).map(str::to_owned)),
+            action => patterns.push(action.as_str().expect("an action").to_owned()),
+        }
+    }
+    patterns
+}
+
+fn allows(patterns: &[String], action: &str) -> bool {
+    patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+        Some(beginning) => action.starts_with(beginning),
+        None => action == pattern,
+    })
+}
+
+fn read_only() -> BTreeSet<String> {
+    let text = fs::read_to_string(own("src/aws/read_only.txt")).expect("it is there");
+    text.lines().map(str::to_owned).collect()
+}
+
+/// The calls that the operations name.
+fn named() -> BTreeSet<String> {
+    fn walk(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                walk(&path, found);
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("a text file");
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for literal in code.split('"').filter(|literal| literal.contains(':')) {
+                let call = literal.split_once(':').filter(|(service, name)| {
+                    ["acm", "autoscaling", "ec2", "elasticloadbalancing", "iam", "route53", "ssm"].contains(service)
+                        && name.starts_with(|c: char| c.is_ascii_uppercase())
+                        // Auto Scaling's life cycle transitions look like calls.
+                        && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                });
+                found.extend(call.map(|_| literal.to_owned()));
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    walk(Path::new(&own("src/ops")), &mut found);
+    assert!(found.len() > 100, "{found:?}");
+    found
+}
+
+#[test]
+fn the_plans_role_reads_what_operations_read_and_changes_nothing() {
+    let (patterns, read_only, named) = (allowed("plan"), read_only(), named());
+    for call in &named {
+        assert_eq!(allows(&patterns, call), read_only.contains(call), "{call}");
+    }
+    for pattern in &patterns {
+        let reads = ["Describe", "Get", "List"].iter().any(|verb| pattern.contains(&format!(":{verb}")));
+        assert!(reads, "{pattern} may change something");
+    }
+    for secret in
+        ["ec2:GetPasswordData", "ssm:GetParameters", "ssm:GetParametersByPath", "sts:AssumeRole", "iam:GetUser"]
+    {
+        assert!(!allows(&patterns, secret), "{secret}");
+    }
+}
+
+#[test]
+fn the_deploys_role_may_do_what_operations_do_and_no_more() {
+    let (patterns, named) = (allowed("deploy"), named());
+    for call in &named {
+        assert!(allows(&patterns, call), "{call} is missing");
+    }
+    // What AWS asks for on behalf of a call: a group's instances, their role, and roles of AWS itself.
+    let implied = ["ec2:RunInstances", "iam:PassRole", "iam:CreateServiceLinkedRole"];
+    for pattern in patterns.iter().filter(|pattern| !allowed("plan").contains(pattern)) {
+        assert!(named.contains(pattern) || implied.contains(&pattern.as_str()), "{pattern} is not needed");
+    }
+}
