@@ -1,5 +1,6 @@
 //! The command line as a user sees it: stdout, stderr and exit code.
 
+mod check;
 mod exit_codes;
 mod help;
 #[path = "../support/project.rs"]

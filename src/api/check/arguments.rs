@@ -19,12 +19,15 @@ use crate::{
     script::{
         Place,
         check::{Call, Entry, Finding, Lint, Outline, Shape, Written},
+        suggest,
     },
 };
 
 /// Judges all calls of one script.
 pub fn check(script: &Outline) -> Vec<Finding> {
-    let calls = script.calls.iter().filter(|call| call.path.is_empty());
+    // A function that takes the place of an operation is a problem of its own.
+    let is_own = |call: &Call| script.functions.iter().any(|function| function.name == call.name);
+    let calls = script.calls.iter().filter(|call| call.path.is_empty() && !is_own(call));
     calls.flat_map(|call| check_call(script, call)).collect()
 }
 
@@ -160,8 +163,11 @@ impl<'a> Judge<'a> {
     fn missing(&mut self, options: &Written, entries: &[Entry], way: &Way) {
         let schema = (self.schema)().to_value();
         let Some(schema) = way.schema(&schema).filter(|schema| schema.get("x-type").is_none()) else { return };
+        let is_unknown = |key: &str| schema["properties"].get(key).is_none();
         for option in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            if !entries.iter().any(|entry| entry.key == option) {
+            // A key that is meant to be this one is unknown: that says enough.
+            let is_misspelt = |key: &str| is_unknown(key) && suggest::closest(key, [option]).is_some();
+            if !entries.iter().any(|entry| entry.key == option || is_misspelt(&entry.key)) {
                 self.add(probe::missing(self.function, &way.path(), option), options);
             }
         }

@@ -207,7 +207,7 @@ impl Walk<'_> {
                 let written = self.expression(path);
                 self.outline.imports.push(Import {
                     path: written.text(),
-                    place: self.place(path.start_position()),
+                    place: self.place(start(path)),
                     alias: (!alias.name.is_empty()).then(|| alias.name.to_string()),
                     at_top: self.unit == 0 && self.closures.is_empty(),
                 });
@@ -261,7 +261,7 @@ impl Walk<'_> {
     }
 
     fn expression(&mut self, expression: &Expr) -> Written {
-        let position = expression.start_position();
+        let position = start(expression);
         let shape = match expression {
             Expr::BoolConstant(..)
             | Expr::IntegerConstant(..)
@@ -411,6 +411,7 @@ impl Walk<'_> {
         self.outline.calls.push(Call {
             name: call.name.to_string(),
             path: call.namespace.path.iter().map(|step| step.name.to_string()).collect(),
+            path_place: call.namespace.path.first().and_then(|step| self.place(step.pos)),
             style,
             arguments,
             place: self.place(position),
@@ -446,7 +447,12 @@ impl Walk<'_> {
         for step in &steps {
             let receiver = receiver.take().unwrap_or_else(|| computed(root.start_position()));
             value = match step {
-                Step::Property(_) => computed(root.start_position()),
+                Step::Property(name) => {
+                    if assigned.is_some() {
+                        self.outline.words.insert((*name).to_owned());
+                    }
+                    computed(root.start_position())
+                }
                 Step::Index(index) => {
                     self.expression(index);
                     computed(root.start_position())
@@ -536,6 +542,14 @@ impl Walk<'_> {
 
     fn place(&self, position: Position) -> Option<Place> {
         Place::new(&self.outline.file, position)
+    }
+}
+
+/// Where an expression begins. Rhai has the place of the operator for `a + b`.
+fn start(expression: &Expr) -> Position {
+    match expression {
+        Expr::FnCall(call, _) if call.is_operator_call() => call.args.first().map_or(expression.position(), start),
+        other => other.start_position(),
     }
 }
 
