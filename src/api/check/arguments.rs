@@ -161,8 +161,14 @@ impl<'a> Judge<'a> {
 
     /// What is required at the end of `way` and not among `entries`.
     fn missing(&mut self, options: &Written, entries: &[Entry], way: &Way) {
+        let nothing = Value::Object(serde_json::Map::new());
+        let verdict = probe::value(self.function, self.decode, way, nothing);
+        if !verdict.is_some_and(|verdict| verdict.problem == Problem::Missing && verdict.path == way.path()) {
+            // Nothing is required, or the decoder has a mind of its own.
+            return;
+        }
         let schema = (self.schema)().to_value();
-        let Some(schema) = way.schema(&schema).filter(|schema| schema.get("x-type").is_none()) else { return };
+        let Some(schema) = way.schema(&schema) else { return };
         let is_unknown = |key: &str| schema["properties"].get(key).is_none();
         for option in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             // A key that is meant to be this one is unknown: that says enough.
