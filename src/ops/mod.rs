@@ -21,7 +21,7 @@ pub(crate) mod tagged;
 pub mod traffic;
 
 pub use error::{CallError, CallErrorKind, Error};
-pub use options::{Duration, HANDLE, IdOf, IdsOf, Kind, Sensitive, Tags, describe};
+pub use options::{Cidr, Duration, HANDLE, IdOf, IdsOf, Kind, Sensitive, Tags, describe};
 
 use std::future::Future;
 

@@ -1,7 +1,8 @@
 //! Types that options of operations are made of.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData};
+use std::{collections::BTreeMap, fmt, marker::PhantomData, str::FromStr};
 
+use ipnet::{Ipv4Net, Ipv6Net};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
@@ -232,6 +233,57 @@ impl JsonSchema for Duration {
     }
 }
 
+/// A range of addresses, written `"10.0.0.0/16"`. `N` is [`Ipv4Net`] or [`Ipv6Net`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cidr<N>(pub N);
+
+/// A family of addresses.
+pub trait Family: FromStr + fmt::Display {
+    const NAME: &'static str;
+    const EXAMPLE: &'static str;
+}
+
+impl Family for Ipv4Net {
+    const NAME: &'static str = "IPv4 range";
+    const EXAMPLE: &'static str = "10.0.0.0/16";
+}
+
+impl Family for Ipv6Net {
+    const NAME: &'static str = "IPv6 range";
+    const EXAMPLE: &'static str = "fd00::/8";
+}
+
+impl<N: Family> fmt::Display for Cidr<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de, N: Family> Deserialize<'de> for Cidr<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let range = value.as_str().and_then(|text| text.parse().ok());
+        range.map(Self).ok_or_else(|| {
+            let found = value.as_str().map_or_else(|| describe(&value), |text| format!("{text:?}"));
+            D::Error::custom(format!("expected an {} such as {:?}, found {found}", N::NAME, N::EXAMPLE))
+        })
+    }
+}
+
+impl<N: Family> JsonSchema for Cidr<N> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        N::NAME.into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "x-type": N::NAME })
+    }
+}
+
 /// Text that may be a secret. It is shown nowhere: not in `Debug`, events or the journal.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sensitive {
@@ -368,6 +420,21 @@ mod tests {
             read(json!(90)),
             Err(r#"expected a duration such as "90s", "5m" or "1h 30m", found the integer 90"#.into())
         );
+    }
+
+    #[test]
+    fn ranges_are_strings() {
+        let v4 = |value| {
+            serde_json::from_value::<Cidr<Ipv4Net>>(value).map(|range| range.to_string()).map_err(|e| e.to_string())
+        };
+        assert_eq!(v4(json!("10.0.0.0/16")), Ok("10.0.0.0/16".into()));
+        for (wrong, found) in
+            [(json!("10"), "\"10\""), (json!("fd00::/8"), "\"fd00::/8\""), (json!(10), "the integer 10")]
+        {
+            assert_eq!(v4(wrong), Err(format!("expected an IPv4 range such as \"10.0.0.0/16\", found {found}")));
+        }
+        let v6 = serde_json::from_value::<Cidr<Ipv6Net>>(json!("::/0")).map(|range| range.to_string());
+        assert_eq!(v6.ok().as_deref(), Some("::/0"));
     }
 
     #[test]

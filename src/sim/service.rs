@@ -48,7 +48,6 @@ pub const PASSED_ON: &[(&str, &str)] = &[
     ("ec2", "DescribeInstanceTypes"),
     ("ec2", "DescribeManagedPrefixLists"),
     ("ssm", "GetParameter"),
-    ("ssm", "GetParameters"),
 ];
 
 pub fn is_passed_on(service: &str, action: &str) -> bool {

@@ -13,7 +13,7 @@ use runner::{
     event::{Event, Events, Report, Stamped},
     ops::Error,
     run::{Journal, RollbackReport, Run, RunId},
-    script::{Limits, Stdlib},
+    script::{Limits, Stdlib, check::Severity},
     settings::Environment,
     sim::{Simulator, Source},
 };
@@ -77,13 +77,28 @@ fn run_with(runbook: &str, inputs: Inputs, before: impl FnOnce(&Arc<Run>)) -> Ra
     before(&run);
 
     let project = Project::new(runbook);
+    let complaints = complaints(&project, runbook, &inputs);
     let host = Host::new(Arc::clone(&run), inputs)
         .with_stdlib(STDLIB)
         .with_limits(Limits { steps: 1_000_000, ..Limits::default() });
     let loaded = api::load(&project.0.path().join("runbooks/main.rhai"), project.0.path());
     let ended = loaded.and_then(|runbook| host.execute(&runbook));
+    assert!(ended.is_err() || complaints.is_empty(), "what runs is complained about: {complaints:#?}\n{runbook}");
     drop(context);
     Ran { run, _host: host, ended, events, simulator, tokio, _files: (project, journals) }
+}
+
+/// The errors that a check finds. The modules of these tests are none of the binary's.
+fn complaints(project: &Project, runbook: &str, inputs: &Inputs) -> Vec<String> {
+    if runbook.contains("stdlib/") {
+        return Vec::new();
+    }
+    let (environments, environment) = (&inputs.environments, inputs.environment.as_deref());
+    let known = api::check::Known { environments, environment, params: Some(&inputs.params) };
+    let file = project.0.path().join("runbooks/main.rhai");
+    let found = api::check::check(project.0.path(), &[file], &known).expect("no bug");
+    let errors = found.iter().map(|found| &found.finding).filter(|finding| finding.lint.severity == Severity::Error);
+    errors.map(|finding| format!("{:?}: {}", finding.place, finding.message)).collect()
 }
 
 fn run(runbook: &str) -> Ran {

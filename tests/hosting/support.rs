@@ -8,6 +8,7 @@ use std::{
 use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, NativeCallContext};
 use runner::script::{
     Callback, Failure, Limits, Problem, Runbook, Script, Stdlib, Trace, Vocabulary, Watch,
+    check::{Checker, Functions},
     runbook::{Refused, Stopped},
     thread,
 };
@@ -54,8 +55,15 @@ impl Project {
     }
 
     pub fn load(&self) -> std::result::Result<Runbook, Refused> {
-        let names = ["act", "fatal", "refuse", "on_end", "strands", "panics"];
-        Runbook::load(&self.0.path().join("runbooks/main.rhai"), self.0.path(), Vocabulary::from_iter(names))
+        Runbook::load(&self.0.path().join("runbooks/main.rhai"), self.0.path(), vocabulary())
+    }
+
+    /// What a check finds wrong with the runbook, given all the functions of `host`.
+    pub fn complaints(&self, host: &Host) -> Vec<String> {
+        let functions = Functions::of(host.script.engine());
+        let checker = Checker::new(self.0.path(), STDLIB, vocabulary(), functions).expect("a project");
+        let program = checker.check(&self.0.path().join("runbooks/main.rhai")).expect("a file of the project");
+        program.findings.iter().map(|finding| format!("{}: {}", finding.lint.name, finding.message)).collect()
     }
 
     pub fn host(&self, limits: &Limits) -> Host {
@@ -74,6 +82,10 @@ impl Project {
         world.engine.set(Arc::downgrade(script.engine())).expect("one engine");
         Host { world, watch, script, runbook }
     }
+}
+
+fn vocabulary() -> Vocabulary {
+    Vocabulary::from_iter(["act", "fatal", "refuse", "on_end", "strands", "panics"])
 }
 
 fn register(engine: &mut Engine, world: &Arc<World>, watch: &Arc<Watch>) {
@@ -145,6 +157,8 @@ pub fn run(runbook: &str) -> (Host, std::result::Result<(), Stopped>) {
 pub fn run_project(project: &Project) -> (Host, std::result::Result<(), Stopped>) {
     let host = project.host(&Limits::default());
     let ended = host.script.run();
+    let complaints = project.complaints(&host);
+    assert!(ended.is_err() || complaints.is_empty(), "what runs is complained about: {complaints:#?}");
     (host, ended)
 }
 

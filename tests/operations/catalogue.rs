@@ -213,7 +213,6 @@ fn on_a_fork_of_an_account_where_it_was_run_no_operation_has_anything_to_do() {
         "ec2:DescribeInstanceTypes",
         "ec2:DescribeManagedPrefixLists",
         "ssm:GetParameter",
-        "ssm:GetParameters",
     ];
     assert_eq!(unused, rare);
 }
@@ -232,53 +231,6 @@ fn on_a_fork_of_an_empty_account_every_operation_does_its_work_and_the_account_s
     assert!(report.is_clean(), "{report:?}");
     assert_eq!(account.simulator().observe(), before);
     assert!(origin.calls().iter().all(|call| is_read_only(call)));
-}
-
-/// The permissions of a plan, as docs/ci/plan-role.json has them: what it reads, and nothing else.
-#[test]
-fn the_policy_of_a_plan_allows_what_it_reads_and_no_more() {
-    // A run looks first at whose account it is in.
-    let first = "sts:GetCallerIdentity".to_owned();
-    let actions: BTreeSet<String> = sim::reads().into_iter().chain(reads_of_operations()).chain([first]).collect();
-    assert!(actions.iter().all(|action| is_read_only(action)), "{actions:?}");
-    let policy: Value = serde_json::from_str(include_str!("../../docs/ci/plan-role.json")).expect("JSON");
-    let patterns: Vec<&str> = policy["Statement"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .flat_map(|statement| match &statement["Action"] {
-            Value::Array(actions) => actions.iter().filter_map(Value::as_str).collect(),
-            action => action.as_str().into_iter().collect::<Vec<_>>(),
-        })
-        .collect();
-    let matches = |pattern: &str, action: &str| match pattern.strip_suffix('*') {
-        Some(start) => action.starts_with(start),
-        None => action == pattern,
-    };
-    let refused: Vec<&String> =
-        actions.iter().filter(|action| !patterns.iter().any(|pattern| matches(pattern, action))).collect();
-    assert_eq!(refused, [""; 0], "a plan is refused these");
-    let unused: Vec<&&str> =
-        patterns.iter().filter(|pattern| !actions.iter().any(|action| matches(pattern, action))).collect();
-    assert_eq!(unused, [&""; 0], "no plan needs these");
-}
-
-/// The reads that operations name in their source.
-fn reads_of_operations() -> Vec<String> {
-    fn sources(folder: &std::path::Path, into: &mut String) {
-        for entry in std::fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                sources(&path, into);
-            } else {
-                into.push_str(&std::fs::read_to_string(&path).expect("a text file"));
-            }
-        }
-    }
-    let mut text = String::new();
-    sources(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/ops")), &mut text);
-    let words = text.split('"').filter(|word| word.contains(':') && is_read_only(word));
-    words.map(str::to_owned).collect()
 }
 
 /// How many calls a plan of the shipped runbook makes, as docs/fork.md has it.

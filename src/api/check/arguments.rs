@@ -19,6 +19,7 @@ use crate::{
     script::{
         Place,
         check::{Call, Entry, Finding, Lint, Outline, Shape, Written},
+        suggest,
     },
 };
 
@@ -160,10 +161,19 @@ impl<'a> Judge<'a> {
 
     /// What is required at the end of `way` and not among `entries`.
     fn missing(&mut self, options: &Written, entries: &[Entry], way: &Way) {
+        let nothing = Value::Object(serde_json::Map::new());
+        let verdict = probe::value(self.function, self.decode, way, nothing);
+        if !verdict.is_some_and(|verdict| verdict.problem == Problem::Missing && verdict.path == way.path()) {
+            // Nothing is required, or the decoder has a mind of its own.
+            return;
+        }
         let schema = (self.schema)().to_value();
-        let Some(schema) = way.schema(&schema).filter(|schema| schema.get("x-type").is_none()) else { return };
+        let Some(schema) = way.schema(&schema) else { return };
+        let is_unknown = |key: &str| schema["properties"].get(key).is_none();
         for option in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            if !entries.iter().any(|entry| entry.key == option) {
+            // A key that is meant to be this one is unknown: that says enough.
+            let is_misspelt = |key: &str| is_unknown(key) && suggest::closest(key, [option]).is_some();
+            if !entries.iter().any(|entry| entry.key == option || is_misspelt(&entry.key)) {
                 self.add(probe::missing(self.function, &way.path(), option), options);
             }
         }

@@ -142,3 +142,48 @@ fn calls_of<'a>(
     let calls = |script: &'a Rc<Outline>| script.calls.iter().map(move |call| (script, call));
     program.scripts.iter().flat_map(calls).filter(move |(_, call)| call.is(word))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::{bind, control, session::Session},
+        aws::Endpoint,
+        clock::Clock,
+        event::Events,
+        run::{Journal, Run, RunId},
+        script::{Library, project::Project},
+        sim::{Simulator, Source},
+    };
+
+    /// What a check knows is what a run registers, to the number of arguments.
+    #[test]
+    fn the_functions_are_those_of_a_run() {
+        let tokio = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let _tokio = tokio.enter();
+        let simulator = Arc::new(Simulator::open(Source::Fresh, 1).expect("a world"));
+        let clock = Clock::virtual_from(simulator.clock(), 1);
+        let id = RunId::new(clock.now(), 1);
+        let journals = tempfile::tempdir().expect("a folder");
+        let journal = Journal::create(journals.path(), id.as_str()).expect("a journal");
+        let run = Run::new(id, clock.clone(), Events::new(clock, Vec::new()), journal, Endpoint::Sim(simulator), 1);
+        let project = Project::open(journals.path()).expect("a folder");
+        let session = Session::new(run, super::super::Inputs::default(), Arc::new(Library::default()), project);
+        let mut engine = engine();
+        control::register(&mut engine, &session);
+        bind::register(&mut engine, &session);
+        let (ours, real) = (functions(&super::engine()), Functions::of(&engine));
+        assert_eq!(ours, real);
+    }
+
+    #[test]
+    fn lints_have_names_of_their_own() {
+        let mut names: Vec<_> = lints::all().map(|lint| lint.name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        let kebab = |name: &&str| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        assert!(names.iter().all(kebab), "{names:?}");
+    }
+}

@@ -72,19 +72,18 @@ fn unused(script: &Outline, call: &Call, name: &str) -> Option<Finding> {
 }
 
 fn described_twice(script: &Outline, call: &Call, name: &str, other_script: &Outline, other: &Call) -> Finding {
-    let finding = Finding::new(
-        PARAM_DESCRIBED_TWICE,
-        &script.file,
-        format!("the parameter `{name}` is described in another way before"),
-    );
-    let finding = finding.at(call.place.clone());
-    match &other.place {
-        Some(place) if other_script.file == script.file => finding
-            .other(Some((place.clone(), "here".into())))
-            .help("ask for it once, and pass its value on".to_owned()),
-        Some(place) => finding.help(format!("ask for it once: it is described at {place}, too")),
-        None => finding,
+    let message = format!("the parameter `{name}` is described in two ways");
+    let finding = Finding::new(PARAM_DESCRIBED_TWICE, &script.file, message);
+    if script.file != other_script.file {
+        let also = other.place.as_ref().map(|place| format!("ask for it once: it is described at {place}, too"));
+        return finding.at(call.place.clone()).help(also);
     }
+    // Functions are looked at after the top level, wherever they stand.
+    let (first, second) = (call.place.clone().min(other.place.clone()), call.place.clone().max(other.place.clone()));
+    finding
+        .at(second)
+        .help("ask for it once, and pass its value on".to_owned())
+        .other(first.map(|place| (place, "and here".to_owned())))
 }
 
 /// Whether `given` has what the call accepts.

@@ -146,3 +146,116 @@ fn verdict(function: &str, path: &str, message: &str) -> Verdict {
 pub fn missing(function: &str, path: &str, option: &str) -> Verdict {
     verdict(function, path, &format!("missing field `{option}`"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{api::CONTROLS, ops::catalog::OPERATIONS};
+
+    /// Maps that are decoded by hand: only the whole map can be judged.
+    const BY_HAND: [(&str, &str); 1] = [("launch_asg", "launch_template")];
+
+    /// Visits all other maps among the options of everything in the catalogue whose keys are in its schema.
+    fn for_each_map(mut visit: impl FnMut(&str, &dyn Fn(Value) -> Result<(), Error>, &Way, &Value)) {
+        fn walk(function: &str, schema: &Value, way: &Way, visit: &mut dyn FnMut(&Way, &Value)) {
+            let schema = some(schema);
+            let is_by_hand = BY_HAND.iter().any(|(name, path)| (*name, *path) == (function, way.path().as_str()));
+            if schema["properties"].is_object() && !is_by_hand {
+                visit(way, schema);
+            }
+            for (key, property) in schema["properties"].as_object().into_iter().flatten() {
+                walk(function, property, &way.key(key), visit);
+            }
+            if schema["items"].is_object() {
+                // Not the first one: the way of a probe is not the way of the options.
+                walk(function, &schema["items"], &way.index(3), visit);
+            }
+        }
+        for entry in OPERATIONS {
+            let decode = |options| (entry.prepare)(options).map(drop);
+            let schema = (entry.schema)().to_value();
+            walk(entry.name, &schema, &Way::default(), &mut |way, schema| visit(entry.name, &decode, way, schema));
+        }
+        for control in CONTROLS {
+            let Some(options) = &control.options else { continue };
+            let schema = (options.schema)().to_value();
+            walk(control.name, &schema, &Way::default(), &mut |way, schema| {
+                visit(control.name, &options.decode, way, schema)
+            });
+        }
+    }
+
+    #[test]
+    fn keys_are_known_or_not_wherever_they_stand() {
+        let mut maps = 0;
+        for_each_map(|function, decode, way, schema| {
+            maps += 1;
+            for known in schema["properties"].as_object().into_iter().flatten().map(|(key, _)| key) {
+                let verdict = key(function, decode, &way.key(known));
+                assert_eq!(verdict, None, "`{known}` of `{}` of `{function}`", way.path());
+            }
+            let wrong = way.key("no_such_key");
+            let verdict = key(function, decode, &wrong).unwrap_or_else(|| panic!("{} of {function}", wrong.path()));
+            assert_eq!((verdict.problem, verdict.path), (Problem::Unknown, wrong.path()), "{function}");
+            // And so says a whole map that has it.
+            let whole = value(function, decode, way, json!({ "no_such_key": 1 })).expect("it is unknown");
+            assert_eq!((whole.problem, whole.path), (Problem::Unknown, wrong.path()), "{function}");
+        });
+        assert!(maps > OPERATIONS.len(), "nested maps are looked at");
+    }
+
+    /// The schema says what is required; the decoder has to agree.
+    #[test]
+    fn what_is_required_is_missed() {
+        for_each_map(|function, decode, way, schema| {
+            let verdict = value(function, decode, way, json!({}));
+            let missed = verdict.filter(|verdict| verdict.problem == Problem::Missing);
+            let required: Vec<_> = schema["required"].as_array().into_iter().flatten().collect();
+            let words = required.first().map(|first| {
+                let first = first.as_str().expect("a name");
+                missing(function, &way.path(), first)
+            });
+            assert_eq!(missed, words, "`{}` of `{function}`", way.path());
+        });
+    }
+
+    /// What is left out around a value says nothing about it.
+    #[test]
+    fn a_value_is_judged_by_itself() {
+        let decode = |options| {
+            (crate::ops::catalog::find("ensure_security_group").expect("it is there").prepare)(options).map(drop)
+        };
+        let judge =
+            |way: &Way, given: Value| value("f", decode, way, given).map(|verdict| (verdict.path, verdict.message));
+        let rule = Way::default().key("ingress").index(2);
+        assert_eq!(judge(&Way::default().key("name"), json!("web")), None);
+        assert_eq!(judge(&rule, json!({ "port": 80 })), None);
+        assert_eq!(judge(&rule.key("cidr_ip"), json!("10.0.0.0/8")), None);
+        let wrong = "option `ingress[2].cidr_ip` of `f`: expected an IPv4 range such as \"10.0.0.0/16\", found \"10\"";
+        let expected = Some(("ingress[2].cidr_ip".to_owned(), wrong.to_owned()));
+        assert_eq!(judge(&rule.key("cidr_ip"), json!("10")), expected);
+        assert_eq!(judge(&rule, json!({ "cidr_ip": "10" })), expected);
+        assert_eq!(judge(&Way::default(), json!({ "ingress": [{}, {}, { "cidr_ip": "10" }] })), expected);
+        // A handle decodes as a whole: what is in it says nothing by itself.
+        assert_eq!(judge(&Way::default().key("vpc_id").key("vpc_id"), json!(3)), None);
+    }
+
+    #[test]
+    fn the_schema_is_found_along_the_way() {
+        let schema = json!({
+            "properties": {
+                "list": { "type": "array", "items": { "properties": { "a": { "type": "string" } } } },
+                "maybe": { "anyOf": [{ "properties": { "b": { "type": "integer" } } }, { "type": "null" }] },
+                "tags": { "additionalProperties": { "type": "string" } },
+            },
+        });
+        let kind = |way: &Way| way.schema(&schema).map(|schema| schema["type"].clone());
+        let root = Way::default();
+        assert_eq!(kind(&root.key("list").index(4).key("a")), Some(json!("string")));
+        assert_eq!(kind(&root.key("maybe").key("b")), Some(json!("integer")));
+        assert_eq!(kind(&root.key("tags").key("x")), Some(json!("string")));
+        assert_eq!(kind(&root.key("nothing")), None);
+    }
+}

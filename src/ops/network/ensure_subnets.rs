@@ -18,7 +18,7 @@ use super::{
 use crate::{
     event::Change,
     ops::{
-        Error, IdOf, Operation, Tags, arguments, ec2_tags,
+        Cidr, Error, IdOf, Operation, Tags, arguments, ec2_tags,
         ownership::{Owned, changed, set},
         require,
     },
@@ -40,7 +40,7 @@ pub struct EnsureSubnets {
     /// How many availability zones, the first by name, or a list of names.
     availability_zones: Zones,
     /// One IPv4 block for each zone, instead of cutting them from the VPC's range.
-    cidr_blocks: Option<Vec<String>>,
+    cidr_blocks: Option<Vec<Cidr<Ipv4Net>>>,
     /// The length of the blocks that are cut: 24 for a `/24` each.
     prefix_length: Option<u8>,
     /// The length of the blocks that are cut, counted from the VPC's: 8 for a `/24` each in a `/16`. Four, if neither
@@ -130,11 +130,7 @@ impl EnsureSubnets {
                 format!("expected a block for each of the {zones} availability zones, found {}", blocks.len());
             return Err(Error::option("cidr_blocks", message));
         }
-        let block = |(index, text): (usize, &String)| {
-            let message = format!("expected an IPv4 range such as \"10.0.0.0/24\", found {text:?}");
-            text.parse().map_err(|_| Error::option(format!("cidr_blocks[{index}]"), message))
-        };
-        blocks.iter().enumerate().map(block).collect::<Result<_, _>>().map(Some)
+        Ok(Some(blocks.iter().map(|block| block.0).collect()))
     }
 
     fn length(&self) -> Result<Length, Error> {

@@ -1,6 +1,7 @@
 //! `ensure_vpc`: the network everything else is in.
 
 use aws_sdk_ec2::types::{self as ec2, AttributeBooleanValue, ResourceType, Tenancy, VpcAttributeName};
+use ipnet::Ipv4Net;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     event::Change,
     ops::{
-        Error, Operation, Tags, arguments, ec2_tags,
+        Cidr, Error, Operation, Tags, arguments, ec2_tags,
         ownership::{Owned, changed, set},
         require,
     },
@@ -27,7 +28,7 @@ pub struct EnsureVpc {
     /// What the stack calls it; AWS shows `<stack>-<name>`.
     name: String,
     /// The IPv4 network range, between /16 and /28.
-    cidr_block: String,
+    cidr_block: Cidr<Ipv4Net>,
     /// Whether the Amazon DNS server answers inside the VPC.
     #[serde(default = "yes")]
     enable_dns_support: bool,
@@ -88,16 +89,12 @@ impl Operation for EnsureVpc {
     }
 
     async fn run(ctx: &Ctx, options: Self) -> Result<Vpc, Error> {
-        if options.cidr_block.parse::<ipnet::Ipv4Net>().is_err() {
-            let message = format!("expected an IPv4 range such as \"10.0.0.0/16\", found {:?}", options.cidr_block);
-            return Err(Error::option("cidr_block", message));
-        }
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         let vpc_id = match find(ctx, &owned.name).await? {
             Some(vpc) => converge(ctx, &options, &owned, &vpc).await?,
             None => create(ctx, &options, &owned).await?,
         };
-        Ok(Vpc { vpc_id, cidr_block: options.cidr_block, name: owned.name })
+        Ok(Vpc { vpc_id, cidr_block: options.cidr_block.to_string(), name: owned.name })
     }
 }
 
@@ -120,7 +117,7 @@ async fn create(ctx: &Ctx, options: &EnsureVpc, owned: &Owned) -> Result<String,
                 ctx.aws()
                     .ec2
                     .create_vpc()
-                    .cidr_block(&options.cidr_block)
+                    .cidr_block(options.cidr_block.to_string())
                     .instance_tenancy(options.instance_tenancy.to_ec2())
                     .tag_specifications(ec2_tags::specification(ResourceType::Vpc, owned))
                     .customize()
@@ -140,7 +137,7 @@ async fn create(ctx: &Ctx, options: &EnsureVpc, owned: &Owned) -> Result<String,
             modify_attribute(ctx, &vpc_id, attribute, wanted, None).await?;
         }
     }
-    ctx.did(Change::Created, [set("vpc_id", vpc_id.clone()), set("cidr_block", options.cidr_block.clone())]);
+    ctx.did(Change::Created, [set("vpc_id", vpc_id.clone()), set("cidr_block", options.cidr_block.to_string())]);
     Ok(vpc_id)
 }
 
@@ -149,7 +146,7 @@ async fn converge(ctx: &Ctx, options: &EnsureVpc, owned: &Owned, vpc: &ec2::Vpc)
     let resource = format!("vpc {} ({vpc_id})", owned.name);
     let tags = ec2_tags::from_ec2(vpc.tags());
     owned.check(&resource, &tags, options.adopt)?;
-    fixed(&resource, "cidr_block", vpc.cidr_block().unwrap_or_default(), &options.cidr_block)?;
+    fixed(&resource, "cidr_block", vpc.cidr_block().unwrap_or_default(), &options.cidr_block.to_string())?;
     let tenancy = vpc.instance_tenancy().map_or("default", Tenancy::as_str);
     fixed(&resource, "instance_tenancy", tenancy, options.instance_tenancy.to_ec2().as_str())?;
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{self as ec2, RuleAction};
 use futures::future::try_join_all;
+use ipnet::{Ipv4Net, Ipv6Net};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     event::Field,
-    ops::Error,
+    ops::{Cidr, Error},
     run::{Ctx, LookUp, Mutation, UndoAction},
 };
 
@@ -39,9 +40,9 @@ pub struct RuleOptions {
     /// The ICMP code, all if left out.
     icmp_code: Option<i32>,
     /// The IPv4 range on the other side.
-    cidr_block: Option<String>,
+    cidr_block: Option<Cidr<Ipv4Net>>,
     /// The IPv6 range on the other side.
-    ipv6_cidr_block: Option<String>,
+    ipv6_cidr_block: Option<Cidr<Ipv6Net>>,
     /// `allow` or `deny`.
     #[serde(default)]
     rule_action: Action,
@@ -84,12 +85,11 @@ impl RuleOptions {
             icmp_code: self.icmp_code,
         };
         let traffic = Traffic::read(&said, path)?;
-        let (range, block) = match (&self.cidr_block, &self.ipv6_cidr_block) {
-            (Some(range), None) => (range, range.parse().map(|net: ipnet::Ipv4Net| net.trunc().to_string())),
-            (None, Some(range)) => (range, range.parse().map(|net: ipnet::Ipv6Net| net.trunc().to_string())),
+        let cidr_block = match (&self.cidr_block, &self.ipv6_cidr_block) {
+            (Some(range), None) => range.0.trunc().to_string(),
+            (None, Some(range)) => range.0.trunc().to_string(),
             _ => return Err(Error::option(path, "expected `cidr_block` or `ipv6_cidr_block`")),
         };
-        let cidr_block = block.map_err(|_| Error::option(path, format!("expected a range, found {range:?}")))?;
         Ok(Rule { traffic, cidr_block, rule_action: self.rule_action })
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types as ec2;
 use futures::future::try_join_all;
+use ipnet::{Ipv4Net, Ipv6Net};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     event::Field,
-    ops::{Error, IdOf},
+    ops::{Cidr, Error, IdOf},
     run::{Ctx, LookUp, Mutation, UndoAction},
 };
 
@@ -23,9 +24,9 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct RouteOptions {
     /// Where packets go: an IPv4 range, `0.0.0.0/0` for everywhere.
-    destination_cidr_block: Option<String>,
+    destination_cidr_block: Option<Cidr<Ipv4Net>>,
     /// Where packets go: an IPv6 range.
-    destination_ipv6_cidr_block: Option<String>,
+    destination_ipv6_cidr_block: Option<Cidr<Ipv6Net>>,
     /// Where packets go: the ranges of a prefix list.
     destination_prefix_list_id: Option<String>,
     /// Through an internet gateway, or a virtual private gateway by its id.
@@ -62,19 +63,10 @@ pub type Routes = BTreeMap<String, Target>;
 
 impl RouteOptions {
     fn read(&self, path: &str) -> Result<(String, Target), Error> {
-        let wrong = |option: &str, message: &str| Error::option(format!("{path}.{option}"), message);
         let destinations = [
-            self.destination_cidr_block.as_ref().map(|block| {
-                let net: Result<ipnet::Ipv4Net, _> = block.parse();
-                net.map(|net| net.trunc().to_string())
-                    .map_err(|_| wrong("destination_cidr_block", "expected an IPv4 range such as \"0.0.0.0/0\""))
-            }),
-            self.destination_ipv6_cidr_block.as_ref().map(|block| {
-                let net: Result<ipnet::Ipv6Net, _> = block.parse();
-                net.map(|net| net.trunc().to_string())
-                    .map_err(|_| wrong("destination_ipv6_cidr_block", "expected an IPv6 range such as \"::/0\""))
-            }),
-            self.destination_prefix_list_id.clone().map(Ok),
+            self.destination_cidr_block.map(|range| range.0.trunc().to_string()),
+            self.destination_ipv6_cidr_block.map(|range| range.0.trunc().to_string()),
+            self.destination_prefix_list_id.clone(),
         ];
         let targets = [
             self.gateway_id.clone().map(|id| Target::GatewayId(id.into_string())),
@@ -85,7 +77,7 @@ impl RouteOptions {
             self.vpc_endpoint_id.clone().map(Target::VpcEndpointId),
             self.egress_only_internet_gateway_id.clone().map(Target::EgressOnlyInternetGatewayId),
         ];
-        let destination = one(destinations, path, "destination, such as `destination_cidr_block`")??;
+        let destination = one(destinations, path, "destination, such as `destination_cidr_block`")?;
         let target = one(targets, path, "target, such as `gateway_id` or `nat_gateway_id`")?;
         Ok((destination, target))
     }

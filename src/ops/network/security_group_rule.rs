@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, SecurityGroup as Group, UserIdGroupPair};
+use ipnet::{Ipv4Net, Ipv6Net};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ use super::{
     SecurityGroup,
     traffic::{Said, Traffic},
 };
-use crate::ops::{Error, IdOf};
+use crate::ops::{Cidr, Error, IdOf};
 
 /// What a rule lets through, and from or to whom: one peer each.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -30,9 +31,9 @@ pub struct RuleOptions {
     /// The ICMP code, all if left out.
     icmp_code: Option<i32>,
     /// An IPv4 range.
-    cidr_ip: Option<String>,
+    cidr_ip: Option<Cidr<Ipv4Net>>,
     /// An IPv6 range.
-    cidr_ipv6: Option<String>,
+    cidr_ipv6: Option<Cidr<Ipv6Net>>,
     /// The members of a security group; `self` for those of this one.
     group_id: Option<IdOf<SecurityGroup>>,
     /// The ranges of a prefix list, by its id or name: `com.amazonaws.global.cloudfront.origin-facing`.
@@ -93,26 +94,17 @@ impl RuleOptions {
             icmp_code: self.icmp_code,
         };
         let traffic = Traffic::read(&said, path)?;
-        let bad_range = |option: &str, range: &str| {
-            Error::option(format!("{path}.{option}"), format!("expected a range, found {range:?}"))
-        };
         let peers = [
-            self.cidr_ip.as_ref().map(|range| {
-                let net = range.parse::<ipnet::Ipv4Net>().map_err(|_| bad_range("cidr_ip", range));
-                net.map(|net| Peer::CidrIp(net.trunc().to_string()))
-            }),
-            self.cidr_ipv6.as_ref().map(|range| {
-                let net = range.parse::<ipnet::Ipv6Net>().map_err(|_| bad_range("cidr_ipv6", range));
-                net.map(|net| Peer::CidrIpv6(net.trunc().to_string()))
-            }),
-            self.group_id.as_ref().map(|group| Ok(Peer::GroupId(group.to_string()))),
-            self.prefix_list_id.clone().map(|list| Ok(Peer::PrefixListId(list))),
+            self.cidr_ip.map(|range| Peer::CidrIp(range.0.trunc().to_string())),
+            self.cidr_ipv6.map(|range| Peer::CidrIpv6(range.0.trunc().to_string())),
+            self.group_id.as_ref().map(|group| Peer::GroupId(group.to_string())),
+            self.prefix_list_id.clone().map(Peer::PrefixListId),
         ];
-        let mut peers: Vec<Result<Peer, Error>> = peers.into_iter().flatten().collect();
+        let mut peers: Vec<Peer> = peers.into_iter().flatten().collect();
         match (peers.pop(), peers.len()) {
             (Some(peer), 0) => {
                 let details = Details { description: self.description.clone(), user_id: None };
-                Ok((Permission { traffic, peer: peer? }, details))
+                Ok((Permission { traffic, peer }, details))
             }
             (_, others) => {
                 let found = if others == 0 { 0 } else { others + 1 };

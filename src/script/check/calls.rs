@@ -100,7 +100,7 @@ impl<'a> Names<'a> {
                 .unwrap_or_else(|| format!(r#"import it first: import "stdlib/{first}" as {first};"#));
             let message = format!("there is no module `{first}`");
             let finding = Finding::new(lints::UNKNOWN_MODULE, &self.script.file, message);
-            return Some(finding.at(call.place.clone()).help(help));
+            return Some(finding.at(call.path_place.clone()).help(help));
         }
         let mut modules = self.program.modules(self.script, first)?;
         for step in rest {

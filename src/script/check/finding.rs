@@ -129,7 +129,8 @@ impl Found {
             labels.extend(other.iter().map(|(place, words)| label(place, words, false)));
         }
         // Without a place there is nothing to show but the name of the file.
-        let message = if labels.is_empty() { format!("{file}: {message}") } else { message.clone() };
+        let is_named = !labels.is_empty() || message.contains(file);
+        let message = if is_named { message.clone() } else { format!("{file}: {message}") };
         let source = text.as_ref().filter(|_| !labels.is_empty());
         Problem {
             severity: lint.severity,

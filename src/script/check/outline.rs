@@ -47,6 +47,8 @@ pub struct Call {
     pub name: String,
     /// `["a", "b"]` in `a::b::name()`.
     pub path: Vec<String>,
+    /// Where the path begins, if there is one.
+    pub path_place: Option<Place>,
     pub style: Style,
     /// The receiver of a method is the first.
     pub arguments: Vec<Written>,

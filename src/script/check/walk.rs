@@ -411,6 +411,7 @@ impl Walk<'_> {
         self.outline.calls.push(Call {
             name: call.name.to_string(),
             path: call.namespace.path.iter().map(|step| step.name.to_string()).collect(),
+            path_place: call.namespace.path.first().and_then(|step| self.place(step.pos)),
             style,
             arguments,
             place: self.place(position),
