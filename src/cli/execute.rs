@@ -169,7 +169,7 @@ fn remove(dir: &Path) -> std::io::Result<()> {
 ///
 /// If anything was changed, the code tells what became of it; if nothing was, it tells the cause.
 pub(super) fn conclude(run: &Arc<Run>, failure: &ScriptFailure) -> (Outcome, Exit) {
-    if run.committed().is_some() {
+    if run.committed().is_some() && run.changed_anything() {
         return (Outcome::CleanUpUnfinished, exit::UNFINISHED);
     }
     let report = run.has_undos().then(|| run.roll_back(first_line(&failure.message)));

@@ -18,10 +18,12 @@ pub mod network;
 mod options;
 pub mod ownership;
 pub(crate) mod tagged;
+mod together;
 pub mod traffic;
 
 pub use error::{CallError, CallErrorKind, Error};
 pub use options::{Cidr, Duration, HANDLE, IdOf, IdsOf, Kind, Sensitive, Tags, describe};
+pub(crate) use together::{Together, all_of};
 
 use std::future::Future;
 

@@ -17,6 +17,8 @@ pub struct Facts {
     pub health: BTreeMap<String, Known<Health>>,
     /// The Auto Scaling groups of the stack.
     pub fleets: Option<Known<Vec<Fleet>>>,
+    /// The size of the Auto Scaling group that a call would give a size.
+    pub size: Option<Known<Size>>,
 }
 
 /// A resource, as its names and tags tell of it.
@@ -46,6 +48,13 @@ pub struct Health {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fleet {
     pub name: String,
+    pub desired_capacity: u32,
+}
+
+/// How large an Auto Scaling group is, and may become. A group that is not there has neither.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    pub max_size: u32,
     pub desired_capacity: u32,
 }
 

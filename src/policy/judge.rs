@@ -54,7 +54,7 @@ impl Policy {
                 rules.allowed_actions.as_ref().and_then(|list| actions::allowed(list, call.action, &what)),
             ),
             (Check::DeniedActions, actions::denied(&rules.denied_actions, call.action, &what)),
-            (Check::MaxSize, rules.max_size.and_then(|limit| sizes::max_size(limit, call))),
+            (Check::MaxSize, rules.max_size.and_then(|limit| sizes::max_size(limit, call, facts.size.as_ref()))),
             (
                 Check::MaxInstances,
                 rules
@@ -81,6 +81,11 @@ impl Policy {
             .into_iter()
             .flat_map(|(check, messages)| messages.into_iter().map(move |message| (check, Some(message))));
         self.denials(single.into_iter().chain(several))
+    }
+
+    /// The Auto Scaling group whose size has to be known to judge a call: one that is larger than it may be can stay so.
+    pub fn outgrown_by<'c>(&self, call: &Call<'c>) -> Option<&'c str> {
+        sizes::group_over(self.rules.max_size?, call)
     }
 
     /// The instances a call asks for, to be kept for later calls.

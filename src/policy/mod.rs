@@ -26,7 +26,7 @@ mod weights;
 
 pub use call::Call;
 pub use check::{Check, Level};
-pub use facts::{Facts, Fleet, Health, Known, Resource, Share};
+pub use facts::{Facts, Fleet, Health, Known, Resource, Share, Size};
 pub use judge::Policy;
 pub use pattern::Pattern;
 pub use refusal::{Denial, Refusal};

@@ -1,6 +1,6 @@
 //! `max_size` of an Auto Scaling group, and `max_instances` of all groups of a stack.
 
-use super::{Call, Fleet, Known};
+use super::{Call, Fleet, Known, Size};
 
 /// What a call makes of the size of a group. Parameters of several calls are called the same.
 struct Sizes<'a> {
@@ -32,13 +32,29 @@ pub(super) fn asked(call: &Call<'_>) -> Option<Fleet> {
     Some(Fleet { name: name.to_owned(), desired_capacity })
 }
 
-pub(super) fn max_size(limit: u32, call: &Call<'_>) -> Option<String> {
+/// A group that is too large already may stay so, and shrink. `now` is its size: `None` if there is no such group yet.
+pub(super) fn max_size(limit: u32, call: &Call<'_>, now: Option<&Known<Size>>) -> Option<String> {
     let sizes = Sizes::of(call)?;
-    let over = |name: &str, size: Option<u32>| {
-        let size = size.filter(|size| *size > limit)?;
-        Some(format!("Auto Scaling group {} would have a {name} of {size}, and {limit} is the most", sizes.group))
+    let (now, unknown) = match now {
+        Some(Ok(now)) => (*now, String::new()),
+        Some(Err(why)) => (Size::default(), format!("; the size it has is not known: {why}")),
+        None => (Size::default(), String::new()),
     };
-    over("max_size", sizes.max_size).or_else(|| over("desired_capacity", sizes.desired_capacity))
+    let over = |name: &str, size: Option<u32>, now: u32| {
+        let size = size.filter(|size| *size > limit.max(now))?;
+        Some(format!(
+            "Auto Scaling group {} would have a {name} of {size}, and {limit} is the most{unknown}",
+            sizes.group
+        ))
+    };
+    over("max_size", sizes.max_size, now.max_size)
+        .or_else(|| over("desired_capacity", sizes.desired_capacity, now.desired_capacity))
+}
+
+/// The group that a call would make larger than `limit`, unless it is that large already.
+pub(super) fn group_over<'c>(limit: u32, call: &Call<'c>) -> Option<&'c str> {
+    max_size(limit, call, None)?;
+    Sizes::of(call).map(|sizes| sizes.group)
 }
 
 /// `fleets` are the groups of the stack as they are; `set` those whose size this run has set, which may not be listed yet.
@@ -48,6 +64,10 @@ pub(super) fn max_instances(limit: u32, call: &Call<'_>, fleets: &Known<Vec<Flee
         Ok(fleets) => fleets,
         Err(why) => return Some(format!("the Auto Scaling groups of the stack cannot be counted: {why}")),
     };
+    let shrinks = |fleet: &Fleet| fleet.desired_capacity >= asked.desired_capacity;
+    if set.iter().chain(fleets).find(|fleet| fleet.name == asked.name).is_some_and(shrinks) {
+        return None;
+    }
     let mut all = vec![&asked];
     for fleet in set.iter().chain(fleets) {
         if all.iter().all(|known| known.name != fleet.name) {
@@ -97,8 +117,31 @@ mod tests {
             ("elasticloadbalancing:Other", json!({ "AutoScalingGroupName": "web", "MaxSize": "10" }), None),
         ];
         for (action, parameters, words) in table {
-            let said = max_size(9, &call(action, &parameters));
+            let said = max_size(9, &call(action, &parameters), None);
             assert_eq!(said.is_some(), words.is_some(), "{parameters}");
+            assert!(said.unwrap_or_default().contains(words.unwrap_or_default()), "{parameters}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_already_may_shrink() {
+        let size = |max: u32, desired: u32| json!({ "AutoScalingGroupName": "web", "MaxSize": max, "DesiredCapacity": desired });
+        let now = |max_size, desired_capacity| Ok(Size { max_size, desired_capacity });
+        let table = [
+            (size(20, 10), now(20, 12), None),
+            (size(12, 12), now(20, 12), None),
+            (size(20, 13), now(20, 12), Some("a desired_capacity of 13")),
+            (size(21, 12), now(20, 12), Some("a max_size of 21, and 9 is the most")),
+            (size(10, 9), now(5, 5), Some("a max_size of 10")),
+            (
+                size(20, 0),
+                Err("not allowed".to_owned()),
+                Some("is the most; the size it has is not known: not allowed"),
+            ),
+        ];
+        for (parameters, now, words) in table {
+            let said = max_size(9, &call("autoscaling:UpdateAutoScalingGroup", &parameters), Some(&now));
+            assert_eq!(said.is_some(), words.is_some(), "{parameters} {now:?}: {said:?}");
             assert!(said.unwrap_or_default().contains(words.unwrap_or_default()), "{parameters}");
         }
     }
@@ -121,6 +164,9 @@ mod tests {
         );
         assert!(max_instances(8, &create, &live, &[fleet("new", 1)]).is_some(), "what is not listed yet does");
         assert_eq!(max_instances(3, &create, &Ok(vec![fleet("green", 9)]), &[]), None, "the group itself counts once");
+        let two = json!({ "AutoScalingGroupName": "blue", "DesiredCapacity": "2" });
+        let fewer = call("autoscaling:SetDesiredCapacity", &two);
+        assert_eq!(max_instances(1, &fewer, &live, &[]), None, "there were too many already, and now there are fewer");
         let zero = json!({ "AutoScalingGroupName": "blue", "MinSize": "0", "DesiredCapacity": "0" });
         let retire = call("autoscaling:UpdateAutoScalingGroup", &zero);
         assert_eq!(max_instances(0, &retire, &live, &[]), None, "less is never too much");

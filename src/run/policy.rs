@@ -193,7 +193,7 @@ impl Ctx {
     /// A call that changes something is about to leave, with these parameters.
     pub(super) async fn judge_call(&self, call: &Call<'_>) -> Result<(), Error> {
         let Some(policy) = self.policy() else { return Ok(()) };
-        let facts = facts::gather(&self.clone().not_judged(), &policy.rules, call).await;
+        let facts = facts::gather(&self.clone().not_judged(), &policy, call).await;
         // What could not be read because the run is to stop is no denial.
         self.may_go_on()?;
         let denials = {

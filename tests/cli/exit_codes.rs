@@ -88,6 +88,13 @@ fn after_the_point_of_no_return_12() {
     assert_eq!(ran.code, Some(12), "{ran}");
 }
 
+/// Nothing was deployed, so there is nothing to clean up.
+#[test]
+fn after_the_point_of_no_return_of_a_run_that_changed_nothing_3() {
+    let ran = simulated("commit(\"live\");\nfail(\"the check after it\");");
+    assert_eq!(ran.code, Some(3), "{ran}");
+}
+
 /// A server that answers one request. Its thread returns the request's head.
 fn answer_once(status: &'static str, body: &'static str) -> (String, thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -7,7 +7,6 @@ mod exit_codes;
 #[path = "../support/forge.rs"]
 mod forge;
 mod help;
-mod hostile;
 mod html;
 #[expect(dead_code, reason = "of moto's own environment, these tests use the interpreter")]
 #[path = "../support/moto.rs"]

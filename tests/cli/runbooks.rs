@@ -168,6 +168,40 @@ fn failure_at_each_stage_comes_back_clean() {
     }
 }
 
+/// A clean-up that was not finished is finished by the next run, of the same version or of another one; and what it removes
+/// is not missed when that one fails.
+#[test]
+fn what_an_unfinished_clean_up_left_is_removed_by_the_next_run() {
+    const RULES: &str = "\n[environments.prod.policy]\ndenied_actions = [\"autoscaling:DeleteAutoScalingGroup\"]\n";
+    let settings = include_str!("../../runner.toml");
+    let unfinished = || {
+        let project = shop();
+        assert_eq!(deploy(&project, "runbooks/prod-deploy.rhai", "ami-healthy-1").code, Some(0));
+        let project = project.file("runner.toml", &format!("{settings}{RULES}"));
+        let second = deploy(&project, "runbooks/prod-deploy.rhai", "ami-healthy-2");
+        assert_eq!(second.code, Some(12), "{}", second.stderr);
+        project.file("runner.toml", settings)
+    };
+    let is_there = |project: &Project| {
+        let group = "/123456789012/regions/eu-central-1/autoscaling/auto_scaling_groups/shop-prod-web-blue";
+        world(project).pointer(group).is_some()
+    };
+
+    let project = unfinished();
+    assert!(is_there(&project));
+    let again = deploy(&project, "runbooks/prod-deploy.rhai", "ami-healthy-2");
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert!(!is_there(&project));
+    let third = deploy(&project, "runbooks/prod-deploy.rhai", "ami-healthy-2");
+    assert_eq!((third.code, third.mutations()), (Some(0), 0));
+
+    let project = unfinished();
+    let bad = deploy(&project, "runbooks/prod-deploy.rhai", "ami-never-healthy");
+    assert_eq!(bad.code, Some(10), "{}", bad.stderr);
+    assert!(!is_there(&project));
+    assert_eq!(bad.failed_requests(), 0);
+}
+
 /// The same on the first deploy: the account is empty again, but for what was to be kept.
 #[test]
 fn a_first_deploy_that_fails_leaves_only_what_was_to_be_kept() {

@@ -104,6 +104,20 @@ fn what_a_run_has_made_it_may_change() {
     let (blue, _) = fleet(&mut run, 2);
     run.ok("scale_asg", json!({ "auto_scaling_group": blue, "desired_capacity": 3 }));
     run.ok("retire_asg", json!({ "auto_scaling_group": blue }));
+    let report = run.roll_back();
+    assert!(report.is_clean(), "{report:?}");
+}
+
+/// A group that is larger than policy has it since yesterday may be made smaller, and be retired.
+#[test]
+fn what_is_too_large_already_may_shrink() {
+    let account = Account::new();
+    let (blue, _) = fleet(&mut account.run(), 4);
+    let mut run = account.run_under("max_size = 2\nmax_instances = 2");
+    let size = |size: i32| json!({ "auto_scaling_group": blue, "desired_capacity": size, "min_size": 0 });
+    is_denied(run.op("scale_asg", size(5)), Check::MaxSize, "a desired_capacity of 5");
+    run.ok("scale_asg", size(3));
+    run.ok("retire_asg", json!({ "auto_scaling_group": blue }));
     assert!(run.roll_back().is_clean());
 }
 

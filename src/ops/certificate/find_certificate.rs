@@ -1,14 +1,13 @@
 //! `find_certificate`: one that is there already.
 
 use aws_sdk_acm::types::{CertificateDetail, CertificateStatus, CertificateSummary};
-use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Certificate, acm};
 use crate::{
     event::Change,
-    ops::{Error, Operation},
+    ops::{Error, Operation, all_of},
     run::Ctx,
 };
 
@@ -37,7 +36,7 @@ impl Operation for FindCertificate {
         let wanted = options.domain_name.trim_end_matches('.').to_ascii_lowercase();
         let all = acm::list(ctx, &[CertificateStatus::Issued]).await?;
         let arns = all.iter().filter(|certificate| may_cover(certificate, &wanted)).filter_map(|c| c.certificate_arn());
-        let mut found = try_join_all(arns.map(|arn| acm::describe(ctx, arn))).await?;
+        let mut found = all_of(arns.map(|arn| acm::describe(ctx, arn))).await?;
         found.retain(|certificate| acm::names(certificate).iter().any(|name| covers(name, &wanted)));
         let Some(newest) = found.into_iter().max_by_key(made_at) else {
             let what = format!("an issued certificate for {wanted} in {}", ctx.aws().region);

@@ -3,13 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aws_sdk_acm::types::{CertificateDetail, CertificateStatus, KeyAlgorithm, RecordType, ValidationMethod};
-use futures::future::try_join_all;
 use serde_json::json;
 
 use super::{DELETE_CERTIFICATE, Made, acm};
 use crate::{
     ops::{
-        Error,
+        Error, all_of,
         dns::{
             bare_id, normal, plain,
             record_set::{Batch, Content, RecordSet, read},
@@ -76,7 +75,7 @@ pub async fn validate(ctx: &Ctx, arn: &str, zone: &str, timeout: Duration, keep:
             Ok(if decided { Seen::Ready(distinct) } else { Seen::Pending("ACM has not decided yet".into()) })
         })
         .await?;
-    let found = try_join_all(records.values().map(|set| read(ctx, zone, &set.name, &set.r#type))).await?;
+    let found = all_of(records.values().map(|set| read(ctx, zone, &set.name, &set.r#type))).await?;
     let sets: Vec<_> = found.into_iter().zip(records.into_values()).collect();
     if sets.iter().any(|(found, wanted)| found.as_ref().is_none_or(|found| !found.is_same(wanted))) {
         let what = format!("the validation records of {what}");

@@ -197,13 +197,13 @@ impl Tagged for GroupTags {
     }
 }
 
-/// Removes a tag that has this value, with the undo that sets it again.
+/// Removes a tag that has this value, with the undo that sets it again; `keep`: which is not to be run.
 ///
 /// # Errors
 /// If AWS refuses.
-pub async fn remove_tag(ctx: &Ctx, name: &str, key: &str, value: &str) -> Result<(), Error> {
+pub async fn remove_tag(ctx: &Ctx, name: &str, key: &str, value: &str, keep: bool) -> Result<(), Error> {
     let change = json!({ "id": name, "before": { key: value }, "ours": {} });
-    let undo = Undo::new(&RESTORE_GROUP_TAGS, format!("restore tags of {name}"), change);
+    let undo = Undo::new(&RESTORE_GROUP_TAGS, format!("restore tags of {name}"), change).keep(keep);
     remove_tags(ctx, name, &[key.to_owned()], Some(undo)).await
 }
 

@@ -1,14 +1,13 @@
 //! Lifecycle hooks of a group: put where they differ. Those that are not named are somebody else's.
 
 use aws_sdk_autoscaling::types::{self as autoscaling, LifecycleHookSpecification};
-use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::asg_options::LifecycleHook;
 use crate::{
     event::Field,
-    ops::{Error, arguments, ownership::changed},
+    ops::{Error, all_of, arguments, ownership::changed},
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
 };
 
@@ -95,7 +94,7 @@ pub async fn converge(ctx: &Ctx, group: &str, hooks: &[LifecycleHook]) -> Result
         put(ctx, group, &name, &ours, Some(undo)).await?;
         Ok::<Field, Error>(field)
     });
-    try_join_all(puts).await
+    all_of(puts).await
 }
 
 async fn put(ctx: &Ctx, group: &str, name: &str, hook: &Hook, undo: Option<Undo>) -> Result<(), Error> {

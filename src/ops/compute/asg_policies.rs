@@ -7,7 +7,6 @@ use aws_sdk_autoscaling::types::{
     self as autoscaling, CustomizedMetricSpecification, MetricDimension, PredefinedMetricSpecification,
     TargetTrackingConfiguration,
 };
-use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -15,7 +14,7 @@ use super::asg_options::TargetTracking;
 use crate::{
     event::Field,
     ops::{
-        Error, Tags, arguments,
+        Error, Tags, all_of, arguments,
         ownership::{changed, shorten},
     },
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
@@ -141,7 +140,7 @@ pub async fn create(ctx: &Ctx, group: &str, policies: &[TargetTracking], keep: b
     let puts = wanted.iter().map(async |(name, policy)| {
         put(ctx, group, name, policy, Some(undo(group, name, None, Some(policy)).keep(keep))).await
     });
-    try_join_all(puts).await?;
+    all_of(puts).await?;
     Ok(())
 }
 
@@ -169,7 +168,7 @@ pub async fn converge(ctx: &Ctx, group: &str, policies: &[TargetTracking]) -> Re
         set(ctx, group, name, policy, Some(undo)).await?;
         Ok::<Field, Error>(field)
     });
-    try_join_all(changes).await
+    all_of(changes).await
 }
 
 async fn set(ctx: &Ctx, group: &str, name: &str, policy: Option<&Policy>, undo: Option<Undo>) -> Result<(), Error> {

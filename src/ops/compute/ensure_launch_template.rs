@@ -14,7 +14,7 @@ use super::{
 use crate::{
     event::{Change, Field},
     ops::{
-        Error, Operation, Sensitive, arguments, ec2_tags,
+        Error, Operation, Sensitive, Together, arguments, ec2_tags,
         network::common::{deleted, filter, nothing_to_undo, report},
         ownership::{Owned, changed, set},
         require,
@@ -114,7 +114,7 @@ async fn find(ctx: &Ctx, options: &EnsureLaunchTemplate, owned: &Owned) -> Resul
     options.check()?;
     let name = owned.name_within(NAME_LIMIT);
     let (image, template) =
-        futures::try_join!(find_image::by_id(ctx, options.image_id.as_str()), by_name(ctx, &name),)?;
+        futures::join!(find_image::by_id(ctx, options.image_id.as_str()), by_name(ctx, &name),).together()?;
     Ok(Found { wanted: Content::wanted(options, owned, &image), template })
 }
 

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     event::{Change, Event, Field},
     ops::{
-        Error, Operation, arguments,
+        Error, Operation, Together, arguments,
         network::common::report,
         ownership::{Owned, STACK_TAG, set},
         tagged,
@@ -45,7 +45,7 @@ impl Operation for LaunchAsg {
         options.check()?;
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         let name = asg::name_of(&owned);
-        let (found, live) = futures::try_join!(asg::settled(ctx, &name), live(ctx, &options))?;
+        let (found, live) = futures::join!(asg::settled(ctx, &name), live(ctx, &options)).together()?;
         let sizes = first_sizes(ctx, &options, live)?;
         let group = match found {
             Some(group) => group,
@@ -116,10 +116,11 @@ async fn create(ctx: &Ctx, options: &LaunchAsg, owned: &Owned, name: &str, sizes
         )
         .await?;
     // Metrics go with the group and need no undo.
-    futures::try_join!(
+    futures::join!(
         asg_policies::create(ctx, &made.auto_scaling_group_name, &options.target_tracking, options.keep_on_rollback),
         asg_metrics::create(ctx, name, options.enable_metrics_collection),
-    )?;
+    )
+    .together()?;
     let mut fields = vec![set("auto_scaling_group_name", name)];
     fields.extend(settings.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| set(&key, value)));
     for (key, size) in [("min_size", sizes.min), ("max_size", sizes.max), ("desired_capacity", sizes.desired)] {
@@ -190,11 +191,12 @@ async fn converge(
     fields
         .extend(asg_settings::converge(ctx, name, &asg_settings::wanted(options), &asg_settings::found(group)).await?);
     fields.extend(converge_sizes(ctx, name, group, asked).await?);
-    let (hooks, policies, metrics) = futures::try_join!(
+    let (hooks, policies, metrics) = futures::join!(
         asg_hooks::converge(ctx, name, &options.lifecycle_hooks),
         asg_policies::converge(ctx, name, &options.target_tracking),
         asg_metrics::converge(ctx, name, group, options.enable_metrics_collection),
-    )?;
+    )
+    .together()?;
     fields.extend(targets.into_iter().chain(hooks).chain(policies).chain(metrics));
     let unchanged = fields.is_empty();
     report(ctx, fields);
@@ -225,7 +227,7 @@ async fn converge_sizes(
     sizes::set(ctx, name, wanted, Some(found.undo(name, wanted))).await?;
     if let Some(tag) = asg::tags(group).get(RETIRED_TAG).filter(|_| wanted.desired > 0) {
         // It is back.
-        asg::remove_tag(ctx, name, RETIRED_TAG, tag).await?;
+        asg::remove_tag(ctx, name, RETIRED_TAG, tag, false).await?;
     }
     Ok(differences(found, wanted))
 }

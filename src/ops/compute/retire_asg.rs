@@ -23,7 +23,8 @@ use crate::{
 /// Takes a fleet out of service: its targets are drained, its instances terminated, and the group is left empty or
 /// deleted. A fleet that still gets traffic is refused. A group that is gone, or empty, is fine as it is.
 ///
-/// An empty group gets its size back on rollback. A deleted one cannot come back: `commit` before that.
+/// An empty group gets its size back on rollback. A deleted one cannot come back: `commit` before that, or say with
+/// `keep_on_rollback` that nobody will miss it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetireAsg {
@@ -35,6 +36,9 @@ pub struct RetireAsg {
     /// How long draining may take.
     #[serde(default = "an_hour_and_a_half")]
     timeout: Duration,
+    /// Leaves the group retired when the run is rolled back.
+    #[serde(default)]
+    keep_on_rollback: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -77,10 +81,11 @@ impl Operation for RetireAsg {
         let empty = found == zero && group.instances().is_empty();
         if found != zero {
             ctx.capture("sizes", &found);
-            record(ctx, name, found, &asg::tags(&group)).await?;
+            record(ctx, name, found, &asg::tags(&group), options.keep_on_rollback).await?;
         }
         if !empty {
-            drain::to_zero(ctx, &group, Some(found.undo(name, zero)), options.timeout.0).await?;
+            let undo = found.undo(name, zero).keep(options.keep_on_rollback);
+            drain::to_zero(ctx, &group, Some(undo), options.timeout.0).await?;
         }
         if options.to == To::Delete {
             drain::delete(ctx, name, false).await?;
@@ -97,7 +102,7 @@ impl Operation for RetireAsg {
 
 /// Writes down what the group was, so that anyone can bring it back. A pinned group is remembered as it was before, and
 /// is not pinned any more.
-async fn record(ctx: &Ctx, name: &str, found: Sizes, tags: &BTreeMap<String, String>) -> Result<(), Error> {
+async fn record(ctx: &Ctx, name: &str, found: Sizes, tags: &BTreeMap<String, String>, keep: bool) -> Result<(), Error> {
     let pinned = tags.get(PINNED_TAG).and_then(|tag| Sizes::from_tag(tag));
     let sizes = pinned.map_or(found, |before| Sizes { min: before.min, ..found }).to_tag();
     let change = json!({
@@ -105,10 +110,10 @@ async fn record(ctx: &Ctx, name: &str, found: Sizes, tags: &BTreeMap<String, Str
         "before": { RETIRED_TAG: tags.get(RETIRED_TAG) },
         "ours": { RETIRED_TAG: sizes },
     });
-    let undo = Undo::new(GroupTags::RESTORE, format!("restore tags of {name}"), change);
+    let undo = Undo::new(GroupTags::RESTORE, format!("restore tags of {name}"), change).keep(keep);
     GroupTags::set(ctx, name, &BTreeMap::from([(RETIRED_TAG.to_owned(), sizes)]), Some(undo)).await?;
     match tags.get(PINNED_TAG) {
-        Some(pin) => asg::remove_tag(ctx, name, PINNED_TAG, pin).await,
+        Some(pin) => asg::remove_tag(ctx, name, PINNED_TAG, pin, keep).await,
         None => Ok(()),
     }
 }

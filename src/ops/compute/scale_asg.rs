@@ -150,7 +150,7 @@ async fn unpin(ctx: &Ctx, name: &str, group: &autoscaling::AutoScalingGroup, fou
     let min = Sizes::from_tag(tag).map_or(found.min, |before| before.min.min(found.max));
     let wanted = Sizes { min, ..found };
     set(ctx, name, found, wanted).await?;
-    asg::remove_tag(ctx, name, PINNED_TAG, tag).await?;
+    asg::remove_tag(ctx, name, PINNED_TAG, tag, false).await?;
     let mut fields = vec![changed("pinned", true, false)];
     fields.extend(differences(found, wanted));
     report(ctx, fields);

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use aws_sdk_autoscaling::types::{self as autoscaling};
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
-use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::asg;
 use crate::{
-    ops::{Error, arguments, load_balancing::read},
+    ops::{Error, all_of, arguments, load_balancing::read},
+    policy::Kind,
     run::{Class, Ctx, Mutation, Phase, Seen, Undo, UndoAction, Undone, Wait},
 };
 
@@ -92,7 +92,7 @@ pub async fn wait_in_service(ctx: &Ctx, name: &str, count: i32, timeout: Duratio
             return Err(Error::Hopeless { what: what.clone(), reason: "the group is gone".into() });
         };
         let serving = asg::in_service(&group);
-        let of_groups = try_join_all(group.target_group_arns().iter().map(|arn| unready(ctx, arn))).await?;
+        let of_groups = all_of(group.target_group_arns().iter().map(|arn| unready(ctx, arn))).await?;
         let ready = serving.iter().filter(|id| !of_groups.iter().flatten().any(|unready| unready == *id)).count();
         Ok(match ready >= wanted {
             true => Seen::Ready(()),
@@ -132,6 +132,10 @@ pub const RESTORE_SIZES: UndoAction =
 async fn restore_sizes(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
     let SizeChange { auto_scaling_group_name: name, before, ours } = arguments(change)?;
     let Some(group) = asg::find(ctx, &name).await?.filter(|group| group.status().is_none()) else {
+        // Without this run it would not be there either.
+        if ctx.has_made(Kind::AutoScalingGroup, &name) {
+            return Ok(Undone::Already);
+        }
         return Ok(Undone::Foreign(format!("expected {name} with {} instances, found no such group", ours.desired)));
     };
     let found = Sizes::of(&group);

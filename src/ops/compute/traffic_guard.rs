@@ -1,10 +1,8 @@
 //! Whether target groups get traffic: asked before anything behind them is taken away.
 
-use futures::future::try_join_all;
-
 use crate::{
     ops::{
-        Error,
+        Error, all_of,
         load_balancing::{action::Answer, name_in, read},
     },
     run::Ctx,
@@ -17,16 +15,16 @@ use crate::{
 /// If a call fails. What is gone gets none.
 pub async fn traffic_of(ctx: &Ctx, target_group_arns: &[String]) -> Result<Vec<String>, Error> {
     let groups = target_group_arns.iter().map(|arn| read::target_group(ctx, arn));
-    let groups = try_join_all(groups.map(async |group| there(group.await, "TargetGroupNotFound"))).await?;
+    let groups = all_of(groups.map(async |group| there(group.await, "TargetGroupNotFound"))).await?;
     let mut balancers: Vec<String> =
         groups.into_iter().flatten().flat_map(|group| group.load_balancer_arns.unwrap_or_default()).collect();
     balancers.sort();
     balancers.dedup();
     let listeners = balancers.iter().map(|arn| read::listeners_of(ctx, arn));
-    let listeners = try_join_all(listeners.map(async |of| there(of.await, "LoadBalancerNotFound"))).await?;
+    let listeners = all_of(listeners.map(async |of| there(of.await, "LoadBalancerNotFound"))).await?;
     let listeners: Vec<_> = listeners.into_iter().flatten().flatten().collect();
     let rules = listeners.iter().map(|listener| read::rules_of(ctx, listener.listener_arn().unwrap_or_default()));
-    let rules = try_join_all(rules.map(async |of| there(of.await, "ListenerNotFound"))).await?;
+    let rules = all_of(rules.map(async |of| there(of.await, "ListenerNotFound"))).await?;
     let mut found = Vec::new();
     for (listener, rules) in listeners.iter().zip(rules) {
         let port = listener.port().unwrap_or_default();

@@ -1,7 +1,6 @@
 //! `ensure_hosted_zone`: a domain of one's own.
 
 use aws_sdk_route53::types::{HostedZone as Zone, HostedZoneConfig};
-use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,7 +12,7 @@ use super::{
 use crate::{
     event::{Change, Field},
     ops::{
-        Error, Operation, Tags, arguments,
+        Error, Operation, Tags, Together, all_of, arguments,
         ownership::{Owned, STACK_TAG, changed, set},
         tagged::{self, Tagged},
     },
@@ -86,7 +85,7 @@ async fn pick(
     owned: &Owned,
     zones: Vec<Zone>,
 ) -> Result<Option<(Zone, TagMap)>, Error> {
-    let tags = try_join_all(zones.iter().map(|zone| ZoneTags::read(ctx, bare_id(zone.id())))).await?;
+    let tags = all_of(zones.iter().map(|zone| ZoneTags::read(ctx, bare_id(zone.id())))).await?;
     let all: Vec<(Zone, TagMap)> = zones.into_iter().zip(tags).collect();
     let ours = |(zone, tags): &(Zone, TagMap)| match tags.get(STACK_TAG) {
         Some(owner) => *owner == owned.stack,
@@ -156,12 +155,13 @@ async fn converge(
     let found = zone.config().and_then(|config| config.comment()).unwrap_or_default();
     let comment = options.comment.as_deref().filter(|wanted| *wanted != found);
     let (name_servers, mut fields, changed) =
-        futures::try_join!(zone::name_servers(ctx, id), tagged::converge::<ZoneTags>(ctx, id, owned, tags), async {
+        futures::join!(zone::name_servers(ctx, id), tagged::converge::<ZoneTags>(ctx, id, owned, tags), async {
             match comment {
                 Some(wanted) => change_comment(ctx, id, found, wanted).await.map(Some),
                 None => Ok(None),
             }
-        },)?;
+        },)
+        .together()?;
     fields.extend(changed);
     ctx.did(if fields.is_empty() { Change::Unchanged } else { Change::Updated }, fields);
     Ok(zone::handle(zone, name_servers))

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     event::{Change, Field},
     ops::{
-        Duration, Error, IdOf, Operation,
+        Duration, Error, IdOf, Operation, Together,
         options::describe,
         ownership::{STACK_TAG, changed, set},
     },
@@ -154,7 +154,8 @@ impl Operation for EnsureRecord {
         let zone = bare_id(options.hosted_zone_id.as_str());
         let evidence_name = evidence_name(&wanted);
         let (found, evidence) =
-            futures::try_join!(read(ctx, zone, &wanted.name, &wanted.r#type), read(ctx, zone, &evidence_name, "TXT"),)?;
+            futures::join!(read(ctx, zone, &wanted.name, &wanted.r#type), read(ctx, zone, &evidence_name, "TXT"),)
+                .together()?;
         let resource = format!("record {} {}", wanted.r#type, plain(&wanted.name));
         let owner = evidence.as_ref().and_then(owner);
         if owner.as_ref() != Some(&stack) && (found.is_some() || owner.is_some()) && !options.adopt {

@@ -3,13 +3,12 @@
 use aws_sdk_route53::types::{
     AliasTarget, Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType,
 };
-use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{normal, zone::GONE};
 use crate::{
-    ops::{Error, arguments, require},
+    ops::{Error, all_of, arguments, require},
     run::{Class, Ctx, LookUp, Mutation, Phase, Seen, Undo, UndoAction, Undone, Wait},
 };
 
@@ -192,7 +191,7 @@ struct ByContent {
 
 async fn records_by_content(ctx: &Ctx, wanted: Value) -> Result<Option<Value>, Error> {
     let ByContent { hosted_zone_id, sets } = arguments(wanted)?;
-    let found = try_join_all(sets.iter().map(|set| read(ctx, &hosted_zone_id, &set.name, &set.r#type))).await?;
+    let found = all_of(sets.iter().map(|set| read(ctx, &hosted_zone_id, &set.name, &set.r#type))).await?;
     let there = found.iter().zip(&sets).all(|(found, set)| found.as_ref().is_some_and(|found| found.is_same(set)));
     Ok(there.then(|| json!(Made { change_id: None })))
 }
@@ -210,7 +209,7 @@ struct RestoreRecords {
 
 async fn restore_records(ctx: &Ctx, restore: Value) -> Result<Undone, Error> {
     let RestoreRecords { hosted_zone_id: zone, before, ours } = arguments(restore)?;
-    let found = match try_join_all(ours.iter().map(|set| read(ctx, &zone, &set.name, &set.r#type))).await {
+    let found = match all_of(ours.iter().map(|set| read(ctx, &zone, &set.name, &set.r#type))).await {
         Ok(found) => found,
         Err(error) if error.is(GONE) => return Ok(Undone::Already),
         Err(error) => return Err(error),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_iam::types::{Policy as IamPolicy, PolicyVersion};
-use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -17,7 +16,7 @@ use super::{
 use crate::{
     event::Change,
     ops::{
-        Error, Operation, Tags, arguments,
+        Error, Operation, Tags, all_of, arguments,
         ownership::{Owned, STACK_TAG, changed, set},
         require, tagged,
     },
@@ -291,7 +290,7 @@ async fn delete_policy(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
         let versions = versions(ctx, &arn).await?;
         let others = versions.iter().filter(|version| !version.is_default_version());
         let ids = others.filter_map(|version| version.version_id());
-        try_join_all(ids.map(|id| delete_version(ctx, &arn, id, None))).await?;
+        all_of(ids.map(|id| delete_version(ctx, &arn, id, None))).await?;
         // IAM may not have heard everywhere that nothing uses it any more.
         let declared = Mutation::new("iam:DeletePolicy", Class::Idempotent, &arn)
             .patiently(&["DeleteConflict"], std::time::Duration::from_secs(60));
@@ -364,7 +363,7 @@ async fn recreate_policy_version(ctx: &Ctx, recreate: Value) -> Result<Undone, E
         return Ok(Undone::Foreign(format!("expected room for a version, found {}", versions.len())));
     }
     let ids = versions.iter().filter_map(|version| version.version_id());
-    let texts = try_join_all(ids.map(|id| document(ctx, &arn, id))).await?;
+    let texts = all_of(ids.map(|id| document(ctx, &arn, id))).await?;
     if texts.iter().any(|found| same(&found.0, &text)) {
         return Ok(Undone::Already);
     }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_iam::types::Role as IamRole;
-use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,7 +15,7 @@ use super::{
 use crate::{
     event::Change,
     ops::{
-        Duration, Error, IdOf, Operation, Tags, arguments,
+        Duration, Error, IdOf, Operation, Tags, Together, all_of, arguments,
         ownership::{Owned, STACK_TAG, set},
         tagged,
     },
@@ -201,7 +200,7 @@ async fn create(ctx: &Ctx, options: &EnsureRole, owned: &Owned) -> Result<Made, 
         )
         .await?;
     let policies = options.policies(&BTreeMap::new(), &[]);
-    try_join_all(policies.iter().map(|policy| policy.apply(ctx, &name, false))).await?;
+    all_of(policies.iter().map(|policy| policy.apply(ctx, &name, false))).await?;
     ctx.did(Change::Created, [set("role_name", name), set("arn", made.arn.clone())]);
     Ok(made)
 }
@@ -219,7 +218,7 @@ async fn converge(ctx: &Ctx, options: &EnsureRole, owned: &Owned, role: &IamRole
     let mut fields = tagged::converge::<RoleTags>(ctx, name, owned, &tags).await?;
     for takes_away in [false, true] {
         let these = differences.iter().filter(|difference| difference.takes_away() == takes_away);
-        try_join_all(these.map(|difference| difference.apply(ctx, name, true))).await?;
+        all_of(these.map(|difference| difference.apply(ctx, name, true))).await?;
     }
     fields.extend(differences.iter().flat_map(Difference::fields));
     ctx.did(if fields.is_empty() { Change::Unchanged } else { Change::Updated }, fields);
@@ -228,7 +227,7 @@ async fn converge(ctx: &Ctx, options: &EnsureRole, owned: &Owned, role: &IamRole
 
 async fn differences(ctx: &Ctx, options: &EnsureRole, role: &IamRole) -> Result<Vec<Difference>, Error> {
     let name = role.role_name();
-    let (inline, attached) = futures::try_join!(
+    let (inline, attached) = futures::join!(
         async {
             match &options.inline_policies {
                 Some(_) => inline_policies(ctx, name).await,
@@ -241,7 +240,8 @@ async fn differences(ctx: &Ctx, options: &EnsureRole, role: &IamRole) -> Result<
                 None => Ok(Vec::new()),
             }
         },
-    )?;
+    )
+    .together()?;
     let boundary = options.permissions_boundary.as_ref().map(|arn| (Aspect::Boundary, json!(arn.as_str())));
     let whole = [(Aspect::Trust, options.trust.0.clone()), (Aspect::Settings, options.settings())];
     let mut all = Vec::new();
@@ -256,7 +256,7 @@ async fn differences(ctx: &Ctx, options: &EnsureRole, role: &IamRole) -> Result<
 
 async fn inline_policies(ctx: &Ctx, role: &str) -> Result<BTreeMap<String, Value>, Error> {
     let names = inline_names(ctx, role).await?;
-    let documents = try_join_all(names.iter().map(|name| inline(ctx, role, name))).await?;
+    let documents = all_of(names.iter().map(|name| inline(ctx, role, name))).await?;
     Ok(names.into_iter().zip(documents).collect())
 }
 
@@ -285,12 +285,12 @@ async fn delete_role(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
 }
 
 async fn empty_and_delete(ctx: &Ctx, name: &str) -> Result<(), Error> {
-    let (inline, attached) = futures::try_join!(inline_names(ctx, name), attached(ctx, name))?;
+    let (inline, attached) = futures::join!(inline_names(ctx, name), attached(ctx, name)).together()?;
     let inline = inline.into_iter().map(|name| (Aspect::Inline(name), Value::Null));
     let attached = attached.into_iter().map(|arn| (Aspect::Attached(arn), json!(false)));
     let all: Vec<Difference> =
         inline.chain(attached).map(|(aspect, wanted)| Difference { aspect, found: Value::Null, wanted }).collect();
-    try_join_all(all.iter().map(|difference| difference.apply(ctx, name, false))).await?;
+    all_of(all.iter().map(|difference| difference.apply(ctx, name, false))).await?;
     // IAM may not have heard everywhere that they are gone.
     let declared = Mutation::new("iam:DeleteRole", Class::Idempotent, format!("role {name}"))
         .patiently(&["DeleteConflict"], std::time::Duration::from_secs(60));

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     event::{Change, Field},
     ops::{
-        Error, IdOf, Operation, Tags, arguments,
+        Error, IdOf, Operation, Tags, Together, arguments,
         certificate::Certificate,
         network::common::{deleted, only, report},
         ownership::{Owned, STACK_TAG, changed, set},
@@ -233,11 +233,12 @@ async fn converge(
     // The protocol first: HTTP has no certificates, and what a TCP listener may forward to differs.
     let mut fields = listener_settings::converge(ctx, found, &wanted).await?;
     let more = options.more_certificates();
-    let (action, more, tags) = futures::try_join!(
+    let (action, more, tags) = futures::join!(
         converge_action(ctx, options, answer, found),
         certificates::converge(ctx, &arn, &more),
         tagged::converge::<tags::Resource>(ctx, &arn, owned, &tags),
-    )?;
+    )
+    .together()?;
     fields.extend(action.into_iter().chain(more).chain(tags));
     report(ctx, fields);
     Ok(arn)

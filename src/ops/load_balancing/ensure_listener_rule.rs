@@ -16,7 +16,7 @@ use super::{
 use crate::{
     event::{Change, Field},
     ops::{
-        Error, IdOf, Operation, Tags, arguments,
+        Error, IdOf, Operation, Tags, Together, arguments,
         network::common::{deleted, only, report},
         ownership::{Owned, STACK_TAG, changed, set},
         require, tagged,
@@ -228,12 +228,13 @@ async fn converge(
     let at = priority(&found.rule).unwrap_or_default();
     owned.check(&format!("rule {at} of the listener"), &found.tags, options.adopt)?;
     let wanted = condition::sorted(options.conditions.clone());
-    let (conditions, place, action, tags) = futures::try_join!(
+    let (conditions, place, action, tags) = futures::join!(
         rule_settings::converge_conditions(ctx, &found.rule, wanted),
         rule_settings::converge_priority(ctx, &arn, at, options.priority.map(i32::from)),
         converge_action(ctx, options, answer, &found.rule),
         tagged::converge::<tags::Resource>(ctx, &arn, owned, &found.tags),
-    )?;
+    )
+    .together()?;
     report(ctx, [conditions, place, action].into_iter().flatten().chain(tags).collect());
     Ok((arn, options.priority.map_or(at, i32::from)))
 }

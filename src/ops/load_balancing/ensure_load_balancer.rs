@@ -16,7 +16,7 @@ use super::{
 use crate::{
     event::Change,
     ops::{
-        Duration, Error, IdOf, IdsOf, Operation, Tags, arguments,
+        Duration, Error, IdOf, IdsOf, Operation, Tags, Together, arguments,
         network::{
             SecurityGroup, Subnets,
             common::{fixed, report},
@@ -276,9 +276,10 @@ async fn converge(
     let described = LoadBalancer::from_elb(found)?;
     let arn = described.load_balancer_arn;
     let resource = format!("load balancer {}", described.load_balancer_name);
-    let (tags, present) = futures::try_join!(read::tags(ctx, &arn), async {
+    let (tags, present) = futures::join!(read::tags(ctx, &arn), async {
         if wanted.is_empty() { Ok(Attributes::new()) } else { attributes::read(ctx, &arn).await }
-    })?;
+    })
+    .together()?;
     owned.check(&resource, &tags, options.adopt)?;
     fixed(&resource, "type", &described.r#type, options.kind.as_str())?;
     fixed(&resource, "scheme", &described.scheme, options.scheme.as_str())?;
@@ -287,13 +288,14 @@ async fn converge(
     let groups = (!options.security_groups.is_empty()).then_some(groups);
     let kind = options.ip_address_type.map(|kind| [kind.as_str().to_owned()].into());
     let subnets = options.subnets.as_slice().iter().cloned().collect();
-    let (subnets, groups, kind, attributes, tags) = futures::try_join!(
+    let (subnets, groups, kind, attributes, tags) = futures::join!(
         placement::converge(ctx, found, Aspect::Subnets, Some(subnets)),
         placement::converge(ctx, found, Aspect::SecurityGroups, groups),
         placement::converge(ctx, found, Aspect::IpAddressType, kind),
         attributes::converge(ctx, &arn, wanted, &present),
         tagged::converge::<tags::Resource>(ctx, &arn, owned, &tags),
-    )?;
+    )
+    .together()?;
     report(ctx, [subnets, groups, kind].into_iter().flatten().chain(attributes).chain(tags).collect());
     Ok(arn)
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     event::Change,
     ops::{
-        Duration, Error, IdOf, Operation, Tags, arguments,
+        Duration, Error, IdOf, Operation, Tags, Together, arguments,
         network::{
             Vpc,
             common::{deleted, fixed, report},
@@ -309,9 +309,10 @@ async fn converge(
     let described = TargetGroup::from_elb(found)?;
     let arn = described.target_group_arn;
     let resource = format!("target group {}", described.target_group_name);
-    let (tags, present) = futures::try_join!(read::tags(ctx, &arn), async {
+    let (tags, present) = futures::join!(read::tags(ctx, &arn), async {
         if wanted.is_empty() { Ok(Attributes::new()) } else { attributes::read(ctx, &arn).await }
-    })?;
+    })
+    .together()?;
     owned.check(&resource, &tags, options.adopt)?;
     fixed(&resource, "protocol", &described.protocol, options.protocol.as_str())?;
     fixed(&resource, "port", &described.port.to_string(), &options.port.to_string())?;
@@ -320,11 +321,12 @@ async fn converge(
     if let Some(version) = options.protocol_version {
         fixed(&resource, "protocol_version", found.protocol_version().unwrap_or("HTTP1"), version.as_str())?;
     }
-    let (check, attributes, tags) = futures::try_join!(
+    let (check, attributes, tags) = futures::join!(
         health_check::converge(ctx, found, check),
         attributes::converge(ctx, &arn, wanted, &present),
         tagged::converge::<tags::Resource>(ctx, &arn, owned, &tags),
-    )?;
+    )
+    .together()?;
     report(ctx, check.into_iter().chain(attributes).chain(tags).collect());
     Ok(arn)
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 use aws_sdk_elasticloadbalancingv2::types::{Listener, LoadBalancer, Rule, TargetGroup, TargetHealthDescription};
 
 use crate::{
-    ops::{Error, network::common::only},
+    ops::{Error, all_of, network::common::only},
     run::Ctx,
 };
 
@@ -155,7 +155,7 @@ pub async fn tags_of(ctx: &Ctx, arns: &[String]) -> Result<BTreeMap<String, BTre
             .await
         }
     };
-    let replies = futures::future::try_join_all(arns.chunks(ARNS_PER_CALL).map(some)).await?;
+    let replies = all_of(arns.chunks(ARNS_PER_CALL).map(some)).await?;
     let described = replies.iter().flat_map(|reply| reply.tag_descriptions());
     Ok(described
         .map(|one| {

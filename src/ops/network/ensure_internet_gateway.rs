@@ -13,7 +13,7 @@ use super::{
 use crate::{
     event::Change,
     ops::{
-        Error, IdOf, Operation, Tags, arguments, ec2_tags,
+        Error, IdOf, Operation, Tags, Together, arguments, ec2_tags,
         ownership::{Owned, changed, set},
         require,
     },
@@ -61,7 +61,7 @@ impl Operation for EnsureInternetGateway {
     async fn run(ctx: &Ctx, options: Self) -> Result<InternetGateway, Error> {
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         let vpc_id = options.vpc_id.as_str();
-        let (attached, named) = futures::try_join!(of_vpc(ctx, vpc_id), by_name(ctx, &owned.name))?;
+        let (attached, named) = futures::join!(of_vpc(ctx, vpc_id), by_name(ctx, &owned.name)).together()?;
         let internet_gateway_id = match attached.or(named) {
             Some(gateway) => converge(ctx, &options, &owned, &gateway).await?,
             None => {

@@ -1,7 +1,6 @@
 //! `ensure_nat_gateways`: how private subnets reach the internet.
 
 use aws_sdk_ec2::types as ec2;
-use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +13,7 @@ use super::{
 use crate::{
     event::Change,
     ops::{
-        Duration, Error, IdOf, IdsOf, Operation, Tags, ec2_tags,
+        Duration, Error, IdOf, IdsOf, Operation, Tags, Together, all_of, ec2_tags,
         ownership::{Owned, STACK_TAG, set},
         require,
     },
@@ -107,18 +106,19 @@ impl Operation for EnsureNatGateways {
         let stack = ctx.stack()?;
         let vpc_id = options.vpc_id.as_str();
         let (subnets, nats, addresses) =
-            futures::try_join!(zoned(ctx, options.subnet_ids.as_slice()), alive(ctx, vpc_id), of_stack(ctx, &stack),)?;
+            futures::join!(zoned(ctx, options.subnet_ids.as_slice()), alive(ctx, vpc_id), of_stack(ctx, &stack),)
+                .together()?;
         let places = options.places(ctx, &subnets, &nats)?;
         options.check(&places)?;
         // First all addresses, then all gateways: undone backwards, the gateways go together and are waited for once.
         let allocations = places.iter().enumerate();
         let allocations = allocations.map(async |(index, place)| options.allocate(ctx, place, index, &addresses).await);
-        let allocations = try_join_all(allocations).await?;
+        let allocations = all_of(allocations).await?;
         let ids = places.iter().zip(&allocations).map(async |(place, allocation)| match place.found {
             Some(nat) => options.converge(ctx, place, nat, &addresses).await,
             None => options.create(ctx, place, allocation).await,
         });
-        let ids = try_join_all(ids).await?;
+        let ids = all_of(ids).await?;
         let settled = places.iter().all(|place| place.found.is_some_and(|nat| nat_gateway::state(nat) == "available"));
         let available = match settled {
             true => nats.clone(),
@@ -226,7 +226,8 @@ impl EnsureNatGateways {
                 None => Ok(Vec::new()),
             }
         };
-        let (fields, of_address) = futures::try_join!(ec2_tags::converge(ctx, &id, owned, &tags), its_address)?;
+        let (fields, of_address) =
+            futures::join!(ec2_tags::converge(ctx, &id, owned, &tags), its_address).together()?;
         report(ctx, if fields.is_empty() { of_address } else { fields });
         Ok(id)
     }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     event::{Change, Field},
     ops::{
-        Error, IdOf, IdsOf, Operation, Tags, arguments, ec2_tags,
+        Error, IdOf, IdsOf, Operation, Tags, Together, arguments, ec2_tags,
         ownership::{Owned, set},
         require,
     },
@@ -96,11 +96,12 @@ impl Operation for EnsureNetworkAcl {
                 let id: String = require("ec2:DescribeNetworkAcls", "networkAclId", acl.network_acl_id())?;
                 let tags = ec2_tags::from_ec2(acl.tags());
                 owned.check(&format!("network acl {} ({id})", owned.name), &tags, options.adopt)?;
-                let (mut fields, changes, moved) = futures::try_join!(
+                let (mut fields, changes, moved) = futures::join!(
                     ec2_tags::converge(ctx, &id, &owned, &tags),
                     both(ctx, &id, [&present_in, &present_out], [&ingress, &egress], Undoing::Yes),
                     association::converge(ctx, &id, &acls, &subnets),
-                )?;
+                )
+                .together()?;
                 fields.extend(changes);
                 fields.extend(moved);
                 report(ctx, fields);
@@ -127,10 +128,11 @@ async fn both(
     wanted: [&Rules; 2],
     undoing: Undoing,
 ) -> Result<Vec<Field>, Error> {
-    let (mut ingress, egress) = futures::try_join!(
+    let (mut ingress, egress) = futures::join!(
         rule::converge(ctx, acl, false, found[0], wanted[0], undoing),
         rule::converge(ctx, acl, true, found[1], wanted[1], undoing),
-    )?;
+    )
+    .together()?;
     ingress.extend(egress);
     Ok(ingress)
 }

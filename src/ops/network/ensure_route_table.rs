@@ -16,7 +16,7 @@ use super::{
 use crate::{
     event::Change,
     ops::{
-        Error, IdOf, IdsOf, Operation, Tags, arguments, ec2_tags,
+        Error, IdOf, IdsOf, Operation, Tags, Together, arguments, ec2_tags,
         ownership::{Owned, set},
         require,
     },
@@ -91,11 +91,12 @@ impl Operation for EnsureRouteTable {
                 let id: String = require("ec2:DescribeRouteTables", "routeTableId", table.route_table_id())?;
                 let tags = ec2_tags::from_ec2(table.tags());
                 owned.check(&format!("route table {} ({id})", owned.name), &tags, options.adopt)?;
-                let (mut fields, routes, moved) = futures::try_join!(
+                let (mut fields, routes, moved) = futures::join!(
                     ec2_tags::converge(ctx, &id, &owned, &tags),
                     route::converge(ctx, &id, &present, &wanted, Undoing::Yes),
                     association::converge(ctx, &id, &tables, &subnets),
-                )?;
+                )
+                .together()?;
                 fields.extend(routes);
                 fields.extend(moved);
                 report(ctx, fields);
@@ -104,10 +105,11 @@ impl Operation for EnsureRouteTable {
             None => {
                 let Made { route_table_id: id } = create(ctx, &options, &owned).await?;
                 // Its routes go with it and need no undo, its subnets must leave it first.
-                futures::try_join!(
+                futures::join!(
                     route::converge(ctx, &id, &present, &wanted, Undoing::No),
                     association::converge(ctx, &id, &tables, &subnets),
-                )?;
+                )
+                .together()?;
                 ctx.did(Change::Created, [set("route_table_id", id.clone())]);
                 id
             }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     event::{Change, Field},
     ops::{
-        Error, IdOf, Operation, Tags, arguments, ec2_tags,
+        Error, IdOf, Operation, Tags, Together, arguments, ec2_tags,
         ownership::{Owned, set},
         require,
     },
@@ -93,11 +93,12 @@ impl Operation for EnsureSecurityGroup {
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         let group_name = owned.name_within(LONGEST_NAME);
         let vpc_id = options.vpc_id.as_str();
-        let (groups, _, _) = futures::try_join!(
+        let (groups, _, _) = futures::join!(
             read::security_groups_of(ctx, vpc_id),
             name_prefix_lists(ctx, &mut ingress),
             name_prefix_lists(ctx, &mut egress),
-        )?;
+        )
+        .together()?;
         // The name of a group is its own: no two of a VPC have the same.
         let found = groups.iter().find(|group| group.group_name() == Some(&group_name));
         let group_id = match found {
@@ -163,7 +164,8 @@ async fn converge(
         fixed(&resource, "description", group.description().unwrap_or_default(), description)?;
     }
     let (mut fields, rules) =
-        futures::try_join!(ec2_tags::converge(ctx, &id, owned, &tags), set_rules(ctx, options, group, wanted, true),)?;
+        futures::join!(ec2_tags::converge(ctx, &id, owned, &tags), set_rules(ctx, options, group, wanted, true),)
+            .together()?;
     fields.extend(rules);
     report(ctx, fields);
     Ok(id)
@@ -190,7 +192,7 @@ async fn set_rules(
         }
         Direction { group_id: group_id.clone(), egress }.converge(ctx, &found, &wanted, undone).await
     };
-    let (mut fields, more) = futures::try_join!(set(false, ingress), set(true, egress))?;
+    let (mut fields, more) = futures::join!(set(false, ingress), set(true, egress)).together()?;
     fields.extend(more);
     Ok(fields)
 }

@@ -1,7 +1,6 @@
 //! `ensure_subnets`: the subnets of one tier, one per availability zone.
 
 use aws_sdk_ec2::types::{self as ec2, AttributeBooleanValue, ResourceType, SubnetState};
-use futures::future::try_join_all;
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,7 +17,7 @@ use super::{
 use crate::{
     event::Change,
     ops::{
-        Cidr, Error, IdOf, Operation, Tags, arguments, ec2_tags,
+        Cidr, Error, IdOf, Operation, Tags, Together, all_of, arguments, ec2_tags,
         ownership::{Owned, changed, set},
         require,
     },
@@ -91,7 +90,7 @@ impl Operation for EnsureSubnets {
         let (given, length) = (options.given_blocks()?, options.length()?);
         let vpc_id = options.vpc_id.as_str();
         let (whole, existing, zones) =
-            futures::try_join!(range_of(ctx, vpc_id), read::subnets_of(ctx, vpc_id), options.candidates(ctx))?;
+            futures::join!(range_of(ctx, vpc_id), read::subnets_of(ctx, vpc_id), options.candidates(ctx)).together()?;
         let taken = existing.iter().filter_map(|subnet| subnet.cidr_block()?.parse().ok()).collect();
         let range = Range::new(whole, length, taken);
         let mut places = options.places(ctx, zones, &existing, given)?;
@@ -103,7 +102,7 @@ impl Operation for EnsureSubnets {
             Some(subnet) => converge(ctx, &options, place, subnet, &range).await,
             None => create(ctx, &options, place, &range).await,
         });
-        let subnets = try_join_all(subnets).await?;
+        let subnets = all_of(subnets).await?;
         let new = places.iter().zip(&subnets).filter(|(place, _)| place.found.is_none());
         wait_available(ctx, &new.map(|(_, subnet)| subnet.subnet_id.clone()).collect::<Vec<_>>()).await?;
         Ok(Subnets::new(vpc_id, subnets))

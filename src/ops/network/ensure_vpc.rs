@@ -14,7 +14,7 @@ use super::{
 use crate::{
     event::Change,
     ops::{
-        Cidr, Error, Operation, Tags, arguments, ec2_tags,
+        Cidr, Error, Operation, Tags, Together, arguments, ec2_tags,
         ownership::{Owned, changed, set},
         require,
     },
@@ -150,10 +150,11 @@ async fn converge(ctx: &Ctx, options: &EnsureVpc, owned: &Owned, vpc: &ec2::Vpc)
     let tenancy = vpc.instance_tenancy().map_or("default", Tenancy::as_str);
     fixed(&resource, "instance_tenancy", tenancy, options.instance_tenancy.to_ec2().as_str())?;
 
-    let (support, hostnames) = futures::try_join!(
+    let (support, hostnames) = futures::join!(
         read_attribute(ctx, &vpc_id, VpcAttributeName::EnableDnsSupport),
         read_attribute(ctx, &vpc_id, VpcAttributeName::EnableDnsHostnames),
-    )?;
+    )
+    .together()?;
     let mut fields = ec2_tags::converge(ctx, &vpc_id, owned, &tags).await?;
     for (attribute, wanted, found) in attributes(options, support, hostnames) {
         if wanted != found {

@@ -10,7 +10,7 @@ use super::{
     read,
 };
 use crate::{
-    ops::{Error, IdOf, Operation, Tags, require},
+    ops::{Error, IdOf, Operation, Tags, Together, require},
     run::Ctx,
 };
 
@@ -53,10 +53,11 @@ impl Operation for FindSecurityGroup {
             Some(name) => {
                 let with = |more| [&filters[..], &[more]].concat();
                 let (by_group_name, by_name) = (with(filter("group-name", name)), with(filter("tag:Name", name)));
-                let (mut found, named) = futures::try_join!(
+                let (mut found, named) = futures::join!(
                     read::security_groups(ctx, &[], &by_group_name),
                     read::security_groups(ctx, &[], &by_name),
-                )?;
+                )
+                .together()?;
                 found.retain(|group| group.group_name() == Some(name));
                 let others = named.into_iter().filter(|group| is_named(group.tags(), name));
                 let others: Vec<_> =

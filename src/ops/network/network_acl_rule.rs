@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{self as ec2, RuleAction};
-use futures::future::try_join_all;
 use ipnet::{Ipv4Net, Ipv6Net};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +15,7 @@ use super::{
 };
 use crate::{
     event::Field,
-    ops::{Cidr, Error},
+    ops::{Cidr, Error, all_of},
     run::{Ctx, LookUp, Mutation, UndoAction},
 };
 
@@ -148,7 +147,7 @@ pub async fn converge(
     let numbers: BTreeSet<i32> = found.keys().chain(wanted.keys()).copied().collect();
     let changes = numbers.into_iter().map(|number| (number, found.get(&number), wanted.get(&number)));
     let changes: Vec<_> = changes.filter(|(_, before, ours)| before != ours).collect();
-    try_join_all(changes.iter().map(async |(number, before, ours)| {
+    all_of(changes.iter().map(async |(number, before, ours)| {
         let entry = EntryOf { network_acl_id: acl.to_owned(), egress, rule_number: *number };
         setting::set(ctx, &entry, &before.cloned(), &ours.cloned(), undoing).await
     }))

@@ -5,7 +5,10 @@ use aws_sdk_ec2::types::{
 };
 
 use super::common::filter;
-use crate::{ops::Error, run::Ctx};
+use crate::{
+    ops::{Error, Together},
+    run::Ctx,
+};
 
 /// `pages!(ctx, "ec2:DescribeVpcs", describe_vpcs, set_vpc_ids(ids), …)`: all rows of all pages.
 macro_rules! pages {
@@ -30,7 +33,7 @@ macro_rules! of_vpc {
             let new = ctx.just_made($prefix);
             let in_vpc = [filter("vpc-id", vpc_id)];
             let by_id = async { if new.is_empty() { Ok(Vec::new()) } else { $read(ctx, &new, &[]).await } };
-            let (mut rows, new) = futures::try_join!($read(ctx, &[], &in_vpc), by_id)?;
+            let (mut rows, new) = futures::join!($read(ctx, &[], &in_vpc), by_id).together()?;
             for row in new {
                 if rows.iter().all(|other| other.$id() != row.$id()) {
                     rows.push(row);

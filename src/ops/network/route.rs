@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types as ec2;
-use futures::future::try_join_all;
 use ipnet::{Ipv4Net, Ipv6Net};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +14,7 @@ use super::{
 };
 use crate::{
     event::Field,
-    ops::{Cidr, Error, IdOf},
+    ops::{Cidr, Error, IdOf, all_of},
     run::{Ctx, LookUp, Mutation, UndoAction},
 };
 
@@ -153,7 +152,7 @@ pub async fn converge(
     let changes =
         destinations.into_iter().map(|destination| (destination, found.get(destination), wanted.get(destination)));
     let changes: Vec<_> = changes.filter(|(_, before, ours)| before != ours).collect();
-    try_join_all(changes.iter().map(async |(destination, before, ours)| {
+    all_of(changes.iter().map(async |(destination, before, ours)| {
         let route = RouteOf { route_table_id: table.to_owned(), destination: (*destination).clone() };
         setting::set(ctx, &route, &before.cloned(), &ours.cloned(), undoing).await
     }))

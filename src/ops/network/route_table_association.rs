@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types as ec2;
-use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -17,7 +16,7 @@ use super::{
 use crate::{
     event::Field,
     ops::{
-        Error, ec2_tags,
+        Error, all_of, ec2_tags,
         ownership::{Owned, changed},
     },
     run::{Ctx, LookUp, Mutation, UndoAction},
@@ -85,7 +84,7 @@ pub async fn converge(
     let leave = present.iter().filter(|(subnet, used)| **used == ours && !subnets.contains(subnet));
     let leave = leave.map(|(subnet, used)| (subnet, Some(used.clone()), None));
     let changes: Vec<_> = join.filter(|(_, before, ours)| before != ours).chain(leave).collect();
-    try_join_all(changes.iter().map(async |(subnet, before, ours)| {
+    all_of(changes.iter().map(async |(subnet, before, ours)| {
         let setting = TableOf { subnet_id: (*subnet).clone() };
         setting::set(ctx, &setting, before, ours, wanted.undoing).await
     }))

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     event::Field,
-    ops::{Error, arguments},
+    ops::{Error, Together, arguments},
     run::{Class, Ctx, LookUp, Mutation, Undo, UndoAction, Undone},
 };
 
@@ -65,10 +65,8 @@ impl Direction {
 
     /// First lets in what is new, then shuts out what is not wanted: what both allow is never interrupted.
     async fn apply(&self, ctx: &Ctx, changes: &[Change], undone: bool) -> Result<(), Error> {
-        futures::try_join!(
-            self.send(ctx, What::Added, changes, undone),
-            self.send(ctx, What::Described, changes, undone),
-        )?;
+        futures::join!(self.send(ctx, What::Added, changes, undone), self.send(ctx, What::Described, changes, undone),)
+            .together()?;
         self.send(ctx, What::Removed, changes, undone).await
     }
 

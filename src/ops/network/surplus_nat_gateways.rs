@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types as ec2;
-use futures::future::try_join_all;
 
 use super::{
     address,
@@ -12,7 +11,7 @@ use super::{
 };
 use crate::{
     event::{Change, Event},
-    ops::{Error, ownership::set},
+    ops::{Error, all_of, ownership::set},
     run::Ctx,
 };
 
@@ -59,7 +58,7 @@ impl Surplus<'_> {
             }
             self.remove(ctx, nat).await
         });
-        try_join_all(removals).await.map(drop)
+        all_of(removals).await.map(drop)
     }
 
     /// The stack's gateways of this name. The name ends with the zone, which only the subnet knows: `nat-x-eu-west-1a`

@@ -8,7 +8,7 @@ use super::{Moved, Traffic, tell, weights};
 use crate::{
     event::Field,
     ops::{
-        Error, IdOf, Operation, arguments,
+        Error, IdOf, Operation, all_of, arguments,
         load_balancing::{
             TargetGroup,
             action::{Answer, Share},
@@ -71,14 +71,14 @@ impl Operation for AttachTargetGroup {
             let route = one.route.clone();
             async move { route::live(ctx, &route).await }
         };
-        let lives = futures::future::try_join_all(options.routes.iter().map(read)).await?;
+        let lives = all_of(options.routes.iter().map(read)).await?;
         // All are looked at before any is changed.
         let mut plans = Vec::new();
         for (one, live) in options.routes.iter().zip(&lives) {
             plans.push(one.plan(live, options.replace_action)?);
         }
         let all = options.routes.iter().zip(&lives).zip(plans).map(|((one, live), plan)| one.attach(ctx, live, plan));
-        let done = futures::future::try_join_all(all).await?;
+        let done = all_of(all).await?;
         let (traffic, fields): (Vec<Traffic>, Vec<Option<Field>>) = done.into_iter().unzip();
         report(ctx, fields.into_iter().flatten().collect());
         Ok(Moved { routes: options.routes.into_iter().map(|one| one.route).collect(), traffic })

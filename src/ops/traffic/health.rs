@@ -6,7 +6,7 @@ use aws_sdk_elasticloadbalancingv2::types::{TargetHealthReasonEnum, TargetHealth
 
 use crate::{
     ops::{
-        Error,
+        Error, all_of,
         load_balancing::{name_in, read},
     },
     run::Ctx,
@@ -45,7 +45,7 @@ impl Health {
     /// All of these groups, at once.
     pub async fn read_all(ctx: &Ctx, target_groups: &[String]) -> Result<Vec<Self>, Error> {
         let groups: BTreeSet<&String> = target_groups.iter().collect();
-        futures::future::try_join_all(groups.into_iter().map(|group| Self::read(ctx, group))).await
+        all_of(groups.into_iter().map(|group| Self::read(ctx, group))).await
     }
 
     /// Without targets that are not among these instances: not every endpoint forgets targets that are gone.

@@ -6,7 +6,7 @@ use super::{Moved, Traffic, health::Health, tell, weights};
 use crate::{
     event::{Event, Field},
     ops::{
-        self, Error,
+        self, Error, Together, all_of,
         load_balancing::{
             action::Share,
             name_in,
@@ -59,7 +59,7 @@ pub async fn run(ctx: &Ctx, orders: Vec<Order>, steps: &[Step], enough: Enough) 
         let first = live.answer.target_groups().to_vec();
         Ok::<_, Error>(Way { order, live, first, moves: Vec::new() })
     };
-    let mut ways = futures::future::try_join_all(orders.into_iter().map(read)).await?;
+    let mut ways = all_of(orders.into_iter().map(read)).await?;
     ways.iter().try_for_each(Way::check)?;
     for way in &ways {
         tell(ctx, &way.live);
@@ -73,7 +73,7 @@ pub async fn run(ctx: &Ctx, orders: Vec<Order>, steps: &[Step], enough: Enough) 
         let moving: Vec<&Way> = ahead.iter().map(|way| &**way).collect();
         guard(ctx, &moving, step.weight, enough).await?;
         drop(moving);
-        futures::future::try_join_all(ahead.into_iter().map(|way| way.step(ctx, step.weight))).await?;
+        all_of(ahead.into_iter().map(|way| way.step(ctx, step.weight))).await?;
         hold(ctx, &ways, step, enough).await?;
     }
     report(ctx, ways.iter().filter_map(Way::change).collect());
@@ -190,8 +190,8 @@ async fn hold(ctx: &Ctx, ways: &[Way], step: &Step, enough: Enough) -> Result<()
         };
         ctx.sleep(left.min(LOOK)).await?;
         let health = guard(ctx, &all, step.weight, enough);
-        let lives = futures::future::try_join_all(ways.iter().map(|way| route::live(ctx, &way.order.route)));
-        let (health, lives) = futures::try_join!(health, lives)?;
+        let lives = all_of(ways.iter().map(|way| route::live(ctx, &way.order.route)));
+        let (health, lives) = futures::join!(health, lives).together()?;
         for (way, live) in ways.iter().zip(lives) {
             let (ours, found) = (way.live.answer.target_groups(), live.answer.target_groups());
             if ours != found {

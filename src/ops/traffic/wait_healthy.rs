@@ -14,7 +14,7 @@ use super::{
 use crate::{
     event::Change,
     ops::{
-        Duration, Error, IdOf, IdsOf, Kind, Operation,
+        Duration, Error, IdOf, IdsOf, Kind, Operation, Together,
         compute::AutoScalingGroup,
         load_balancing::{TargetGroup, name_in},
         ownership::set,
@@ -183,7 +183,7 @@ impl WaitHealthy {
                 None => Ok(None),
             }
         };
-        let (fleet, groups) = futures::try_join!(fleet, Health::read_all(ctx, self.target_groups.as_slice()))?;
+        let (fleet, groups) = futures::join!(fleet, Health::read_all(ctx, self.target_groups.as_slice())).together()?;
         let groups = match &fleet {
             Some(fleet) => groups.into_iter().map(|group| group.of_instances(&fleet.instances)).collect(),
             None => groups,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{health::Health, tell};
 use crate::{
     ops::{
-        Error, arguments,
+        Error, Together, arguments,
         load_balancing::{
             action::{Answer, Share},
             name_in,
@@ -118,7 +118,7 @@ async fn wait_for_old_targets(ctx: &Ctx, now: &[Share], before: &[Share]) -> Res
     };
     let waited = ctx
         .wait(wait, async || {
-            let (old, new) = futures::try_join!(Health::read_all(ctx, &old), Health::read_all(ctx, &new))?;
+            let (old, new) = futures::join!(Health::read_all(ctx, &old), Health::read_all(ctx, &new)).together()?;
             let ready = old.iter().all(|group| group.healthy() > 0);
             let hurry = new.iter().any(|group| group.healthy() == 0);
             if ready || hurry {

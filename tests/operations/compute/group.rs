@@ -273,3 +273,23 @@ fn groups_of_others_are_found_and_not_touched() {
         assert!(matches!(error, Error::NotOwned { .. }), "{error}");
     }
 }
+
+/// A group of this run's own is as little there after a rollback as before; one that was there cannot come back, and the
+/// rollback says so.
+#[test]
+fn the_rollback_of_a_group_that_was_deleted() {
+    let account = Account::new();
+    let mut run = account.run();
+    let (blue, _) = fleet(&mut run, 2);
+    run.ok("scale_asg", json!({ "auto_scaling_group": blue, "desired_capacity": 3 }));
+    run.ok("retire_asg", json!({ "auto_scaling_group": blue, "to": "delete" }));
+    let report = run.roll_back();
+    assert!(report.is_clean(), "{report:?}");
+
+    fleet(&mut account.run(), 2);
+    let mut run = account.run();
+    run.ok("scale_asg", json!({ "auto_scaling_group": blue, "desired_capacity": 3 }));
+    run.ok("retire_asg", json!({ "auto_scaling_group": blue, "to": "delete" }));
+    let left = run.roll_back().left;
+    assert!(left[0].1.contains("found no such group"), "{left:?}");
+}

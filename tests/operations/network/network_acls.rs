@@ -85,7 +85,7 @@ fn rules_that_make_no_sense_are_refused_before_anything_is_made() {
         (json!([{ "protocol": "all" }]), "ingress[0]", "expected `cidr_block` or `ipv6_cidr_block`"),
         (json!([{ "protocol": "tcp", "cidr_block": block }]), "ingress[0]", "expected `port`"),
         (json!([{ "protocol": "ftp", "cidr_block": block }]), "ingress[0].protocol", "found \"ftp\""),
-        (json!([{ "cidr_block": "here" }]), "ingress[0]", "found \"here\""),
+        (json!([{ "cidr_block": "here" }]), "ingress[0].cidr_block", "found \"here\""),
     ] {
         let options = json!({ "name": "data", "vpc_id": "vpc-1", "ingress": rules });
         let Err(Error::Option { path: at, message: said }) = run.op("ensure_network_acl", options) else {
