@@ -85,6 +85,12 @@ fn the_plans_role_reads_what_operations_read_and_changes_nothing() {
 }
 
 #[test]
+fn the_readme_has_the_plans_role() {
+    let read = |file: &str| fs::read_to_string(own(file)).expect("it is there");
+    assert!(read("README.md").contains(read("docs/ci/plan-role.json").trim()));
+}
+
+#[test]
 fn the_deploys_role_may_do_what_operations_do_and_no_more() {
     let (patterns, named) = (allowed("deploy"), named());
     for call in &named {
