@@ -27,6 +27,11 @@ pub fn init(global: &Global, console: &Console) -> Result<(), Failure> {
         })?,
         Ok(_) | Err(_) => EnvFilter::new(level),
     };
+    // At its finest level the SDK writes whole requests and replies, with the secrets in them.
+    let filter = match "aws_smithy_runtime=debug".parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     let live = console.live.clone();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
