@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     Action, Call, Change, Denial, Fleet, FleetSize, Mark, Output, Plan, PointOfNoReturn, Share, Stage, Step, Undo,
-    Wait, Weights, unified_diff,
+    Wait, Weights, content, unified_diff,
 };
 use crate::{
     event::{self, Event, Report, Stamped},
@@ -235,6 +235,9 @@ impl State {
         let Some(step) = self.step(id) else { return };
         step.seconds = now - step.starts;
         step.action = action(step, change, moved);
+        if matches!(step.action, Action::Create | Action::Replace) {
+            step.content = content(&step.calls);
+        }
         step.changes = fields
             .iter()
             .map(|field| Change {
