@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::{
     clock::Clock,
     policy::{Check, Level},
-    redact::Secrets,
+    redact::{Secrets, looks},
 };
 
 /// Something that happened, with its place in the stream and its time.
@@ -341,13 +341,13 @@ impl Events {
 
 impl Events {
     fn without_secrets(&self, event: Event) -> Event {
-        if self.secrets.is_empty() {
+        let Ok(told) = serde_json::to_value(&event) else { return event };
+        let masked = looks::in_messages(self.secrets.mask_value(told.clone()));
+        if masked == told {
             return event;
         }
-        let masked = serde_json::to_value(&event).map(|event| self.secrets.mask_value(event));
         // An event whose very form was masked is not shown at all.
-        masked
-            .and_then(serde_json::from_value)
+        serde_json::from_value(masked)
             .unwrap_or_else(|_| Event::Warning { message: "an event was left out: it was made of a secret".to_owned() })
     }
 }

@@ -16,6 +16,7 @@ mod memory;
 pub mod ops;
 pub mod plan;
 pub mod policy;
+mod private;
 pub mod redact;
 pub mod report;
 pub mod run;

@@ -113,13 +113,18 @@ pub struct Connections {
     clock: Clock,
     app_name: Option<AppName>,
     made: Mutex<BTreeMap<Scope, Arc<Clients>>>,
+    /// Of each role, shared by all clients that act as it: a role is assumed once, not once for each service.
+    providers: Mutex<BTreeMap<Role, SharedCredentialsProvider>>,
 }
+
+/// The ARN of a role and its external id; none: the credentials as they are found.
+type Role = (Option<String>, Option<String>);
 
 impl Connections {
     /// `run` goes into the user agent of every request, so that CloudTrail can tell runs apart.
     pub fn new(endpoint: Endpoint, clock: Clock, run: &str) -> Self {
         let app_name = AppName::new(format!("runner-{}-{run}", env!("CARGO_PKG_VERSION"))).ok();
-        Self { endpoint, clock, app_name, made: Mutex::default() }
+        Self { endpoint, clock, app_name, made: Mutex::default(), providers: Mutex::default() }
     }
 
     /// The clients of `scope`, with the identity they act as.
@@ -243,6 +248,10 @@ impl Connections {
     }
 
     async fn live_credentials(&self, scope: &Scope) -> SharedCredentialsProvider {
+        let role = (scope.role_arn.clone(), scope.external_id.clone());
+        if let Some(provider) = self.providers().get(&role) {
+            return provider.clone();
+        }
         let own = async {
             let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
                 .http_client(network())
@@ -260,7 +269,9 @@ impl Connections {
             Some(SharedCredentialsProvider::new(role.build().await))
         };
         let provider = self.clock.external(own).await;
-        SharedCredentialsProvider::new(HoldTime { provider, clock: self.clock.clone() })
+        let kept = tokio::sync::Mutex::default();
+        let provider = SharedCredentialsProvider::new(HoldTime { provider, clock: self.clock.clone(), kept });
+        self.providers().entry(role).or_insert(provider).clone()
     }
 
     fn endpoint_url(&self) -> Option<&str> {
@@ -269,6 +280,10 @@ impl Connections {
             Endpoint::Fork { live, .. } => live.endpoint_url(),
             Endpoint::Aws | Endpoint::Sim(_) => None,
         }
+    }
+
+    fn providers(&self) -> std::sync::MutexGuard<'_, BTreeMap<Role, SharedCredentialsProvider>> {
+        self.providers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn made(&self) -> std::sync::MutexGuard<'_, BTreeMap<Scope, Arc<Clients>>> {
@@ -304,11 +319,31 @@ fn words(error: &CredentialsError) -> String {
     format!("{error}{cause}")
 }
 
-/// Virtual time stands still while credentials are fetched.
+/// Credentials are asked for anew this long before they end.
+const RENEWAL: Duration = Duration::from_secs(5 * 60);
+
+/// Virtual time stands still while credentials are fetched. They are fetched once, until they are about to end.
 #[derive(Debug)]
 struct HoldTime {
     provider: Option<SharedCredentialsProvider>,
     clock: Clock,
+    kept: tokio::sync::Mutex<Option<Credentials>>,
+}
+
+impl HoldTime {
+    async fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        let provider =
+            self.provider.as_ref().ok_or_else(|| CredentialsError::not_loaded("no provider in the chain"))?;
+        let mut kept = self.kept.lock().await;
+        let lasts =
+            |credentials: &&Credentials| credentials.expiry().is_none_or(|end| end > SystemTime::now() + RENEWAL);
+        if let Some(credentials) = kept.as_ref().filter(lasts) {
+            return Ok(credentials.clone());
+        }
+        let credentials = provider.provide_credentials().await?;
+        *kept = Some(credentials.clone());
+        Ok(credentials)
+    }
 }
 
 impl ProvideCredentials for HoldTime {
@@ -316,11 +351,8 @@ impl ProvideCredentials for HoldTime {
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(async move {
-            let provider =
-                self.provider.as_ref().ok_or_else(|| CredentialsError::not_loaded("no provider in the chain"))?;
-            self.clock.external(provider.provide_credentials()).await
-        })
+        // Who waits for somebody else to fetch them holds the time too.
+        future::ProvideCredentials::new(self.clock.external(self.credentials()))
     }
 }
 
@@ -341,5 +373,43 @@ struct RunTime(Clock);
 impl TimeSource for RunTime {
     fn now(&self) -> SystemTime {
         self.0.now().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    /// Counts how often it is asked, and gives credentials that last that many seconds.
+    #[derive(Debug)]
+    struct Counting(Arc<AtomicU64>, u64);
+
+    impl ProvideCredentials for Counting {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            let end = SystemTime::now() + Duration::from_secs(self.1);
+            future::ProvideCredentials::ready(Ok(Credentials::new("a", "b", None, Some(end), "test")))
+        }
+    }
+
+    #[test]
+    fn credentials_are_fetched_once_until_they_are_about_to_end() {
+        let tokio = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let _tokio = tokio.enter();
+        for (seconds, wanted) in [(3_600, 1), (60, 3)] {
+            let asked = Arc::new(AtomicU64::new(0));
+            let provider = Some(SharedCredentialsProvider::new(Counting(asked.clone(), seconds)));
+            let kept = tokio::sync::Mutex::default();
+            let shared = SharedCredentialsProvider::new(HoldTime { provider, clock: Clock::real(), kept });
+            for _ in 0..3 {
+                tokio.block_on(shared.provide_credentials()).expect("credentials");
+            }
+            assert_eq!(asked.load(Ordering::SeqCst), wanted, "of {seconds} seconds");
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::{
     io::{self, Write},
 };
 
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::{EnvFilter, filter::filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use super::{Console, Failure, Global, exit, global::LogFormat};
 use crate::report::Live;
@@ -34,10 +35,15 @@ pub fn init(global: &Global, console: &Console) -> Result<(), Failure> {
         .with_writer(move || AboveLive(live.clone()));
     // It can be set once per process, and only this sets it.
     let _ = match global.log {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => builder.finish().with(filter_fn(holds_no_bodies)).try_init(),
+        LogFormat::Json => builder.json().finish().with(filter_fn(holds_no_bodies)).try_init(),
     };
     Ok(())
+}
+
+/// At its finest level the SDK writes whole requests and replies, with the secrets in them: nobody gets to see these.
+fn holds_no_bodies(diagnostic: &Metadata<'_>) -> bool {
+    *diagnostic.level() < Level::TRACE || !diagnostic.target().starts_with("aws_smithy_runtime")
 }
 
 /// stderr, without writing into the live lines.

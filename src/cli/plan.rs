@@ -180,7 +180,8 @@ fn make(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Planned {
     } else if rehearsal.failure.is_none() && launches(&plan) {
         plan.on_failure.extend(never_healthy(settings, runbook, stage, &plan));
     }
-    let plan = plan::name_new_ids(plan, &plan::NewIds { family, after, last });
+    let other_forms = stage.simulator.other_forms(after);
+    let plan = plan::name_new_ids(plan, &plan::NewIds { family, after, last, other_forms });
     Planned { plan, failure: rehearsal.failure, exit }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     Action, Call, Change, Denial, Fleet, FleetSize, Mark, Output, Plan, PointOfNoReturn, Share, Stage, Step, Undo,
-    Wait, Weights, unified_diff,
+    Wait, Weights, content, unified_diff,
 };
 use crate::{
     event::{self, Event, Report, Stamped},
@@ -235,6 +235,9 @@ impl State {
         let Some(step) = self.step(id) else { return };
         step.seconds = now - step.starts;
         step.action = action(step, change, moved);
+        if matches!(step.action, Action::Create | Action::Replace) {
+            step.content = content(&step.calls);
+        }
         step.changes = fields
             .iter()
             .map(|field| Change {
@@ -311,17 +314,19 @@ impl State {
 
 /// Text of several lines, and trees, are easier to read as a diff.
 fn diff(before: &Value, after: &Value) -> Option<String> {
+    let tree = |value: &Value| serde_json::to_string_pretty(value).map(|text| text + "\n").ok();
     let lines = |value: &Value| match value {
         Value::String(text) => match serde_json::from_str::<Value>(text) {
-            Ok(tree @ (Value::Object(_) | Value::Array(_))) => serde_json::to_string_pretty(&tree).ok(),
+            Ok(value @ (Value::Object(_) | Value::Array(_))) => tree(&value),
             Ok(_) | Err(_) => Some(text.clone()),
         },
-        Value::Object(_) => serde_json::to_string_pretty(value).ok(),
+        Value::Object(_) => tree(value),
         Value::Null => Some(String::new()),
         Value::Array(_) | Value::Bool(_) | Value::Number(_) => None,
     };
     let (before, after) = (lines(before)?, lines(after)?);
-    let is_long = |text: &str| text.lines().nth(1).is_some();
+    // A line break is a difference too, and a value in one line would not show it.
+    let is_long = |text: &str| text.contains(['\n', '\r']);
     (is_long(&before) || is_long(&after)).then(|| unified_diff(&before, &after))
 }
 
@@ -362,4 +367,22 @@ fn peak(fleets: &[Fleet]) -> u32 {
         }
     }
     most
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_line_break_makes_a_difference() {
+        let shown = |before: &str, after: &str| diff(&json!(before), &json!(after));
+        let wanted = "@@ -1 +1 @@\n-run\n+run\n\\ No newline at end of file\n";
+        assert_eq!(shown("run\n", "run").as_deref(), Some(wanted));
+        assert_eq!(shown("run\r\n", "run\n").as_deref(), Some("@@ -1 +1 @@\n-run^M\n+run\n"));
+        assert_eq!(shown("a", "b"), None);
+        let trees = diff(&json!({ "a": 1 }), &json!({ "a": 2 })).expect("a difference");
+        assert_eq!(trees, "@@ -1,3 +1,3 @@\n {\n-  \"a\": 1\n+  \"a\": 2\n }\n");
+    }
 }

@@ -10,6 +10,8 @@ const MAX_LINES: usize = 400;
 const MAX_WIDTH: usize = 500;
 /// Lines of a text that is still compared: the time it takes grows faster than the text.
 const MAX_COMPARED: usize = 5_000;
+/// As other tools write it.
+const CARRIAGE_RETURN: &str = "^M";
 
 /// What changes from `before` to `after`: hunks without a head, empty if nothing does.
 pub fn unified_diff(before: &str, after: &str) -> String {
@@ -20,7 +22,9 @@ pub fn unified_diff(before: &str, after: &str) -> String {
     if old.max(new) > MAX_COMPARED {
         return format!("@@ too long to compare: {old} lines before, {new} after @@\n");
     }
-    let hunks = TextDiff::from_lines(before, after).unified_diff().context_radius(CONTEXT).to_string();
+    // A carriage return is seen by nobody, and makes a script fail.
+    let (before, after) = (before.replace('\r', CARRIAGE_RETURN), after.replace('\r', CARRIAGE_RETURN));
+    let hunks = TextDiff::from_lines(&before, &after).unified_diff().context_radius(CONTEXT).to_string();
     let total = hunks.lines().count();
     let mut diff = String::with_capacity(hunks.len());
     for line in hunks.lines().take(MAX_LINES) {
@@ -57,6 +61,11 @@ mod tests {
     fn a_line_break_at_the_end_is_a_difference() {
         let wanted = "@@ -1 +1 @@\n-end\n+end\n\\ No newline at end of file\n";
         assert_eq!(unified_diff("end\n", "end"), wanted);
+    }
+
+    #[test]
+    fn carriage_returns_are_seen() {
+        assert_eq!(unified_diff("a\r\nb\n", "a\nb\n"), "@@ -1,2 +1,2 @@\n-a^M\n+a\n b\n");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod aftermath;
 mod collect;
+mod content;
 mod diff;
 mod names;
 mod verdict;
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 pub use aftermath::Aftermath;
 pub use collect::Collector;
+pub use content::content;
 pub use diff::unified_diff;
 pub use names::{NewIds, name_new_ids};
 pub use verdict::{final_state, outcome_words};
@@ -165,6 +167,9 @@ pub struct Step {
     pub changes: Vec<Change>,
     /// The mutations, in the order in which they are sent.
     pub calls: Vec<Call>,
+    /// Of something new, what decides: whom it lets in, what it grants, what it is made of.
+    #[serde(default)]
+    pub content: Vec<Fact>,
     /// How many calls only read.
     pub reads: u32,
     /// What it waits for, in the order in which it does.
@@ -211,6 +216,15 @@ pub struct Change {
     pub after: Value,
     /// Long text as a unified diff.
     pub diff: Option<String>,
+}
+
+/// What decides about something new, in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fact {
+    /// `ingress`
+    pub name: String,
+    /// `tcp 443 from 0.0.0.0/0`
+    pub value: String,
 }
 
 /// A mutation.

@@ -17,6 +17,15 @@ pub struct NewIds {
     /// The counter before the first, and at the last.
     pub after: u64,
     pub last: u64,
+    /// What they are written as otherwise, and their number: certificates have UUIDs.
+    pub other_forms: BTreeMap<String, u64>,
+}
+
+/// Where a new id is written in a text.
+struct Found {
+    at: usize,
+    length: usize,
+    number: u64,
 }
 
 /// Members of requests that only tell attempts apart.
@@ -55,26 +64,41 @@ impl Names<'_> {
     fn text(&mut self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
-        while let Some((at, length)) = self.find(rest) {
-            let before = &rest[..at];
-            let prefix: String = before
-                .chars()
-                .rev()
-                .take_while(|c| c.is_ascii_lowercase() || *c == '-')
-                .collect::<Vec<_>>()
-                .into_iter()
-                .rev()
-                .collect();
-            let prefix = prefix.trim_start_matches('-').to_owned();
-            out.push_str(before);
-            out.push_str(&self.name(&prefix, &rest[at..at + length]));
-            rest = &rest[at + length..];
+        while let Some((found, prefix)) = self.find(rest) {
+            out.push_str(&rest[..found.at]);
+            out.push_str(&self.name(&prefix, found.number));
+            rest = &rest[found.at + found.length..];
         }
         out + rest
     }
 
+    /// The first new id, and what counts it: `subnet-`. All ends of ARNs are counted together.
+    fn find(&self, text: &str) -> Option<(Found, String)> {
+        let id = self.find_id(text).map(|found| {
+            let is_prefix = |c: char| c.is_ascii_lowercase() || c == '-';
+            let start = text[..found.at].trim_end_matches(is_prefix).len();
+            let prefix = text[start..found.at].trim_start_matches('-').to_owned();
+            (found, prefix)
+        });
+        let other = self.find_other_form(text).map(|found| (found, String::new()));
+        id.into_iter().chain(other).min_by_key(|(found, _)| found.at)
+    }
+
+    /// `05406999-398e-400d-8694-ad56409ce079`, or the digits of `web-1577420103.eu-central-1.elb.amazonaws.com`.
+    fn find_other_form(&self, text: &str) -> Option<Found> {
+        let form = |at: usize, length: usize| {
+            let number = *self.ids.other_forms.get(text.get(at..at + length)?)?;
+            Some(Found { at, length, number })
+        };
+        text.match_indices('-').find_map(|(dash, _)| {
+            let uuid = dash.checked_sub(8).and_then(|at| form(at, 36));
+            let digits = || form(dash + 1, 10).filter(|found| text[found.at + found.length..].starts_with('.'));
+            uuid.or_else(digits)
+        })
+    }
+
     /// The place and length of the first new id's digits.
-    fn find(&self, text: &str) -> Option<(usize, usize)> {
+    fn find_id(&self, text: &str) -> Option<Found> {
         // ARNs hold the last 16 digits.
         for family in [self.ids.family.as_str(), &self.ids.family[1..]] {
             for (at, _) in text.match_indices(family) {
@@ -82,17 +106,18 @@ impl Names<'_> {
                 let number = number.and_then(|digits| u64::from_str_radix(digits, 16).ok());
                 let starts = text[..at].ends_with(['-', '/', 'Z']);
                 let ends = text[at + family.len()..].chars().nth(8).is_none_or(|next| !next.is_ascii_hexdigit());
-                if starts && ends && number.is_some_and(|number| number > self.ids.after && number <= self.ids.last) {
-                    return Some((at, family.len() + 8));
+                let number = number.filter(|number| *number > self.ids.after && *number <= self.ids.last);
+                if let Some(number) = number.filter(|_| starts && ends) {
+                    return Some(Found { at, length: family.len() + 8, number });
                 }
             }
         }
         None
     }
 
-    fn name(&mut self, prefix: &str, digits: &str) -> String {
+    fn name(&mut self, prefix: &str, number: u64) -> String {
         // An id and the end of an ARN are one number.
-        let key = format!("{prefix}{}", &digits[digits.len() - 8..]);
+        let key = format!("{prefix}{number:08x}");
         if let Some(name) = self.known.get(&key) {
             return name.clone();
         }
@@ -112,12 +137,17 @@ mod tests {
 
     #[test]
     fn new_ids_have_names() {
-        let ids = NewIds { family: "000000000".into(), after: 0x10, last: 0x20 };
+        let uuid = "05406999-398e-400d-8694-ad56409ce079";
+        let other_forms = BTreeMap::from([(uuid.to_owned(), 0x15), ("1577420103".to_owned(), 0x14)]);
+        let ids = NewIds { family: "000000000".into(), after: 0x10, last: 0x20, other_forms };
         let mut names = Names { ids: &ids, known: BTreeMap::new(), counts: BTreeMap::new() };
         let value = names.value(json!({
             "a": "subnet-00000000000000012 in vpc-00000000000000011",
             "b": ["subnet-00000000000000013", "subnet-00000000000000012", "subnet-00000000000000009"],
             "arn": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/web/0000000000000014",
+            "dns": "web-1577420103.eu-central-1.elb.amazonaws.com and web-1577420104.eu-central-1.elb.amazonaws.com",
+            "certificate": format!("arn:aws:acm:eu-central-1:123456789012:certificate/{uuid}"),
+            "known": "arn:aws:acm:eu-central-1:123456789012:certificate/15406999-398e-400d-8694-ad56409ce079",
             "ClientToken": "abc",
         }));
         assert_eq!(
@@ -126,6 +156,9 @@ mod tests {
                 "a": "subnet-new-1 in vpc-new-1",
                 "b": ["subnet-new-2", "subnet-new-1", "subnet-00000000000000009"],
                 "arn": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/web/new-1",
+                "dns": "web-new-1.eu-central-1.elb.amazonaws.com and web-1577420104.eu-central-1.elb.amazonaws.com",
+                "certificate": "arn:aws:acm:eu-central-1:123456789012:certificate/new-2",
+                "known": "arn:aws:acm:eu-central-1:123456789012:certificate/15406999-398e-400d-8694-ad56409ce079",
                 "ClientToken": "(token)",
             })
         );

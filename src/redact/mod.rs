@@ -2,6 +2,7 @@
 //!
 //! A secret is opaque to scripts and operations already; this is the second fence, for what AWS or a library says back.
 
+pub mod looks;
 pub mod user_data;
 
 use std::sync::{Arc, PoisonError, RwLock};

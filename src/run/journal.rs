@@ -7,7 +7,7 @@
 //! what is about to happen is committed, and waits until it is durable.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::{Class, Undo};
-use crate::{policy::Check, redact::Secrets};
+use crate::{policy::Check, private, redact::Secrets};
 
 /// The format written here. A reader refuses a newer one.
 pub const FORMAT: u32 = 1;
@@ -132,6 +132,8 @@ pub struct JournalError {
 /// Writes the journal of one run.
 pub struct Journal {
     run: String,
+    /// Where its objects are, if they are files.
+    dir: Option<PathBuf>,
     store: Arc<dyn ObjectStore>,
     tokio: tokio::runtime::Handle,
     secrets: Secrets,
@@ -148,9 +150,11 @@ impl Journal {
     /// Begins the journal of `run` in the directory `root`, which is made if it is absent.
     pub fn create(root: &Path, run: &str) -> Result<Self, JournalError> {
         let failed = |cause: String| JournalError { run: run.to_owned(), cause };
-        std::fs::create_dir_all(root).map_err(|error| failed(format!("{}: {error}", root.display())))?;
+        // Nobody else gets into this folder, whatever the store makes in it.
+        let dir = root.join("runs").join(run).join("j");
+        private::create_dir_all(&dir).map_err(|error| failed(format!("{}: {error}", dir.display())))?;
         let store = LocalFileSystem::new_with_prefix(root).map_err(|error| failed(error.to_string()))?;
-        Ok(Self::on(Arc::new(store.with_fsync(true)), run))
+        Ok(Self { dir: Some(dir), ..Self::on(Arc::new(store.with_fsync(true)), run) })
     }
 
     /// A journal that is gone with the process: a dry run has one to write to, and leaves nothing behind.
@@ -161,6 +165,7 @@ impl Journal {
     fn on(store: Arc<dyn ObjectStore>, run: &str) -> Self {
         Self {
             run: run.to_owned(),
+            dir: None,
             store,
             tokio: tokio::runtime::Handle::current(),
             secrets: Secrets::default(),
@@ -216,6 +221,10 @@ impl Journal {
         let put = self.store.put_opts(&key, PutPayload::from(bytes), options);
         match self.tokio.block_on(put) {
             Ok(_) => {
+                // The record is kept in any case, and its folder is closed to others already.
+                if let Some(dir) = &self.dir {
+                    let _ = private::restrict(&dir.join(format!("{:010}", batch.seq)));
+                }
                 state.seq = batch.seq;
                 state.previous = digest;
                 Ok(())

@@ -226,6 +226,20 @@ impl Simulator {
         self.inner().world.ids()
     }
 
+    /// The ids given out after `after` that are not written as such, each with its number: as a UUID, or as the digits
+    /// in the name of a load balancer.
+    pub fn other_forms(&self, after: u64) -> std::collections::BTreeMap<String, u64> {
+        let (family, last) = self.ids();
+        let forms = |number: u64| {
+            [
+                acm::uuid_of(&format!("certificate-{family}{number:08x}")),
+                autoscaling::uuid_of(&format!("x-{family}{number:08x}")),
+                elbv2::dns_digits(number).to_string(),
+            ]
+        };
+        (after + 1..=last).flat_map(|number| forms(number).map(|form| (form, number))).collect()
+    }
+
     /// The Auto Scaling groups as they are now.
     pub fn fleets(&self) -> Vec<Fleet> {
         self.inner().world.fleets()

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::tx::Scope;
 use super::wire::Params;
 use super::world::{Settings, VERSION, World};
+use crate::private;
 
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
@@ -60,7 +61,7 @@ pub struct Store {
 impl Store {
     /// Takes the directory, and reads the last snapshot and the log after it. `create` makes the world of a new one.
     pub fn open(dir: PathBuf, create: impl FnOnce() -> World) -> Result<(Store, World, Vec<Entry>), WorldError> {
-        std::fs::create_dir_all(&dir).map_err(io(&dir))?;
+        private::create_dir_all(&dir).map_err(io(&dir))?;
         let lock = open_file(&dir.join("lock"))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => WorldError::Locked(dir.clone()),
@@ -162,7 +163,8 @@ pub fn write_file(world: &impl Serialize, file: &Path) -> Result<(), WorldError>
     draft.push(".new");
     let draft = PathBuf::from(draft);
     let text = serde_json::to_vec_pretty(world).map_err(|error| io(file)(error.into()))?;
-    let mut written = File::create(&draft).map_err(io(&draft))?;
+    let create = &mut OpenOptions::new();
+    let mut written = private::open(create.write(true).create(true).truncate(true), &draft).map_err(io(&draft))?;
     written.write_all(&text).and_then(|()| written.sync_all()).map_err(io(&draft))?;
     std::fs::rename(&draft, file).map_err(io(file))
 }
@@ -183,7 +185,7 @@ fn entries(file: &Path, lines: &[u8]) -> Result<Vec<Entry>, WorldError> {
 }
 
 fn open_file(file: &Path) -> Result<File, WorldError> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(file).map_err(io(file))
+    private::open(OpenOptions::new().read(true).write(true).create(true).truncate(false), file).map_err(io(file))
 }
 
 fn io(file: &Path) -> impl Fn(std::io::Error) -> WorldError {

@@ -166,7 +166,7 @@ stack("shop");
 let password = param("password", #{ secret: true });
 let vpc = find_vpc("default");
 ensure_launch_template(#{ name: "web", image_id: "ami-healthy-1", instance_type: "t3.micro", user_data: password });
-if param("fails", #{ default: false }) {
+if param("fails", #{ "default": false }) {
     ensure_launch_template(#{ name: "bad", image_id: "ami-healthy-1", instance_type: "t3.nope", user_data: password });
 }
 "##;
@@ -204,4 +204,74 @@ if param("fails", #{ default: false }) {
         assert_eq!(found, None, "the secret as {form}");
     }
     assert!(outputs.contains("user_data"), "it was about user data");
+}
+
+/// A reviewer reads the plan, not the requests: what is new says whom it lets in, what it grants and what it is made of.
+#[test]
+fn what_is_new_says_what_decides() {
+    let project = shop();
+    let formats = ["--format", "markdown", "--format", "json", "--format", "html", "--out", "plans"];
+    let ran = plan(&project, "ami-0123456789abcdef0", &[&["--offline"], &formats[..]].concat());
+    insta::assert_snapshot!("new", ran);
+    for file in ["plan.md", "plan.html", "plan.json"] {
+        let text = fs::read_to_string(project.path().join("plans").join(file)).expect("it was written");
+        for fact in ["tcp 443 from 0.0.0.0/0", "Allow ssm:GetParameter on *", "internet-facing", "HTTPS 443"] {
+            assert!(text.contains(fact), "{fact} in {file}");
+        }
+        let made_up = text.find("certificate/").map(|at| &text[at..at + 16]);
+        assert_eq!(made_up, Some("certificate/new-"), "{file}");
+        let url = text.find(".eu-central-1.elb.amazonaws.com").map(|at| &text[at - 19..at]);
+        assert!(url.is_some_and(|url| url.contains("shop-prod-web-new-")), "{url:?} in {file}");
+    }
+}
+
+/// Of a value that is left out a reviewer sees that it is another one; of the end of a line, that it is there.
+#[test]
+fn what_is_not_shown_is_told_to_change() {
+    let runbook = r##"
+let env = environment("dev");
+stack("shop");
+let version = param("version", #{ "default": 0 });
+let texts = [
+    "TOKEN=first\nrun\n", "TOKEN=second\nrun\n", "TOKEN=second\nrun", "TOKEN=second\r\nrun",
+    "psql postgres://web:hunter2@db/shop\ncurl -H 'Authorization: Bearer abc' --token abc\n",
+];
+ensure_launch_template(#{
+    name: "web", image_id: "ami-healthy-1", instance_type: "t3.micro", user_data: texts[version],
+});
+log("postgres://web:hunter2@db/shop");
+"##;
+    let project = Project::new().file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n").file("p.rhai", runbook);
+    let mut seen = String::new();
+    for (version, next) in [(0, 1), (1, 2), (2, 3), (3, 4)] {
+        let ran = project.runner(&["run", "p.rhai", "--param", &format!("version={version}")]);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        let plan = project.runner(&["plan", "p.rhai", "--format", "json", "--param", &format!("version={next}")]);
+        let plan = as_data(&plan);
+        let changes = plan.steps().flat_map(|step| &step.changes).filter(|change| change.field == "user_data");
+        let diffs: Vec<&str> = changes.filter_map(|change| change.diff.as_deref()).collect();
+        seen += &format!("from {version} to {next}:\n{}", diffs.concat());
+        let told = plan.timeline.marks.iter().any(|mark| mark.text == "postgres://web:(not shown)@db/shop");
+        assert!(told, "{:?}", plan.timeline.marks);
+    }
+    insta::assert_snapshot!("user_data", seen);
+}
+
+/// What is kept of accounts is for its owner.
+#[cfg(unix)]
+#[test]
+fn nobody_else_reads_what_is_kept() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let runbook = "let env = environment(\"dev\");\nstack(\"shop\");\nensure_vpc(#{ name: \"a\", cidr_block: \"10.0.0.0/16\" });\n";
+    let project = Project::new().file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n").file("p.rhai", runbook);
+    let ran = project.runner(&["run", "p.rhai"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!(mode(&project.path().join(".runner")), 0o700);
+    for (file, _) in files(&project.path().join(".runner")) {
+        let path = Path::new(&file);
+        assert_eq!(mode(path.parent().expect("a folder")), 0o700, "the folder of {file}");
+        assert_eq!(mode(path), 0o600, "{file}");
+    }
 }

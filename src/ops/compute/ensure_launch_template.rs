@@ -19,7 +19,7 @@ use crate::{
         ownership::{Owned, changed, set},
         require,
     },
-    redact::user_data,
+    redact::looks,
     run::{Class, Ctx, Mutation, Seen, Undo, UndoAction, Undone, Wait},
 };
 
@@ -223,8 +223,7 @@ async fn create(
 
 /// User data as the field of a new template.
 fn shown(user_data: &Sensitive) -> Field {
-    let text =
-        if user_data.is_secret() { "(not shown)".into() } else { user_data::without_secrets(user_data.expose()) };
+    let text = if user_data.is_secret() { "(not shown)".into() } else { looks::without_secrets(user_data.expose()) };
     set("user_data", text)
 }
 

@@ -286,9 +286,11 @@ impl Content {
             .map(|(name, value)| changed(name, old.get(name).cloned().unwrap_or_default(), value.clone()))
             .collect();
         if before.is_some_and(|before| before.user_data != self.user_data) {
-            let shown = |content: &Self| user_data::shown(content.user_data.as_deref());
             differences.push(match before {
-                Some(before) if !secret_user_data => changed("user_data", shown(before), shown(self)),
+                Some(before) if !secret_user_data => {
+                    let (old, new) = user_data::both_shown(before.user_data.as_deref(), self.user_data.as_deref());
+                    changed("user_data", old, new)
+                }
                 _ => changed("user_data", "(not shown)", "(changed)"),
             });
         }

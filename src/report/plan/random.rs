@@ -4,8 +4,8 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 
 use crate::plan::{
-    Action, Call, Change, Denial, Failure, Fleet, FleetSize, Mark, Outcome, Output, Plan, PointOfNoReturn, Rollback,
-    Scenario, Share, Stage, Step, Timeline, Totals, Undo, Verdict, Wait, Weights,
+    Action, Call, Change, Denial, Fact, Failure, Fleet, FleetSize, Mark, Outcome, Output, Plan, PointOfNoReturn,
+    Rollback, Scenario, Share, Stage, Step, Timeline, Totals, Undo, Verdict, Wait, Weights,
 };
 
 /// What means something to somebody who reads a plan.
@@ -200,6 +200,7 @@ impl Maker {
                 let (call, resource, request) = (maker.word(), maker.word(), maker.value());
                 Call { call, resource, request, undo: maker.maybe() }
             }),
+            content: self.several(2, |maker| Fact { name: maker.word(), value: maker.word() }),
             reads: 2,
             waits: self.several(2, |maker| Wait {
                 what: maker.word(),

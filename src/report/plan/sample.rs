@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::plan::{
     Action, Call, Change, Denial, Failure, Fleet, FleetSize, Mark, Outcome, Output, Plan, PointOfNoReturn, Scenario,
-    Share, Stage, Step, Undo, Verdict, Wait, Weights, unified_diff,
+    Share, Stage, Step, Undo, Verdict, Wait, Weights, content, unified_diff,
 };
 
 /// Each with a name for a snapshot.
@@ -439,6 +439,9 @@ impl Made {
             ..Step::default()
         };
         detail(&mut Detailed { step: &mut step, plan: &mut self.plan });
+        if matches!(action, Action::Create | Action::Replace) {
+            step.content = content(&step.calls);
+        }
         self.clock += seconds;
         let stage = self.plan.stages.last_mut().expect("a step is in a stage");
         stage.steps.push(step);

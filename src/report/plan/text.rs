@@ -175,6 +175,9 @@ impl Page<'_> {
             }
         }
         self.changes(step);
+        for fact in &step.content {
+            self.line(format!("      {}: {}", clean(&fact.name), clean(&fact.value)));
+        }
         for moment in facts::moments(step, self.detail) {
             self.moment(&moment);
         }

@@ -113,9 +113,13 @@ fn add_tags(tags: &mut Tags, p: &Params) -> Result<(), AwsError> {
 
 /// `arn:aws:acm:REGION:ACCOUNT:certificate/UUID`
 fn new_arn(tx: &mut Tx) -> String {
-    let id = tx.new_id("certificate");
+    let uuid = uuid_of(&tx.new_id("certificate"));
+    tx.arn("acm", &format!("certificate/{uuid}"))
+}
+
+/// What the id of a certificate is written as.
+pub fn uuid_of(id: &str) -> String {
     let [high, low] = [0, 1].map(|half| id.bytes().fold(half, |seed: u64, byte| mix(seed ^ u64::from(byte))));
     let (time, version, variant) = (high >> 32, (high >> 16) & 0xffff, high & 0xfff);
-    let uuid = format!("{time:08x}-{version:04x}-4{variant:03x}-8{:03x}-{:012x}", low >> 52, low & 0xffff_ffff_ffff);
-    tx.arn("acm", &format!("certificate/{uuid}"))
+    format!("{time:08x}-{version:04x}-4{variant:03x}-8{:03x}-{:012x}", low >> 52, low & 0xffff_ffff_ffff)
 }

@@ -154,7 +154,11 @@ fn done() -> Reply {
 
 /// Something like a UUID, unique in this world.
 fn uuid(tx: &mut Tx) -> String {
-    let id = tx.new_id("x");
+    uuid_of(&tx.new_id("x"))
+}
+
+/// What an id is written as.
+pub fn uuid_of(id: &str) -> String {
     let digits = |part: Option<&str>| u64::from_str_radix(part.unwrap_or_default(), 16).unwrap_or_default();
     let number = digits(id.get(id.len() - 8..)) ^ digits(id.get(2..id.len() - 8)) << 28;
     let (high, low) = (super::table::mix(number), super::table::mix(!number));

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::placement::{self, Place};
 use super::*;
 use crate::sim::ec2::SecurityGroup;
-use crate::sim::table::mix;
 use jiff::Timestamp;
 
 pub const ACTIONS: &[Action] = &[
@@ -207,8 +206,7 @@ fn create_load_balancer(tx: &mut Tx, p: &Params) -> Reply {
     let arn = tx.arn("elasticloadbalancing", &format!("loadbalancer/{path}"));
     let region = &tx.scope.region;
     let domain = region::domain(region);
-    let digits = u32::from_str_radix(&id[8..], 16).unwrap_or_default();
-    let digits = mix(u64::from(digits)) % 1_000_000_000 + 1_000_000_000;
+    let digits = dns_digits(u64::from_str_radix(&id[8..], 16).unwrap_or_default());
     let dns_name = match (network, internal) {
         (true, _) => format!("{name}-{id}.elb.{region}.{domain}"),
         (false, false) => format!("{name}-{digits}.{region}.elb.{domain}"),

@@ -34,7 +34,7 @@ use super::fork::{self, Extent};
 use super::read::{Read, Reader, Rows, Token};
 use super::select::{self, Paging};
 use super::service::{Action, Service, no_secrets};
-use super::table::Table;
+use super::table::{Table, mix};
 use super::tags::{self, Tags};
 use super::tx::{Resource, Tx, resource};
 use super::wire::{self, Params, Protocol};
@@ -153,6 +153,11 @@ fn pages<T>(params: &Params, set: &str, rows: Vec<(String, T)>, view: impl Fn(T)
 fn arn_id(tx: &mut Tx) -> String {
     let id = tx.new_id("x");
     id[id.len() - 16..].to_owned()
+}
+
+/// The digits in the DNS name of a load balancer with that number.
+pub fn dns_digits(number: u64) -> u64 {
+    mix(number) % 1_000_000_000 + 1_000_000_000
 }
 
 /// Load balancers and target groups: alphanumeric and hyphens, up to 32, no hyphen at the ends.

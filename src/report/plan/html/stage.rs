@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::shown;
 use crate::{
-    plan::{Action, Call, Change, Plan, Stage, Step, Weights},
+    plan::{Action, Call, Change, Fact, Plan, Stage, Step, Weights},
     report::{
         lines::common_prefix,
         plan::{
@@ -48,7 +48,11 @@ pub fn section(plan: &Plan, stage: &Stage, detail: Detail) -> Markup {
 
 fn step(step: &Step, detail: Detail, open: bool) -> Markup {
     let (moments, changes) = (facts::moments(step, Detail::Full), facts::changes(step, detail));
-    let is_empty = changes.is_empty() && moments.is_empty() && step.calls.is_empty() && step.error.is_none();
+    let is_empty = changes.is_empty()
+        && step.content.is_empty()
+        && moments.is_empty()
+        && step.calls.is_empty()
+        && step.error.is_none();
     let class = format!("step {}", class(step.action));
     if is_empty {
         return html! { div class=(class) { (row(step)) } };
@@ -59,6 +63,7 @@ fn step(step: &Step, detail: Detail, open: bool) -> Markup {
             div.body {
                 @if let Some(error) = &step.error { pre.bad { (error) } }
                 (fields(&changes))
+                (content(&step.content))
                 @for change in changes {
                     @if let Some(diff) = &change.diff { (self::diff(&change.field, diff)) }
                 }
@@ -119,6 +124,20 @@ fn fields(changes: &[&Change]) -> Markup {
                         @if changed { td { @if let Some(before) = &change.before { del { (shown(before)) } } } }
                         td { ins { (shown(&change.after)) } }
                     }
+                }
+            }
+        }
+    }
+}
+
+/// What decides about something new.
+fn content(facts: &[Fact]) -> Markup {
+    html! {
+        @if !facts.is_empty() {
+            table.fields {
+                thead { tr { th scope="col" { "Of the new resource" } th scope="col" { "Is" } } }
+                tbody {
+                    @for fact in facts { tr { th scope="row" { (fact.name) } td { ins { (fact.value) } } } }
                 }
             }
         }

@@ -21,6 +21,8 @@ use crate::{
 
 /// Characters of a request.
 const REQUEST: usize = 2_000;
+/// Characters of a fact about something new: a policy's statement names many actions.
+const FACT: usize = 1_000;
 
 pub fn rows(plan: &Plan, stage: &Stage, detail: Detail) -> Vec<Row> {
     let mut rows = vec![Row {
@@ -108,6 +110,9 @@ fn add_step(lines: &mut Vec<String>, step: &Step, detail: Detail) {
     }
     for change in facts::changes(step, detail) {
         add_change(lines, change);
+    }
+    for fact in &step.content {
+        lines.push(format!("+     {}: {}", clip(&fact.name, NAME), clip(&fact.value, FACT)));
     }
     for moment in facts::moments(step, detail) {
         lines.push(match moment {

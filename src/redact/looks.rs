@@ -1,0 +1,416 @@
+//! What looks like a secret in text, and is left out where text is shown: the value of a name that tells, of a flag, of an
+//! `Authorization` header, the password of a URL, a private key.
+//!
+//! Whoever marks a value as secret is not left to this: it is shown nowhere. What only names a variable, `"$TOKEN"`, is
+//! no secret, and a reviewer has to see it.
+
+use std::ops::Range;
+
+use serde_json::Value;
+
+/// What stands where something was left out.
+pub const NOT_SHOWN: &str = "(not shown)";
+/// The same where it is known to be another one than before.
+pub const CHANGED: &str = "(not shown, changed)";
+const KEY: &str = "(a private key, not shown)";
+const CHANGED_KEY: &str = "(a private key, not shown, changed)";
+
+/// Parts of names whose values are left out.
+const TELLING: [&str; 10] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "access_key",
+    "private_key",
+    "credential",
+];
+
+/// A line as it is, with the end of the line, and as it may be shown.
+struct Line<'a> {
+    raw: &'a str,
+    shown: String,
+}
+
+/// Text without what looks like a secret; its line breaks stay as they are.
+pub fn without_secrets(text: &str) -> String {
+    lines(text).into_iter().map(|line| line.shown).collect()
+}
+
+/// Two versions of a text without what looks like a secret. Where something that is left out changed, the second says so.
+pub fn both_without_secrets(before: &str, after: &str) -> (String, String) {
+    let old = lines(before);
+    let new = lines(after).into_iter().map(|line| {
+        let mut same = old.iter().filter(|old| old.shown == line.shown).peekable();
+        let is_other = line.shown != line.raw && same.peek().is_some() && same.all(|old| old.raw != line.raw);
+        if is_other { line.shown.replace(KEY, CHANGED_KEY).replace(NOT_SHOWN, CHANGED) } else { line.shown }
+    });
+    (without_secrets(before), new.collect())
+}
+
+/// A message without what looks like a secret, whatever it is about: names that tell are left alone, since sentences
+/// have them too.
+pub fn in_message(text: &str) -> String {
+    if !["://", "--", "uthorization", "UTHORIZATION"].iter().any(|sign| text.contains(sign)) {
+        return text.to_owned();
+    }
+    text.split_inclusive('\n').map(|line| cut(line, &[authorization, url_passwords, flags])).collect()
+}
+
+/// All texts of a tree, as [`in_message`] has them.
+pub fn in_messages(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(in_message(&text)),
+        Value::Array(items) => Value::Array(items.into_iter().map(in_messages).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (name, in_messages(value))).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
+}
+
+fn lines(text: &str) -> Vec<Line<'_>> {
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let length = private_key(rest).unwrap_or_else(|| rest.find('\n').map_or(rest.len(), |at| at + 1));
+        let (raw, more) = rest.split_at(length);
+        let shown = if private_key(rest).is_some() {
+            format!("{KEY}{}", &raw[raw.trim_end_matches(['\r', '\n']).len()..])
+        } else {
+            line(raw)
+        };
+        lines.push(Line { raw, shown });
+        rest = more;
+    }
+    lines
+}
+
+/// How long the private key is with which the text begins, to the end of its last line.
+fn private_key(text: &str) -> Option<usize> {
+    let is = |line: &str, word: &str| line.contains(word) && line.contains("PRIVATE KEY");
+    let mut lines = text.split_inclusive('\n');
+    let first = lines.next().filter(|line| is(line, "-----BEGIN"))?;
+    let mut length = first.len();
+    if is(first, "-----END") {
+        return Some(length);
+    }
+    for line in lines {
+        length += line.len();
+        if is(line, "-----END") {
+            break;
+        }
+    }
+    Some(length)
+}
+
+/// `DB_PASSWORD=hunter2` becomes `DB_PASSWORD=(not shown)`.
+fn line(line: &str) -> String {
+    cut(line, &[authorization, url_passwords, flags, assignments])
+}
+
+/// Finds what to leave out of a line.
+type Rule = fn(&str) -> Vec<Range<usize>>;
+
+/// The line without what the rules find, its end excepted.
+fn cut(line: &str, rules: &[Rule]) -> String {
+    let body = line.trim_end_matches(['\r', '\n']);
+    let mut found: Vec<Range<usize>> = rules.iter().flat_map(|rule| rule(body)).collect();
+    found.retain(|range| !is_cut(&body[range.start..]) && is_secret(&body[range.clone()]));
+    found.sort_by_key(|range| (range.start, range.end));
+    let (mut shown, mut done) = (String::with_capacity(line.len()), 0);
+    for range in found {
+        if range.start >= done {
+            shown.push_str(&body[done..range.start]);
+            shown.push_str(NOT_SHOWN);
+        }
+        done = done.max(range.end);
+    }
+    shown + &line[done..]
+}
+
+/// Whether what is here was left out already: text may come this way twice.
+fn is_cut(text: &str) -> bool {
+    let text = text.trim_start_matches(['"', '\'']);
+    text.starts_with(NOT_SHOWN) || text.starts_with(CHANGED)
+}
+
+/// Whether it is a value: not empty, not only the name of a variable.
+fn is_secret(value: &str) -> bool {
+    let bare = value.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';'));
+    let name = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let variable = bare.strip_prefix('$').is_some_and(|rest| {
+        name(rest) || rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).is_some_and(name)
+    });
+    !bare.is_empty() && !variable
+}
+
+/// In lower case, with `_` for `-`: `DB-Password` is `db_password`.
+fn plain(name: &str) -> String {
+    name.to_ascii_lowercase().replace('-', "_")
+}
+
+/// Values of names that tell, to the end of the line: a value may have blanks in it.
+fn assignments(line: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let separators: Vec<usize> = line.match_indices(['=', ':']).map(|(at, _)| at).collect();
+    for (nth, &at) in separators.iter().enumerate() {
+        let (name, value) = (name_before(&line[..at]), at + 1);
+        let word = plain(&line[name.clone()]);
+        // `arn:aws:secretsmanager:…:secret:web` has colons too.
+        let quoted = line[..at].ends_with(['"', '\'']);
+        let is_pair = nth == 0 || line[at..].starts_with('=') || quoted || line[value..].starts_with([' ', '\t']);
+        if !is_pair || is_flag(line, &name) || !TELLING.iter().any(|telling| word.contains(telling)) {
+            continue;
+        }
+        let start = value + line[value..].len() - line[value..].trim_start().len();
+        found.push(match line[..name.start].chars().next_back() {
+            Some('?' | '&') => {
+                start..start + line[start..].find(['&', '#', '"', '\'', ' ']).unwrap_or(line.len() - start)
+            }
+            // `-H "X-Api-Key: abc"`
+            Some(quote @ ('"' | '\'')) if !quoted => closed(line, start..end_of_word(line, start, Some(quote))),
+            _ => start..line.len(),
+        });
+    }
+    found
+}
+
+/// Where the name is that a separator follows.
+fn name_before(text: &str) -> Range<usize> {
+    let end = text.trim_end_matches(['=', ':', '"', '\'', ' ']).len();
+    let start = text[..end].rfind([' ', '\t', '"', '\'', ';', '&', '?', '{', ',', '=', ':']).map_or(0, |at| at + 1);
+    start..end
+}
+
+fn is_flag(line: &str, name: &Range<usize>) -> bool {
+    line[name.clone()].starts_with("--")
+}
+
+/// Values of flags: `--password hunter2`, `--token=abc`, and the password of `curl -u name:hunter2`.
+fn flags(line: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for word in words(line) {
+        let text = &line[word.clone()];
+        let (flag, given) = match text.split_once('=') {
+            Some((flag, _)) => (flag, Some(word.start + flag.len() + 1..word.end)),
+            None => (text, None),
+        };
+        let Some(value) = given.or_else(|| words(&line[word.end..]).next().map(|next| shifted(&next, word.end))) else {
+            continue;
+        };
+        if flag.strip_prefix("--").is_some_and(asks_for_secret) {
+            // A flag without a value is followed by another flag.
+            if !line[value.clone()].starts_with('-') || text.contains('=') {
+                found.push(value);
+            }
+        } else if matches!(flag, "-u" | "--user") && line.contains("curl") {
+            found.extend(line[value.clone()].find(':').map(|at| closed(line, value.start + at + 1..value.end)));
+        }
+    }
+    found
+}
+
+/// `--db-password` asks for one, `--secret-id` and `--password-file` do not.
+fn asks_for_secret(flag: &str) -> bool {
+    let flag = plain(flag);
+    TELLING.iter().any(|telling| flag.ends_with(telling)) || flag == "pass" || flag == "credentials"
+}
+
+/// The range without the quote that ends it.
+fn closed(line: &str, range: Range<usize>) -> Range<usize> {
+    let text = line[range.clone()].trim_end_matches(['"', '\'']);
+    range.start..range.start + text.len()
+}
+
+fn shifted(range: &Range<usize>, by: usize) -> Range<usize> {
+    range.start + by..range.end + by
+}
+
+/// What a shell would take for words, quotes and all.
+fn words(line: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + line[at..].find(|c: char| !c.is_whitespace())?;
+        at = end_of_word(line, start, None);
+        Some(start..at)
+    })
+}
+
+/// Where the word ends that begins, or goes on within a quote, at `start`.
+fn end_of_word(line: &str, start: usize, mut quote: Option<char>) -> usize {
+    let mut escaped = false;
+    for (at, c) in line[start..].char_indices() {
+        match quote {
+            _ if escaped => escaped = false,
+            Some('"') | None if c == '\\' => escaped = true,
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if c == '"' || c == '\'' => quote = Some(c),
+            None if c.is_whitespace() => return start + at,
+            None => {}
+        }
+    }
+    line.len()
+}
+
+/// What follows the scheme of an `Authorization` header: `Bearer abc`, `Basic abc`.
+fn authorization(line: &str) -> Vec<Range<usize>> {
+    const HEADER: &str = "authorization";
+    let lower = line.to_ascii_lowercase();
+    let headers = lower.match_indices(HEADER).filter_map(|(at, _)| {
+        let rest = &line[at + HEADER.len()..];
+        let quoted = rest.trim_start_matches(['"', '\'']);
+        let value = quoted.trim_start().strip_prefix([':', '='])?.trim_start().trim_start_matches(['"', '\'']);
+        let start = line.len() - value.len();
+        let word = value.find(|c: char| c.is_whitespace()).unwrap_or(value.len());
+        // A scheme has letters only; without one all of it is the secret.
+        let is_scheme = value[..word].bytes().all(|b| b.is_ascii_alphabetic()) && !value[word..].trim().is_empty();
+        let scheme = if is_scheme { word } else { 0 };
+        let start = start + scheme + value[scheme..].len() - value[scheme..].trim_start().len();
+        let end = start + line[start..].find(['"', '\'']).unwrap_or(line.len() - start);
+        Some(start..end)
+    });
+    headers.collect()
+}
+
+/// Passwords in `https://name:password@host`.
+fn url_passwords(line: &str) -> Vec<Range<usize>> {
+    let urls = line.match_indices("://").filter_map(|(at, separator)| {
+        let start = at + separator.len();
+        let rest = &line[start..];
+        let blank = rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '|'));
+        let rest = &rest[..blank.unwrap_or(rest.len())];
+        // A `/` in a password is wrong and common: the last `@` before a host counts, unless a path begins before it.
+        let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let host = rest[..authority].rfind('@').or_else(|| {
+            let at = rest.find('@')?;
+            // `https://host:8080/@scope/name` has a port.
+            let port = rest[..authority].rsplit_once(':')?.1;
+            (!port.is_empty() && !port.bytes().all(|b| b.is_ascii_digit())).then_some(at)
+        })?;
+        let colon = rest[..host].find(':')?;
+        Some(start + colon + 1..start + host)
+    });
+    urls.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_secret_is_left_out() {
+        let table = [
+            ("export DB_PASSWORD=hunter2", "export DB_PASSWORD=(not shown)"),
+            ("api-key: abc", "api-key: (not shown)"),
+            ("\"clientSecret\": \"abc\",", "\"clientSecret\": (not shown)"),
+            ("{\"user\": \"web\", \"password\":\"abc\"}", "{\"user\": \"web\", \"password\":(not shown)"),
+            ("PORT=8080 DB_PASSWORD=hunter2 run", "PORT=8080 DB_PASSWORD=(not shown)"),
+            ("psql postgres://web:hunter2@db:5432/shop", "psql postgres://web:(not shown)@db:5432/shop"),
+            (
+                "git clone \"https://ci:gh/p_1@example.com/a.git\"",
+                "git clone \"https://ci:(not shown)@example.com/a.git\"",
+            ),
+            ("redis://:hunter2@cache", "redis://:(not shown)@cache"),
+            ("url=https://a:p@ss@host/", "url=https://a:(not shown)@host/"),
+            ("curl https://example.com/?token=abc&n=1", "curl https://example.com/?token=(not shown)&n=1"),
+            ("Authorization: Bearer abc.def", "Authorization: Bearer (not shown)"),
+            ("curl -H 'authorization: Basic YTpi' https://a", "curl -H 'authorization: Basic (not shown)' https://a"),
+            ("{\"Authorization\": \"Bearer abc\", \"n\": 1}", "{\"Authorization\": \"Bearer (not shown)\", \"n\": 1}"),
+            ("Authorization: abc123", "Authorization: (not shown)"),
+            ("curl -H \"X-Api-Key: abc\" https://a", "curl -H \"X-Api-Key: (not shown)\" https://a"),
+            ("start --password hunter2 --port 80", "start --password (not shown) --port 80"),
+            ("start --db-password 'a b' x", "start --db-password (not shown) x"),
+            ("start --token=abc --port=80", "start --token=(not shown) --port=80"),
+            ("start --token=-abc", "start --token=(not shown)"),
+            ("curl -u web:hunter2 https://a", "curl -u web:(not shown) https://a"),
+            ("curl --user \"web:hunter2\" https://a", "curl --user \"web:(not shown)\" https://a"),
+        ];
+        for (text, wanted) in table {
+            assert_eq!(without_secrets(text), wanted);
+            assert_eq!(without_secrets(wanted), wanted, "once more");
+        }
+        let key = "a\n-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----\nb";
+        assert_eq!(without_secrets(key), "a\n(a private key, not shown)\nb");
+    }
+
+    #[test]
+    fn what_is_none_stays() {
+        for text in [
+            "PORT=8080",
+            "password=",
+            "# set the password below",
+            "echo hello",
+            "curl https://example.com:8080/a/b?c=d#e",
+            "pip install https://example.com:8443/@scope/name",
+            "git clone git@example.com:team/shop.git",
+            "git clone ssh://git@example.com/team/shop.git",
+            "mail --to a:b@example.com",
+            "start --port 80 --verbose --name=web",
+            "start --password --port 80",
+            "start --password-file /run/db --token-ttl 60",
+            "aws secretsmanager get-secret-value --secret-id arn:aws:secretsmanager:eu-central-1:1:secret:web",
+            "start --password \"$DB_PASSWORD\" --token=${TOKEN}",
+            "export TOKEN=\"$1\"",
+            "curl -H \"Authorization: Bearer $TOKEN\" https://a",
+            "postgres://web:$PASSWORD@db/shop",
+            "docker run -u 1000:1000 web",
+            "a\r\nb\n\nc",
+        ] {
+            assert_eq!(without_secrets(text), text);
+        }
+    }
+
+    #[test]
+    fn messages_keep_their_words() {
+        assert_eq!(in_message("the token: it is there"), "the token: it is there");
+        assert_eq!(in_message("a\npostgres://u:p@h/d failed\n"), "a\npostgres://u:(not shown)@h/d failed\n");
+        assert_eq!(in_message("run --token abc"), "run --token (not shown)");
+    }
+
+    #[test]
+    fn another_secret_is_said_to_be_another() {
+        let (before, after) = both_without_secrets("A_TOKEN=x\nB_TOKEN=y\nC=1\n", "A_TOKEN=z\nB_TOKEN=y\nC=1\n");
+        assert_eq!(before, "A_TOKEN=(not shown)\nB_TOKEN=(not shown)\nC=1\n");
+        assert_eq!(after, "A_TOKEN=(not shown, changed)\nB_TOKEN=(not shown)\nC=1\n");
+        let key = |inside: &str| format!("-----BEGIN PRIVATE KEY-----\n{inside}\n-----END PRIVATE KEY-----\n");
+        let (before, after) = both_without_secrets(&key("a"), &key("b"));
+        assert_eq!(
+            (before.as_str(), after.as_str()),
+            ("(a private key, not shown)\n", "(a private key, not shown, changed)\n")
+        );
+    }
+
+    proptest! {
+        /// Whatever stands around it, a secret of the kinds that are known is not in what is shown.
+        #[test]
+        fn no_secret_comes_through(secret in "[A-Za-z0-9_.~+]{6,20}", before in "[a-z ]{0,10}", after in "( [a-z=:/]{0,9})?") {
+            let secret = format!("zq{secret}");
+            for text in [
+                format!("{before} --password {secret}{after}"),
+                format!("{before} --api-key='{secret}'{after}"),
+                format!("{before} \"https://web:{secret}@host/path\"{after}"),
+                format!("{before} -H \"Authorization: Bearer {secret}\"{after}"),
+                format!("{before} SOME_TOKEN={secret}{after}"),
+            ] {
+                let shown = without_secrets(&text);
+                prop_assert!(!shown.contains(&secret), "{} of {}", shown, text);
+                prop_assert_eq!(without_secrets(&shown), shown.clone(), "once more");
+            }
+        }
+
+        /// Nothing is lost, and nothing panics, on text of any kind.
+        #[test]
+        fn any_text_keeps_its_lines(text in "(\\PC|[\r\n:=\"'@/-]|--token |://|authorization){0,60}") {
+            let shown = without_secrets(&text);
+            prop_assert_eq!(shown.matches('\n').count(), text.matches('\n').count());
+            prop_assert!(in_message(&text).matches('\n').count() == text.matches('\n').count());
+        }
+    }
+}
