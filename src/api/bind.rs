@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rhai::{Dynamic, Engine, FnPtr, FuncRegistration, Map, NativeCallContext};
+use rhai::{Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 use serde_json::Value;
 
 use super::{
@@ -101,16 +101,7 @@ pub fn arguments(
         locate(session, context, positional, options::untransferable(function, &path, &stuck.found))
     };
     if !options.is_map() {
-        let found = if options.is::<FnPtr>() {
-            "a function".into()
-        } else if let Some(handle) = options.read_lock::<Handle>() {
-            with_article(&handle.kind().replace('_', " "))
-        } else {
-            let value =
-                convert::to_json(&options, Secrets::Pass).map_err(|stuck| untransferable(stuck, String::new()))?;
-            described(&value)
-        };
-        return Err(locate(session, context, None, options::no_map(function, &found)).into());
+        return Err(no_map(session, context, function, &options).into());
     }
     let mut options =
         convert::to_json(&options, Secrets::Pass).map_err(|stuck| untransferable(stuck, String::new()))?;
@@ -121,6 +112,16 @@ pub fn arguments(
         }
     }
     Ok(options)
+}
+
+/// The failure for something that is no map of options.
+pub fn no_map(session: &Session, context: &NativeCallContext, function: &str, given: &Dynamic) -> Failure {
+    let found = if let Some(handle) = given.read_lock::<Handle>() {
+        with_article(&handle.kind().replace('_', " "))
+    } else {
+        convert::to_json(given, Secrets::Refuse).map_or_else(|stuck| stuck.found, |value| described(&value))
+    };
+    locate(session, context, None, options::no_map(function, &found))
 }
 
 fn refuse(

@@ -165,6 +165,48 @@ fn several_problems_at_once() {
     insta::assert_snapshot!(check(&broken(), &[]));
 }
 
+/// Of the stdlib, and of a module of the project.
+#[test]
+fn options_of_functions() {
+    let runbook = r#"import "stdlib/bluegreen" as bluegreen;
+import "lib/tell" as tell;
+bluegreen::deploy(#{ live: "none" }, #{
+    image_id: "ami-1", instance_typ: "t3.small", min_size: 1,
+    bake_tme: "10m", before_shift: |fleet| log(fleet),
+});
+let words = #{ chanel: "ops" };
+tell::everybody(words);
+tell::everybody(3);
+"#;
+    let module = r#"fn everybody(options) {
+    check_options(options, #{ required: ["text"], optional: ["channel"] });
+    log(options.text);
+}"#;
+    insta::assert_snapshot!(check(&project(runbook).file("runbooks/lib/tell.rhai", module), &[]));
+}
+
+/// What is computed is found when it is run, before the function does anything.
+#[test]
+fn options_of_functions_in_a_run() {
+    let runbook = HEAD.to_owned()
+        + "import \"stdlib/network\" as network;\nlet options = #{ cidr_block: \"10.0.0.0/16\" };\n\
+           for key in [\"nat_gatways\"] { options[key] = \"none\"; }\nnetwork::ensure(options);\n";
+    let project = project(&runbook);
+    assert_eq!(findings(&project, &[]), Vec::<Value>::new());
+    let ran = project.runner(&["run", "runbooks/deploy.rhai", "--sim", "--world", "fresh"]);
+    assert_eq!(ran.code, Some(3), "{ran}");
+    assert!(ran.stdout.contains("nothing was changed"), "{ran}");
+    insta::assert_snapshot!(ran.stderr);
+    let missing = runbook.replace("nat_gatways", "cidr_block").replace("#{ cidr_block: \"10.0.0.0/16\" }", "#{}");
+    let project = self::project(&missing.replace("cidr_block\"]", "name\"]"));
+    let ran = project.runner(&["run", "runbooks/deploy.rhai", "--sim", "--world", "fresh"]);
+    assert_eq!(ran.code, Some(3), "{ran}");
+    assert!(ran.stderr.contains("missing option `cidr_block` of `ensure`"), "{ran}");
+    let no_map = runbook.replace("ensure(options)", "ensure(env)");
+    let ran = self::project(&no_map).runner(&["run", "runbooks/deploy.rhai", "--sim", "--world", "fresh"]);
+    assert!(ran.stderr.contains("`ensure` expects an object map of options, found an environment"), "{ran}");
+}
+
 #[test]
 fn as_json() {
     insta::assert_snapshot!(check(&broken(), &["--format", "json"]));
@@ -336,6 +378,14 @@ fn no_false_alarms() {
         "ensure_subnets(#{ vpc_id: \"vpc-1\", tier: \"public\", availability_zones: 2 }); \
          ensure_subnets(#{ vpc_id: \"vpc-1\", tier: \"public\", availability_zones: [\"a\", env.vars.zone] });",
         "within(#{ region: \"us-east-1\" }, || log(1)); parallel([|| 1], #{ max_concurrency: 2, on_failure: \"finish\" });",
+        // Functions that say which options they take.
+        "fn f(o) { check_options(o, #{ required: [\"a\"], optional: [\"b\"] }); log(o.a) } f(#{ a: 1 }); f(#{ a: 1, b: || 2 });",
+        "fn f(o) { check_options(o, #{ required: [\"a\"] }); } let o = #{}; o.a = 1; f(o); o.set(\"a\", 1); f(o);",
+        "fn f(o) { if \"a\" in o { check_options(o, #{ optional: [\"a\"] }); } } f(#{ b: 1 });",
+        "fn f(o) { let o = #{}; check_options(o, #{ optional: [\"a\"] }); } f(#{ b: 1 });",
+        "fn f(o) { o.remove(\"b\"); check_options(o, #{ optional: [\"a\"] }); } f(#{ b: 1 });",
+        "fn f(o) { o.a = 1; check_options(o, #{ required: [\"a\"] }); } f(#{});",
+        "fn f(o, keys) { check_options(o, #{ optional: keys }); } f(#{ b: 1 }, [\"b\"]);",
         // Closures in loops that see what they are meant to.
         "for z in [\"a\", \"b\"] { on_rollback(|| log(z)); find_vpc(z); }",
         "let bs = []; for z in [\"a\"] { let zone = z; bs.push(|| log(zone)); } parallel(bs);",

@@ -2,7 +2,8 @@
 
 use crate::script::check::{Lint, error, lints, warning};
 
-pub const UNKNOWN_OPTION: Lint = error("unknown-option", "an operation or a control word has no option of that name");
+pub const UNKNOWN_OPTION: Lint =
+    error("unknown-option", "an operation, a control word or a function has no option of that name");
 pub const MISSING_OPTION: Lint = error("missing-option", "an option that is required is left out");
 pub const WRONG_OPTION: Lint = error("wrong-option", "an option has the wrong type, or a value it cannot have");
 pub const WRONG_ARGUMENT: Lint =

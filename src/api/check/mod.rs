@@ -2,11 +2,12 @@
 //!
 //! `script::check` reads the scripts and judges them as scripts. Here their calls of operations and
 //! control words are judged: `arguments` looks at options, with `probe` asking the very decoders that
-//! a run uses; `params`, `environments` and `hooks` look at what a runbook asks for, where it runs,
-//! and what it does when it fails.
+//! a run uses; `functions` looks at options of functions that say themselves what they take; `params`,
+//! `environments` and `hooks` look at what a runbook asks for, where it runs, and what it does when it fails.
 
 mod arguments;
 mod environments;
+mod functions;
 mod hooks;
 pub mod lints;
 mod params;
@@ -123,6 +124,7 @@ impl Judge {
         }
         findings.extend(environments::check(&program, known));
         findings.extend(params::check(&program, known.params));
+        findings.extend(functions::check(&program));
         findings.extend(hooks::check(&program, &self.checker));
         Ok(findings.into_iter().map(|finding| self.checker.found(finding)).collect())
     }

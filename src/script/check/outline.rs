@@ -104,6 +104,7 @@ pub struct Import {
 pub struct Function {
     pub name: String,
     pub parameters: usize,
+    pub parameter_names: Vec<String>,
     pub private: bool,
 }
 
@@ -157,6 +158,19 @@ impl Outline {
         let name = self.units.get(unit).and_then(|names| names.get(variable));
         name.is_none_or(|name| name.is_read || name.bindings > 1)
             || unit == 0 && (self.globals.contains(variable) || self.exports.contains(variable))
+    }
+
+    /// Whether the parameter holds what the function was called with, until it is looked at, but for the keys
+    /// that the function sets itself.
+    pub fn is_as_given(&self, unit: usize, parameter: &str) -> bool {
+        let name = self.units.get(unit).and_then(|names| names.get(parameter));
+        name.is_some_and(|name| name.bindings == 1 && !name.is_changed)
+    }
+
+    /// The keys that are set, or changed, in the map that the variable holds.
+    pub fn keys_set(&self, unit: usize, variable: &str) -> impl Iterator<Item = &str> {
+        let name = self.units.get(unit).and_then(|names| names.get(variable));
+        name.into_iter().flat_map(|name| &name.added).map(String::as_str)
     }
 
     /// Whether the call is made only when the function that the closure around it is given to says so.

@@ -16,7 +16,7 @@ use super::{
         project::{self, Unread},
         syntax,
     },
-    Finding, Found, Functions, Outline, calls, lints,
+    Call, Finding, Found, Function, Functions, Outline, Style, calls, lints,
 };
 
 /// Checks the scripts of one project. What was read once is not read again.
@@ -219,6 +219,33 @@ impl Program {
             self.script(&edges.iter().find(|edge| edge.import == index)?.module)
         };
         named.map(module).collect()
+    }
+
+    /// The modules that `a::b` can mean in `script`. `None`: one of them is not known, or there is none.
+    pub(super) fn modules_at<'a>(&'a self, script: &'a Outline, path: &[String]) -> Option<Vec<&'a Rc<Outline>>> {
+        let (first, rest) = path.split_first()?;
+        let mut modules = self.modules(script, first)?;
+        for step in rest {
+            let inner: Option<Vec<_>> = modules.iter().map(|module| self.modules(module, step)).collect();
+            modules = inner?.concat();
+        }
+        Some(modules).filter(|modules| !modules.is_empty())
+    }
+
+    /// The function of a script that `call` means, with the script and its unit there. `None`: there is none, or
+    /// only running it would tell.
+    pub fn target<'a>(&'a self, script: &'a Rc<Outline>, call: &Call) -> Option<(&'a Rc<Outline>, usize)> {
+        if call.style == Style::Method {
+            return None;
+        }
+        let scripts = if call.path.is_empty() { vec![script] } else { self.modules_at(script, &call.path)? };
+        let is_meant = |function: &Function| function.name == call.name && function.parameters == call.arguments.len();
+        let mut targets = scripts.into_iter().flat_map(|script| {
+            let functions = script.functions.iter().zip(1..).filter(|(function, _)| is_meant(function));
+            functions.map(move |(_, unit)| (script, unit))
+        });
+        let first = targets.next()?;
+        targets.next().is_none().then_some(first)
     }
 
     /// All scripts that import `module`, directly or not.

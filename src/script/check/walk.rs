@@ -56,6 +56,7 @@ impl Outline {
             walk.outline.functions.push(Function {
                 name: function.name.to_string(),
                 parameters: function.params.len(),
+                parameter_names: function.params.iter().map(ToString::to_string).collect(),
                 private: function.access == FnAccess::Private,
             });
             walk.unit = walk.outline.units.len();
