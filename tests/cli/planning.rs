@@ -156,6 +156,23 @@ fn run_can_be_dry() {
     assert!(ran.stdout.starts_with("✓ 33 to create"), "{ran}");
 }
 
+#[test]
+fn a_secret_where_none_is_wanted() {
+    let settings = "[environments.dev]\ntarget = \"sim\"\n";
+    let runbook = "environment(\"dev\");\nstack(\"shop\");\nlet secret = param(\"name\", #{ secret: true });\n\
+                   ensure_vpc(#{ name: \"a\", cidr_block: \"10.0.0.0/16\", tags: #{ owner: secret } });\n";
+    let project = Project::new().file("runner.toml", settings).file("p.rhai", runbook);
+    let ran = project.runner(&["run", "p.rhai", "--sim", "--world", "fresh", "--param", "name=hunter2"]);
+    insta::assert_snapshot!("a_secret_where_none_is_wanted", ran.stderr);
+    let runbook = runbook.replace(
+        "ensure_vpc(#{ name: \"a\", cidr_block: \"10.0.0.0/16\", tags: #{ owner: secret } })",
+        "find_vpc(secret)",
+    );
+    let project = Project::new().file("runner.toml", settings).file("p.rhai", &runbook);
+    let ran = project.runner(&["run", "p.rhai", "--sim", "--world", "fresh", "--param", "name=hunter2"]);
+    assert!(ran.stderr.contains("of `find_vpc` cannot be a secret"), "{ran}");
+}
+
 /// A planted secret is looked for in everything that comes out, and in every file but the simulated AWS itself.
 #[test]
 fn a_secret_is_in_no_output() {
