@@ -2,7 +2,7 @@
 //! is structured, what it says.
 
 pub(super) mod check_options;
-mod config;
+pub(super) mod config;
 pub(super) mod environment;
 mod flow;
 pub mod param;
