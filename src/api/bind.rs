@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rhai::{Dynamic, Engine, FnPtr, FuncRegistration, Map, NativeCallContext};
+use rhai::{Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 use serde_json::Value;
 
 use super::{
@@ -76,11 +76,13 @@ fn call(
     session.watch.check()?;
     session.spend(context, Count::Operations, 1)?;
     let options = arguments(session, context, entry.name, entry.positional, first, options)?;
-    let prepared = (entry.prepare)(options).map_err(|error| refuse(session, context, entry, error))?;
+    let secrets = convert::secrets_in(&options);
+    let prepared = (entry.prepare)(options).map_err(|error| refuse(session, context, entry, &secrets, error))?;
     let place = Place::of_call(context).map(|place| place.to_string());
     let ctx = strand::branch(|branch| session.run.context(branch)).at(place);
-    let handle =
-        session.wait(ctx.operation(entry.name, prepared)).map_err(|error| refuse(session, context, entry, error))?;
+    let handle = session
+        .wait(ctx.operation(entry.name, prepared))
+        .map_err(|error| refuse(session, context, entry, &[], error))?;
     Ok(match handle {
         Value::Object(fields) => Dynamic::from(Handle::new(entry.returns, fields)),
         other => convert::from_json(&other),
@@ -101,16 +103,7 @@ pub fn arguments(
         locate(session, context, positional, options::untransferable(function, &path, &stuck.found))
     };
     if !options.is_map() {
-        let found = if options.is::<FnPtr>() {
-            "a function".into()
-        } else if let Some(handle) = options.read_lock::<Handle>() {
-            with_article(&handle.kind().replace('_', " "))
-        } else {
-            let value =
-                convert::to_json(&options, Secrets::Pass).map_err(|stuck| untransferable(stuck, String::new()))?;
-            described(&value)
-        };
-        return Err(locate(session, context, None, options::no_map(function, &found)).into());
+        return Err(no_map(session, context, function, &options).into());
     }
     let mut options =
         convert::to_json(&options, Secrets::Pass).map_err(|stuck| untransferable(stuck, String::new()))?;
@@ -123,19 +116,37 @@ pub fn arguments(
     Ok(options)
 }
 
+/// The failure for something that is no map of options.
+pub fn no_map(session: &Session, context: &NativeCallContext, function: &str, given: &Dynamic) -> Failure {
+    let found = if let Some(handle) = given.read_lock::<Handle>() {
+        with_article(&handle.kind().replace('_', " "))
+    } else {
+        convert::to_json(given, Secrets::Refuse).map_or_else(|stuck| stuck.found, |value| described(&value))
+    };
+    locate(session, context, None, options::no_map(function, &found))
+}
+
 fn refuse(
     session: &Session,
     context: &NativeCallContext,
     entry: &'static Entry,
+    secrets: &[String],
     error: ops::Error,
 ) -> Box<rhai::EvalAltResult> {
     let failure = match &error {
-        ops::Error::Option { path, message } => {
-            wrong_option(session, context, entry.name, entry.positional, path, message)
-        }
+        ops::Error::Option { path, message } => match secrets.iter().find(|secret| is_within(path, secret)) {
+            Some(secret) => locate(session, context, entry.positional, options::secret(entry.name, secret)),
+            None => wrong_option(session, context, entry.name, entry.positional, path, message),
+        },
         _ => Failure::new("").at(context),
     };
     failure::raise_from(session, Cause { operation: Some(entry.name), error: Arc::new(error) }, failure)
+}
+
+/// Whether the path of an option leads to the value at `outer`, or into it.
+fn is_within(path: &str, outer: &str) -> bool {
+    let rest = path.trim_matches('.').strip_prefix(outer);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// The failure for an option that was not understood: it points at the option's own key.

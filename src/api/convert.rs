@@ -102,6 +102,26 @@ fn within<T>(path: &mut String, step: &str, f: impl FnOnce(&mut String) -> T) ->
     result
 }
 
+/// Where secrets are in what travels, in the form in which decoders name places.
+pub fn secrets_in(value: &Value) -> Vec<String> {
+    fn look(value: &Value, path: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) if fields.contains_key(SECRET) => found.push(path.to_owned()),
+            Value::Object(fields) => fields.iter().for_each(|(key, value)| {
+                let step = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                look(value, &step, found);
+            }),
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(index, item)| look(item, &format!("{path}[{index}]"), found));
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    look(value, "", &mut found);
+    found
+}
+
 /// A handle as it travels.
 pub fn handle(kind: &str, fields: &serde_json::Map<String, Value>) -> Value {
     let kind = (HANDLE.to_owned(), Value::from(kind));

@@ -41,7 +41,7 @@ impl Handle {
         self.0.kind.replace('_', " ")
     }
 
-    fn missing(&self, name: &str) -> Failure {
+    pub(super) fn missing(&self, name: &str) -> Failure {
         let names = || self.0.fields.keys().map(String::as_str);
         let failure = match self.kind() {
             convert::VARS => Failure::new(format!("the environment has no var `{name}`")),

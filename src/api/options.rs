@@ -38,6 +38,13 @@ pub fn untransferable(function: &str, path: &str, found: &str) -> Words {
     Words { message: format!("{whose} cannot be {found}"), help: None, path: path.to_owned() }
 }
 
+/// The words for a secret in an option that would show it.
+pub fn secret(function: &str, path: &str) -> Words {
+    let help = "a secret can be given to options that keep it, such as `user_data` and `private_key`: leave \
+                `secret: true` out if it need not be one";
+    Words { help: Some(help.to_owned()), ..untransferable(function, path, "a secret") }
+}
+
 /// The words for serde's `message` about the option at `path` of `function`.
 pub fn words(function: &str, path: &str, message: &str) -> Words {
     let path = path.trim_matches('.');

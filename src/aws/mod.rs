@@ -6,6 +6,7 @@
 
 mod action;
 mod connect;
+mod known;
 mod live;
 mod permit;
 mod read_only;
@@ -14,6 +15,7 @@ mod transport;
 
 pub use action::service_of;
 pub use connect::{ConnectError, Connections, Endpoint, Identity};
+pub use known::actions;
 pub use live::LiveAccounts;
 pub use permit::{BeforeSend, Outgoing, Permit, PermitError};
 pub use read_only::is_read_only;

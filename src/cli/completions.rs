@@ -1,9 +1,8 @@
 //! `runner completions`
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Cli, Exit, Failure, print};
+use super::{Exit, Failure, command, print};
 
 /// Write a completion script for a shell
 ///
@@ -15,6 +14,6 @@ pub struct Args {
 
 pub fn completions(args: &Args) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "runner", &mut script);
+    clap_complete::generate(args.shell, &mut command(), "runner", &mut script);
     print(&String::from_utf8_lossy(&script))
 }

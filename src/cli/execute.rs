@@ -1,19 +1,20 @@
 //! Puts a run together and sees it to its end: target, journal, script, rollback, figures.
 
-use std::{fs, path::Path, sync::Arc, time::Instant};
+use std::{fs, io::Write as _, path::Path, sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 use miette::miette;
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Exit, Failure, exit};
+use super::{Console, Exit, Failure, Global, exit, inputs};
 use crate::{
     api::{FailureKind, Host, Inputs, ScriptFailure},
     aws::{ConnectError, Endpoint},
     clock::Clock,
     event::{Event, Events, Outcome, Report, Traffic},
     ops,
+    report::{Ink, Verbosity},
     run::{Journal, Record, Run, RunId, hex},
     script::Runbook,
     settings::{RunSettings, Target, WorldChoice},
@@ -59,7 +60,7 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
     run.set_aside(settings.overrides.clone());
     tokio.spawn(obey_signals(run.clone()));
 
-    let host = Host::new(run.clone(), inputs(settings));
+    let host = Host::new(run.clone(), given(settings));
     let failure = host.execute(runbook).err();
     let (outcome, exit) = match &failure {
         None => (Outcome::Succeeded, exit::DONE),
@@ -81,7 +82,7 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
 }
 
 /// What the runbook is given.
-pub(super) fn inputs(settings: &RunSettings) -> Inputs {
+pub(super) fn given(settings: &RunSettings) -> Inputs {
     Inputs {
         environments: settings.environments.clone(),
         environment: settings.environment.clone(),
@@ -134,6 +135,27 @@ impl Place {
         // Without the snapshot the next opening replays the log: slower, and no less right.
         let _ = simulator.close();
         Some(Traffic { served: traffic.served, failed: traffic.failed })
+    }
+}
+
+/// Says that a world which was named is not there: after a slip, everything would look like a new account.
+pub(super) fn tell_of_new_world(
+    place: &inputs::Place,
+    settings: &RunSettings,
+    what: &str,
+    global: &Global,
+    console: &Console,
+) {
+    let WorldChoice::Kept(dir) = &settings.world else { return };
+    let is_named = settings.target == Target::Sim && place.world.is_some();
+    if is_named && !dir.exists() && global.verbosity() >= Verbosity::Normal {
+        let note = format!(
+            "{} there is no simulated world in `{}`: {what}",
+            console.err.paint(Ink::Yellow, "!"),
+            dir.display()
+        );
+        // Nobody is left to be told when this cannot be written.
+        let _ = writeln!(std::io::stderr(), "{note}");
     }
 }
 

@@ -6,7 +6,7 @@ use miette::miette;
 
 use super::{
     Console, Exit, Failure, Global, check,
-    execute::{by_cause, runtime},
+    execute::{by_cause, runtime, tell_of_new_world},
     exit,
     inputs::{Inputs, Place},
     print,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::{self, ScriptFailure},
     event::Report,
-    plan::{self, Action, Aftermath, Collector, Outcome, Plan, Scenario, Verdict},
+    plan::{self, Action, Aftermath, Collector, Outcome, Plan, Refusal, Scenario, Verdict},
     report::plan::{Detail, Format, file_name, write},
     script::Runbook,
     settings::{RunSettings, Target, WorldChoice},
@@ -34,23 +34,15 @@ pub struct Args {
     pub inputs: Inputs,
 
     #[command(flatten)]
-    pub output: Output,
-
-    #[command(flatten)]
     pub place: Place,
 
-    /// Ask nobody: begin with an empty account, or with the one in the file given with --world
-    #[arg(long, conflicts_with_all = ["sim", "target", "endpoint_url"], help_heading = "Target")]
-    pub offline: bool,
-
-    /// Make the plan in a child process with limits on memory and time: for runbooks of people you do not know
-    #[arg(long)]
-    pub untrusted: bool,
+    #[command(flatten)]
+    pub options: Options,
 }
 
-/// How the plan is shown.
+/// How a plan is made and shown. `run --dry-run` takes the same.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct Output {
+pub struct Options {
     /// How to show it: text, markdown, json or html; repeatable [default: text]
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     pub format: Vec<Format>,
@@ -66,6 +58,14 @@ pub struct Output {
     /// Exit with 2 when there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
+
+    /// Make the plan in a child process with limits on memory and time: for runbooks of people you do not know
+    #[arg(long)]
+    pub untrusted: bool,
+
+    /// Ask nobody: begin with an empty account, or with the one in the file given with --world
+    #[arg(long, conflicts_with_all = ["sim", "target", "endpoint_url"], help_heading = "Target")]
+    pub offline: bool,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -82,46 +82,78 @@ const EXAMPLES: &str = "Examples:
 const AFTERWARDS: Duration = Duration::from_secs(2 * 3600);
 
 pub fn plan(args: &Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
-    if let Some(ended) = untrusted::guard(args.untrusted) {
+    let Args { options, .. } = args;
+    if let Some(ended) = untrusted::guard(options.untrusted) {
         return ended;
     }
     let mut place = args.place.clone();
     // Offline, `--world` is the file of a snapshot.
-    let snapshot = args.offline.then(|| place.world.take()).flatten();
-    if args.offline {
+    let snapshot = options.offline.then(|| place.world.take()).flatten();
+    if options.offline {
         place.target = Some(Target::Aws);
+    }
+    if let Some(fresh) = snapshot.as_ref().filter(|file| file.as_os_str() == "fresh" && !file.exists()) {
+        let help = "leave --world out: --offline begins with an empty account by itself";
+        let words = "with --offline, --world is a file that `runner snapshot` wrote, and there is no file";
+        return Err(Failure::new(exit::USAGE, miette!(help = help, "{words} `{}`", fresh.display())));
     }
     let mut settings = RunSettings::resolve(&args.inputs, &place, None, false)?;
     let findings = check::of_run(&settings)?;
     if let Some(error) = findings.first_error() {
-        let runbook = settings.runbook.display().to_string();
-        let environment = settings.environment.clone();
-        let verdict = Verdict { outcome: Outcome::Fails, text: format!("cannot be run: {}", error.message) };
-        let plan = Plan { runbook, environment, verdict, failure: Some(error), ..Plan::default() };
-        show(&plan, &args.output, console)?;
+        let runbook = api::load(&settings.runbook, &settings.project_root).ok();
+        let environment = environment(&settings, runbook.as_ref());
+        let verdict = Verdict::new(Outcome::Fails, format!("cannot be run: {}", error.message));
+        let verdict = verdict.ending(exit::USAGE.code, exit::USAGE.meaning);
+        let plan = Plan {
+            runner: env!("CARGO_PKG_VERSION").to_owned(),
+            runbook: settings.runbook.display().to_string(),
+            target: target(options.offline, &settings),
+            environment,
+            verdict,
+            failure: Some(error),
+            ..Plan::default()
+        };
+        show(&plan, options, console)?;
         return Err(findings.refusal());
     }
     check::warn(&findings, global, console);
     let runbook = api::load(&settings.runbook, &settings.project_root)
         .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
-    if !args.offline
+    if !options.offline
         && let Some(declared) = runbook.declared_environment()
     {
         settings = RunSettings::resolve(&args.inputs, &place, Some(&declared), false)?;
     }
+    if !options.offline {
+        tell_of_new_world(&place, &settings, "the plan begins with an empty one", global, console);
+    }
     let tokio = runtime()?;
     let _tokio = tokio.enter();
-    let stage = match (args.offline, settings.target) {
+    let stage = match (options.offline, settings.target) {
         (true, _) => offline(snapshot, settings.seed).map_err(unusable)?,
         (false, Target::Sim) => simulated(&settings).map_err(unusable)?,
         (false, Target::Aws) => live(settings.endpoint_url.clone(), settings.seed),
     };
     let Planned { plan, failure, exit } = make(&settings, &runbook, &stage);
-    show(&plan, &args.output, console)?;
+    show(&plan, options, console)?;
     match failure {
         Some(failure) => Err(Failure::new(exit, *failure.problem)),
-        None if args.output.detailed_exitcode && exit == exit::DONE && plan.changes_anything() => Ok(exit::CHANGES),
+        None if options.detailed_exitcode && exit == exit::DONE && plan.changes_anything() => Ok(exit::CHANGES),
         None => Ok(exit),
+    }
+}
+
+/// The environment, as far as it is known before the runbook names it.
+fn environment(settings: &RunSettings, runbook: Option<&Runbook>) -> Option<String> {
+    settings.environment.clone().or_else(|| runbook?.declared_environment())
+}
+
+/// Whose state a plan is made from, as events name it.
+fn target(offline: bool, settings: &RunSettings) -> String {
+    match (offline, settings.target) {
+        (true, _) => "offline".to_owned(),
+        (false, Target::Sim) => "sim".to_owned(),
+        (false, Target::Aws) => settings.endpoint_url.clone().unwrap_or_else(|| "aws".to_owned()),
     }
 }
 
@@ -162,6 +194,7 @@ fn make(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Planned {
     let rehearsal = rehearse(settings, runbook, stage, Some(&collector), reports);
     let (_, last) = stage.simulator.ids();
     let mut plan = collector.plan();
+    plan.environment = plan.environment.or_else(|| environment(settings, Some(runbook)));
     if stage.simulator.assumes_images() {
         let message = "made without asking AWS: the account is taken to be empty, and images to be there and well";
         plan.warnings.push(message.to_owned());
@@ -175,6 +208,9 @@ fn make(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Planned {
         None => Plan { verdict: plan.judge(), ..plan },
     };
     let exit = if plan.verdict.outcome == Outcome::Refused { exit::REFUSED } else { exit };
+    // A run stops at the first denial, whatever comes after it in a plan.
+    let ends = collector.refusal().map_or(rehearsal.exit, refused);
+    plan.verdict = plan.verdict.ending(ends.code, ends.meaning);
     if rehearsal.failure.is_some() && plan.changes_anything() {
         plan.on_failure.push(scenario("this run".to_owned(), &rehearsal, stage, &aftermath));
     } else if rehearsal.failure.is_none() && launches(&plan) {
@@ -183,6 +219,15 @@ fn make(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Planned {
     let other_forms = stage.simulator.other_forms(after);
     let plan = plan::name_new_ids(plan, &plan::NewIds { family, after, last, other_forms });
     Planned { plan, failure: rehearsal.failure, exit }
+}
+
+/// What a run exits with that policy stops.
+fn refused(refusal: Refusal) -> Exit {
+    match refusal {
+        Refusal::BeforeAnyChange => exit::REFUSED,
+        Refusal::AfterChanges => exit::ROLLED_BACK,
+        Refusal::AfterPointOfNoReturn => exit::UNFINISHED,
+    }
 }
 
 /// The plan of a runbook that does not reach its end. A run would end with `exit`.
@@ -194,7 +239,7 @@ fn failed(plan: Plan, failure: &ScriptFailure, exit: Exit) -> Plan {
     let at = step.or_else(|| place.map(ToString::to_string)).map(|at| format!(" at {at}")).unwrap_or_default();
     let text = format!("would fail{at}: {}", trace.message);
     Plan {
-        verdict: Verdict { outcome: if exit == exit::REFUSED { Outcome::Refused } else { Outcome::Fails }, text },
+        verdict: Verdict::new(if exit == exit::REFUSED { Outcome::Refused } else { Outcome::Fails }, text),
         failure: Some(plan::Failure {
             message: trace.message.clone(),
             help: trace.help.clone(),
@@ -245,7 +290,7 @@ fn scenario(name: String, rehearsal: &Rehearsal, stage: &Stage, aftermath: &Afte
 }
 
 /// Writes the plan to stdout, and to the files that were asked for.
-fn show(plan: &Plan, output: &Output, console: &Console) -> Result<(), Failure> {
+fn show(plan: &Plan, output: &Options, console: &Console) -> Result<(), Failure> {
     let detail = output.detail.unwrap_or_default();
     let Some(dir) = &output.out else {
         let formats = if output.format.is_empty() { &[Format::Text][..] } else { &output.format };

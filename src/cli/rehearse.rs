@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use super::{
     Exit,
-    execute::{conclude, inputs},
+    execute::{conclude, given},
     exit,
 };
 use crate::{
@@ -90,7 +90,7 @@ pub fn rehearse(
         target: name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     });
-    let host = Host::new(Arc::clone(&run), inputs(settings));
+    let host = Host::new(Arc::clone(&run), given(settings));
     let failure = host.execute(runbook).err();
     if failure.is_none() {
         run.warn_of_unused_overrides();

@@ -4,7 +4,7 @@ use std::{fs::File, io, path::PathBuf};
 
 use super::{
     Console, Exit, Failure, Global, check,
-    execute::execute,
+    execute::{execute, tell_of_new_world},
     exit,
     inputs::{Inputs, Place},
     plan,
@@ -21,8 +21,8 @@ pub struct Args {
     #[command(flatten)]
     pub inputs: Inputs,
 
-    /// Show what the run would do, and change nothing: as `runner plan`
-    #[arg(long, conflicts_with = "json")]
+    /// Show what the run would do, and change nothing: as `runner plan`, with all its options
+    #[arg(long, conflicts_with_all = ["json", "json_into"])]
     pub dry_run: bool,
 
     /// Write events to stdout, one JSON object per line, and nothing else
@@ -35,6 +35,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub place: Place,
+
+    #[command(flatten, next_help_heading = "With --dry-run")]
+    pub plan: plan::Options,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -46,9 +49,8 @@ const EXAMPLES: &str = "Examples:
 
 pub fn run(args: Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
     if args.dry_run {
-        let Args { inputs, place, .. } = args;
-        let args = plan::Args { inputs, place, output: plan::Output::default(), offline: false, untrusted: false };
-        return plan::plan(&args, global, console);
+        let Args { inputs, place, plan: options, .. } = args;
+        return plan::plan(&plan::Args { inputs, place, options }, global, console);
     }
     let mut reports = reports(args.json, global, console);
     if let Some(path) = &args.json_into {
@@ -65,7 +67,17 @@ pub fn run(args: Args, global: &Global, console: &Console) -> Result<Exit, Failu
         // The environment may say where its runs take place.
         settings = RunSettings::resolve(&args.inputs, &args.place, Some(&declared), console.interactive)?;
     }
+    tell_of_new_world(&args.place, &settings, "a new one is made there", global, console);
     execute(&settings, &runbook, reports)
+}
+
+/// The options of a plan mean nothing to a run that is none.
+pub fn options_of_plan_need_dry_run(run: clap::Command) -> clap::Command {
+    let plan = <plan::Options as clap::Args>::augment_args(clap::Command::new("plan"));
+    run.mut_args(|argument| {
+        let is_of_plan = plan.get_arguments().any(|of_plan| of_plan.get_id() == argument.get_id());
+        if is_of_plan { argument.requires("dry_run") } else { argument }
+    })
 }
 
 /// The views of the run that were asked for.

@@ -33,8 +33,19 @@ struct State {
     /// How often each operation moved traffic.
     shifts: BTreeMap<String, u32>,
     last_step: Option<String>,
+    /// Whether anything was changed by now.
+    changed: bool,
+    refusal: Option<Refusal>,
     /// What happens while it is taken back is not part of the plan.
     going_back: bool,
+}
+
+/// How a run would leave the account that policy stops. A dry run goes on, to tell of all that policy denies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    BeforeAnyChange,
+    AfterChanges,
+    AfterPointOfNoReturn,
 }
 
 impl Report for Collector {
@@ -75,6 +86,11 @@ impl Collector {
         plan
     }
 
+    /// At the first denial that nothing sets aside.
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.state().refusal
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,6 +101,16 @@ impl State {
         let started = *self.started.get_or_insert(now);
         // To the millisecond: what is behind it is the simulator's.
         self.now = (now.duration_since(started).as_secs_f64() * 1000.0).round() / 1000.0;
+    }
+
+    /// A run would go no further.
+    fn refuse(&mut self) {
+        let left = match (&self.plan.rollback.point_of_no_return, self.changed) {
+            (_, false) => Refusal::BeforeAnyChange,
+            (None, true) => Refusal::AfterChanges,
+            (Some(_), true) => Refusal::AfterPointOfNoReturn,
+        };
+        self.refusal.get_or_insert(left);
     }
 
     fn event(&mut self, event: &Event) {
@@ -150,6 +176,7 @@ impl State {
                 }
             }
             Event::Call { id, mutation, .. } => {
+                self.changed |= mutation;
                 self.plan.totals.calls += 1;
                 self.plan.totals.reads += u32::from(!mutation);
                 if let Some(step) = self.step(id).filter(|_| !mutation) {
@@ -181,6 +208,9 @@ impl State {
                 self.mark(format!("point of no return: {label}"));
             }
             Event::Policy { check, level: Level::Deny, message, rule, place, overridden, .. } => {
+                if overridden.is_none() {
+                    self.refuse();
+                }
                 let place = place.as_ref().map(|place| format!(", {place}")).unwrap_or_default();
                 self.plan.policy.push(Denial {
                     check: check.to_string(),

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use aftermath::Aftermath;
-pub use collect::Collector;
+pub use collect::{Collector, Refusal};
 pub use content::content;
 pub use diff::unified_diff;
 pub use names::{NewIds, name_new_ids};
@@ -36,7 +36,7 @@ pub struct Plan {
     pub verdict: Verdict,
     /// Its path below the project root.
     pub runbook: String,
-    /// The environment the runbook named, as in `runner.toml`.
+    /// The environment the runbook names, or `--env`, as in `runner.toml`.
     pub environment: Option<String>,
     /// The owner of what is made: `shop-prod`.
     pub stack: Option<String>,
@@ -87,6 +87,12 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// The answer in one line: `33 to create, then nothing fails: about 14 min`
     pub text: String,
+    /// What `runner run` would exit with.
+    #[serde(default)]
+    pub exit_code: u8,
+    /// What this exit code means: `failed and rolled back`
+    #[serde(default)]
+    pub exit_meaning: String,
 }
 
 /// What becomes of the run.

@@ -9,6 +9,17 @@ use crate::{
     sim::Difference,
 };
 
+impl Verdict {
+    pub fn new(outcome: Outcome, text: impl Into<String>) -> Self {
+        Self { outcome, text: text.into(), ..Self::default() }
+    }
+
+    /// The same of a run that would exit so.
+    pub fn ending(self, exit_code: u8, exit_meaning: &str) -> Self {
+        Self { exit_code, exit_meaning: exit_meaning.to_owned(), ..self }
+    }
+}
+
 impl Plan {
     /// The verdict on a plan that reaches its end.
     pub fn judge(&self) -> Verdict {
@@ -16,10 +27,10 @@ impl Plan {
             self.policy.iter().filter(|it| it.overridden.is_none()).map(|it| it.check.as_str()).collect();
         if !denied.is_empty() {
             let checks = denied.iter().collect::<BTreeSet<_>>().into_iter().copied().collect::<Vec<_>>().join(", ");
-            return Verdict { outcome: Outcome::Refused, text: format!("refused by policy: {checks}") };
+            return Verdict::new(Outcome::Refused, format!("refused by policy: {checks}"));
         }
         if !self.changes_anything() {
-            return Verdict { outcome: Outcome::NoChanges, text: "nothing to change".to_owned() };
+            return Verdict::new(Outcome::NoChanges, "nothing to change");
         }
         let totals = &self.totals;
         let counts = [
@@ -35,7 +46,7 @@ impl Plan {
         }
         let time = friendly(Duration::from_secs_f64(totals.seconds.max(0.0)));
         let text = format!("{}, in about {time}", parts.join(", "));
-        Verdict { outcome: Outcome::Changes, text }
+        Verdict::new(Outcome::Changes, text)
     }
 
     /// The Auto Scaling group that is launched.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::{Check, Pattern, freeze::Window};
-use crate::ops::catalog::OPERATIONS;
+use crate::{aws, ops::catalog::OPERATIONS, script::suggest};
 
 /// The rules of one environment. A rule that is not there allows everything.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -98,13 +98,35 @@ fn some_operations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 
 fn actions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Pattern>, D::Error> {
     let patterns = Vec::<Pattern>::deserialize(deserializer)?;
-    match patterns.iter().find(|pattern| !pattern.as_str().contains(':') && pattern.as_str() != "*") {
-        Some(other) => Err(D::Error::custom(format!(
-            "expected actions as IAM names them, such as \"ec2:Delete*\", found {:?}",
-            other.as_str()
-        ))),
+    match patterns.iter().find_map(|pattern| no_action(pattern.as_str(), pattern)) {
+        Some(message) => Err(D::Error::custom(message)),
         None => Ok(patterns),
     }
+}
+
+/// Why a pattern is that of no action. Of services that this program never calls, any action is taken for one.
+fn no_action(text: &str, pattern: &Pattern) -> Option<String> {
+    if text == "*" {
+        return None;
+    }
+    let Some((service, _)) = text.split_once(':') else {
+        return Some(format!("expected actions as IAM names them, such as \"ec2:Delete*\", found {text:?}"));
+    };
+    let service = service.to_lowercase();
+    let of_service = || aws::actions().filter(|action| action.split(':').next() == Some(service.as_str()));
+    if of_service().next().is_none() || of_service().any(|action| pattern.matches(action)) {
+        return None;
+    }
+    let same_case: Vec<(String, &str)> = of_service().map(|action| (action.to_lowercase(), action)).collect();
+    let nearest = suggest::closest(text, same_case.iter().map(|(lower, _)| lower.as_str()));
+    let nearest = same_case.iter().find(|(lower, _)| nearest == Some(lower)).map(|(_, action)| action);
+    // The form of serde, whose words the settings know.
+    Some(match nearest {
+        Some(nearest) => format!("unknown variant `{text}`, expected `{nearest}`"),
+        None => format!(
+            "expected an action of {service}, or a pattern of some such as \"{service}:Describe*\", found {text:?}"
+        ),
+    })
 }
 
 fn some_actions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Pattern>>, D::Error> {

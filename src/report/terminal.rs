@@ -155,7 +155,9 @@ impl Terminal {
             }
             Event::RollbackStarted { reason, undos } => {
                 let heading = look.paint(Ink::Bold, &format!("rolling back {}", plural(*undos, "change")));
-                let known = self.shown_error.as_ref() == Some(reason);
+                // The reason is the error with its place before it.
+                let told = self.shown_error.as_ref().and_then(|error| error.lines().next());
+                let known = told.is_some_and(|error| reason.ends_with(error));
                 let reason = if known { String::new() } else { format!(": {}", clean(reason)) };
                 vec![String::new(), format!("{heading}{reason}")]
             }

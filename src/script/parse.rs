@@ -6,9 +6,12 @@
 
 #![expect(deprecated, reason = "how Rhai marks its volatile interfaces; tests/hosting watches them")]
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use rhai::{AST, EvalAltResult, LexError, ParseError, Position, Token};
+use rhai::{AST, EvalAltResult, LexError, ParseError, ParseErrorType, Position, Token};
 
 use super::{Failure, Limits, Place, engine, thread, watch, words};
 
@@ -47,16 +50,64 @@ impl From<Rejected> for Box<EvalAltResult> {
 /// Compiles the text of `file`. Nothing of it runs.
 pub fn compile(file: &str, text: &str, limits: &Limits) -> Result<AST, Rejected> {
     check_text(file, text, limits).map_err(Rejected::Failure)?;
-    let guard = Arc::new(Mutex::new(Guard::default()));
-    let guarded = Arc::clone(&guard);
+    parse(file, text, limits, Guard { started: watch::processor_time(), ..Guard::default() }).1
+}
+
+/// A text with variables that are declared nowhere: they, and what else can be said of it.
+pub struct Undefined {
+    pub variables: Vec<ParseError>,
+    /// The names that are declared somewhere in the text.
+    pub declared: BTreeSet<String>,
+    /// The text with `()` in their places. `None`: it has other mistakes.
+    pub ast: Option<AST>,
+    pub places: BTreeSet<Position>,
+}
+
+/// How many of them are looked for in one text.
+const UNDEFINED: usize = 20;
+
+/// Goes on where [`compile`] gave up at the first variable that is declared nowhere.
+pub fn undefined(file: &str, text: &str, limits: &Limits) -> Undefined {
+    let mut found = Undefined { variables: Vec::new(), declared: BTreeSet::new(), ast: None, places: BTreeSet::new() };
+    // All tries together have the time of one.
+    let started = watch::processor_time();
+    while found.variables.len() < UNDEFINED {
+        let guard = Guard { started, undefined: found.places.clone(), ..Guard::default() };
+        let (declared, parsed) = parse(file, text, limits, guard);
+        found.declared.extend(declared);
+        match parsed {
+            Err(Rejected::Syntax(error)) if is_undefined(&error) && found.places.insert(error.1) => {
+                found.variables.push(error);
+            }
+            other => {
+                found.ast = other.ok();
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// Whether it is about a variable that is declared nowhere.
+pub fn is_undefined(error: &ParseError) -> bool {
+    matches!(*error.0, ParseErrorType::VariableUndefined(_))
+}
+
+/// The names that are declared in the text, and its tree.
+fn parse(file: &str, text: &str, limits: &Limits, guard: Guard) -> (BTreeSet<String>, Result<AST, Rejected>) {
+    let guard = Arc::new(Mutex::new(guard));
+    let parsed = parse_guarded(file, text, limits, &guard);
+    let declared = std::mem::take(&mut lock(&guard).declared);
+    (declared, parsed)
+}
+
+fn parse_guarded(file: &str, text: &str, limits: &Limits, guard: &Arc<Mutex<Guard>>) -> Result<AST, Rejected> {
+    let guarded = Arc::clone(guard);
     let mut parser = engine::parser(limits);
     parser.on_parse_token(move |token, position, _| lock(&guarded).pass(token, position));
     // On a thread of its own: the parser goes deep, and this may be the end of a script's stack.
-    let parsed = thread::run("parser", || {
-        lock(&guard).started = watch::processor_time();
-        parser.compile(text)
-    });
-    if let Some((failure, position)) = lock(&guard).refusal.take() {
+    let parsed = thread::run("parser", || parser.compile(text));
+    if let Some((failure, position)) = lock(guard).refusal.take() {
         return Err(Rejected::Failure(failure.focus(Place::new(file, position))));
     }
     let mut ast = parsed
@@ -108,6 +159,12 @@ struct Guard {
     /// The same for the brackets around it.
     outer: Vec<usize>,
     refusal: Option<(Failure, Position)>,
+    /// Where variables stand that are declared nowhere: the parser is not to see them.
+    undefined: BTreeSet<Position>,
+    /// The names that `let`, `const`, `for` and `as` declare.
+    declared: BTreeSet<String>,
+    /// Whether the next name is declared.
+    declares: bool,
 }
 
 impl Guard {
@@ -117,9 +174,15 @@ impl Guard {
         {
             self.refusal = Some((failure, position));
         }
+        match &token {
+            Token::Identifier(name) if self.declares => drop(self.declared.insert(name.to_string())),
+            _ => {}
+        }
+        self.declares = matches!(token, Token::Let | Token::Const | Token::For | Token::As);
         match &self.refusal {
             // From here on nothing else: the parser ends at the first.
             Some((failure, _)) => Token::LexError(LexError::Runtime(failure.message.clone()).into()),
+            None if self.undefined.contains(&position) && matches!(token, Token::Identifier(_)) => Token::Unit,
             None => token,
         }
     }

@@ -64,7 +64,10 @@ impl Project {
             return Err(Failure::new(format!("`{pattern}` has `*` or `?` in the name of a folder"))
                 .help("they stand for parts of a file's name only"));
         }
-        let unreadable = |error: std::io::Error| Failure::new(format!("cannot read the folder `{folder}`: {error}"));
+        let unreadable = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::NotFound => Failure::new(format!("there is no folder `{folder}`")),
+            _ => Failure::new(format!("cannot read the folder `{folder}`: {error}")),
+        };
         let folder = self.join(script, folder)?.canonicalize().map_err(unreadable)?;
         let folder = self.inside(folder, pattern)?.path;
         let mut found = BTreeMap::new();

@@ -113,6 +113,13 @@ pub(super) fn calls_at(ast: &AST, name: &str, position: Position) -> bool {
     found.is_some()
 }
 
+/// The function with a name in which the function `name` is called at `position`.
+pub fn function_around(ast: &AST, name: &str, position: Position) -> Option<String> {
+    let mut functions = ast.iter_functions().filter(|function| !is_closure(function.name));
+    let around = functions.find(|around| calls_at(&only(ast, around.name, around.params.len()), name, position));
+    around.map(|function| function.name.to_owned())
+}
+
 /// A name that Rhai gave to a closure.
 pub(super) fn is_closure(name: &str) -> bool {
     name.starts_with("anon$")

@@ -110,6 +110,17 @@ const CASES: &[Case] = &[
         &[("runner.toml", "[environments.prod]\n[environments.staging]\n")],
         &[],
     ),
+    case(
+        "unknown-var",
+        "let env = environment(\"prod\");\nlet f = || log(env.vars.sise);\nf.call();\nlog(`${env.vars.other}`);",
+    ),
+    with(
+        "wrong-config",
+        "let names = [config(\"../data/shop.tml\"), config(\"../data/shop.toml\"), config(\"../none/*.toml\"), \
+         config(\"../data/*.json\")];\nlog(names);",
+        &[("data/shop.toml", "port = 80\nname =\n"), ("data/a.yaml", "")],
+        &[],
+    ),
     with("undeclared-param", IMAGE, &[], &["--param", "image=ami-1", "--param", "cuont=4", "runbooks/deploy.rhai"]),
     with("missing-param", IMAGE, &[], &["--param", "count=4"]),
     with("wrong-param", IMAGE, &[], &["--param", "image=ami-1", "--param", "count=four"]),
@@ -163,6 +174,90 @@ fn broken() -> Project {
 #[test]
 fn several_problems_at_once() {
     insta::assert_snapshot!(check(&broken(), &[]));
+}
+
+/// With all else that is wrong, as far as it does not depend on them.
+#[test]
+fn all_variables_that_are_declared_nowhere() {
+    let runbook = r#"let image = param("image");
+let size = 3;
+log(imge, `${sise}`, [siz].map(|x| x + factor));
+fn launch() { log(size); }
+ensure_vpc(#{ name: "main", cidr_block: block, tag: 1 });
+block.len();
+launch();
+log(image);
+"#;
+    insta::assert_snapshot!(check(&project(runbook), &[]));
+    // Another mistake ends the search.
+    let found = findings(&project("log(a);\nb = 1;\nlog(c);\nensure_vpc(1);"), &[]);
+    assert_eq!(places(&found), ["syntax 1:5-6", "syntax 2:1-2"]);
+}
+
+/// What cannot be read may ask for any parameter.
+#[test]
+fn a_syntax_error_is_not_blamed_on_parameters() {
+    let broken = ["let a = 1\nlet image = param(\"image\");", "import \"lib/none\" as none;\nnone::ask();"];
+    for runbook in broken {
+        let found = findings(&project(runbook), &["--param", "image=ami-1"]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_ne!(found[0]["lint"], "undeclared-param");
+    }
+}
+
+/// Without a name, the environment is the one that is given, or any.
+#[test]
+fn variables_of_an_environment_that_is_not_known_yet() {
+    let settings = "[environments.a.vars]\nsizes = { min = 1 }\n[environments.b.vars]\nsizes = { max = 1 }\n";
+    let runbook = "let env = environment();\nlog(env.vars.sizes.min, env.vars.sizes.max);\nlog(env.vars.sizes.mx);";
+    let project = Project::new().file("runner.toml", settings).file("runbooks/deploy.rhai", runbook);
+    let found = findings(&project, &[]);
+    assert_eq!(places(&found), ["unknown-var 3:20-22"]);
+    let ran = project.runner(&["run", "runbooks/deploy.rhai", "--sim", "--env", "b"]);
+    assert_eq!(ran.code, Some(3), "{ran}");
+    assert!(ran.stderr.contains("`vars.sizes` of the environment has no `min`"), "{ran}");
+}
+
+/// Of the stdlib, and of a module of the project.
+#[test]
+fn options_of_functions() {
+    let runbook = r#"import "stdlib/bluegreen" as bluegreen;
+import "lib/tell" as tell;
+bluegreen::deploy(#{ live: "none" }, #{
+    image_id: "ami-1", instance_typ: "t3.small", min_size: 1,
+    bake_tme: "10m", before_shift: |fleet| log(fleet),
+});
+let words = #{ chanel: "ops" };
+tell::everybody(words);
+tell::everybody(3);
+"#;
+    let module = r#"fn everybody(options) {
+    check_options(options, #{ required: ["text"], optional: ["channel"] });
+    log(options.text);
+}"#;
+    insta::assert_snapshot!(check(&project(runbook).file("runbooks/lib/tell.rhai", module), &[]));
+}
+
+/// What is computed is found when it is run, before the function does anything.
+#[test]
+fn options_of_functions_in_a_run() {
+    let runbook = HEAD.to_owned()
+        + "import \"stdlib/network\" as network;\nlet options = #{ cidr_block: \"10.0.0.0/16\" };\n\
+           for key in [\"nat_gatways\"] { options[key] = \"none\"; }\nnetwork::ensure(options);\n";
+    let project = project(&runbook);
+    assert_eq!(findings(&project, &[]), Vec::<Value>::new());
+    let ran = project.runner(&["run", "runbooks/deploy.rhai", "--sim", "--world", "fresh"]);
+    assert_eq!(ran.code, Some(3), "{ran}");
+    assert!(ran.stdout.contains("nothing was changed"), "{ran}");
+    insta::assert_snapshot!(ran.stderr);
+    let missing = runbook.replace("nat_gatways", "cidr_block").replace("#{ cidr_block: \"10.0.0.0/16\" }", "#{}");
+    let project = self::project(&missing.replace("cidr_block\"]", "name\"]"));
+    let ran = project.runner(&["run", "runbooks/deploy.rhai", "--sim", "--world", "fresh"]);
+    assert_eq!(ran.code, Some(3), "{ran}");
+    assert!(ran.stderr.contains("missing option `cidr_block` of `ensure`"), "{ran}");
+    let no_map = runbook.replace("ensure(options)", "ensure(env)");
+    let ran = self::project(&no_map).runner(&["run", "runbooks/deploy.rhai", "--sim", "--world", "fresh"]);
+    assert!(ran.stderr.contains("`ensure` expects an object map of options, found an environment"), "{ran}");
 }
 
 #[test]
@@ -331,11 +426,25 @@ fn no_false_alarms() {
         "let vpc = find_vpc(\"default\"); find_vpc(\"default\", #{ tags: #{ a: \"b\" } }); find_vpc(#{ vpc: vpc.vpc_id });",
         "let v = \"main\"; find_vpc(v); v.find_vpc(); v.find_vpc(#{ tags: #{} });",
         "ensure_role(#{ name: \"a\", trust: \"ec2.amazonaws.com\", inline_policies: #{ p: #{ Statement: [#{ Effect: \"Allow\", \
-         Action: env.vars.actions, Resource: \"*\" }] } } });",
+         Action: env.vars.get(\"actions\"), Resource: \"*\" }] } } });",
         "param(\"a\", #{ \"default\": 1 }) + param(\"b\", #{ type: \"integer\", allowed: [1, 2] })",
         "ensure_subnets(#{ vpc_id: \"vpc-1\", tier: \"public\", availability_zones: 2 }); \
-         ensure_subnets(#{ vpc_id: \"vpc-1\", tier: \"public\", availability_zones: [\"a\", env.vars.zone] });",
+         ensure_subnets(#{ vpc_id: \"vpc-1\", tier: \"public\", availability_zones: [\"a\", env.vars.get(\"zone\")] });",
         "within(#{ region: \"us-east-1\" }, || log(1)); parallel([|| 1], #{ max_concurrency: 2, on_failure: \"finish\" });",
+        // Functions that say which options they take.
+        "fn f(o) { check_options(o, #{ required: [\"a\"], optional: [\"b\"] }); log(o.a) } f(#{ a: 1 }); f(#{ a: 1, b: || 2 });",
+        "fn f(o) { check_options(o, #{ required: [\"a\"] }); } let o = #{}; o.a = 1; f(o); o.set(\"a\", 1); f(o);",
+        "fn f(o) { if \"a\" in o { check_options(o, #{ optional: [\"a\"] }); } } f(#{ b: 1 });",
+        "fn f(o) { let o = #{}; check_options(o, #{ optional: [\"a\"] }); } f(#{ b: 1 });",
+        "fn f(o) { o.remove(\"b\"); check_options(o, #{ optional: [\"a\"] }); } f(#{ b: 1 });",
+        "fn f(o) { o.a = 1; check_options(o, #{ required: [\"a\"] }); } f(#{});",
+        "fn f(o, keys) { check_options(o, #{ optional: keys }); } f(#{ b: 1 }, [\"b\"]);",
+        // Variables of the environment, and files.
+        "log(env.vars.size, env.name, env.vars.keys()); if \"extra\" in env.vars { log(env.vars.extra); }",
+        "try { log(env.vars.extra); config(\"none.toml\"); } catch { log(1); }",
+        "fn f(env) { env.vars.extra } log(f(#{ vars: #{ extra: 1 } }));",
+        "if env.vars.size > 1 { let env = #{ vars: #{ extra: 1 } }; log(env.vars.extra); }",
+        "log(env.vars?.extra ?? 1); log(env.vars.size.to_string());",
         // Closures in loops that see what they are meant to.
         "for z in [\"a\", \"b\"] { on_rollback(|| log(z)); find_vpc(z); }",
         "let bs = []; for z in [\"a\"] { let zone = z; bs.push(|| log(zone)); } parallel(bs);",
@@ -412,8 +521,10 @@ fn findings_of_a_piece(piece: &str) -> Vec<Value> {
     let settings = include_str!("../../runner.toml");
     let mut known = String::new();
     loop {
-        let project =
-            Project::new().file("runner.toml", settings).file("runbooks/x.rhai", &format!("{known}\n{piece}\n"));
+        let project = Project::new()
+            .file("runner.toml", settings)
+            .file("services/web.toml", "name = \"web\"\nport = 80\n")
+            .file("runbooks/x.rhai", &format!("{known}\n{piece}\n"));
         let found = findings(&project, &[]);
         let message = found.iter().find(|found| found["lint"] == "syntax").and_then(|found| found["message"].as_str());
         match message.and_then(|message| message.strip_prefix("there is no ")?.split_once(" `")) {

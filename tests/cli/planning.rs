@@ -130,6 +130,49 @@ fn a_runbook_that_fails_has_a_plan_that_says_so() {
     assert!(!project.path().join(".runner").exists(), "nothing was kept");
 }
 
+/// A run stops where policy first says no; what it exits with depends on what it has done by then.
+#[test]
+fn a_plan_that_is_refused_says_what_a_run_would_exit_with() {
+    let vpc = "ensure_vpc(#{ name: \"a\", cidr_block: \"10.0.0.0/16\" });\n";
+    let role = "ensure_role(#{ name: \"x\", trust: \"ec2.amazonaws.com\" });\n";
+    let table = [
+        (format!("{role}{vpc}"), 5),
+        (format!("{vpc}{role}"), 10),
+        (format!("{vpc}commit(\"live\");\n{role}"), 12),
+        (format!("{vpc}{role}fail(\"not today\");\n"), 10),
+    ];
+    let settings = "[environments.dev]\ntarget = \"sim\"\n[environments.dev.policy]\ndenied_actions = [\"iam:*\"]\n";
+    for (body, code) in table {
+        let runbook = format!("environment(\"dev\");\nstack(\"shop\");\n{body}");
+        let project = Project::new().file("runner.toml", settings).file("p.rhai", &runbook);
+        let ran = project.runner(&["plan", "p.rhai", "--detail", "summary"]);
+        assert!(ran.stdout.contains(&format!("! a run would end with exit code {code}: ")), "{ran}");
+        assert_eq!(project.runner(&["run", "p.rhai", "--sim", "--world", "fresh"]).code, Some(code), "{body}");
+        let plan = as_data(&project.runner(&["plan", "p.rhai", "--format", "json"]));
+        assert_eq!(i32::from(plan.verdict.exit_code), code);
+    }
+}
+
+/// Before the runbook names its environment, what is written there is known all the same.
+#[test]
+fn a_runbook_that_fails_early_has_a_head() {
+    let settings = "[environments.dev]\ntarget = \"sim\"\n";
+    let early = "fail(\"not today\");\nenvironment(\"dev\");\n";
+    let unknown = "environment(\"dev\");\nensure_vcp(1);\n";
+    let nowhere = "fail(\"not today\");\n";
+    for (name, runbook, marker) in [
+        ("early", early, "<!-- runner:plan env=dev runbook=p.rhai -->\n"),
+        ("cannot_be_run", unknown, "<!-- runner:plan env=dev runbook=p.rhai -->\n"),
+        ("nowhere", nowhere, "<!-- runner:plan runbook=p.rhai -->\n"),
+    ] {
+        let project = Project::new().file("runner.toml", settings).file("p.rhai", runbook);
+        let ran = project.runner(&["plan", "p.rhai", "--sim", "--detail", "summary"]);
+        insta::assert_snapshot!(format!("fails_{name}"), ran.stdout);
+        let ran = project.runner(&["plan", "p.rhai", "--sim", "--format", "markdown"]);
+        assert!(ran.stdout.starts_with(marker), "{ran}");
+    }
+}
+
 #[test]
 fn what_is_not_modelled_stops_the_plan_by_name() {
     let runbook = r##"
@@ -154,6 +197,52 @@ fn run_can_be_dry() {
     let ran = shop().runner(&["run", PROD, "--sim", "--dry-run", "--param", "image=ami-healthy-1"]);
     assert_eq!(ran.code, Some(0), "{ran}");
     assert!(ran.stdout.starts_with("✓ 33 to create"), "{ran}");
+    let options = ["--offline", "--format", "json", "--detail", "full", "--detailed-exitcode", "--untrusted"];
+    let arguments = [&["run", PROD, "--dry-run", "--param", "image=ami-1"], &options[..]].concat();
+    let ran = shop().runner(&arguments);
+    assert_eq!(ran.code, Some(2), "{ran}");
+    assert_eq!(as_data(&ran).target, "offline");
+}
+
+#[test]
+fn options_of_a_plan_are_for_a_dry_run_only() {
+    let ran = shop().runner(&["run", PROD, "--format", "json"]);
+    assert_eq!(ran.code, Some(3), "{ran}");
+    insta::assert_snapshot!("options_of_a_plan", ran);
+}
+
+#[test]
+fn a_world_that_is_not_there() {
+    let project = shop();
+    let ran = plan(&project, "ami-1", &["--offline", "--world", "fresh"]);
+    assert_eq!(ran.code, Some(3), "{ran}");
+    insta::assert_snapshot!("offline_and_fresh", ran);
+    let ran = plan(&project, "ami-healthy-1", &["--sim", "--world", "wrold", "--detail", "summary"]);
+    assert_eq!(ran.stderr, "! there is no simulated world in `wrold`: the plan begins with an empty one\n");
+    let settings = "[environments.dev]\ntarget = \"sim\"\n";
+    let project = Project::new().file("runner.toml", settings).file("p.rhai", "environment(\"dev\");");
+    let run = |more: &[&str]| project.runner(&[&["run", "p.rhai"], more].concat()).stderr;
+    let note = "! there is no simulated world in `wrold`: a new one is made there\n";
+    assert!(!run(&["--sim"]).contains("no simulated world"), "the one that is always used");
+    assert!(run(&["--sim", "--world", "wrold"]).starts_with(note));
+    assert!(!run(&["--sim", "--world", "wrold"]).contains("no simulated world"), "now there is one");
+}
+
+#[test]
+fn a_secret_where_none_is_wanted() {
+    let settings = "[environments.dev]\ntarget = \"sim\"\n";
+    let runbook = "environment(\"dev\");\nstack(\"shop\");\nlet secret = param(\"name\", #{ secret: true });\n\
+                   ensure_vpc(#{ name: \"a\", cidr_block: \"10.0.0.0/16\", tags: #{ owner: secret } });\n";
+    let project = Project::new().file("runner.toml", settings).file("p.rhai", runbook);
+    let ran = project.runner(&["run", "p.rhai", "--sim", "--world", "fresh", "--param", "name=hunter2"]);
+    insta::assert_snapshot!("a_secret_where_none_is_wanted", ran.stderr);
+    let runbook = runbook.replace(
+        "ensure_vpc(#{ name: \"a\", cidr_block: \"10.0.0.0/16\", tags: #{ owner: secret } })",
+        "find_vpc(secret)",
+    );
+    let project = Project::new().file("runner.toml", settings).file("p.rhai", &runbook);
+    let ran = project.runner(&["run", "p.rhai", "--sim", "--world", "fresh", "--param", "name=hunter2"]);
+    assert!(ran.stderr.contains("of `find_vpc` cannot be a secret"), "{ran}");
 }
 
 /// A planted secret is looked for in everything that comes out, and in every file but the simulated AWS itself.

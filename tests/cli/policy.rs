@@ -129,6 +129,7 @@ fn operations() {
 #[test]
 fn actions() {
     passes("allowed_actions = [\"ec2:CreateVpc\", \"ec2:Modify*\"]", VPC);
+    passes("denied_actions = [\"EC2:deleteVpc\", \"s3:DelteBucket\", \"*:Stop*\"]", VPC);
     let ran = simulated("allowed_actions = [\"iam:*\", \"ec2:Modify*\"]", VPC);
     is_refused(&ran, "allowed_actions", "ec2:CreateVpc for vpc shop-prod-main is not among what is allowed");
     // Reads need not be allowed, and can be denied.
@@ -308,6 +309,8 @@ fn a_policy_that_cannot_be_meant() {
         ("unknown_check", "overridable = [\"freze\"]"),
         ("unknown_operation", "denied_operations = [\"ensure_vcp\"]"),
         ("no_action", "denied_actions = [\"DeleteVpc\"]"),
+        ("unknown_action", "denied_actions = [\"ec2:CreateVpc\", \"ec2:DelteVpc\"]"),
+        ("actions_of_no_such_name", "allowed_actions = [\"ec2:Explode*\"]"),
         ("no_account", "allowed_accounts = [\"12\"]"),
         ("no_step", "max_weight_step = 0"),
         ("no_share", "min_healthy = \"150%\""),

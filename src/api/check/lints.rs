@@ -2,7 +2,8 @@
 
 use crate::script::check::{Lint, error, lints, warning};
 
-pub const UNKNOWN_OPTION: Lint = error("unknown-option", "an operation or a control word has no option of that name");
+pub const UNKNOWN_OPTION: Lint =
+    error("unknown-option", "an operation, a control word or a function has no option of that name");
 pub const MISSING_OPTION: Lint = error("missing-option", "an option that is required is left out");
 pub const WRONG_OPTION: Lint = error("wrong-option", "an option has the wrong type, or a value it cannot have");
 pub const WRONG_ARGUMENT: Lint =
@@ -10,6 +11,8 @@ pub const WRONG_ARGUMENT: Lint =
 pub const UNKNOWN_ENVIRONMENT: Lint = error("unknown-environment", "runner.toml has no environment of that name");
 pub const OTHER_ENVIRONMENT: Lint =
     error("other-environment", "a runbook names two environments, or another one than `--env`");
+pub const UNKNOWN_VAR: Lint = error("unknown-var", "the environment has no variable of that name in runner.toml");
+pub const WRONG_CONFIG: Lint = error("wrong-config", "a file that `config` reads is not there, or is no data");
 pub const UNDECLARED_PARAM: Lint = error("undeclared-param", "a parameter is given that the runbook does not ask for");
 pub const MISSING_PARAM: Lint = error("missing-param", "a parameter that is required is not given");
 pub const WRONG_PARAM: Lint = error("wrong-param", "a parameter has the wrong type, or a value it cannot have");
@@ -30,6 +33,8 @@ pub fn all() -> impl Iterator<Item = Lint> {
         WRONG_ARGUMENT,
         UNKNOWN_ENVIRONMENT,
         OTHER_ENVIRONMENT,
+        UNKNOWN_VAR,
+        WRONG_CONFIG,
         UNDECLARED_PARAM,
         MISSING_PARAM,
         WRONG_PARAM,

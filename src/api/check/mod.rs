@@ -2,15 +2,19 @@
 //!
 //! `script::check` reads the scripts and judges them as scripts. Here their calls of operations and
 //! control words are judged: `arguments` looks at options, with `probe` asking the very decoders that
-//! a run uses; `params`, `environments` and `hooks` look at what a runbook asks for, where it runs,
-//! and what it does when it fails.
+//! a run uses; `functions` looks at options of functions that say themselves what they take; `params`,
+//! `environments`, `vars`, `configs` and `hooks` look at what a runbook asks for, where it runs, what it reads, and what it
+//! does when it fails.
 
 mod arguments;
+mod configs;
 mod environments;
+mod functions;
 mod hooks;
 pub mod lints;
 mod params;
 mod probe;
+mod vars;
 
 use std::{
     cell::RefCell,
@@ -122,7 +126,9 @@ impl Judge {
             findings.extend(self.judge(script));
         }
         findings.extend(environments::check(&program, known));
+        findings.extend(vars::check(&program, known));
         findings.extend(params::check(&program, known.params));
+        findings.extend(functions::check(&program));
         findings.extend(hooks::check(&program, &self.checker));
         Ok(findings.into_iter().map(|finding| self.checker.found(finding)).collect())
     }
@@ -130,7 +136,8 @@ impl Judge {
     /// What is wrong with a script whoever imports it.
     fn judge(&self, script: &Rc<Outline>) -> Vec<Finding> {
         let mut judged = self.judged.borrow_mut();
-        judged.entry(Arc::clone(&script.file)).or_insert_with(|| arguments::check(script)).clone()
+        let judge = || [arguments::check(script), configs::check(script, &self.checker)].concat();
+        judged.entry(Arc::clone(&script.file)).or_insert_with(judge).clone()
     }
 }
 

@@ -44,7 +44,8 @@ pub fn check(program: &Program, given: Option<&BTreeMap<String, Value>>) -> Vec<
         }
         declared.push(name);
     }
-    if let (Some(given), true, false) = (given, all_are_literal, program.is_module) {
+    // What cannot be read may ask for any parameter.
+    if let (Some(given), true, false, true) = (given, all_are_literal, program.is_module, program.is_whole) {
         declared.sort_unstable();
         declared.dedup();
         let names: Vec<_> = declared.iter().map(String::as_str).collect();

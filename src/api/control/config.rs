@@ -17,7 +17,7 @@ use crate::{
         session::{Result, Session},
     },
     script::{
-        Failure, Place, ProjectFile,
+        Failure, Place, Project, ProjectFile,
         project::{self, Unread},
     },
 };
@@ -77,13 +77,8 @@ fn config(session: &Session, context: &NativeCallContext, path: &str) -> Result<
                 .help("pass what it needs as an option"),
         ));
     }
-    if !path.contains(['*', '?']) {
-        let found = session.project.find(script, path).map_err(fail)?;
-        let file = found.ok_or_else(|| {
-            let place = session.project.join(script, path).map(|place| session.project.shown(&place));
-            let failure = Failure::new(format!("there is no file `{path}`"));
-            fail(failure.help(format!("it would be {}", place.unwrap_or_else(|_| path.to_owned()))))
-        })?;
+    if !is_pattern(path) {
+        let file = find(&session.project, script, path).map_err(fail)?;
         return Ok(convert::from_json(&read(session, context, &file)?));
     }
     let folder = script.and_then(|script| Path::new(script).parent()).unwrap_or(Path::new(""));
@@ -101,10 +96,7 @@ fn config(session: &Session, context: &NativeCallContext, path: &str) -> Result<
         }
     }
     if configs.is_empty() {
-        return Err(fail(
-            Failure::new(format!("no file matches `{path}`"))
-                .help("paths are relative to the file that calls `config`"),
-        ));
+        return Err(fail(no_match(path)));
     }
     Ok(configs.into())
 }
@@ -113,23 +105,56 @@ fn config(session: &Session, context: &NativeCallContext, path: &str) -> Result<
 fn read(session: &Session, context: &NativeCallContext, file: &ProjectFile) -> Result<Value> {
     session.configs.once(&file.name, || {
         session.spend(context, Count::Files, 1)?;
-        let fail = |failure: Failure| failure.at(context).into();
-        let parse = match file.path.extension().and_then(|extension| extension.to_str()) {
-            Some("toml") => toml,
-            Some("json") => json,
-            _ => return Err(fail(Failure::new(format!("`{}` is neither a .toml nor a .json file", file.name)))),
-        };
-        let text = project::read(&file.path, SIZE).map_err(|unread| {
-            fail(match unread {
-                Unread::TooLarge => Failure::new(format!("`{}` has more than {} KiB", file.name, SIZE >> 10)),
-                Unread::Other(error) => Failure::new(format!("cannot read `{}`: {error}", file.name)),
-            })
-        })?;
-        parse(&text).map_err(|wrong| {
-            session.library.add_text(&file.name, &text);
-            fail(Failure::new(wrong.message).focus(Some(place(&file.name, &text, wrong.offset))))
-        })
+        let show = |file: &str, text: &str| session.library.add_text(file, text);
+        data(file, &show).map_err(|failure| failure.at(context).into())
     })
+}
+
+fn is_pattern(path: &str) -> bool {
+    path.contains(['*', '?'])
+}
+
+/// The file that a path in `script` means.
+fn find(project: &Project, script: Option<&str>, path: &str) -> std::result::Result<ProjectFile, Failure> {
+    project.find(script, path)?.ok_or_else(|| {
+        let place = project.join(script, path).map(|place| project.shown(&place));
+        let failure = Failure::new(format!("there is no file `{path}`"));
+        failure.help(format!("it would be {}", place.unwrap_or_else(|_| path.to_owned())))
+    })
+}
+
+fn no_match(pattern: &str) -> Failure {
+    Failure::new(format!("no file matches `{pattern}`")).help("paths are relative to the file that calls `config`")
+}
+
+/// The data of a file. A text that is none is given to `show`, under the name that the failure knows it by.
+fn data(file: &ProjectFile, show: &dyn Fn(&str, &str)) -> std::result::Result<Value, Failure> {
+    let parse = match file.path.extension().and_then(|extension| extension.to_str()) {
+        Some("toml") => toml,
+        Some("json") => json,
+        _ => return Err(Failure::new(format!("`{}` is neither a .toml nor a .json file", file.name))),
+    };
+    let text = project::read(&file.path, SIZE).map_err(|unread| match unread {
+        Unread::TooLarge => Failure::new(format!("`{}` has more than {} KiB", file.name, SIZE >> 10)),
+        Unread::Other(error) => Failure::new(format!("cannot read `{}`: {error}", file.name)),
+    })?;
+    parse(&text).map_err(|wrong| {
+        show(&file.name, &text);
+        Failure::new(wrong.message).focus(Some(place(&file.name, &text, wrong.offset)))
+    })
+}
+
+/// What `config(path)` in `script` would fail with, as things are.
+pub fn judge(project: &Project, script: &str, path: &str, show: &dyn Fn(&str, &str)) -> Vec<Failure> {
+    let files = match is_pattern(path) {
+        false => find(project, Some(script), path).map(|file| vec![file]),
+        true => project.matching(Some(script), path, FILES).map(|files| files.into_values().collect()),
+    };
+    match files {
+        Ok(files) if files.is_empty() => vec![no_match(path)],
+        Ok(files) => files.iter().filter_map(|file| data(file, show).err()).collect(),
+        Err(failure) => vec![failure],
+    }
 }
 
 /// Why a text is no data, and where, in bytes.

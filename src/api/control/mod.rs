@@ -1,7 +1,8 @@
 //! The words of the language that are no operations: where a runbook runs, what it asks for, how it
 //! is structured, what it says.
 
-mod config;
+pub(super) mod check_options;
+pub(super) mod config;
 pub(super) mod environment;
 mod flow;
 pub mod param;
@@ -29,6 +30,7 @@ pub const CONTROLS: &[ControlDoc] = &[
     environment::STACK,
     param::PARAM,
     config::CONFIG,
+    check_options::CHECK_OPTIONS,
     flow::STAGE,
     flow::PARALLEL,
     environment::WITHIN,
@@ -84,6 +86,7 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
     environment::register(engine, session);
     param::register(engine, session);
     config::register(engine, session);
+    check_options::register(engine, session);
     flow::register(engine, session);
     rollback::register(engine, session);
     say::register(engine, session);

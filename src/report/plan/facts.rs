@@ -3,7 +3,9 @@
 
 use super::Detail;
 use crate::{
-    plan::{Action, Change, Outcome, Plan, PointOfNoReturn, Rollback, Scenario, Stage, Step, Totals, Wait, Weights},
+    plan::{
+        Action, Change, Outcome, Plan, PointOfNoReturn, Rollback, Scenario, Stage, Step, Totals, Verdict, Wait, Weights,
+    },
     report::{
         Ink,
         words::{clean, count, listed, plural, seconds, target},
@@ -125,7 +127,7 @@ pub fn banners(plan: &Plan) -> Vec<Banner> {
     let mut banners = Vec::new();
     let mut banner = |grave, lead: String, text: &str| banners.push(Banner { lead, text: clean(text), grave });
     if let Some(failure) = &plan.failure {
-        banner(true, format!("fails with exit code {}", failure.exit_code), &failure.message);
+        banner(true, "fails".to_owned(), &failure.message);
         if let Some(file) = &failure.file {
             let position = [failure.line, failure.column].into_iter().flatten().map(|number| format!(":{number}"));
             banner(true, "at".to_owned(), &format!("{file}{}", position.collect::<String>()));
@@ -141,6 +143,10 @@ pub fn banners(plan: &Plan) -> Vec<Banner> {
     }
     if denials.len() > DENIALS_SHOWN {
         banner(true, "policy".to_owned(), &format!("and {} more", denials.len() - DENIALS_SHOWN));
+    }
+    if !is_good(plan.verdict.outcome) && plan.verdict.exit_code != 0 {
+        let Verdict { exit_code, exit_meaning, .. } = &plan.verdict;
+        banner(true, format!("a run would end with exit code {exit_code}"), exit_meaning);
     }
     for (action, verb, total) in [
         (Action::Delete, "deletes", plan.totals.delete),

@@ -131,7 +131,7 @@ impl Maker {
         let outcome = [Outcome::Changes, Outcome::NoChanges, Outcome::Fails, Outcome::Refused][self.turn(4)];
         let mut plan = Plan {
             runner: self.word(),
-            verdict: Verdict { outcome, text: self.word() },
+            verdict: Verdict::new(outcome, self.word()).ending(10, &self.word()),
             runbook: self.word(),
             environment: self.maybe(),
             stack: self.maybe(),

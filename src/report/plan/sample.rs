@@ -291,13 +291,17 @@ pub fn failing() -> Plan {
         exit_code: 10,
     });
     plan.plan.warnings = vec!["the plan ends where the runbook fails: what comes after is not in it".into()];
-    plan.done(Outcome::Fails, "fails at launch_asg web-green, after 1 creation", |totals| totals.create = 1)
+    let mut plan =
+        plan.done(Outcome::Fails, "fails at launch_asg web-green, after 1 creation", |totals| totals.create = 1);
+    plan.verdict = plan.verdict.ending(10, "failed and rolled back");
+    plan
 }
 
 /// A deploy that policy stops, and one of its checks overridden.
 pub fn refused() -> Plan {
     let mut plan = second_deploy();
-    plan.verdict = Verdict { outcome: Outcome::Refused, text: "refused by policy: 1 of 2 checks stands".into() };
+    plan.verdict =
+        Verdict::new(Outcome::Refused, "refused by policy: 1 of 2 checks stands").ending(10, "failed and rolled back");
     plan.policy = vec![
         Denial {
             check: "max_weight_step".into(),
@@ -515,7 +519,7 @@ impl Made {
 
     fn done(mut self, outcome: Outcome, text: &str, count: impl FnOnce(&mut crate::plan::Totals)) -> Plan {
         let plan = &mut self.plan;
-        plan.verdict = Verdict { outcome, text: text.into() };
+        plan.verdict = Verdict::new(outcome, text).ending(0, "done");
         let steps = || plan.stages.iter().flat_map(|stage| &stage.steps);
         let waits = || steps().flat_map(|step| &step.waits);
         let mut totals = crate::plan::Totals {

@@ -93,7 +93,7 @@ impl<'a> Names<'a> {
 
     /// `a::b::name(c)`
     fn of_module(&self, call: &Call) -> Option<Finding> {
-        let (first, rest) = call.path.split_first()?;
+        let first = call.path.first()?;
         if !self.script.imports.iter().any(|import| import.alias.as_ref() == Some(first)) {
             let aliases = self.script.imports.iter().filter_map(|import| import.alias.as_deref());
             let help = suggest::did_you_mean(first, aliases)
@@ -102,14 +102,7 @@ impl<'a> Names<'a> {
             let finding = Finding::new(lints::UNKNOWN_MODULE, &self.script.file, message);
             return Some(finding.at(call.path_place.clone()).help(help));
         }
-        let mut modules = self.program.modules(self.script, first)?;
-        for step in rest {
-            let inner: Option<Vec<_>> = modules.iter().map(|module| self.program.modules(module, step)).collect();
-            modules = inner?.concat();
-            if modules.is_empty() {
-                return None;
-            }
-        }
+        let modules = self.program.modules_at(self.script, &call.path)?;
         let (name, found) = (call.name.as_str(), call.arguments.len());
         let named = || modules.iter().flat_map(|module| &module.functions).filter(|function| function.name == name);
         let arities: BTreeSet<usize> =

@@ -6,7 +6,7 @@ use super::{
 };
 
 pub const UNREADABLE_FILE: Lint = error("unreadable-file", "a file cannot be read, or is not text");
-pub const SYNTAX: Lint = error("syntax", "the text is no script; of each file the first such error is found");
+pub const SYNTAX: Lint = error("syntax", "the text is no script, or a variable is declared nowhere");
 pub const UNRESOLVED_IMPORT: Lint =
     error("unresolved-import", "an imported module is not there, or not below the project's folder");
 pub const CIRCULAR_IMPORT: Lint = error("circular-import", "modules import each other in a circle");

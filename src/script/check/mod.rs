@@ -18,6 +18,6 @@ mod written;
 
 pub use finding::{Extent, Finding, Found, Lint, Severity, error, warning};
 pub use functions::Functions;
-pub use outline::{Call, Closure, Function, Import, Outline, Style};
+pub use outline::{Call, Closure, Function, Import, Outline, Properties, Style};
 pub use program::{Checker, Program};
 pub use written::{Entry, Shape, Written};

@@ -23,12 +23,16 @@ pub struct Outline {
     /// The named ones.
     pub functions: Vec<Function>,
     pub closures: Vec<Closure>,
+    /// What is read of variables, but where a `catch` may swallow that it is not there.
+    pub properties: Vec<Properties>,
     /// Before which calls something stands at which a run may end without a call: a `throw`, or a loop
     /// that somebody may interrupt.
     pub ends: Vec<usize>,
     pub(super) units: Vec<Names>,
     /// Keys of maps and all other literal strings: what may name a closure in a map.
     pub(super) words: BTreeSet<String>,
+    /// All literal strings.
+    pub(super) texts: BTreeSet<String>,
     /// The functions that `Fn("…")` speaks of.
     pub(super) pointed_at: Vec<(String, Position)>,
     /// The functions that `is_def_fn("…")` asks for: whoever asks need not have them.
@@ -60,6 +64,8 @@ pub struct Call {
     pub closure: Option<usize>,
     /// Whether it is made whenever its unit is run to the end.
     pub certain: bool,
+    /// Whether a `catch` may swallow its failure.
+    pub tried: bool,
     /// Whether its value goes nowhere.
     pub dropped: bool,
     /// The variable that is declared with its value.
@@ -88,6 +94,16 @@ impl Call {
     }
 }
 
+/// `variable.a.b`
+#[derive(Clone, Debug)]
+pub struct Properties {
+    pub variable: String,
+    /// The unit it stands in.
+    pub unit: usize,
+    /// Each with its position.
+    pub names: Vec<(String, Position)>,
+}
+
 /// An `import`.
 #[derive(Clone, Debug)]
 pub struct Import {
@@ -104,6 +120,7 @@ pub struct Import {
 pub struct Function {
     pub name: String,
     pub parameters: usize,
+    pub parameter_names: Vec<String>,
     pub private: bool,
 }
 
@@ -157,6 +174,24 @@ impl Outline {
         let name = self.units.get(unit).and_then(|names| names.get(variable));
         name.is_none_or(|name| name.is_read || name.bindings > 1)
             || unit == 0 && (self.globals.contains(variable) || self.exports.contains(variable))
+    }
+
+    /// Whether the parameter holds what the function was called with, until it is looked at, but for the keys
+    /// that the function sets itself.
+    pub fn is_as_given(&self, unit: usize, parameter: &str) -> bool {
+        let name = self.units.get(unit).and_then(|names| names.get(parameter));
+        name.is_some_and(|name| name.bindings == 1 && !name.is_changed)
+    }
+
+    /// Whether the word is written as a string somewhere, as in `"word" in map`.
+    pub fn says(&self, word: &str) -> bool {
+        self.texts.contains(word)
+    }
+
+    /// The keys that are set, or changed, in the map that the variable holds.
+    pub fn keys_set(&self, unit: usize, variable: &str) -> impl Iterator<Item = &str> {
+        let name = self.units.get(unit).and_then(|names| names.get(variable));
+        name.into_iter().flat_map(|name| &name.added).map(String::as_str)
     }
 
     /// Whether the call is made only when the function that the closure around it is given to says so.

@@ -8,15 +8,17 @@ use std::{
     sync::Arc,
 };
 
+use rhai::{AST, ParseErrorType, Position};
+
 use super::{
     super::{
         Failure, Library, Limits, Project, Stdlib, Trace, Vocabulary,
         import::{Sources, circle},
-        parse::{self, Rejected},
+        parse::{self, Rejected, Undefined},
         project::{self, Unread},
-        syntax,
+        suggest, syntax,
     },
-    Finding, Found, Functions, Outline, calls, lints,
+    Call, Finding, Found, Function, Functions, Outline, Style, calls, lints,
 };
 
 /// Checks the scripts of one project. What was read once is not read again.
@@ -45,6 +47,8 @@ pub struct Program {
     pub findings: Vec<Finding>,
     /// Whether it is a module, checked without the scripts that import it.
     pub is_module: bool,
+    /// Whether all that it imports was found and compiles.
+    pub is_whole: bool,
     imports: BTreeMap<Arc<str>, Vec<Edge>>,
 }
 
@@ -73,6 +77,15 @@ impl Checker {
         self.functions.arities(name).is_some() && !self.host.contains(name)
     }
 
+    pub fn project(&self) -> &Project {
+        &self.sources.project
+    }
+
+    /// Makes a file that is no script known, so that findings in it can be shown.
+    pub fn add_text(&self, file: &str, text: &str) {
+        self.library.add_text(file, text);
+    }
+
     /// The finding with the text it is about.
     pub fn found(&self, finding: Finding) -> Found {
         Found::new(finding, &self.library)
@@ -95,6 +108,7 @@ impl Checker {
             scripts: Vec::new(),
             findings: Vec::new(),
             is_module: false,
+            is_whole: true,
             imports: BTreeMap::new(),
         };
         let limit = self.sources.limits.script;
@@ -104,7 +118,10 @@ impl Checker {
         };
         match project::read(&file, limit) {
             Ok(text) => self.follow(&mut program, &name, &text),
-            Err(error) => program.findings.push(Finding::of_failure(lints::UNREADABLE_FILE, &name, unread(error))),
+            Err(error) => {
+                program.is_whole = false;
+                program.findings.push(Finding::of_failure(lints::UNREADABLE_FILE, &name, unread(error)));
+            }
         }
         program.is_module = program.script(&name).is_some_and(|outline| looks_like_a_module(outline, &self.host));
         self.check_modules(&mut program);
@@ -119,7 +136,10 @@ impl Checker {
     fn follow(&self, program: &mut Program, name: &Arc<str>, text: &str) {
         let script = self.read(name, text);
         program.findings.extend(script.findings.iter().cloned());
-        let Some(outline) = &script.outline else { return };
+        let Some(outline) = &script.outline else {
+            program.is_whole = false;
+            return;
+        };
         program.scripts.push(Rc::clone(outline));
         program.imports.insert(Arc::clone(name), Vec::new());
         let most = self.sources.limits.modules;
@@ -133,6 +153,7 @@ impl Checker {
             let (module, text) = match self.sources.find(Some(name), path) {
                 Ok(found) => found,
                 Err(failure) => {
+                    program.is_whole = false;
                     let finding = Finding::of_failure(lints::UNRESOLVED_IMPORT, name, failure);
                     program.findings.push(finding.at(import.place.clone()));
                     continue;
@@ -158,24 +179,44 @@ impl Checker {
             Err(Rejected::Failure(failure)) => {
                 Script { outline: None, findings: vec![Finding::of_failure(lints::SYNTAX, name, failure)] }
             }
+            Err(Rejected::Syntax(error)) if parse::is_undefined(&error) => self.read_with_undefined(name, text),
             Err(Rejected::Syntax(error)) => {
                 let trace = Trace::of_syntax(name, error, &self.library);
                 let finding = Finding::new(lints::SYNTAX, name, trace.message).at(trace.place).help(trace.help);
                 Script { outline: None, findings: vec![finding] }
             }
-            Ok(ast) => {
-                let hijacks = syntax::hijacks(name, text, &ast, &self.host).into_iter();
-                let mut findings: Vec<_> =
-                    hijacks.map(|failure| Finding::of_failure(lints::RESERVED_NAME, name, failure)).collect();
-                let outline = Outline::of(name, &ast, &self.host);
-                self.library.add_ast(name, &Arc::new(ast));
-                findings.extend(computed_imports(&outline));
-                findings.extend(captured_loop_variables(&outline));
-                Script { outline: Some(Rc::new(outline)), findings }
-            }
+            Ok(ast) => self.outlined(name, text, ast, &BTreeSet::new()),
         };
         let script = Rc::new(script);
         self.read.borrow_mut().insert(name.to_string(), Rc::clone(&script));
+        script
+    }
+
+    /// A script that compiles, but for variables at `undefined`.
+    fn outlined(&self, name: &Arc<str>, text: &str, ast: AST, undefined: &BTreeSet<Position>) -> Script {
+        let hijacks = syntax::hijacks(name, text, &ast, &self.host).into_iter();
+        let mut findings: Vec<_> =
+            hijacks.map(|failure| Finding::of_failure(lints::RESERVED_NAME, name, failure)).collect();
+        let outline = Outline::of(name, &ast, &self.host, undefined);
+        self.library.add_ast(name, &Arc::new(ast));
+        findings.extend(computed_imports(&outline));
+        findings.extend(captured_loop_variables(&outline));
+        Script { outline: Some(Rc::new(outline)), findings }
+    }
+
+    /// A script with variables that are declared nowhere. What else is wrong with it is found all the same.
+    fn read_with_undefined(&self, name: &Arc<str>, text: &str) -> Script {
+        let Undefined { variables, declared, ast, places } = parse::undefined(name, text, &self.sources.limits);
+        let mut script = ast.map_or_else(Script::default, |ast| self.outlined(name, text, ast, &places));
+        let findings = variables.into_iter().map(|error| {
+            let help = match &*error.0 {
+                ParseErrorType::VariableUndefined(variable) => Some(help_with(variable, &declared)),
+                _ => None,
+            };
+            let trace = Trace::of_syntax(name, error, &self.library);
+            Finding::new(lints::SYNTAX, name, trace.message).at(trace.place).help(help.or(trace.help))
+        });
+        script.findings.splice(0..0, findings);
         script
     }
 
@@ -219,6 +260,33 @@ impl Program {
             self.script(&edges.iter().find(|edge| edge.import == index)?.module)
         };
         named.map(module).collect()
+    }
+
+    /// The modules that `a::b` can mean in `script`. `None`: one of them is not known, or there is none.
+    pub(super) fn modules_at<'a>(&'a self, script: &'a Outline, path: &[String]) -> Option<Vec<&'a Rc<Outline>>> {
+        let (first, rest) = path.split_first()?;
+        let mut modules = self.modules(script, first)?;
+        for step in rest {
+            let inner: Option<Vec<_>> = modules.iter().map(|module| self.modules(module, step)).collect();
+            modules = inner?.concat();
+        }
+        Some(modules).filter(|modules| !modules.is_empty())
+    }
+
+    /// The function of a script that `call` means, with the script and its unit there. `None`: there is none, or
+    /// only running it would tell.
+    pub fn target<'a>(&'a self, script: &'a Rc<Outline>, call: &Call) -> Option<(&'a Rc<Outline>, usize)> {
+        if call.style == Style::Method {
+            return None;
+        }
+        let scripts = if call.path.is_empty() { vec![script] } else { self.modules_at(script, &call.path)? };
+        let is_meant = |function: &Function| function.name == call.name && function.parameters == call.arguments.len();
+        let mut targets = scripts.into_iter().flat_map(|script| {
+            let functions = script.functions.iter().zip(1..).filter(|(function, _)| is_meant(function));
+            functions.map(move |(_, unit)| (script, unit))
+        });
+        let first = targets.next()?;
+        targets.next().is_none().then_some(first)
     }
 
     /// All scripts that import `module`, directly or not.
@@ -267,6 +335,17 @@ impl Program {
 fn looks_like_a_module(outline: &Outline, host: &Vocabulary) -> bool {
     let acts = |call: &super::Call| call.unit == 0 && (!call.path.is_empty() || host.contains(&call.name));
     !outline.functions.is_empty() && !outline.calls.iter().any(acts)
+}
+
+/// What may be meant by a variable that is not there.
+fn help_with(variable: &str, declared: &BTreeSet<String>) -> String {
+    if declared.contains(variable) {
+        return "it is declared in another place: a named function sees only its parameters, a block only what was \
+                declared before"
+            .to_owned();
+    }
+    suggest::did_you_mean(variable, declared.iter().map(String::as_str))
+        .unwrap_or_else(|| format!("declare it first, `let {variable} = …;`, or put it in quotes if it is text"))
 }
 
 fn computed_imports(outline: &Outline) -> impl Iterator<Item = Finding> {

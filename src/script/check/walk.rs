@@ -8,7 +8,7 @@ use super::{
     super::{Place, Vocabulary, syntax},
     Call, Closure, Entry, Function, Import, Outline, Shape, Style, Written,
     functions::{can_be_called, is_keyword},
-    outline::{Kept, Names},
+    outline::{Kept, Names, Properties},
 };
 
 /// Methods that leave their receiver as it is.
@@ -39,14 +39,17 @@ const READING: [&str; 20] = [
 const KEEPING: [&str; 3] = ["insert", "push", "set"];
 
 impl Outline {
-    /// Of a script that compiles. `host` names the functions that take their arguments by value.
-    pub(in crate::script) fn of(file: &str, ast: &AST, host: &Vocabulary) -> Self {
+    /// Of a script that compiles. `host` names the functions that take their arguments by value; what stands at
+    /// `undefined` is not known.
+    pub(in crate::script) fn of(file: &str, ast: &AST, host: &Vocabulary, undefined: &BTreeSet<Position>) -> Self {
         let mut walk = Walk {
             ast,
             host,
+            undefined,
             outline: Self { file: file.into(), units: vec![Names::new()], ..Self::default() },
             unit: 0,
             conditions: 0,
+            tries: 0,
             has_left: false,
             closures: Vec::new(),
             loops: Vec::new(),
@@ -56,6 +59,7 @@ impl Outline {
             walk.outline.functions.push(Function {
                 name: function.name.to_string(),
                 parameters: function.params.len(),
+                parameter_names: function.params.iter().map(ToString::to_string).collect(),
                 private: function.access == FnAccess::Private,
             });
             walk.unit = walk.outline.units.len();
@@ -74,10 +78,13 @@ impl Outline {
 struct Walk<'a> {
     ast: &'a AST,
     host: &'a Vocabulary,
+    undefined: &'a BTreeSet<Position>,
     outline: Outline,
     unit: usize,
     /// How many conditions and loops decide whether what comes now is run.
     conditions: usize,
+    /// How many `try` blocks are around.
+    tries: usize,
     /// Whether the unit may have been left before what comes now.
     has_left: bool,
     /// The closures around, outermost first.
@@ -100,7 +107,7 @@ struct Loop {
 
 /// A step of `root.a.b(…)[c]`.
 enum Step<'a> {
-    Property(&'a str),
+    Property(&'a str, Position),
     Method(&'a FnCallExpr, Position),
     Index(&'a Expr),
 }
@@ -183,7 +190,9 @@ impl Walk<'_> {
             }
             Stmt::Block(block) => self.statements(block.statements(), used),
             Stmt::TryCatch(flow, _) => self.perhaps(|walk| {
+                walk.tries += 1;
                 walk.statements(flow.body.statements(), used);
+                walk.tries -= 1;
                 if let Expr::Variable(error, ..) = &flow.expr {
                     walk.bind(&error.1, None);
                 }
@@ -263,6 +272,7 @@ impl Walk<'_> {
     fn expression(&mut self, expression: &Expr) -> Written {
         let position = start(expression);
         let shape = match expression {
+            Expr::Unit(position) if self.undefined.contains(position) => Shape::Computed,
             Expr::BoolConstant(..)
             | Expr::IntegerConstant(..)
             | Expr::FloatConstant(..)
@@ -270,6 +280,7 @@ impl Walk<'_> {
             | Expr::Unit(_) => expression.get_literal_value(None).map_or(Shape::Computed, Shape::Plain),
             Expr::StringConstant(text, _) => {
                 self.outline.words.insert(text.to_string());
+                self.outline.texts.insert(text.to_string());
                 Shape::Plain(text.clone().into())
             }
             Expr::DynamicConstant(value, position) => self.constant(value, &[], *position),
@@ -418,6 +429,7 @@ impl Walk<'_> {
             unit: self.unit,
             closure: self.closures.last().copied(),
             certain: self.conditions == 0 && !self.has_left && self.closures.is_empty(),
+            tried: self.tries > 0,
             dropped: false,
             bound_to: None,
         });
@@ -437,6 +449,9 @@ impl Walk<'_> {
         let mut receiver = match plain {
             Some(variable) => {
                 self.use_of(variable, &steps, assigned);
+                if assigned.is_none() && !optional && self.tries == 0 {
+                    self.properties(variable, &steps);
+                }
                 Some(Written::new(root.start_position(), Shape::Variable(variable.to_owned())))
             }
             None => Some(self.expression(root)),
@@ -447,7 +462,7 @@ impl Walk<'_> {
         for step in &steps {
             let receiver = receiver.take().unwrap_or_else(|| computed(root.start_position()));
             value = match step {
-                Step::Property(name) => {
+                Step::Property(name, _) => {
                     if assigned.is_some() {
                         self.outline.words.insert((*name).to_owned());
                     }
@@ -475,7 +490,7 @@ impl Walk<'_> {
         let changes = |step: &Step<'_>| matches!(step, Step::Method(call, _) if !READING.contains(&call.name.as_str()));
         let keeps = |step: &Step<'_>| matches!(step, Step::Method(call, _) if KEEPING.contains(&call.name.as_str()));
         let key = match steps.first() {
-            Some(Step::Property(name)) => Some((*name).to_owned()),
+            Some(Step::Property(name, _)) => Some((*name).to_owned()),
             Some(Step::Index(Expr::StringConstant(name, _))) => Some(name.to_string()),
             _ => None,
         };
@@ -496,6 +511,16 @@ impl Walk<'_> {
             None if is_changed => self.change(variable),
             None => {}
         }
+    }
+
+    /// Notes which properties of a variable are read.
+    fn properties(&mut self, variable: &str, steps: &[Step<'_>]) {
+        let names = steps.iter().map_while(|step| match step {
+            Step::Property(name, position) => Some(((*name).to_owned(), *position)),
+            Step::Method(..) | Step::Index(_) => None,
+        });
+        let properties = Properties { variable: variable.to_owned(), unit: self.unit, names: names.collect() };
+        self.outline.properties.push(properties);
     }
 
     /// Notes that closures in `written` are put into `collection`.
@@ -569,7 +594,7 @@ fn steps(chain: &Expr) -> Option<(&Expr, Vec<Step<'_>>, bool)> {
         let next = link(&parts.rhs).filter(|_| !flags.contains(ASTFlags::BREAK));
         let here = next.map_or(&parts.rhs, |(_, next, _)| &next.lhs);
         steps.push(match here {
-            Expr::Property(property, _) if dotted => Step::Property(&property.2),
+            Expr::Property(property, position) if dotted => Step::Property(&property.2, *position),
             Expr::MethodCall(call, position) if dotted => Step::Method(call, *position),
             other => Step::Index(other),
         });

@@ -136,8 +136,8 @@ impl Cuts {
 
 /// Marker, heading, verdict, banners, figures.
 fn start(plan: &Plan) -> String {
-    let environment = plan.environment.as_deref().unwrap_or("none");
-    let mut text = format!("<!-- runner:plan env={} runbook={} -->\n", word(environment), word(&plan.runbook));
+    let environment = plan.environment.as_deref().map(|name| format!("env={} ", word(name))).unwrap_or_default();
+    let mut text = format!("<!-- runner:plan {environment}runbook={} -->\n", word(&plan.runbook));
     let file = plan.runbook.rsplit('/').next().unwrap_or_default();
     let name = plan.environment.as_deref().map(|name| format!(" · {}", prose(name, NAME))).unwrap_or_default();
     text += &format!("## Plan{name} · {}\n\n", prose(file, NAME));
