@@ -172,12 +172,13 @@ fn failure_at_each_stage_comes_back_clean() {
 /// is not missed when that one fails.
 #[test]
 fn what_an_unfinished_clean_up_left_is_removed_by_the_next_run() {
-    const RULES: &str = "\n[environments.prod.policy]\ndenied_actions = [\"autoscaling:DeleteAutoScalingGroup\"]\n";
     let settings = include_str!("../../runner.toml");
+    let unwilling =
+        settings.replace("denied_actions = [", "denied_actions = [\"autoscaling:DeleteAutoScalingGroup\", ");
     let unfinished = || {
         let project = shop();
         assert_eq!(deploy(&project, "runbooks/prod-deploy.rhai", "ami-healthy-1").code, Some(0));
-        let project = project.file("runner.toml", &format!("{settings}{RULES}"));
+        let project = project.file("runner.toml", &unwilling);
         let second = deploy(&project, "runbooks/prod-deploy.rhai", "ami-healthy-2");
         assert_eq!(second.code, Some(12), "{}", second.stderr);
         project.file("runner.toml", settings)
