@@ -253,7 +253,7 @@ async fn zoned(ctx: &Ctx, ids: &[String]) -> Result<Vec<Subnet>, Error> {
 
 /// The gateways of a VPC that are there, or will be. The others are shown for an hour after their end.
 async fn alive(ctx: &Ctx, vpc_id: &str) -> Result<Vec<ec2::NatGateway>, Error> {
-    let mut nats = read::nat_gateways_of(ctx, vpc_id).await?;
+    let mut nats = read::nat_gateways_of(ctx, vpc_id, &[]).await?;
     nats.retain(|nat| matches!(nat_gateway::state(nat), "pending" | "available"));
     Ok(nats)
 }

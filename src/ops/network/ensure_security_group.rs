@@ -94,7 +94,7 @@ impl Operation for EnsureSecurityGroup {
         let group_name = owned.name_within(LONGEST_NAME);
         let vpc_id = options.vpc_id.as_str();
         let (groups, _, _) = futures::join!(
-            read::security_groups_of(ctx, vpc_id),
+            read::security_groups_of(ctx, vpc_id, &[filter("group-name", &group_name)]),
             name_prefix_lists(ctx, &mut ingress),
             name_prefix_lists(ctx, &mut egress),
         )

@@ -90,7 +90,8 @@ impl Operation for EnsureSubnets {
         let (given, length) = (options.given_blocks()?, options.length()?);
         let vpc_id = options.vpc_id.as_str();
         let (whole, existing, zones) =
-            futures::join!(range_of(ctx, vpc_id), read::subnets_of(ctx, vpc_id), options.candidates(ctx)).together()?;
+            futures::join!(range_of(ctx, vpc_id), read::subnets_of(ctx, vpc_id, &[]), options.candidates(ctx))
+                .together()?;
         let taken = existing.iter().filter_map(|subnet| subnet.cidr_block()?.parse().ok()).collect();
         let range = Range::new(whole, length, taken);
         let mut places = options.places(ctx, zones, &existing, given)?;
