@@ -1,6 +1,10 @@
 //! `runner check`, which also comes before every run.
 
-use std::{io::Write as _, path::PathBuf, slice};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    slice,
+};
 
 use super::{
     Console, Exit, Failure, Global,
@@ -12,10 +16,10 @@ use super::{
 use crate::{
     api::{
         ScriptFailure,
-        check::{Known, check as check_project},
+        check::{Known, check as check_project, lints},
     },
     report::Verbosity,
-    settings::{CheckProject, CheckSettings, RunSettings},
+    settings::{self, CheckProject, CheckSettings, RunSettings},
 };
 
 /// Find what is wrong with runbooks, without running them
@@ -60,8 +64,16 @@ const EXAMPLES: &str = "Examples:
 
 pub fn check(args: Args, console: &Console) -> Result<Exit, Failure> {
     let (format, deny_warnings) = (args.format, args.deny_warnings);
-    let settings = CheckSettings::resolve(args)?;
     let mut findings = Findings::default();
+    let settings = match CheckSettings::resolve(args) {
+        // Who reads findings has to be told of this one in their form.
+        Err(settings::Error::Text(error)) if format != Format::Text => {
+            findings.add(Path::new(""), 0, vec![error.found(lints::WRONG_SETTINGS)]);
+            print(&findings.written(format, console.out))?;
+            return Ok(exit::USAGE);
+        }
+        settings => settings?,
+    };
     for CheckProject { root, environments, files } in &settings.projects {
         let known = Known { environments, environment: None, params: settings.params.as_ref() };
         findings.add(root, files.len(), check_project(root, files, &known).map_err(bug)?);

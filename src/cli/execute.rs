@@ -148,7 +148,7 @@ pub(super) fn tell_of_new_world(
 ) {
     let WorldChoice::Kept(dir) = &settings.world else { return };
     let is_named = settings.target == Target::Sim && place.world.is_some();
-    if is_named && !dir.exists() && global.verbosity() >= Verbosity::Normal {
+    if is_named && !Simulator::is_in(dir) && global.verbosity() >= Verbosity::Normal {
         let note = format!(
             "{} there is no simulated world in `{}`: {what}",
             console.err.paint(Ink::Yellow, "!"),

@@ -17,8 +17,11 @@ use crate::{
     api::{self, ScriptFailure},
     event::Report,
     plan::{self, Action, Aftermath, Collector, Outcome, Plan, Refusal, Scenario, Verdict},
-    report::plan::{Detail, Format, file_name, write},
-    script::Runbook,
+    report::{
+        Verbosity,
+        plan::{Detail, Format, file_name, write},
+    },
+    script::{Runbook, is_stdlib},
     settings::{RunSettings, Target, WorldChoice},
     sim::{Simulator, WorldError},
 };
@@ -102,7 +105,11 @@ pub fn plan(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
     if let Some(error) = findings.first_error() {
         let runbook = api::load(&settings.runbook, &settings.project_root).ok();
         let environment = environment(&settings, runbook.as_ref());
-        let verdict = Verdict::new(Outcome::Fails, format!("cannot be run: {}", error.message));
+        let more = match findings.errors() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        let verdict = Verdict::new(Outcome::Fails, format!("cannot be run: {}{more}", error.message));
         let verdict = verdict.ending(exit::USAGE.code, exit::USAGE.meaning);
         let plan = Plan {
             runner: env!("CARGO_PKG_VERSION").to_owned(),
@@ -113,7 +120,7 @@ pub fn plan(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
             failure: Some(error),
             ..Plan::default()
         };
-        show(&plan, options, console)?;
+        show(&plan, options, global, console)?;
         return Err(findings.refusal());
     }
     check::warn(&findings, global, console);
@@ -135,7 +142,7 @@ pub fn plan(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
         (false, Target::Aws) => live(settings.endpoint_url.clone(), settings.seed),
     };
     let Planned { plan, failure, exit } = make(&settings, &runbook, &stage);
-    show(&plan, options, console)?;
+    show(&plan, options, global, console)?;
     match failure {
         Some(failure) => Err(Failure::new(exit, *failure.problem)),
         None if options.detailed_exitcode && exit == exit::DONE && plan.changes_anything() => Ok(exit::CHANGES),
@@ -233,8 +240,13 @@ fn refused(refusal: Refusal) -> Exit {
 /// The plan of a runbook that does not reach its end. A run would end with `exit`.
 fn failed(plan: Plan, failure: &ScriptFailure, exit: Exit) -> Plan {
     let trace = failure.trace();
-    let place = trace.place.as_ref();
-    let step = plan.steps().find(|step| step.action == Action::Fail);
+    // Who reads it looks for a file of the project: a module of the standard library is none.
+    let places = trace.place.iter().chain(trace.callers.iter().map(|caller| &caller.place));
+    let place = places.clone().find(|place| !is_stdlib(&place.file)).or(trace.place.as_ref());
+    // Branches that fail together fail in several steps: the one that ended the run has its error.
+    let failed = || plan.steps().filter(|step| step.action == Action::Fail);
+    let step = failed().find(|step| step.error.as_deref().is_some_and(|error| error.contains(&trace.message)));
+    let step = step.or_else(|| failed().next());
     let step = step.map(|step| format!("`{} {}`", step.operation, step.subject));
     let at = step.or_else(|| place.map(ToString::to_string)).map(|at| format!(" at {at}")).unwrap_or_default();
     let text = format!("would fail{at}: {}", trace.message);
@@ -289,11 +301,14 @@ fn scenario(name: String, rehearsal: &Rehearsal, stage: &Stage, aftermath: &Afte
     }
 }
 
-/// Writes the plan to stdout, and to the files that were asked for.
-fn show(plan: &Plan, output: &Options, console: &Console) -> Result<(), Failure> {
-    let detail = output.detail.unwrap_or_default();
+/// Writes the plan to stdout, and to the files that were asked for. With `-q` the summary, with `-qq` only what was asked for.
+fn show(plan: &Plan, output: &Options, global: &Global, console: &Console) -> Result<(), Failure> {
+    let verbosity = global.verbosity();
+    let brief = if verbosity < Verbosity::Normal { Detail::Summary } else { Detail::default() };
+    let detail = output.detail.unwrap_or(brief);
+    let text: &[Format] = if verbosity == Verbosity::Errors { &[] } else { &[Format::Text] };
     let Some(dir) = &output.out else {
-        let formats = if output.format.is_empty() { &[Format::Text][..] } else { &output.format };
+        let formats = if output.format.is_empty() { text } else { &output.format };
         for format in formats {
             print(&write(plan, *format, detail, &console.out))?;
         }
@@ -306,6 +321,8 @@ fn show(plan: &Plan, output: &Options, console: &Console) -> Result<(), Failure>
         let plain = crate::report::Look { colour: false, ..console.out };
         fs::write(dir.join(file_name(*format)), write(plan, *format, detail, &plain)).map_err(unwritable)?;
     }
-    print(&write(plan, Format::Text, detail, &console.out))?;
+    for format in text {
+        print(&write(plan, *format, detail, &console.out))?;
+    }
     Ok(())
 }

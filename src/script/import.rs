@@ -56,10 +56,10 @@ impl Sources {
             return module.map(|(_, text)| (path.to_owned(), (*text).to_owned())).ok_or_else(|| {
                 let failure = Failure::new(format!("there is no module `{path}`"));
                 let names: Vec<_> = self.stdlib.iter().map(|(name, _)| *name).collect();
-                failure.help(
-                    suggest::did_you_mean(name, names.iter().copied())
-                        .unwrap_or_else(|| format!("the standard library has: {}", names.join(", "))),
-                )
+                failure.help(match suggest::closest(name, names.iter().copied()) {
+                    Some(near) => format!("did you mean `{STDLIB}{near}`?"),
+                    None => format!("the standard library has: {}", names.join(", ")),
+                })
             });
         }
         if importer.is_some_and(is_stdlib) {

@@ -76,6 +76,10 @@ fn of_value(value: &Dynamic) -> Words {
     if bounded::is_deep(value) {
         return Words::new("the script threw a value that nests too deeply to be shown");
     }
+    // A value of the host has no words of its own: Rhai says what type it is.
+    if value.to_string() == value.type_name() {
+        return Words::new(format!("the script threw {}", type_name(value.type_name())));
+    }
     Words::new(value.to_string())
 }
 
@@ -165,7 +169,8 @@ fn type_name(name: &str) -> String {
         "Fn" => "a function".into(),
         "range" | "range=" => "a range".into(),
         _ if name.contains("String") || name == "string" => "a string".into(),
-        _ => format!("a {}", lowercase(name)),
+        // Of the host's types, the last part of the path is a word.
+        _ => format!("a {}", lowercase(name.rsplit("::").next().unwrap_or(name))),
     }
 }
 

@@ -4,12 +4,17 @@ use std::{
     io,
     ops::Range,
     path::{Display, Path, PathBuf},
+    sync::Arc,
 };
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use thiserror::Error;
 
-use crate::script::suggest;
+use crate::script::{
+    Place,
+    check::{Finding, Found, Lint},
+    suggest,
+};
 
 /// Why there are no settings to run with.
 #[derive(Debug, Error, Diagnostic)]
@@ -73,6 +78,21 @@ pub struct TextError {
     at: SourceSpan,
     #[help]
     hint: Option<String>,
+}
+
+impl TextError {
+    /// The same as a finding of `runner check`, for who reads those.
+    pub fn found(&self, lint: Lint) -> Found {
+        let text: Arc<str> = self.text.inner().as_str().into();
+        let before = text.get(..self.at.offset()).unwrap_or_default();
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let file: Arc<str> = self.text.name().into();
+        let line = count(before.matches('\n').count() + 1);
+        let column = count(before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
+        let place = Place { file: Arc::clone(&file), line, column };
+        let finding = Finding::new(lint, &file, &self.message).at(Some(place)).help(self.hint.clone());
+        Found { finding, text: Some(text) }
+    }
 }
 
 fn because(environment: Option<&String>) -> String {

@@ -14,7 +14,7 @@ use super::{
     error::{Text, shown},
     policy,
 };
-use crate::policy::Rules;
+use crate::{policy::Rules, script::suggest};
 
 pub(super) const NAME: &str = "runner.toml";
 
@@ -71,6 +71,7 @@ impl File {
         let name = shown(&path).to_string();
         let source = Text { name: &name, text: &text };
         let raw: Raw = toml::from_str(&text).map_err(|error| source.toml_error(&error))?;
+        source.misspelt_environment(&raw.environments)?;
         let named = |(environment, raw): (String, RawEnvironment)| (environment.clone(), raw.named(environment, &name));
         let environments = raw.environments.into_iter().map(named).collect();
         let beside = path.parent().unwrap_or(Path::new(""));
@@ -79,7 +80,31 @@ impl File {
     }
 }
 
+impl Text<'_> {
+    /// A policy for an environment that nobody has is a slip that leaves open what was meant to be closed. An environment
+    /// that has nothing but a policy can be meant, so only a name that is close to another one is refused.
+    fn misspelt_environment(&self, environments: &BTreeMap<String, RawEnvironment>) -> Result<(), Error> {
+        let others: Vec<&str> =
+            environments.iter().filter(|(_, raw)| !raw.is_policy_alone()).map(|(name, _)| name.as_str()).collect();
+        for (name, _) in environments.iter().filter(|(_, raw)| raw.is_policy_alone()) {
+            if let Some(near) = suggest::closest(name, others.iter().copied()) {
+                let at = self.text.find(&format!("environments.{name}")).unwrap_or_default();
+                let message = format!("environment `{name}` has nothing but a policy");
+                let hint = format!("did you mean `{near}`? If not, give `{name}` its `region` as well");
+                return Err(self.error(at..at + "environments.".len() + name.len(), message, Some(hint)));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl RawEnvironment {
+    fn is_policy_alone(&self) -> bool {
+        let Self { region, account_id, role_arn, external_id, target, vars, default_tags, policy } = self;
+        let says_where = [region, account_id, role_arn, external_id].into_iter().any(Option::is_some);
+        policy.is_some() && !says_where && target.is_none() && vars.is_empty() && default_tags.is_empty()
+    }
+
     /// `file` is what people call the file it is in.
     fn named(self, name: String, file: &str) -> Environment {
         let Self { region, account_id, role_arn, external_id, target, vars, default_tags, policy } = self;

@@ -182,6 +182,11 @@ impl Simulator {
         self.inner().world.read_all(&scope)
     }
 
+    /// Whether the folder has a world.
+    pub fn is_in(dir: &std::path::Path) -> bool {
+        store::is_there(dir)
+    }
+
     /// What a fork has read, from the file `Simulator::snapshot` wrote. What is not in it cannot be looked at.
     pub fn from_file(file: &std::path::Path) -> Result<Simulator, WorldError> {
         let mut world = store::read_file(file)?;

@@ -27,6 +27,10 @@ pub enum WorldError {
     Newer { dir: PathBuf, found: u64 },
     #[error("the simulated world is damaged: {} {what}; delete the directory to start a new world", .file.display())]
     Damaged { file: PathBuf, what: String },
+    #[error("{} is no file of a simulated world: {what}; `runner snapshot` writes one", .file.display())]
+    NoWorld { file: PathBuf, what: String },
+    #[error("{} is no simulated world, and holds other files; name an empty folder, or a new one", .0.display())]
+    Occupied(PathBuf),
     #[error("{}: {source}", .file.display())]
     Io { file: PathBuf, source: std::io::Error },
 }
@@ -61,6 +65,9 @@ pub struct Store {
 impl Store {
     /// Takes the directory, and reads the last snapshot and the log after it. `create` makes the world of a new one.
     pub fn open(dir: PathBuf, create: impl FnOnce() -> World) -> Result<(Store, World, Vec<Entry>), WorldError> {
+        if !is_there(&dir) && is_occupied(&dir) {
+            return Err(WorldError::Occupied(dir));
+        }
         private::create_dir_all(&dir).map_err(io(&dir))?;
         let lock = open_file(&dir.join("lock"))?;
         lock.try_lock().map_err(|error| match error {
@@ -134,9 +141,21 @@ impl Store {
     }
 }
 
+/// Whether the directory has a world.
+pub fn is_there(dir: &Path) -> bool {
+    dir.join("snapshot.json").exists()
+}
+
+/// Whether the directory has something that belongs to no world: one whose process died at once has a lock and a log.
+fn is_occupied(dir: &Path) -> bool {
+    let ours = |name: &std::ffi::OsStr| name == "lock" || name == "log.jsonl";
+    std::fs::read_dir(dir).is_ok_and(|entries| entries.flatten().any(|entry| !ours(&entry.file_name())))
+}
+
 /// The snapshot of a directory, if there is one.
 fn read_snapshot(dir: &Path) -> Result<Option<World>, WorldError> {
     match read_file(&dir.join("snapshot.json")) {
+        Err(WorldError::NoWorld { file, what }) => Err(WorldError::Damaged { file, what }),
         Err(WorldError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
         read => read.map(Some),
     }
@@ -149,7 +168,7 @@ pub fn read_file(file: &Path) -> Result<World, WorldError> {
         version: u64,
     }
     let text = std::fs::read(file).map_err(io(file))?;
-    let damaged = |error: serde_json::Error| WorldError::Damaged { file: file.to_owned(), what: error.to_string() };
+    let damaged = |error: serde_json::Error| WorldError::NoWorld { file: file.to_owned(), what: error.to_string() };
     let found = serde_json::from_slice::<Head>(&text).map_err(damaged)?.version;
     if found > u64::from(VERSION) {
         return Err(WorldError::Newer { dir: file.to_owned(), found });

@@ -121,6 +121,7 @@ const CASES: &[Case] = &[
         &[("data/shop.toml", "port = 80\nname =\n"), ("data/a.yaml", "")],
         &[],
     ),
+    with("wrong-settings", "log(1);", &[("runner.toml", "[environments.prod]\nregoin = \"eu-central-1\"\n")], &[]),
     with("undeclared-param", IMAGE, &[], &["--param", "image=ami-1", "--param", "cuont=4", "runbooks/deploy.rhai"]),
     with("missing-param", IMAGE, &[], &["--param", "count=4"]),
     with("wrong-param", IMAGE, &[], &["--param", "image=ami-1", "--param", "count=four"]),

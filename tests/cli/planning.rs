@@ -229,6 +229,32 @@ fn a_world_that_is_not_there() {
 }
 
 #[test]
+fn what_is_no_world() {
+    let settings = "[environments.dev]\ntarget = \"sim\"\n";
+    let project =
+        Project::new().file("runner.toml", settings).file("p.rhai", "environment(\"dev\");").file("w/note", "");
+    let ran = project.runner(&["plan", "p.rhai", "--offline", "--world", "runner.toml"]);
+    insta::assert_snapshot!("a_file_that_is_no_world", ran);
+    let ran = project.runner(&["run", "p.rhai", "--sim", "--world", "w"]);
+    insta::assert_snapshot!("a_folder_that_is_no_world", ran);
+    assert_eq!(files(&project.path().join("w")).len(), 1, "nothing is written there");
+    let ran = project.runner(&["plan", "p.rhai", "--sim", "--world", "w"]);
+    assert_eq!(ran.stderr, "! there is no simulated world in `w`: the plan begins with an empty one\n");
+}
+
+#[test]
+fn how_much_is_said() {
+    let project = shop();
+    let [normal, quiet, summary, silent] = [&[][..], &["-q"], &["--detail", "summary"], &["-qq"]]
+        .map(|more| plan(&project, "ami-1", &[&["--offline"], more].concat()).stdout);
+    assert_eq!(quiet, summary);
+    assert!(quiet.len() < normal.len());
+    assert_eq!(silent, "");
+    let data = plan(&project, "ami-1", &["--offline", "-qq", "--format", "json"]);
+    assert_eq!(as_data(&data).verdict.outcome, Outcome::Changes);
+}
+
+#[test]
 fn a_secret_where_none_is_wanted() {
     let settings = "[environments.dev]\ntarget = \"sim\"\n";
     let runbook = "environment(\"dev\");\nstack(\"shop\");\nlet secret = param(\"name\", #{ secret: true });\n\

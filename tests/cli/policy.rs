@@ -328,6 +328,16 @@ fn a_policy_that_cannot_be_meant() {
     }
 }
 
+/// A policy that nobody is under.
+#[test]
+fn a_policy_of_a_misspelt_environment() {
+    let settings = "[environments.staging]\nregion = \"eu-central-1\"\n\n[environments.stging.policy]\nmax_size = 1\n";
+    let project = Project::new().file("runner.toml", settings).file("deploy.rhai", "environment(\"staging\");");
+    let ran = project.runner(&["run", "deploy.rhai", "--sim"]);
+    assert_eq!(ran.code, Some(3), "{ran}");
+    insta::assert_snapshot!(ran);
+}
+
 /// The shipped project, whose production has this policy.
 fn shop(policy: &str) -> Project {
     let settings = include_str!("../../runner.toml");

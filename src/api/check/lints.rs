@@ -13,6 +13,10 @@ pub const OTHER_ENVIRONMENT: Lint =
     error("other-environment", "a runbook names two environments, or another one than `--env`");
 pub const UNKNOWN_VAR: Lint = error("unknown-var", "the environment has no variable of that name in runner.toml");
 pub const WRONG_CONFIG: Lint = error("wrong-config", "a file that `config` reads is not there, or is no data");
+pub const WRONG_SETTINGS: Lint = error(
+    "wrong-settings",
+    "runner.toml, or a file of parameters, says what cannot be meant; nothing else is checked then",
+);
 pub const UNDECLARED_PARAM: Lint = error("undeclared-param", "a parameter is given that the runbook does not ask for");
 pub const MISSING_PARAM: Lint = error("missing-param", "a parameter that is required is not given");
 pub const WRONG_PARAM: Lint = error("wrong-param", "a parameter has the wrong type, or a value it cannot have");
@@ -35,6 +39,7 @@ pub fn all() -> impl Iterator<Item = Lint> {
         OTHER_ENVIRONMENT,
         UNKNOWN_VAR,
         WRONG_CONFIG,
+        WRONG_SETTINGS,
         UNDECLARED_PARAM,
         MISSING_PARAM,
         WRONG_PARAM,
