@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Action, Call, Change, Denial, Fleet, FleetSize, Mark, Output, Plan, PointOfNoReturn, Share, Stage, Step, Undo,
+    Action, Call, Change, Denial, Fleet, FleetSize, Hook, Mark, Output, Plan, PointOfNoReturn, Share, Stage, Step, Undo,
     Wait, Weights, content, unified_diff,
 };
 use crate::{
@@ -199,8 +199,12 @@ impl State {
                 self.end_wait(id, Some(elapsed.as_secs_f64()));
             }
             Event::Weights { id, route, weights } => self.weights(id, route, weights),
-            Event::UndoArmed { id, undo } => {
-                self.plan.rollback.undos.push(Undo { step: id.clone(), description: undo.clone() });
+            Event::UndoArmed { id, undo, keep } => {
+                self.plan.rollback.undos.push(Undo { step: id.clone(), description: undo.clone(), keep: *keep });
+            }
+            Event::HookArmed { hook } => {
+                let after_undos = u32::try_from(self.plan.rollback.undos.len()).unwrap_or(u32::MAX);
+                self.plan.rollback.hooks.push(Hook { label: hook.clone(), after_undos });
             }
             Event::Committed { label } => {
                 self.plan.rollback.point_of_no_return =

@@ -328,6 +328,9 @@ pub struct Mark {
 pub struct Rollback {
     /// In the order in which they are armed; a rollback runs them newest first, capacity and traffic before the rest.
     pub undos: Vec<Undo>,
+    /// What the runbook has registered with `on_rollback`, in its order.
+    #[serde(default)]
+    pub hooks: Vec<Hook>,
     /// From here on nothing is taken back.
     pub point_of_no_return: Option<PointOfNoReturn>,
 }
@@ -339,6 +342,18 @@ pub struct Undo {
     pub step: String,
     /// What is done: `delete vpc shop-prod-main`.
     pub description: String,
+    /// The runbook says `keep_on_rollback`: the change stays, the undo is not run.
+    #[serde(default)]
+    pub keep: bool,
+}
+
+/// A closure of the runbook that a rollback calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Hook {
+    /// Its label, or where it is: `file:line`.
+    pub label: String,
+    /// How many undos are older than it: a rollback calls it before them.
+    pub after_undos: u32,
 }
 
 /// From when on nothing is taken back.
@@ -369,6 +384,9 @@ pub struct Scenario {
     pub final_state: String,
     /// How many changes were taken back.
     pub undone: u32,
+    /// How many were kept, because the runbook says `keep_on_rollback`.
+    #[serde(default)]
+    pub kept: u32,
     /// What could not be taken back.
     pub left: Vec<String>,
     /// Requests answered on routes that served before, while it happened.
@@ -411,6 +429,13 @@ pub struct Failure {
     pub column: Option<u32>,
     /// That of `runner run`, which would fail in the same way.
     pub exit_code: u8,
+}
+
+impl Rollback {
+    /// Whether there is nothing to say about it.
+    pub fn is_empty(&self) -> bool {
+        self.undos.is_empty() && self.hooks.is_empty() && self.point_of_no_return.is_none()
+    }
 }
 
 impl Plan {

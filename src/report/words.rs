@@ -55,6 +55,13 @@ pub fn plural(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// `, 26 kept, 1 hook`: what a rollback has beyond what it takes back.
+pub fn kept_and_hooks(kept: usize, hooks: usize) -> String {
+    let kept = (kept > 0).then(|| format!(", {kept} kept"));
+    let hooks = (hooks > 0).then(|| format!(", {}", plural(hooks, "hook")));
+    [kept, hooks].into_iter().flatten().collect()
+}
+
 /// A value as one line: strings as they are, the rest as JSON.
 pub fn value(value: &Value) -> String {
     match value {

@@ -364,3 +364,31 @@ fn nobody_else_reads_what_is_kept() {
         assert_eq!(mode(path), 0o600, "{file}");
     }
 }
+
+/// A plan, and a run that fails, count alike what a rollback takes back, what it keeps, and what it calls.
+#[test]
+fn a_rollback_says_what_it_keeps() {
+    let runbook = r##"
+let env = environment("dev");
+stack("shop");
+on_rollback("first", || log("back"));
+let vpc = ensure_vpc(#{ name: "a", cidr_block: "10.0.0.0/16", keep_on_rollback: true });
+ensure_internet_gateway(#{ name: "a", vpc_id: vpc.vpc_id });
+on_rollback(|| log("back"));
+if param("fails", #{ "default": false }) { fail("not today"); }
+commit("live");
+on_rollback("too late", || log("back"));
+"##;
+    let project = Project::new().file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n").file("p.rhai", runbook);
+    let ran = project.runner(&["plan", "p.rhai", "--detail", "full"]);
+    let seen = ran.stdout.split("\nrollback\n").nth(1).unwrap_or_default().to_owned();
+    let data = as_data(&project.runner(&["plan", "p.rhai", "--format", "json"]));
+    let kept: Vec<bool> = data.rollback.undos.iter().map(|undo| undo.keep).collect();
+    let hooks: Vec<(&str, u32)> = data.rollback.hooks.iter().map(|it| (it.label.as_str(), it.after_undos)).collect();
+    assert_eq!((kept.as_slice(), hooks.as_slice()), (&[true, false, false][..], &[("first", 0), ("p.rhai:7", 3)][..]));
+    let ran = project.runner(&["run", "p.rhai", "--param", "fails=true"]);
+    let heading = ran.stdout.lines().find(|line| line.starts_with("rolling back")).unwrap_or_default().to_owned();
+    let failing = project.runner(&["plan", "p.rhai", "--param", "fails=true"]).stdout;
+    let figures = failing.lines().filter(|line| line.contains(" taken back")).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!("rollback", format!("{seen}\n{heading}\n\n{figures}\n"));
+}

@@ -4,11 +4,11 @@
 use super::Detail;
 use crate::{
     plan::{
-        Action, Change, Outcome, Plan, PointOfNoReturn, Rollback, Scenario, Stage, Step, Totals, Verdict, Wait, Weights,
+        Action, Change, Hook, Outcome, Plan, PointOfNoReturn, Rollback, Scenario, Stage, Step, Totals, Verdict, Wait, Weights,
     },
     report::{
         Ink,
-        words::{clean, count, listed, plural, seconds, target},
+        words::{clean, count, kept_and_hooks, listed, plural, seconds, target},
     },
 };
 
@@ -235,20 +235,51 @@ pub fn is_good(outcome: Outcome) -> bool {
     }
 }
 
-/// `13 changes taken back, 36,204 requests served, none lost`
+/// `13 changes taken back, 26 kept, 36,204 requests served, none lost`
 pub fn scenario_figures(scenario: &Scenario) -> String {
     let lost = match scenario.requests_lost {
         0 => "none".to_owned(),
         lost => count(lost),
     };
     let undone = plural(scenario.undone as usize, "change");
-    format!("{undone} taken back, {} requests served, {lost} lost", count(scenario.requests_served))
+    let kept = kept_and_hooks(scenario.kept as usize, 0);
+    format!("{undone} taken back{kept}, {} requests served, {lost} lost", count(scenario.requests_served))
 }
 
-/// `13 changes can be taken back, newest first`
+/// `22 changes to take back, 26 kept, 1 hook, newest first`
 pub fn rollback(rollback: &Rollback) -> String {
     let until = if rollback.point_of_no_return.is_some() { " until the point of no return" } else { "" };
-    format!("{} can be taken back{until}, newest first", plural(rollback.undos.len(), "change"))
+    let kept = rollback.undos.iter().filter(|undo| undo.keep).count();
+    let undone = plural(rollback.undos.len() - kept, "change");
+    let more = kept_and_hooks(kept, rollback.hooks.len());
+    format!("{undone} to take back{more}{until}, newest first")
+}
+
+/// An undo or a hook, as lists have them.
+pub struct Entry<'a> {
+    /// The step whose change it takes back.
+    pub step: Option<&'a str>,
+    /// Our words before it.
+    pub lead: &'static str,
+    /// The plan's.
+    pub text: &'a str,
+}
+
+/// Undos and hooks, newest first.
+pub fn rollback_entries(rollback: &Rollback) -> Vec<Entry<'_>> {
+    let mut entries = Vec::with_capacity(rollback.undos.len() + rollback.hooks.len());
+    let mut hooks = rollback.hooks.iter().peekable();
+    fn hook(hook: &Hook) -> Entry<'_> {
+        Entry { step: None, lead: "hook ", text: &hook.label }
+    }
+    for (number, undo) in (0..).zip(&rollback.undos) {
+        entries.extend(std::iter::from_fn(|| hooks.next_if(|hook| hook.after_undos <= number)).map(hook));
+        let lead = if undo.keep { "kept, not run: " } else { "" };
+        entries.push(Entry { step: Some(&undo.step), lead, text: &undo.description });
+    }
+    entries.extend(hooks.map(hook));
+    entries.reverse();
+    entries
 }
 
 /// `point of no return after 22m 8s`

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::plan::{
-    Action, Call, Change, Denial, Failure, Fleet, FleetSize, Mark, Outcome, Output, Plan, PointOfNoReturn, Scenario,
+    Action, Call, Change, Denial, Failure, Fleet, FleetSize, Hook, Mark, Outcome, Output, Plan, PointOfNoReturn, Scenario,
     Share, Stage, Step, Undo, Verdict, Wait, Weights, content, unified_diff,
 };
 
@@ -23,6 +23,7 @@ pub fn all() -> Vec<(&'static str, Plan)> {
 /// Into an empty account.
 pub fn first_deploy() -> Plan {
     let mut plan = Made::new("prod", "offline");
+    plan.keeps = true;
     plan.stage("network");
     plan.step(Action::Create, "ensure_vpc", "main", 0.2, |step| {
         step.set("cidr_block", "10.20.0.0/16").set("vpc_id", "vpc-00000000000000001").reads(1);
@@ -81,7 +82,9 @@ pub fn first_deploy() -> Plan {
         });
     }
 
+    plan.keeps = false;
     plan.stage("service");
+    plan.hook("tell the team");
     plan.step(Action::Create, "ensure_security_group", "web-lb", 0.9, |step| {
         step.set("group_id", "sg-0000000000000002c").set("ingress", json!(["443 from 0.0.0.0/0", "80 from 0.0.0.0/0"]));
         let request = json!({ "GroupName": "shop-prod-web-lb", "VpcId": "vpc-00000000000000001", "Description": "shop-prod-web-lb" });
@@ -148,9 +151,10 @@ pub fn first_deploy() -> Plan {
         exit_code: 10,
         seconds: 1_325.0,
         error: Some("shop-prod-web-blue to be healthy: not within 15m, last seen: 0 of 3 healthy".into()),
-        final_state: "the network stays, as asked for with keep_on_rollback; everything else is gone".into(),
-        undone: 21,
-        left: vec!["3 nat gateways: keep_on_rollback".into()],
+        final_state: "as before, except subnets: 6 more; vpcs: 1 more".into(),
+        undone: 12,
+        kept: 18,
+        left: Vec::new(),
         requests_served: 0,
         requests_lost: 0,
     }];
@@ -232,6 +236,7 @@ pub fn second_deploy() -> Plan {
             error: Some("shop-prod-web-green to be healthy: not within 15m, last seen: 0 of 3 healthy".into()),
             final_state: "all traffic on blue, as before".into(),
             undone: 4,
+            kept: 0,
             left: Vec::new(),
             requests_served: 51_100,
             requests_lost: 0,
@@ -244,6 +249,7 @@ pub fn second_deploy() -> Plan {
             error: Some("shop-prod-web-green: 0 of 3 healthy while it has traffic".into()),
             final_state: "all traffic on blue, as before".into(),
             undone: 6,
+            kept: 0,
             left: Vec::new(),
             requests_served: 24_213,
             requests_lost: 87,
@@ -397,6 +403,7 @@ struct Made {
     plan: Plan,
     clock: f64,
     steps: usize,
+    keeps: bool,
 }
 
 impl Made {
@@ -411,7 +418,7 @@ impl Made {
             target: target.into(),
             ..Plan::default()
         };
-        Self { plan, clock: 0.1, steps: 0 }
+        Self { plan, clock: 0.1, steps: 0, keeps: false }
     }
 
     fn stage(&mut self, name: &str) {
@@ -442,7 +449,8 @@ impl Made {
             place,
             ..Step::default()
         };
-        detail(&mut Detailed { step: &mut step, plan: &mut self.plan });
+        let keeps = self.keeps;
+        detail(&mut Detailed { keeps, step: &mut step, plan: &mut self.plan });
         if matches!(action, Action::Create | Action::Replace) {
             step.content = content(&step.calls);
         }
@@ -502,6 +510,11 @@ impl Made {
         self.plan.timeline.marks.push(Mark { at: round(self.clock), text: text.into() });
     }
 
+    fn hook(&mut self, label: &str) {
+        let after_undos = self.plan.rollback.undos.len() as u32;
+        self.plan.rollback.hooks.push(Hook { label: label.into(), after_undos });
+    }
+
     fn no_return(&mut self, label: &str) {
         let (at, after) = (round(self.clock), Some(self.steps.to_string()));
         self.plan.rollback.point_of_no_return = Some(PointOfNoReturn { label: label.into(), at, after });
@@ -551,6 +564,8 @@ fn peak(fleets: &[Fleet]) -> u32 {
 
 /// A step in the making.
 struct Detailed<'a> {
+    /// `keep_on_rollback`
+    keeps: bool,
     step: &'a mut Step,
     plan: &'a mut Plan,
 }
@@ -574,7 +589,8 @@ impl Detailed<'_> {
 
     fn call(&mut self, call: &str, resource: &str, request: Value, undo: Option<&str>) -> &mut Self {
         if let Some(undo) = undo {
-            self.plan.rollback.undos.push(Undo { step: self.step.id.clone(), description: undo.into() });
+            let keep = self.keeps;
+            self.plan.rollback.undos.push(Undo { step: self.step.id.clone(), description: undo.into(), keep });
         }
         let undo = undo.map(Into::into);
         self.step.calls.push(Call { call: call.into(), resource: resource.into(), request, undo });

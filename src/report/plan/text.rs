@@ -327,16 +327,16 @@ impl Page<'_> {
 
     fn rollback(&mut self) {
         let rollback = &self.plan.rollback;
-        if rollback.undos.is_empty() && rollback.point_of_no_return.is_none() {
+        if rollback.is_empty() {
             return;
         }
         self.heading("rollback");
         self.line(format!("  {}", facts::rollback(rollback)));
         if self.detail == Detail::Full {
             let width = rollback.undos.iter().map(|undo| clean(&undo.step).chars().count()).max().unwrap_or(0);
-            for undo in rollback.undos.iter().rev() {
-                let step = format!("{:<width$}", clean(&undo.step));
-                self.line(format!("    {}  {}", self.dim(&step), clean(&undo.description)));
+            for entry in facts::rollback_entries(rollback) {
+                let step = format!("{:<width$}", clean(entry.step.unwrap_or_default()));
+                self.line(format!("    {}  {}{}", self.dim(&step), self.dim(entry.lead), clean(entry.text)));
             }
         }
         if let Some(point) = &rollback.point_of_no_return {

@@ -191,6 +191,7 @@ fn card(scenario: &Scenario) -> Markup {
         ("exit code", scenario.exit_code.to_string()),
         ("after", seconds(scenario.seconds)),
         ("changes taken back", count(scenario.undone.into())),
+        ("changes kept", count(scenario.kept.into())),
         ("requests served", count(scenario.requests_served)),
         ("requests lost", count(scenario.requests_lost)),
     ];
@@ -210,7 +211,7 @@ fn card(scenario: &Scenario) -> Markup {
 
 fn rollback(plan: &Plan, detail: Detail) -> Markup {
     let rollback = &plan.rollback;
-    if rollback.undos.is_empty() && rollback.point_of_no_return.is_none() {
+    if rollback.is_empty() {
         return html! {};
     }
     html! {
@@ -219,12 +220,16 @@ fn rollback(plan: &Plan, detail: Detail) -> Markup {
             @if let Some(point) = &rollback.point_of_no_return {
                 p.no-return { "◆ " (facts::no_return(point)) ": " (point.label) }
             }
-            @if rollback.undos.is_empty() { p { (facts::rollback(rollback)) "." } } @else {
+            @let entries = facts::rollback_entries(rollback);
+            @if entries.is_empty() { p { (facts::rollback(rollback)) "." } } @else {
                 details open[detail == Detail::Full] {
                     summary { (facts::rollback(rollback)) }
                     ol.undos reversed {
-                        @for undo in rollback.undos.iter().rev() {
-                            li { (undo.description) " " span.quiet { "step " (undo.step) } }
+                        @for entry in entries {
+                            li {
+                                span.quiet { (entry.lead) } (entry.text)
+                                @if let Some(step) = entry.step { " " span.quiet { "step " (step) } }
+                            }
                         }
                     }
                 }
