@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Action, Call, Change, Denial, Fleet, FleetSize, Hook, Mark, Output, Plan, PointOfNoReturn, Share, Stage, Step, Undo,
-    Wait, Weights, content, unified_diff,
+    Action, Call, Change, Denial, Fleet, FleetSize, Hook, Mark, Output, Plan, PointOfNoReturn, Share, Stage, Step,
+    Undo, Wait, Weights, content, unified_diff,
 };
 use crate::{
     event::{self, Event, Report, Stamped},

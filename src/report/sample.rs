@@ -137,7 +137,11 @@ pub fn deploy_that_fails() -> Vec<Stamped> {
     });
     run.call("1", "ec2:DescribeSecurityGroups", false, 2, None);
     run.call("1", "ec2:AuthorizeSecurityGroupIngress", true, 1, None);
-    run.push(Event::UndoArmed { id: "1".into(), undo: "revoke the ingress rule of sg-0001 on port 8080".into(), keep: false });
+    run.push(Event::UndoArmed {
+        id: "1".into(),
+        undo: "revoke the ingress rule of sg-0001 on port 8080".into(),
+        keep: false,
+    });
     run.finished(
         "1",
         "ensure_security_group",

@@ -4,7 +4,8 @@
 use super::Detail;
 use crate::{
     plan::{
-        Action, Change, Hook, Outcome, Plan, PointOfNoReturn, Rollback, Scenario, Stage, Step, Totals, Verdict, Wait, Weights,
+        Action, Change, Hook, Outcome, Plan, PointOfNoReturn, Rollback, Scenario, Stage, Step, Totals, Verdict, Wait,
+        Weights,
     },
     report::{
         Ink,

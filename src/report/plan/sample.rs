@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::plan::{
-    Action, Call, Change, Denial, Failure, Fleet, FleetSize, Hook, Mark, Outcome, Output, Plan, PointOfNoReturn, Scenario,
-    Share, Stage, Step, Undo, Verdict, Wait, Weights, content, unified_diff,
+    Action, Call, Change, Denial, Failure, Fleet, FleetSize, Hook, Mark, Outcome, Output, Plan, PointOfNoReturn,
+    Scenario, Share, Stage, Step, Undo, Verdict, Wait, Weights, content, unified_diff,
 };
 
 /// Each with a name for a snapshot.
@@ -332,6 +332,10 @@ pub fn replacement() -> Plan {
     let after = "#!/bin/bash\nset -euo pipefail\n\nexport SHOP_VERSION=1.5.0\nexport SHOP_PORT=8080\nexport SHOP_DB=$(aws ssm get-parameter --name /shop/prod/db --with-decryption)\nexport SHOP_CACHE=10.20.4.17:6379\n\nsystemctl restart shop\nsystemctl enable --now shop-metrics\n";
     plan.step(Action::Update, "ensure_launch_template", "web-blue", 0.2, |step| {
         step.change("version", 3, 4).change("instance_type", "t3.small", "t3.medium").reads(2);
+        let subnets = |last: &str| json!(["a", "b", last].map(|end| format!("subnet-{}{end}", "0".repeat(16))));
+        step.change("subnets", subnets("c"), subnets("d"));
+        let names = |end: &str| format!("{}{end}", "a-name-that-is-cut-".repeat(20));
+        step.change("description", names("old"), names("new"));
         step.step.changes.push(Change {
             field: "user_data".into(),
             before: Some(before.into()),

@@ -10,12 +10,13 @@ use crate::{
     event::Weight,
     plan::{Action, Change, Plan, Share, Stage, Step},
     report::{
+        changed::{Elements, cut_apart, elements},
         lines,
         plan::{
             Detail,
             facts::{self, Moment},
         },
-        words::{seconds, value},
+        words::{clean, seconds, value},
     },
 };
 
@@ -23,6 +24,8 @@ use crate::{
 const REQUEST: usize = 2_000;
 /// Characters of a fact about something new: a policy's statement names many actions.
 const FACT: usize = 1_000;
+/// Characters of a line of a difference, which has cut lines that are longer.
+const LINE: usize = 600;
 
 pub fn rows(plan: &Plan, stage: &Stage, detail: Detail) -> Vec<Row> {
     let mut rows = vec![Row {
@@ -153,16 +156,30 @@ fn add_change(lines: &mut Vec<String>, change: &Change) {
         }
         return;
     }
-    if let Some(before) = &change.before {
-        lines.push(format!("-     {field}: {}", clip(&value(before), SENTENCE)));
+    let cut = |texts| cut_apart(texts, |text| clip(text, SENTENCE));
+    let Some(before) = &change.before else {
+        lines.extend(cut(vec![value(&change.after)]).iter().map(|after| format!("+     {field}: {after}")));
+        return;
+    };
+    if let Some(Elements { gone, new, same }) = elements(before, &change.after) {
+        lines.push(format!("!     {field}:"));
+        let marks: Vec<char> = gone.iter().map(|_| '-').chain(new.iter().map(|_| '+')).collect();
+        let texts = cut([gone, new].concat());
+        lines.extend(marks.iter().zip(&texts).map(|(mark, text)| format!("{mark}       {}", clean(text))));
+        if same > 0 {
+            lines.push(format!("        {same} unchanged"));
+        }
+        return;
     }
-    if !(change.after.is_null() && change.before.is_some()) {
-        lines.push(format!("+     {field}: {}", clip(&value(&change.after), SENTENCE)));
+    let both = cut(vec![value(before), value(&change.after)]);
+    lines.push(format!("-     {field}: {}", clean(&both[0])));
+    if !change.after.is_null() {
+        lines.push(format!("+     {field}: {}", clean(&both[1])));
     }
 }
 
 /// A line of somebody's text, whose indentation means something.
 fn line_of_text(line: &str) -> String {
     let indent: String = line.chars().take_while(|c| *c == ' ' || *c == '\t').take(40).collect();
-    format!("{}{}", indent.replace('\t', "    "), clip(line, SENTENCE))
+    format!("{}{}", indent.replace('\t', "    "), clip(line, LINE))
 }
