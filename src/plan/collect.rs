@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     Action, Call, Change, Denial, Fleet, FleetSize, Hook, Mark, Output, Plan, PointOfNoReturn, Share, Stage, Step,
-    Undo, Wait, Weights, content, unified_diff,
+    Undo, Wait, Weights, added, content, unified_diff,
 };
 use crate::{
     event::{self, Event, Report, Stamped},
@@ -278,7 +278,10 @@ impl State {
                 field: field.name.clone(),
                 before: field.before.clone(),
                 after: field.after.clone(),
-                diff: field.before.as_ref().and_then(|before| diff(before, &field.after)),
+                diff: match &field.before {
+                    Some(before) => diff(before, &field.after),
+                    None => new_text(&field.name, &field.after),
+                },
             })
             .collect();
         if let Some(&(stage, _)) = self.steps.get(id) {
@@ -401,6 +404,12 @@ fn peak(fleets: &[Fleet]) -> u32 {
         }
     }
     most
+}
+
+/// New text of several lines, to be read line by line. User data always is: it is what a new machine runs.
+fn new_text(field: &str, after: &Value) -> Option<String> {
+    let text = after.as_str().filter(|text| !text.is_empty())?;
+    (text.contains(['\n', '\r']) || field == "user_data").then(|| added(text))
 }
 
 #[cfg(test)]

@@ -40,6 +40,14 @@ pub fn unified_diff(before: &str, after: &str) -> String {
     diff
 }
 
+/// A new text: each of its lines with a `+`. Nothing is cut, since nobody has read it before.
+pub fn added(text: &str) -> String {
+    text.replace("\r\n", &format!("{CARRIAGE_RETURN}\n"))
+        .lines()
+        .map(|line| format!("+{}\n", line.replace('\r', CARRIAGE_RETURN)))
+        .collect()
+}
+
 /// A line that is too long, from before the place where it first differs from its like: two lines are not cut to the same.
 fn cut(line: &str, lines: &[&str]) -> String {
     let is_long = |line: &str| line.chars().nth(MAX_WIDTH).is_some();
@@ -92,6 +100,11 @@ mod tests {
         let lines: Vec<&str> = diff.lines().skip(1).collect();
         assert!(lines[0].starts_with("-…xxx") && lines[0].contains("xoldy"), "{diff}");
         assert!(lines[1].starts_with("+…xxx") && lines[1].contains("xnewy"), "{diff}");
+    }
+
+    #[test]
+    fn new_text_is_there_line_by_line() {
+        assert_eq!(added("a\r\n\n  b"), "+a^M\n+\n+  b\n");
     }
 
     #[test]

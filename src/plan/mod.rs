@@ -18,7 +18,7 @@ use serde_json::Value;
 pub use aftermath::Aftermath;
 pub use collect::{Collector, Refusal};
 pub use content::content;
-pub use diff::unified_diff;
+pub use diff::{added, unified_diff};
 pub use names::{NewIds, name_new_ids};
 pub use verdict::{final_state, outcome_words};
 
@@ -220,7 +220,7 @@ pub struct Change {
     pub before: Option<Value>,
     /// `null` for something that goes.
     pub after: Value,
-    /// Long text as a unified diff.
+    /// Long text as a unified diff; new text of several lines as lines that begin with `+`.
     pub diff: Option<String>,
 }
 

@@ -86,6 +86,20 @@ pub fn set(look: &Look, fields: &[Field]) -> String {
     look.paint(Ink::Dim, &shorten(look, &format!("    {}", all.join(", ")), look.width))
 }
 
+/// The fields of something new, in as many lines as they need: none of them is cut off by what stands before it.
+pub fn set_in_full(look: &Look, fields: &[Field]) -> Vec<String> {
+    let pair = |field: &Field| format!("{} {}", clean(&field.name), value(&field.after));
+    let mut lines: Vec<String> = Vec::new();
+    for (nth, pair) in fields.iter().map(pair).enumerate() {
+        let pair = if nth + 1 < fields.len() { format!("{pair},") } else { pair };
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + pair.chars().count() <= look.width => *line += &format!(" {pair}"),
+            _ => lines.push(format!("    {pair}")),
+        }
+    }
+    lines.iter().map(|line| look.paint(Ink::Dim, line)).collect()
+}
+
 /// A line for each field, and of lists one for each element that goes or comes. With a hint, only as much as helps at
 /// first sight: the hint is what shows the rest.
 pub fn listed(look: &Look, fields: &[Field], hint: Option<&str>) -> Vec<String> {

@@ -15,6 +15,8 @@ use crate::{
 
 /// Names in a banner; more are counted.
 const NAMES_SHOWN: usize = 8;
+/// Lines of a new text for who does not want to see everything.
+pub const NEW_TEXT_SHOWN: usize = 40;
 /// Denials in banners; all of them are in the part about policy.
 const DENIALS_SHOWN: usize = 4;
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::plan::{
     Action, Call, Change, Denial, Failure, Fleet, FleetSize, Hook, Mark, Outcome, Output, Plan, PointOfNoReturn,
-    Scenario, Share, Stage, Step, Undo, Verdict, Wait, Weights, content, unified_diff,
+    Scenario, Share, Stage, Step, Undo, Verdict, Wait, Weights, added, content, unified_diff,
 };
 
 /// Each with a name for a snapshot.
@@ -478,6 +478,10 @@ impl Made {
         let name = format!("shop-prod-web-{colour}");
         self.step(Action::Create, "ensure_launch_template", &format!("web-{colour}"), 0.1, |step| {
             step.set("launch_template_id", "lt-0000000000000005e").set("version", 1).set("image_id", image).reads(2);
+            let script: String = (1..=60).map(|number| format!("  echo {number}\n")).collect();
+            let script = format!("#!/bin/sh\nif true; then\n{script}fi\n");
+            let diff = Some(added(&script));
+            step.step.changes.push(Change { field: "user_data".into(), before: None, after: script.into(), diff });
             let request = json!({ "LaunchTemplateName": name, "LaunchTemplateData": { "ImageId": image, "InstanceType": "t3.small" } });
             step.call("ec2:CreateLaunchTemplate", &name, request, Some(&format!("delete launch template {name}")));
         });

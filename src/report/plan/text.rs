@@ -217,7 +217,7 @@ impl Page<'_> {
         let new = matches!(step.action, Action::Create) && !full;
         let listed = match fields.as_slice() {
             [] => Vec::new(),
-            fields if new => vec![lines::set(&look, fields)],
+            fields if new => lines::set_in_full(&look, fields),
             fields => lines::listed(&look, fields, (!full).then_some(HINT)),
         };
         for line in listed {
@@ -225,15 +225,16 @@ impl Page<'_> {
         }
         for change in changes {
             if let Some(diff) = &change.diff {
-                self.diff(&change.field, diff);
+                self.diff(change, diff);
             }
         }
     }
 
-    fn diff(&mut self, field: &str, diff: &str) {
-        self.line(format!("      {}:", clean(field)));
+    fn diff(&mut self, change: &Change, diff: &str) {
+        self.line(format!("      {}:", clean(&change.field)));
         let total = diff.lines().count();
-        let shown = if self.detail == Detail::Full { total } else { DIFF_SHOWN.min(total) };
+        let most = if change.before.is_none() { facts::NEW_TEXT_SHOWN } else { DIFF_SHOWN };
+        let shown = if self.detail == Detail::Full { total } else { most.min(total) };
         for line in diff.lines().take(shown) {
             let ink = match line.chars().next() {
                 Some('+') => Some(Ink::Green),

@@ -112,7 +112,7 @@ fn add_step(lines: &mut Vec<String>, step: &Step, detail: Detail) {
         lines.push(format!("-     {}", clip(line, SENTENCE)));
     }
     for change in facts::changes(step, detail) {
-        add_change(lines, change);
+        add_change(lines, change, detail);
     }
     for fact in &step.content {
         lines.push(format!("+     {}: {}", clip(&fact.name, NAME), clip(&fact.value, FACT)));
@@ -143,16 +143,22 @@ fn add_step(lines: &mut Vec<String>, step: &Step, detail: Detail) {
     }
 }
 
-fn add_change(lines: &mut Vec<String>, change: &Change) {
+fn add_change(lines: &mut Vec<String>, change: &Change, detail: Detail) {
     let field = clip(&change.field, NAME);
     if let Some(diff) = &change.diff {
         lines.push(format!("!     {field}:"));
-        for line in diff.lines() {
+        let total = diff.lines().count();
+        let is_cut = change.before.is_none() && detail < Detail::Full;
+        let shown = if is_cut { facts::NEW_TEXT_SHOWN.min(total) } else { total };
+        for line in diff.lines().take(shown) {
             let (mark, rest) = match line.chars().next() {
                 Some(mark @ ('+' | '-' | ' ')) => (mark, &line[1..]),
                 _ => (' ', line),
             };
             lines.push(format!("{mark}       {}", line_of_text(rest)));
+        }
+        if total > shown {
+            lines.push(format!("        … and {} more lines, --detail full shows all", total - shown));
         }
         return;
     }
