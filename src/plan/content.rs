@@ -224,10 +224,8 @@ impl Facts {
         }
     }
 
+    /// What the fields of the step do not say: they have its sizes, its launch template and its subnets.
     fn fleet(&mut self, request: &Value) {
-        self.push("size", joined(request, "desired {DesiredCapacity}, at least {MinSize}, at most {MaxSize}"));
-        self.push("launch template", joined(at(request, "LaunchTemplate"), "{LaunchTemplateId} version {Version}"));
-        self.members(request, &[("subnets", "VPCZoneIdentifier")]);
         for arn in items(at(request, "TargetGroupARNs")) {
             self.push("target group", arn.as_str().map(named).unwrap_or_default());
         }
@@ -415,11 +413,12 @@ mod tests {
             "user data: 2 lines",
         ];
         assert_eq!(facts("ec2:CreateLaunchTemplate", request), wanted);
-        let request =
-            json!({ "MinSize": "3", "MaxSize": "9", "DesiredCapacity": "3", "VPCZoneIdentifier": "subnet-1,subnet-2" });
+        let group = "arn:aws:elasticloadbalancing:eu-central-1:1:targetgroup/web-blue/44";
+        let request = json!({ "MinSize": "3", "VPCZoneIdentifier": "subnet-1,subnet-2", "TargetGroupARNs": [group] });
         assert_eq!(
             facts("autoscaling:CreateAutoScalingGroup", request),
-            ["size: desired 3, at least 3, at most 9", "subnets: subnet-1,subnet-2"]
+            ["target group: web-blue"],
+            "fields have the rest"
         );
     }
 
