@@ -162,6 +162,7 @@ impl State {
                     step.error = Some(error.clone());
                     step.seconds = now - step.starts;
                 }
+                self.stage_goes_on(id);
             }
             Event::Sending { id, call, resource, request, undo } => {
                 let call = Call {
@@ -175,11 +176,13 @@ impl State {
                     step.calls.push(call);
                 }
             }
-            Event::Call { id, mutation, .. } => {
+            Event::Call { id, mutation, attempt, .. } => {
                 self.changed |= mutation;
+                let again = *attempt > 1;
                 self.plan.totals.calls += 1;
-                self.plan.totals.reads += u32::from(!mutation);
-                if let Some(step) = self.step(id).filter(|_| !mutation) {
+                self.plan.totals.reads += u32::from(!mutation && !again);
+                self.plan.totals.repeated += u32::from(again);
+                if let Some(step) = self.step(id).filter(|_| !mutation && !again) {
                     step.reads += 1;
                 }
             }
@@ -284,9 +287,14 @@ impl State {
                 },
             })
             .collect();
+        self.stage_goes_on(id);
+    }
+
+    /// A stage lasts until its last operation has ended, well or not.
+    fn stage_goes_on(&mut self, id: &str) {
         if let Some(&(stage, _)) = self.steps.get(id) {
             let stage = &mut self.plan.stages[stage];
-            stage.seconds = now - stage.starts;
+            stage.seconds = self.now - stage.starts;
         }
     }
 

@@ -127,11 +127,14 @@ pub struct Totals {
     pub traffic_shifts: u32,
     /// Waits for something to come.
     pub waits: u32,
-    /// API calls of the run.
+    /// API calls of the run, as often as they are sent.
     pub calls: u32,
-    /// Of these, how many only read.
+    /// Of these, how many only read. What is neither read nor repeated changes something.
     pub reads: u32,
-    /// How long the run takes when all goes well, in seconds.
+    /// Of these, how many are sent again, because the first answer was "not yet".
+    #[serde(default)]
+    pub repeated: u32,
+    /// How long the run takes when all goes well, or until it fails, in seconds.
     pub seconds: f64,
     /// How long it takes at most before it gives up: every wait at its limit, in seconds.
     pub seconds_at_most: f64,

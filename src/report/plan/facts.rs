@@ -167,22 +167,54 @@ pub fn banners(plan: &Plan) -> Vec<Banner> {
     banners
 }
 
-/// The totals in three lines.
-pub fn figures(totals: &Totals) -> [(&'static str, String); 3] {
+/// The totals in three lines. `detail` is how much of the plan is shown below them.
+pub fn figures(plan: &Plan, detail: Detail) -> [(&'static str, String); 3] {
+    let totals = &plan.totals;
     let Totals { create, update, replace, delete, unchanged, .. } = totals;
     let changes = format!(
         "{create} to create, {update} to change, {replace} to replace, {delete} to delete, {unchanged} unchanged"
     );
     let run = format!(
-        "{}, {}, {} ({} only read), {} at the peak",
+        "{}, {}, {}, {} at the peak",
         plural(totals.traffic_shifts as usize, "traffic shift"),
-        plural(totals.waits as usize, "wait"),
-        counted(totals.calls, "call"),
-        count(totals.reads.into()),
+        waits(plan, detail),
+        calls(totals),
         plural(totals.peak_instances as usize, "instance"),
     );
-    let time = format!("{} when all goes well, {} at most", seconds(totals.seconds), seconds(totals.seconds_at_most));
+    let time = times(plan).map(|(what, time)| format!("{time} {what}")).collect::<Vec<_>>().join(", ");
     [("changes", changes), ("run", run), ("time", time)]
+}
+
+/// `8 waits (7 listed)`: the short ones have a line only for who wants to see everything.
+fn waits(plan: &Plan, detail: Detail) -> String {
+    let waits = plural(plan.totals.waits as usize, "wait");
+    let steps = plan.steps().filter(|step| is_shown(step, detail));
+    let moments = steps.flat_map(|step| moments(step, detail));
+    let listed = moments.filter(|moment| matches!(moment, Moment::Wait(_))).count();
+    if detail == Detail::Summary || listed == plan.totals.waits as usize {
+        return waits;
+    }
+    format!("{waits} ({listed} listed)")
+}
+
+/// `221 calls (68 change something, 135 only read, 18 repeated)`
+fn calls(totals: &Totals) -> String {
+    let Totals { calls, reads, repeated, .. } = *totals;
+    let changing = calls.saturating_sub(reads).saturating_sub(repeated);
+    let parts = [(changing, "change something"), (reads, "only read"), (repeated, "repeated")];
+    let parts: Vec<String> =
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count((*n).into()))).collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+    format!("{}{parts}", counted(calls, "call"))
+}
+
+/// How long the run takes, and what that means. One that fails has no time in which all goes well.
+pub fn times(plan: &Plan) -> impl Iterator<Item = (&'static str, String)> {
+    let Totals { seconds: takes, seconds_at_most, .. } = plan.totals;
+    let fails = plan.failure.is_some();
+    let first = if fails { "until it fails" } else { "when all goes well" };
+    let at_most = (!fails).then(|| ("at most", seconds(seconds_at_most)));
+    [Some((first, seconds(takes))), at_most].into_iter().flatten()
 }
 
 fn counted(number: u32, noun: &str) -> String {

@@ -119,7 +119,7 @@ impl Page<'_> {
             self.line(format!("{}: {}", look.paint(ink, &format!("! {}", banner.lead)), banner.text));
         }
         self.line("");
-        for (key, text) in facts::figures(&self.plan.totals) {
+        for (key, text) in facts::figures(self.plan, self.detail) {
             self.line(lines::pair(look, key, &text));
         }
     }

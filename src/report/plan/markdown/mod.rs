@@ -31,7 +31,7 @@ const NAME: usize = 80;
 
 pub fn write(plan: &Plan, detail: Detail) -> String {
     let mut room = Room { chars: MAX_CHARS, bytes: MAX_BYTES };
-    let (start, lists) = (start(plan), lists(plan));
+    let (start, lists) = (start(plan, detail), lists(plan));
     let footer = footer(plan);
     for part in [&start, &lists, &footer] {
         room.take(part);
@@ -137,7 +137,7 @@ impl Cuts {
 }
 
 /// Marker, heading, verdict, banners, figures.
-fn start(plan: &Plan) -> String {
+fn start(plan: &Plan, detail: Detail) -> String {
     let environment = plan.environment.as_deref().map(|name| format!("env={} ", word(name))).unwrap_or_default();
     let mut text = format!("<!-- runner:plan {environment}runbook={} -->\n", word(&plan.runbook));
     let file = plan.runbook.rsplit('/').next().unwrap_or_default();
@@ -154,7 +154,7 @@ fn start(plan: &Plan) -> String {
         }
         text.push('\n');
     }
-    for (_, figure) in facts::figures(&plan.totals) {
+    for (_, figure) in facts::figures(plan, detail) {
         text += &format!("- {figure}\n");
     }
     text.push('\n');
