@@ -217,8 +217,15 @@ fn make(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Planned {
         plan.on_failure.extend(never_healthy(settings, runbook, stage, &plan));
     }
     let other_forms = stage.simulator.other_forms(after);
-    let plan = plan::name_new_ids(plan, &plan::NewIds { family, after, last, other_forms });
-    Planned { plan, failure: rehearsal.failure, exit }
+    let ids = plan::NewIds { family, after, last, other_forms };
+    let mut names = plan::Names::new(&ids);
+    let plan = names.plan(plan);
+    // The error is told beside the plan, about the same things.
+    let failure = rehearsal.failure.map(|mut failure| {
+        failure.problem = Box::new(failure.problem.in_words(|text| names.text(text)));
+        failure
+    });
+    Planned { plan, failure, exit }
 }
 
 /// What a run exits with that policy stops.

@@ -17,9 +17,9 @@ use serde_json::Value;
 
 pub use aftermath::Aftermath;
 pub use collect::{Collector, Refusal};
-pub use content::content;
+pub use content::{all_powerful, content, opened};
 pub use diff::{added, unified_diff};
-pub use names::{NewIds, name_new_ids};
+pub use names::{Names, NewIds};
 pub use verdict::{final_state, outcome_words};
 
 /// Of the JSON form. A reader refuses a higher major version and ignores fields it does not know.

@@ -392,3 +392,79 @@ on_rollback("too late", || log("back"));
     let figures = failing.lines().filter(|line| line.contains(" taken back")).collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!("rollback", format!("{seen}\n{heading}\n\n{figures}\n"));
 }
+
+/// The error beside a plan is about the same things as the plan.
+#[test]
+fn a_failing_plan_has_one_name_for_each_new_thing() {
+    let ran = plan(&shop(), "ami-never-healthy", &["--sim"]);
+    assert!(ran.stderr.contains("i-new-1"), "{ran}");
+    assert!(!ran.stderr.contains("0000000"), "an id that nobody will ever see: {ran}");
+    let data = as_data(&plan(&shop(), "ami-never-healthy", &["--sim", "--format", "json"]));
+    for stage in &data.stages {
+        let ends = stage.steps.iter().map(|step| step.starts + step.seconds).fold(0.0, f64::max);
+        assert!((stage.starts + stage.seconds - ends).abs() < 0.01, "{:?} lasts until its last step ends", stage.name);
+    }
+    assert!(ran.stdout.contains(" until it fails\n") && !ran.stdout.contains("when all goes well"), "{ran}");
+}
+
+/// What is sent again is neither a read nor a change: the rest is what a run counts.
+#[test]
+fn the_calls_of_a_plan_add_up() {
+    let project = shop();
+    let totals = as_data(&plan(&project, "ami-healthy-1", &["--sim", "--format", "json"])).totals;
+    let ran = project.runner(&["run", PROD, "--sim", "--param", "image=ami-healthy-1"]);
+    let wanted = format!("  {} ({} mutations)", totals.calls, totals.calls - totals.reads - totals.repeated);
+    assert!(ran.stdout.contains(&wanted), "{wanted}\n{ran}");
+}
+
+/// A reviewer sees which elements of a list change, what is open to everybody, and what a new machine runs.
+#[test]
+fn what_a_reviewer_has_to_see() {
+    let runbook = r##"
+environment("dev");
+stack("shop");
+let vpc = find_vpc("default");
+let subnets = find_subnets(#{ vpc_id: vpc });
+ensure_security_group(#{
+    name: "a", vpc_id: vpc, description: "a",
+    ingress: [#{ port: 22, cidr_ip: "0.0.0.0/0" }, #{ port: 443, cidr_ip: "0.0.0.0/0" }],
+});
+ensure_role(#{
+    name: "a", trust: "ec2.amazonaws.com", managed_policy_arns: ["arn:aws:iam::aws:policy/AdministratorAccess"],
+});
+let script = "#!/bin/sh\nexport TOKEN=hunter2\nif true; then\n";
+for number in 0..50 { script += `  echo ${number}\n`; }
+let template = ensure_launch_template(#{
+    name: "a", image_id: "ami-healthy-1", instance_type: "t3.micro", user_data: script + "fi\n",
+});
+let first = param("first", #{ "default": 0 });
+launch_asg(#{
+    name: "a", launch_template: template, subnets: [subnets[first], subnets[first + 1]], min_size: 0, max_size: 2,
+});
+"##;
+    let project = Project::new().file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n").file("p.rhai", runbook);
+    let formats = ["--format", "markdown", "--format", "html", "--out", "plan"];
+    let made = |more: &[&str]| {
+        let ran = project.runner(&[&["plan", "p.rhai"], more, &formats].concat());
+        let read = |name: &str| fs::read_to_string(project.path().join("plan").join(name)).expect("it was written");
+        (ran.stdout, read("plan.md"), read("plan.html"))
+    };
+    let (text, markdown, html) = made(&[]);
+    insta::assert_snapshot!("reviewer_first", text);
+    for form in [&text, &markdown, &html] {
+        assert!(form.contains("+  echo 3") || form.contains("+         echo 3"), "line by line: {form}");
+        assert!(form.contains("opens to everybody") && form.contains("TOKEN=(not shown)"), "{form}");
+        assert!(!form.contains("hunter2") && !form.contains("\"mixed\""), "{form}");
+    }
+    assert!(html.contains("echo 49") && !text.contains("echo 49") && !markdown.contains("echo 49"), "40 lines");
+    let (full, markdown, _) = made(&["--detail", "full"]);
+    assert!(full.contains("+  echo 49") && markdown.contains("echo 49"), "all of them: {full}");
+
+    let ran = project.runner(&["run", "p.rhai"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let (text, markdown, html) = made(&["--param", "first=1"]);
+    insta::assert_snapshot!("reviewer_next", text);
+    let changed = markdown.find("subnets:").map(|at| markdown[at..].lines().take(4).collect::<Vec<_>>().join("\n"));
+    insta::assert_snapshot!("reviewer_next_markdown", changed.unwrap_or_default());
+    assert!(html.contains("1 unchanged"), "{html}");
+}

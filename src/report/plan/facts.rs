@@ -5,7 +5,7 @@ use super::Detail;
 use crate::{
     plan::{
         Action, Change, Hook, Outcome, Plan, PointOfNoReturn, Rollback, Scenario, Stage, Step, Totals, Verdict, Wait,
-        Weights,
+        Weights, all_powerful, opened,
     },
     report::{
         Ink,
@@ -159,6 +159,27 @@ pub fn banners(plan: &Plan) -> Vec<Banner> {
             plan.steps().filter(|step| step.action == action).map(|step| step.subject.as_str()).collect();
         if !names.is_empty() {
             banner(true, format!("{verb} {}", total.max(1)), &listed(names, NAMES_SHOWN));
+        }
+    }
+    // A load balancer is open to everybody on the ports of the web; other things had better not be.
+    let of_web = |what: &str| matches!(what, "tcp 80" | "tcp 443");
+    let opens = |grave: bool| {
+        let of = plan.steps().map(|step| {
+            let what: Vec<String> = opened(&step.calls).into_iter().filter(|what| of_web(what) != grave).collect();
+            (!what.is_empty()).then(|| format!("{} {}", step.subject, what.join(" and ")))
+        });
+        of.flatten().collect::<Vec<String>>()
+    };
+    let powers = plan
+        .steps()
+        .flat_map(|step| all_powerful(&step.calls).into_iter().map(|policy| format!("{} {policy}", step.subject)));
+    for (grave, lead, names) in [
+        (true, "opens to everybody", opens(true)),
+        (false, "opens to everybody", opens(false)),
+        (true, "may do everything", powers.collect()),
+    ] {
+        if !names.is_empty() {
+            banner(grave, lead.to_owned(), &listed(names.iter().map(String::as_str), NAMES_SHOWN));
         }
     }
     if let Some(point) = &plan.rollback.point_of_no_return {
