@@ -4,8 +4,8 @@
 use super::Detail;
 use crate::{
     plan::{
-        Action, Change, Hook, Outcome, Plan, PointOfNoReturn, Rollback, Scenario, Stage, Step, Totals, Verdict, Wait,
-        Weights, all_powerful, opened,
+        Action, Call, Change, Hook, Outcome, Plan, PointOfNoReturn, Rollback, Scenario, Stage, Step, Totals, Verdict,
+        Wait, Weights, all_powerful, opened,
     },
     report::{
         Ink,
@@ -161,23 +161,16 @@ pub fn banners(plan: &Plan) -> Vec<Banner> {
             banner(true, format!("{verb} {}", total.max(1)), &listed(names, NAMES_SHOWN));
         }
     }
-    // A load balancer is open to everybody on the ports of the web; other things had better not be.
-    let of_web = |what: &str| matches!(what, "tcp 80" | "tcp 443");
-    let opens = |grave: bool| {
-        let of = plan.steps().map(|step| {
-            let what: Vec<String> = opened(&step.calls).into_iter().filter(|what| of_web(what) != grave).collect();
-            (!what.is_empty()).then(|| format!("{} {}", step.subject, what.join(" and ")))
-        });
-        of.flatten().collect::<Vec<String>>()
+    let of_steps = |what: fn(&[Call]) -> Vec<String>| -> Vec<String> {
+        let some = plan.steps().map(|step| (step, what(&step.calls))).filter(|(_, what)| !what.is_empty());
+        some.map(|(step, what)| format!("{} ({})", step.subject, what.join(", "))).collect()
     };
-    let powers = plan
-        .steps()
-        .flat_map(|step| all_powerful(&step.calls).into_iter().map(|policy| format!("{} {policy}", step.subject)));
-    for (grave, lead, names) in [
-        (true, "opens to everybody", opens(true)),
-        (false, "opens to everybody", opens(false)),
-        (true, "may do everything", powers.collect()),
-    ] {
+    // Load balancers are open to everybody on the ports of the web; other things had better not be.
+    let of_web = |what: &String| matches!(what.as_str(), "tcp 80" | "tcp 443");
+    let grave = !plan.steps().flat_map(|step| opened(&step.calls)).all(|what| of_web(&what));
+    for (grave, lead, names) in
+        [(grave, "opens to everybody", of_steps(opened)), (true, "may do everything", of_steps(all_powerful))]
+    {
         if !names.is_empty() {
             banner(grave, lead.to_owned(), &listed(names.iter().map(String::as_str), NAMES_SHOWN));
         }
@@ -306,9 +299,11 @@ pub fn scenario_figures(scenario: &Scenario) -> String {
 pub fn rollback(rollback: &Rollback) -> String {
     let until = if rollback.point_of_no_return.is_some() { " until the point of no return" } else { "" };
     let kept = rollback.undos.iter().filter(|undo| undo.keep).count();
-    let undone = plural(rollback.undos.len() - kept, "change");
     let more = kept_and_hooks(kept, rollback.hooks.len());
-    format!("{undone} to take back{more}{until}, newest first")
+    match rollback.undos.len() - kept {
+        0 => format!("nothing to take back{more}{until}"),
+        undone => format!("{} to take back{more}{until}, newest first", plural(undone, "change")),
+    }
 }
 
 /// An undo or a hook, as lists have them.
