@@ -174,6 +174,13 @@ pub enum Event {
     UndoArmed {
         id: String,
         undo: String,
+        /// `keep_on_rollback`: a rollback leaves the change as it is.
+        #[serde(default)]
+        keep: bool,
+    },
+    /// The runbook registered a hook with `on_rollback`.
+    HookArmed {
+        hook: String,
     },
     /// The point of no return: earlier undos are not run any more.
     Committed {
@@ -191,7 +198,14 @@ pub enum Event {
     },
     RollbackStarted {
         reason: String,
+        /// Changes that are taken back.
         undos: usize,
+        /// Changes that are kept: `keep_on_rollback`.
+        #[serde(default)]
+        kept: usize,
+        /// Hooks that are run.
+        #[serde(default)]
+        hooks: usize,
     },
     UndoFinished {
         undo: String,

@@ -224,8 +224,15 @@ fn make(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Planned {
         plan.on_failure.extend(never_healthy(settings, runbook, stage, &plan));
     }
     let other_forms = stage.simulator.other_forms(after);
-    let plan = plan::name_new_ids(plan, &plan::NewIds { family, after, last, other_forms });
-    Planned { plan, failure: rehearsal.failure, exit }
+    let ids = plan::NewIds { family, after, last, other_forms };
+    let mut names = plan::Names::new(&ids);
+    let plan = names.plan(plan);
+    // The error is told beside the plan, about the same things.
+    let failure = rehearsal.failure.map(|mut failure| {
+        failure.problem = Box::new(failure.problem.in_words(|text| names.text(text)));
+        failure
+    });
+    Planned { plan, failure, exit }
 }
 
 /// What a run exits with that policy stops.
@@ -293,8 +300,9 @@ fn scenario(name: String, rehearsal: &Rehearsal, stage: &Stage, aftermath: &Afte
         exit_code: exit.code,
         seconds: *seconds,
         error: failure.as_ref().map(|failure| failure.trace().message.clone()),
-        final_state: plan::final_state(&stage.simulator.differences(), undone.kept),
+        final_state: plan::final_state(&stage.simulator.differences()),
         undone: undone.done,
+        kept: undone.kept,
         left: undone.left,
         requests_served: traffic.served,
         requests_lost: traffic.failed,

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Action, Call, Change, Denial, Fleet, FleetSize, Mark, Output, Plan, PointOfNoReturn, Share, Stage, Step, Undo,
-    Wait, Weights, content, unified_diff,
+    Action, Call, Change, Denial, Fleet, FleetSize, Hook, Mark, Output, Plan, PointOfNoReturn, Share, Stage, Step,
+    Undo, Wait, Weights, added, content, unified_diff,
 };
 use crate::{
     event::{self, Event, Report, Stamped},
@@ -162,6 +162,7 @@ impl State {
                     step.error = Some(error.clone());
                     step.seconds = now - step.starts;
                 }
+                self.stage_goes_on(id);
             }
             Event::Sending { id, call, resource, request, undo } => {
                 let call = Call {
@@ -175,11 +176,13 @@ impl State {
                     step.calls.push(call);
                 }
             }
-            Event::Call { id, mutation, .. } => {
+            Event::Call { id, mutation, attempt, .. } => {
                 self.changed |= mutation;
+                let again = *attempt > 1;
                 self.plan.totals.calls += 1;
-                self.plan.totals.reads += u32::from(!mutation);
-                if let Some(step) = self.step(id).filter(|_| !mutation) {
+                self.plan.totals.reads += u32::from(!mutation && !again);
+                self.plan.totals.repeated += u32::from(again);
+                if let Some(step) = self.step(id).filter(|_| !mutation && !again) {
                     step.reads += 1;
                 }
             }
@@ -199,8 +202,12 @@ impl State {
                 self.end_wait(id, Some(elapsed.as_secs_f64()));
             }
             Event::Weights { id, route, weights } => self.weights(id, route, weights),
-            Event::UndoArmed { id, undo } => {
-                self.plan.rollback.undos.push(Undo { step: id.clone(), description: undo.clone() });
+            Event::UndoArmed { id, undo, keep } => {
+                self.plan.rollback.undos.push(Undo { step: id.clone(), description: undo.clone(), keep: *keep });
+            }
+            Event::HookArmed { hook } => {
+                let after_undos = u32::try_from(self.plan.rollback.undos.len()).unwrap_or(u32::MAX);
+                self.plan.rollback.hooks.push(Hook { label: hook.clone(), after_undos });
             }
             Event::Committed { label } => {
                 self.plan.rollback.point_of_no_return =
@@ -274,12 +281,20 @@ impl State {
                 field: field.name.clone(),
                 before: field.before.clone(),
                 after: field.after.clone(),
-                diff: field.before.as_ref().and_then(|before| diff(before, &field.after)),
+                diff: match &field.before {
+                    Some(before) => diff(before, &field.after),
+                    None => new_text(&field.name, &field.after),
+                },
             })
             .collect();
+        self.stage_goes_on(id);
+    }
+
+    /// A stage lasts until its last operation has ended, well or not.
+    fn stage_goes_on(&mut self, id: &str) {
         if let Some(&(stage, _)) = self.steps.get(id) {
             let stage = &mut self.plan.stages[stage];
-            stage.seconds = now - stage.starts;
+            stage.seconds = self.now - stage.starts;
         }
     }
 
@@ -397,6 +412,12 @@ fn peak(fleets: &[Fleet]) -> u32 {
         }
     }
     most
+}
+
+/// New text of several lines, to be read line by line. User data always is: it is what a new machine runs.
+fn new_text(field: &str, after: &Value) -> Option<String> {
+    let text = after.as_str().filter(|text| !text.is_empty())?;
+    (text.contains(['\n', '\r']) || field == "user_data").then(|| added(text))
 }
 
 #[cfg(test)]

@@ -24,6 +24,53 @@ pub fn content(calls: &[Call]) -> Vec<Fact> {
     facts.0
 }
 
+/// What these calls open to everybody: `tcp 22`.
+pub fn opened(calls: &[Call]) -> Vec<String> {
+    let ingress = calls.iter().filter(|call| call.call == "ec2:AuthorizeSecurityGroupIngress");
+    let permissions = ingress.flat_map(|call| items(at(&call.request, "IpPermissions")));
+    let is_open = |permission: &&Value| {
+        let has = |list: &str, member: &str, all: &str| {
+            items(at(permission, list)).iter().any(|item| text(item, member) == all)
+        };
+        has("IpRanges", "CidrIp", "0.0.0.0/0") || has("Ipv6Ranges", "CidrIpv6", "::/0")
+    };
+    permissions.filter(is_open).map(traffic).collect()
+}
+
+/// What of these calls lets somebody do everything: the policy's name.
+pub fn all_powerful(calls: &[Call]) -> Vec<String> {
+    let grants = |call: &&Call| match call.call.as_str() {
+        "iam:PutRolePolicy" | "iam:CreatePolicy" | "iam:CreatePolicyVersion" => {
+            let document = serde_json::from_str(&text(&call.request, "PolicyDocument")).unwrap_or(Value::Null);
+            let statements = at(&document, "Statement");
+            let all = statements.as_array().map_or(std::slice::from_ref(statements), Vec::as_slice);
+            all.iter().any(allows_everything)
+        }
+        "iam:AttachRolePolicy" => text(&call.request, "PolicyArn").ends_with(":policy/AdministratorAccess"),
+        _ => false,
+    };
+    let name = |call: &Call| {
+        let names = ["PolicyName", "PolicyArn"].map(|member| text(&call.request, member));
+        names.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
+    };
+    calls.iter().filter(grants).map(name).collect()
+}
+
+fn allows_everything(statement: &Value) -> bool {
+    let is_all = |value: &Value| matches!(value.as_str(), Some("*" | "*:*"));
+    let any = |member: &str| {
+        let value = at(statement, member);
+        is_all(value) || items(value).iter().any(is_all)
+    };
+    text(statement, "Effect") == "Allow" && any("Action") && any("Resource")
+}
+
+/// `tcp 443`
+fn traffic(permission: &Value) -> String {
+    let ports = ports(&text(permission, "FromPort"), &text(permission, "ToPort"));
+    format!("{}{ports}", protocol(&text(permission, "IpProtocol")))
+}
+
 #[derive(Default)]
 struct Facts(Vec<Fact>);
 
@@ -108,8 +155,7 @@ impl Facts {
     /// `tcp 443 from 0.0.0.0/0`
     fn permissions(&mut self, direction: &str, preposition: &str, request: &Value) {
         for permission in items(at(request, "IpPermissions")) {
-            let ports = ports(&text(permission, "FromPort"), &text(permission, "ToPort"));
-            let what = format!("{}{ports}", protocol(&text(permission, "IpProtocol")));
+            let what = traffic(permission);
             let peers = [
                 ("IpRanges", "CidrIp"),
                 ("Ipv6Ranges", "CidrIpv6"),
@@ -224,10 +270,8 @@ impl Facts {
         }
     }
 
+    /// What the fields of the step do not say: they have its sizes, its launch template and its subnets.
     fn fleet(&mut self, request: &Value) {
-        self.push("size", joined(request, "desired {DesiredCapacity}, at least {MinSize}, at most {MaxSize}"));
-        self.push("launch template", joined(at(request, "LaunchTemplate"), "{LaunchTemplateId} version {Version}"));
-        self.members(request, &[("subnets", "VPCZoneIdentifier")]);
         for arn in items(at(request, "TargetGroupARNs")) {
             self.push("target group", arn.as_str().map(named).unwrap_or_default());
         }
@@ -401,6 +445,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_open_to_all() {
+        let call = |call: &str, request: Value| Call { call: call.into(), request, ..Call::default() };
+        let ingress =
+            |permissions: Value| call("ec2:AuthorizeSecurityGroupIngress", json!({ "IpPermissions": permissions }));
+        let calls = [
+            ingress(
+                json!([{ "IpProtocol": "tcp", "FromPort": "22", "ToPort": "22", "IpRanges": [{ "CidrIp": "0.0.0.0/0" }] }]),
+            ),
+            ingress(
+                json!([{ "IpProtocol": "tcp", "FromPort": "80", "ToPort": "80", "IpRanges": [{ "CidrIp": "10.0.0.0/8" }] }]),
+            ),
+            ingress(json!([{ "IpProtocol": "-1", "Ipv6Ranges": [{ "CidrIpv6": "::/0" }] }])),
+        ];
+        assert_eq!(opened(&calls), ["tcp 22", "all"]);
+        let policy = |name: &str, statement: Value| {
+            let document = json!({ "Statement": statement }).to_string();
+            call("iam:PutRolePolicy", json!({ "PolicyName": name, "PolicyDocument": document }))
+        };
+        let calls = [
+            policy("all", json!({ "Effect": "Allow", "Action": "*", "Resource": "*" })),
+            policy("listed", json!([{ "Effect": "Allow", "Action": ["s3:*", "*:*"], "Resource": ["*"] }])),
+            policy("denied", json!({ "Effect": "Deny", "Action": "*", "Resource": "*" })),
+            policy("narrow", json!([{ "Effect": "Allow", "Action": "s3:*", "Resource": "*" }])),
+            call("iam:AttachRolePolicy", json!({ "PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess" })),
+            call("iam:PutRolePolicy", json!({ "PolicyDocument": "{" })),
+        ];
+        assert_eq!(all_powerful(&calls), ["all", "listed", "arn:aws:iam::aws:policy/AdministratorAccess"]);
+    }
+
+    #[test]
     fn what_it_is_made_of() {
         let request = json!({ "LaunchTemplateData": {
             "ImageId": "ami-1", "InstanceType": "t3.small", "IamInstanceProfile": { "Name": "web" }, "SecurityGroupId": ["sg-1", "sg-2"],
@@ -415,11 +489,12 @@ mod tests {
             "user data: 2 lines",
         ];
         assert_eq!(facts("ec2:CreateLaunchTemplate", request), wanted);
-        let request =
-            json!({ "MinSize": "3", "MaxSize": "9", "DesiredCapacity": "3", "VPCZoneIdentifier": "subnet-1,subnet-2" });
+        let group = "arn:aws:elasticloadbalancing:eu-central-1:1:targetgroup/web-blue/44";
+        let request = json!({ "MinSize": "3", "VPCZoneIdentifier": "subnet-1,subnet-2", "TargetGroupARNs": [group] });
         assert_eq!(
             facts("autoscaling:CreateAutoScalingGroup", request),
-            ["size: desired 3, at least 3, at most 9", "subnets: subnet-1,subnet-2"]
+            ["target group: web-blue"],
+            "fields have the rest"
         );
     }
 

@@ -8,6 +8,8 @@ const CONTEXT: usize = 3;
 const MAX_LINES: usize = 400;
 /// Characters of a line; generated text may have no line breaks at all.
 const MAX_WIDTH: usize = 500;
+/// Of these, how many stand before the place where a line begins to differ.
+const BEFORE: usize = 80;
 /// Lines of a text that is still compared: the time it takes grows faster than the text.
 const MAX_COMPARED: usize = 5_000;
 /// As other tools write it.
@@ -25,19 +27,42 @@ pub fn unified_diff(before: &str, after: &str) -> String {
     // A carriage return is seen by nobody, and makes a script fail.
     let (before, after) = (before.replace('\r', CARRIAGE_RETURN), after.replace('\r', CARRIAGE_RETURN));
     let hunks = TextDiff::from_lines(&before, &after).unified_diff().context_radius(CONTEXT).to_string();
-    let total = hunks.lines().count();
+    let lines: Vec<&str> = hunks.lines().collect();
+    let total = lines.len();
     let mut diff = String::with_capacity(hunks.len());
-    for line in hunks.lines().take(MAX_LINES) {
-        diff.extend(line.chars().take(MAX_WIDTH));
-        if line.chars().nth(MAX_WIDTH).is_some() {
-            diff.push('…');
-        }
+    for line in &lines[..total.min(MAX_LINES)] {
+        diff += &cut(line, &lines);
         diff.push('\n');
     }
     if total > MAX_LINES {
         diff += &format!("@@ {} more lines @@\n", total - MAX_LINES);
     }
     diff
+}
+
+/// A new text: each of its lines with a `+`. Nothing is cut, since nobody has read it before.
+pub fn added(text: &str) -> String {
+    text.replace("\r\n", &format!("{CARRIAGE_RETURN}\n"))
+        .lines()
+        .map(|line| format!("+{}\n", line.replace('\r', CARRIAGE_RETURN)))
+        .collect()
+}
+
+/// A line that is too long, from before the place where it first differs from its like: two lines are not cut to the same.
+fn cut(line: &str, lines: &[&str]) -> String {
+    let is_long = |line: &str| line.chars().nth(MAX_WIDTH).is_some();
+    if !is_long(line) {
+        return line.to_owned();
+    }
+    let (sign, text) = line.split_at(line.chars().next().map_or(0, char::len_utf8));
+    let like = |other: &&str| text.chars().zip(other.chars().skip(1)).take_while(|(a, b)| a == b).count();
+    let others = lines.iter().filter(|other| is_long(other) && other[..1] != *sign);
+    let same = others.map(like).filter(|same| *same < text.chars().count()).max().unwrap_or(0);
+    let start = if same < MAX_WIDTH - BEFORE { 0 } else { same - BEFORE };
+    let shown: String = text.chars().skip(start).take(MAX_WIDTH - 1).collect();
+    let before = if start > 0 { "…" } else { "" };
+    let after = if text.chars().nth(start + MAX_WIDTH - 1).is_some() { "…" } else { "" };
+    format!("{sign}{before}{shown}{after}")
 }
 
 #[cfg(test)]
@@ -66,6 +91,20 @@ mod tests {
     #[test]
     fn carriage_returns_are_seen() {
         assert_eq!(unified_diff("a\r\nb\n", "a\nb\n"), "@@ -1,2 +1,2 @@\n-a^M\n+a\n b\n");
+    }
+
+    #[test]
+    fn long_lines_are_not_cut_to_the_same() {
+        let long = |end: &str| format!("{}{end}{}\n", "x".repeat(2_000), "y".repeat(2_000));
+        let diff = unified_diff(&long("old"), &long("new"));
+        let lines: Vec<&str> = diff.lines().skip(1).collect();
+        assert!(lines[0].starts_with("-…xxx") && lines[0].contains("xoldy"), "{diff}");
+        assert!(lines[1].starts_with("+…xxx") && lines[1].contains("xnewy"), "{diff}");
+    }
+
+    #[test]
+    fn new_text_is_there_line_by_line() {
+        assert_eq!(added("a\r\n\n  b"), "+a^M\n+\n+  b\n");
     }
 
     #[test]

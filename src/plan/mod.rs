@@ -17,9 +17,9 @@ use serde_json::Value;
 
 pub use aftermath::Aftermath;
 pub use collect::{Collector, Refusal};
-pub use content::content;
-pub use diff::unified_diff;
-pub use names::{NewIds, name_new_ids};
+pub use content::{all_powerful, content, opened};
+pub use diff::{added, unified_diff};
+pub use names::{Names, NewIds};
 pub use verdict::{final_state, outcome_words};
 
 /// Of the JSON form. A reader refuses a higher major version and ignores fields it does not know.
@@ -127,11 +127,14 @@ pub struct Totals {
     pub traffic_shifts: u32,
     /// Waits for something to come.
     pub waits: u32,
-    /// API calls of the run.
+    /// API calls of the run, as often as they are sent.
     pub calls: u32,
-    /// Of these, how many only read.
+    /// Of these, how many only read. What is neither read nor repeated changes something.
     pub reads: u32,
-    /// How long the run takes when all goes well, in seconds.
+    /// Of these, how many are sent again, because the first answer was "not yet".
+    #[serde(default)]
+    pub repeated: u32,
+    /// How long the run takes when all goes well, or until it fails, in seconds.
     pub seconds: f64,
     /// How long it takes at most before it gives up: every wait at its limit, in seconds.
     pub seconds_at_most: f64,
@@ -220,7 +223,7 @@ pub struct Change {
     pub before: Option<Value>,
     /// `null` for something that goes.
     pub after: Value,
-    /// Long text as a unified diff.
+    /// Long text as a unified diff; new text of several lines as lines that begin with `+`.
     pub diff: Option<String>,
 }
 
@@ -328,6 +331,9 @@ pub struct Mark {
 pub struct Rollback {
     /// In the order in which they are armed; a rollback runs them newest first, capacity and traffic before the rest.
     pub undos: Vec<Undo>,
+    /// What the runbook has registered with `on_rollback`, in its order.
+    #[serde(default)]
+    pub hooks: Vec<Hook>,
     /// From here on nothing is taken back.
     pub point_of_no_return: Option<PointOfNoReturn>,
 }
@@ -339,6 +345,18 @@ pub struct Undo {
     pub step: String,
     /// What is done: `delete vpc shop-prod-main`.
     pub description: String,
+    /// The runbook says `keep_on_rollback`: the change stays, the undo is not run.
+    #[serde(default)]
+    pub keep: bool,
+}
+
+/// A closure of the runbook that a rollback calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Hook {
+    /// Its label, or where it is: `file:line`.
+    pub label: String,
+    /// How many undos are older than it: a rollback calls it before them.
+    pub after_undos: u32,
 }
 
 /// From when on nothing is taken back.
@@ -369,6 +387,9 @@ pub struct Scenario {
     pub final_state: String,
     /// How many changes were taken back.
     pub undone: u32,
+    /// How many were kept, because the runbook says `keep_on_rollback`.
+    #[serde(default)]
+    pub kept: u32,
     /// What could not be taken back.
     pub left: Vec<String>,
     /// Requests answered on routes that served before, while it happened.
@@ -411,6 +432,13 @@ pub struct Failure {
     pub column: Option<u32>,
     /// That of `runner run`, which would fail in the same way.
     pub exit_code: u8,
+}
+
+impl Rollback {
+    /// Whether there is nothing to say about it.
+    pub fn is_empty(&self) -> bool {
+        self.undos.is_empty() && self.hooks.is_empty() && self.point_of_no_return.is_none()
+    }
 }
 
 impl Plan {

@@ -31,20 +31,26 @@ struct Found {
 /// Members of requests that only tell attempts apart.
 const TOKENS: [&str; 4] = ["ClientToken", "CallerReference", "IdempotencyToken", "ClientRequestToken"];
 
-/// The plan with names instead of new ids. The order of first appearance numbers them.
-pub fn name_new_ids(plan: Plan, ids: &NewIds) -> Plan {
-    let mut names = Names { ids, known: BTreeMap::new(), counts: BTreeMap::new() };
-    let renamed = serde_json::to_value(&plan).map(|plan| names.value(plan));
-    renamed.and_then(serde_json::from_value).unwrap_or(plan)
-}
-
-struct Names<'a> {
+/// Gives names to new ids. The order of first appearance numbers them, and what has a name keeps it.
+pub struct Names<'a> {
     ids: &'a NewIds,
     known: BTreeMap<String, String>,
     counts: BTreeMap<String, u32>,
 }
 
+impl<'a> Names<'a> {
+    pub fn new(ids: &'a NewIds) -> Self {
+        Self { ids, known: BTreeMap::new(), counts: BTreeMap::new() }
+    }
+}
+
 impl Names<'_> {
+    /// The plan with names instead of new ids.
+    pub fn plan(&mut self, plan: Plan) -> Plan {
+        let renamed = serde_json::to_value(&plan).map(|plan| self.value(plan));
+        renamed.and_then(serde_json::from_value).unwrap_or(plan)
+    }
+
     fn value(&mut self, value: Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.text(&text)),
@@ -61,7 +67,7 @@ impl Names<'_> {
     }
 
     /// `subnet-00000000000000012` becomes `subnet-new-1`; of ARNs, `/0000000000000012` becomes `/new-1`.
-    fn text(&mut self, text: &str) -> String {
+    pub fn text(&mut self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((found, prefix)) = self.find(rest) {
@@ -140,7 +146,7 @@ mod tests {
         let uuid = "05406999-398e-400d-8694-ad56409ce079";
         let other_forms = BTreeMap::from([(uuid.to_owned(), 0x15), ("1577420103".to_owned(), 0x14)]);
         let ids = NewIds { family: "000000000".into(), after: 0x10, last: 0x20, other_forms };
-        let mut names = Names { ids: &ids, known: BTreeMap::new(), counts: BTreeMap::new() };
+        let mut names = Names::new(&ids);
         let value = names.value(json!({
             "a": "subnet-00000000000000012 in vpc-00000000000000011",
             "b": ["subnet-00000000000000013", "subnet-00000000000000012", "subnet-00000000000000009"],

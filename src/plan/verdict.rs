@@ -69,8 +69,8 @@ pub fn outcome_words(outcome: event::Outcome) -> &'static str {
     }
 }
 
-/// How an account is left, compared with how it was. `kept` changes were to be kept.
-pub fn final_state(differences: &[Difference], kept: u32) -> String {
+/// How an account is left, compared with how it was.
+pub fn final_state(differences: &[Difference]) -> String {
     if differences.is_empty() {
         return "as before".to_owned();
     }
@@ -80,9 +80,5 @@ pub fn final_state(differences: &[Difference], kept: u32) -> String {
         let counts = counts.iter().filter(|(count, _)| **count > 0).map(|(count, what)| format!("{count} {what}"));
         format!("{}: {}", table.replace('_', " "), counts.collect::<Vec<_>>().join(", "))
     };
-    let kept = match kept {
-        0 => String::new(),
-        kept => format!(" ({} kept: `keep_on_rollback`)", plural(kept as usize, "change")),
-    };
-    format!("as before, except {}{kept}", differences.iter().map(words).collect::<Vec<_>>().join("; "))
+    format!("as before, except {}", differences.iter().map(words).collect::<Vec<_>>().join("; "))
 }

@@ -29,26 +29,78 @@ const TELLING: [&str; 10] = [
     "credential",
 ];
 
-/// A line as it is, with the end of the line, and as it may be shown.
+/// A line with its end, and where in it the secrets are, in their order.
 struct Line<'a> {
     raw: &'a str,
-    shown: String,
+    secrets: Vec<Range<usize>>,
+    /// All of it is a private key.
+    is_key: bool,
+}
+
+impl<'a> Line<'a> {
+    /// Without the secrets. `is_other` says of which ones it is known that they changed.
+    fn with(&self, is_other: impl Fn(usize) -> bool) -> String {
+        let (mut shown, mut done) = (String::with_capacity(self.raw.len()), 0);
+        for (nth, range) in self.secrets.iter().enumerate() {
+            shown.push_str(&self.raw[done..range.start]);
+            shown.push_str(match (self.is_key, is_other(nth)) {
+                (false, false) => NOT_SHOWN,
+                (false, true) => CHANGED,
+                (true, false) => KEY,
+                (true, true) => CHANGED_KEY,
+            });
+            done = range.end;
+        }
+        shown + &self.raw[done..]
+    }
+
+    fn shown(&self) -> String {
+        self.with(|_| false)
+    }
+
+    fn secret(&self, nth: usize) -> Option<&'a str> {
+        self.secrets.get(nth).map(|range| &self.raw[range.clone()])
+    }
+
+    /// What stands before a secret and says what it is: `--password`, `DB_PASSWORD=`, `https://web:`.
+    fn label(&self, nth: usize) -> &'a str {
+        let before = self.raw[..self.secrets[nth].start].trim_end();
+        &before[before.rfind(char::is_whitespace).map_or(0, |at| at + 1)..]
+    }
 }
 
 /// Text without what looks like a secret; its line breaks stay as they are.
 pub fn without_secrets(text: &str) -> String {
-    lines(text).into_iter().map(|line| line.shown).collect()
+    lines(text).iter().map(Line::shown).collect()
 }
 
 /// Two versions of a text without what looks like a secret. Where something that is left out changed, the second says so.
 pub fn both_without_secrets(before: &str, after: &str) -> (String, String) {
     let old = lines(before);
-    let new = lines(after).into_iter().map(|line| {
-        let mut same = old.iter().filter(|old| old.shown == line.shown).peekable();
-        let is_other = line.shown != line.raw && same.peek().is_some() && same.all(|old| old.raw != line.raw);
-        if is_other { line.shown.replace(KEY, CHANGED_KEY).replace(NOT_SHOWN, CHANGED) } else { line.shown }
-    });
-    (without_secrets(before), new.collect())
+    let old: Vec<(String, &Line<'_>)> = old.iter().map(|line| (line.shown(), line)).collect();
+    let new = lines(after);
+    (old.iter().map(|(shown, _)| shown.as_str()).collect(), new.iter().map(|line| compared(line, &old)).collect())
+}
+
+/// A line without its secrets, which says which ones the older text did not have in their place.
+fn compared(line: &Line<'_>, old: &[(String, &Line<'_>)]) -> String {
+    let shown = line.shown();
+    let same: Vec<&Line<'_>> = old.iter().filter(|(old, _)| *old == shown).map(|(_, line)| *line).collect();
+    if line.secrets.is_empty() || same.iter().any(|old| old.raw == line.raw) {
+        return shown;
+    }
+    if same.is_empty() {
+        // More than the secret changed, so what stands before it says what its place is.
+        return line.with(|nth| {
+            let places = old.iter().flat_map(|(_, old)| (0..old.secrets.len()).map(move |nth| (*old, nth)));
+            let mut values = places.filter(|(old, at)| old.label(*at) == line.label(nth)).peekable();
+            values.peek().is_some() && values.all(|(old, at)| old.secret(at) != line.secret(nth))
+        });
+    }
+    let is_other = |nth: usize| same.iter().all(|old| old.secret(nth) != line.secret(nth));
+    // Each of them may have been there, only not together.
+    let none = !(0..line.secrets.len()).any(is_other);
+    line.with(|nth| none || is_other(nth))
 }
 
 /// A message without what looks like a secret, whatever it is about: names that tell are left alone, since sentences
@@ -78,12 +130,11 @@ fn lines(text: &str) -> Vec<Line<'_>> {
     while !rest.is_empty() {
         let length = private_key(rest).unwrap_or_else(|| rest.find('\n').map_or(rest.len(), |at| at + 1));
         let (raw, more) = rest.split_at(length);
-        let shown = if private_key(rest).is_some() {
-            format!("{KEY}{}", &raw[raw.trim_end_matches(['\r', '\n']).len()..])
-        } else {
-            line(raw)
-        };
-        lines.push(Line { raw, shown });
+        let is_key = private_key(rest).is_some();
+        let whole = 0..raw.trim_end_matches(['\r', '\n']).len();
+        let secrets =
+            if is_key { vec![whole] } else { secrets(raw, &[authorization, url_passwords, flags, assignments]) };
+        lines.push(Line { raw, secrets, is_key });
         rest = more;
     }
     lines
@@ -107,29 +158,28 @@ fn private_key(text: &str) -> Option<usize> {
     Some(length)
 }
 
-/// `DB_PASSWORD=hunter2` becomes `DB_PASSWORD=(not shown)`.
-fn line(line: &str) -> String {
-    cut(line, &[authorization, url_passwords, flags, assignments])
-}
-
 /// Finds what to leave out of a line.
 type Rule = fn(&str) -> Vec<Range<usize>>;
 
-/// The line without what the rules find, its end excepted.
+/// The line without what the rules find.
 fn cut(line: &str, rules: &[Rule]) -> String {
+    Line { raw: line, secrets: secrets(line, rules), is_key: false }.shown()
+}
+
+/// Where the secrets are that the rules find, the end of the line excepted: `hunter2` of `DB_PASSWORD=hunter2`.
+fn secrets(line: &str, rules: &[Rule]) -> Vec<Range<usize>> {
     let body = line.trim_end_matches(['\r', '\n']);
     let mut found: Vec<Range<usize>> = rules.iter().flat_map(|rule| rule(body)).collect();
     found.retain(|range| !is_cut(&body[range.start..]) && is_secret(&body[range.clone()]));
     found.sort_by_key(|range| (range.start, range.end));
-    let (mut shown, mut done) = (String::with_capacity(line.len()), 0);
+    let mut apart: Vec<Range<usize>> = Vec::with_capacity(found.len());
     for range in found {
-        if range.start >= done {
-            shown.push_str(&body[done..range.start]);
-            shown.push_str(NOT_SHOWN);
+        match apart.last_mut() {
+            Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+            _ => apart.push(range),
         }
-        done = done.max(range.end);
     }
-    shown + &line[done..]
+    apart
 }
 
 /// Whether what is here was left out already: text may come this way twice.
@@ -379,6 +429,25 @@ mod tests {
         let (before, after) = both_without_secrets("A_TOKEN=x\nB_TOKEN=y\nC=1\n", "A_TOKEN=z\nB_TOKEN=y\nC=1\n");
         assert_eq!(before, "A_TOKEN=(not shown)\nB_TOKEN=(not shown)\nC=1\n");
         assert_eq!(after, "A_TOKEN=(not shown, changed)\nB_TOKEN=(not shown)\nC=1\n");
+        let table = [
+            (
+                "start --v 1 --password a\n",
+                "start --v 2 --password b\n",
+                "start --v 2 --password (not shown, changed)\n",
+            ),
+            ("start --v 1 --password a\n", "start --v 2 --password a\n", "start --v 2 --password (not shown)\n"),
+            ("start --v 1\n", "start --v 2 --password b\n", "start --v 2 --password (not shown)\n"),
+            (
+                "a --token x --password y",
+                "a --token x --password z",
+                "a --token (not shown) --password (not shown, changed)",
+            ),
+            ("V=1 A_TOKEN=x", "V=2 A_TOKEN=y", "V=2 A_TOKEN=(not shown, changed)"),
+            ("a https://u:x@h/1", "a https://u:y@h/2", "a https://u:(not shown, changed)@h/2"),
+        ];
+        for (before, after, wanted) in table {
+            assert_eq!(both_without_secrets(before, after).1, wanted);
+        }
         let key = |inside: &str| format!("-----BEGIN PRIVATE KEY-----\n{inside}\n-----END PRIVATE KEY-----\n");
         let (before, after) = both_without_secrets(&key("a"), &key("b"));
         assert_eq!(

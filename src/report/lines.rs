@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     Ink, Look,
+    changed::{Elements, cut_apart, elements},
     words::{clean, friendly, shorten, value},
 };
 use crate::{
@@ -19,6 +20,8 @@ const INDENT: usize = 4 + OPERATION_WIDTH + 1;
 const SUBJECT_WIDTH: usize = 40;
 /// Changed fields shown without `-v`.
 const FIELDS_SHOWN: usize = 4;
+/// Elements of a changed list shown without `-v`.
+const ELEMENTS_SHOWN: usize = 12;
 /// Characters of a value shown without `-v`.
 const VALUE_WIDTH: usize = 48;
 
@@ -83,28 +86,67 @@ pub fn set(look: &Look, fields: &[Field]) -> String {
     look.paint(Ink::Dim, &shorten(look, &format!("    {}", all.join(", ")), look.width))
 }
 
-/// A line for each field. With a hint, only as much as helps at first sight: the hint is what shows the rest.
+/// The fields of something new, in as many lines as they need: none of them is cut off by what stands before it.
+pub fn set_in_full(look: &Look, fields: &[Field]) -> Vec<String> {
+    let pair = |field: &Field| format!("{} {}", clean(&field.name), value(&field.after));
+    let mut lines: Vec<String> = Vec::new();
+    for (nth, pair) in fields.iter().map(pair).enumerate() {
+        let pair = if nth + 1 < fields.len() { format!("{pair},") } else { pair };
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + pair.chars().count() <= look.width => *line += &format!(" {pair}"),
+            _ => lines.push(format!("    {pair}")),
+        }
+    }
+    lines.iter().map(|line| look.paint(Ink::Dim, line)).collect()
+}
+
+/// A line for each field, and of lists one for each element that goes or comes. With a hint, only as much as helps at
+/// first sight: the hint is what shows the rest.
 pub fn listed(look: &Look, fields: &[Field], hint: Option<&str>) -> Vec<String> {
     // Two values and their arrow stay on one line.
     let room = (look.width.saturating_sub(16) / 2).clamp(12, VALUE_WIDTH);
-    let cut = |text: String| if hint.is_none() { text } else { shorten(look, &text, room) };
+    let cut = |text: &str, room: usize| if hint.is_none() { text.to_owned() } else { shorten(look, text, room) };
     let line = |field: &Field| {
-        let after = cut(value(&field.after));
-        match &field.before {
-            Some(before) => {
-                let before = look.paint(Ink::Dim, &cut(value(before)));
-                format!("    {}: {before} {} {after}", clean(&field.name), look.arrow())
-            }
-            None => format!("    {}: {after}", clean(&field.name)),
+        let name = clean(&field.name);
+        let Some(before) = &field.before else {
+            return vec![format!("    {name}: {}", cut(&value(&field.after), room))];
+        };
+        if let Some(found) = elements(before, &field.after) {
+            let wide = look.width.saturating_sub(10).max(room);
+            let lines = elements_listed(look, found, hint, |text| cut(text, wide));
+            return [vec![format!("    {name}:")], lines].concat();
         }
+        let both = cut_apart(vec![value(before), value(&field.after)], |text| cut(text, room));
+        vec![format!("    {name}: {} {} {}", look.paint(Ink::Dim, &both[0]), look.arrow(), both[1])]
     };
-    let Some(hint) = hint else { return fields.iter().map(line).collect() };
-    let mut lines: Vec<String> = fields.iter().take(FIELDS_SHOWN).map(line).collect();
-    if fields.len() > FIELDS_SHOWN {
-        let more = format!("    {} and {} more, {hint} shows all", look.ellipsis(), fields.len() - FIELDS_SHOWN);
-        lines.push(look.paint(Ink::Dim, &more));
+    let shown = if hint.is_some() { FIELDS_SHOWN } else { fields.len() };
+    let mut lines: Vec<String> = fields.iter().take(shown).flat_map(line).collect();
+    if let Some(hint) = hint.filter(|_| fields.len() > shown) {
+        lines.push(more(look, "    ", fields.len() - shown, hint));
     }
     lines
+}
+
+/// What of a list goes, and what comes.
+fn elements_listed(look: &Look, found: Elements, hint: Option<&str>, cut: impl Fn(&str) -> String) -> Vec<String> {
+    let Elements { gone, new, same } = found;
+    let signs: Vec<(Ink, &str)> =
+        gone.iter().map(|_| (Ink::Red, "-")).chain(new.iter().map(|_| (Ink::Green, "+"))).collect();
+    let texts = cut_apart([gone, new].concat(), cut);
+    let line = |((ink, sign), text): (&(Ink, &str), &String)| format!("      {} {text}", look.paint(*ink, sign));
+    let shown = if hint.is_some() { ELEMENTS_SHOWN } else { texts.len() };
+    let mut lines: Vec<String> = signs.iter().zip(&texts).take(shown).map(line).collect();
+    if let Some(hint) = hint.filter(|_| texts.len() > shown) {
+        lines.push(more(look, "      ", texts.len() - shown, hint));
+    }
+    if same > 0 {
+        lines.push(look.paint(Ink::Dim, &format!("      = {same} unchanged")));
+    }
+    lines
+}
+
+fn more(look: &Look, indent: &str, number: usize, hint: &str) -> String {
+    look.paint(Ink::Dim, &format!("{indent}{} and {number} more, {hint} shows all", look.ellipsis()))
 }
 
 /// A wait, for a stream on which nothing can be redrawn.

@@ -3,6 +3,7 @@
 //! Progress goes to stderr, results go to stdout, so `runner run … > result` keeps what matters.
 //! Why a run failed is explained by `cli/`, which has the source; the views say what happened.
 
+mod changed;
 mod json;
 mod lines;
 mod live;

@@ -137,7 +137,11 @@ pub fn deploy_that_fails() -> Vec<Stamped> {
     });
     run.call("1", "ec2:DescribeSecurityGroups", false, 2, None);
     run.call("1", "ec2:AuthorizeSecurityGroupIngress", true, 1, None);
-    run.push(Event::UndoArmed { id: "1".into(), undo: "revoke the ingress rule of sg-0001 on port 8080".into() });
+    run.push(Event::UndoArmed {
+        id: "1".into(),
+        undo: "revoke the ingress rule of sg-0001 on port 8080".into(),
+        keep: false,
+    });
     run.finished(
         "1",
         "ensure_security_group",
@@ -170,7 +174,7 @@ pub fn deploy_that_fails() -> Vec<Stamped> {
         subject: "shop-prod-green".into(),
         error: error.into(),
     });
-    run.push(Event::RollbackStarted { reason: error.into(), undos: 5 });
+    run.push(Event::RollbackStarted { reason: error.into(), undos: 4, kept: 1, hooks: 2 });
     run.push(Event::HookFinished { hook: "on_rollback at line 12".into(), error: None });
     run.push(Event::HookFinished {
         hook: "on_rollback at line 31".into(),

@@ -133,7 +133,7 @@ impl Terminal {
                 vec![lines::waiting(look, self.name(id), what, seen, *elapsed, *timeout)]
             }
             Event::Weights { id, route, weights } => vec![lines::weights(look, self.name(id), route, weights)],
-            Event::UndoArmed { undo, .. } if verbose => {
+            Event::UndoArmed { undo, keep: false, .. } if verbose => {
                 vec![look.paint(Ink::Dim, &format!("    to take it back: {}", clean(undo)))]
             }
             Event::Override { check, reason, by } => {
@@ -153,8 +153,9 @@ impl Terminal {
                 let text = format!("output {name} = {}", value(given));
                 lines::message(look, Ink::Dim, look.dot(), &text)
             }
-            Event::RollbackStarted { reason, undos } => {
-                let heading = look.paint(Ink::Bold, &format!("rolling back {}", plural(*undos, "change")));
+            Event::RollbackStarted { reason, undos, kept, hooks } => {
+                let what = [plural(*undos, "change"), words::kept_and_hooks(*kept, *hooks)].concat();
+                let heading = look.paint(Ink::Bold, &format!("rolling back {what}"));
                 // The reason is the error with its place before it.
                 let told = self.shown_error.as_ref().and_then(|error| error.lines().next());
                 let known = told.is_some_and(|error| reason.ends_with(error));
@@ -176,6 +177,7 @@ impl Terminal {
             | Event::Retrying { .. }
             | Event::Waiting { .. }
             | Event::UndoArmed { .. }
+            | Event::HookArmed { .. }
             | Event::Output { .. } => Vec::new(),
         }
     }

@@ -16,17 +16,20 @@ pub fn seconds(seconds: f64) -> String {
     friendly(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
-/// `0.4s`, `42s`, `1m 30s`, `2h 5m`: as exact as somebody who waits wants it.
+/// `0.4s`, `42s`, `1m 30s`, `2h 5m`: as exact as somebody who waits wants it, and rounded, so that parts fit their sum.
 pub fn friendly(duration: Duration) -> String {
-    let seconds = duration.as_secs();
+    let tenths = (duration.as_millis() + 50) / 100;
+    let seconds = (duration.as_millis() + 500) / 1000;
+    let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
     match seconds {
-        0 => match duration.as_millis() / 100 {
-            0 => "0s".to_owned(),
-            tenths => format!("0.{tenths}s"),
-        },
-        1..60 => format!("{seconds}s"),
+        _ if tenths == 0 => "0s".to_owned(),
+        _ if tenths < 10 => format!("0.{tenths}s"),
+        ..60 => format!("{seconds}s"),
         60..3600 => two(seconds / 60, "m", seconds % 60, "s"),
-        _ => two(seconds / 3600, "h", seconds % 3600 / 60, "m"),
+        _ => {
+            let minutes = seconds / 60 + u64::from(seconds % 60 >= 30);
+            two(minutes / 60, "h", minutes % 60, "m")
+        }
     }
 }
 
@@ -53,6 +56,13 @@ pub fn count(number: u64) -> String {
 /// `1 change`, `2 changes`
 pub fn plural(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// `, 26 kept, 1 hook`: what a rollback has beyond what it takes back.
+pub fn kept_and_hooks(kept: usize, hooks: usize) -> String {
+    let kept = (kept > 0).then(|| format!(", {kept} kept"));
+    let hooks = (hooks > 0).then(|| format!(", {}", plural(hooks, "hook")));
+    [kept, hooks].into_iter().flatten().collect()
 }
 
 /// A value as one line: strings as they are, the rest as JSON.
@@ -104,14 +114,18 @@ mod tests {
     fn durations_are_friendly() {
         let cases = [
             (0, "0s"),
-            (99, "0s"),
-            (450, "0.4s"),
-            (1_900, "1s"),
-            (59_999, "59s"),
+            (49, "0s"),
+            (99, "0.1s"),
+            (450, "0.5s"),
+            (960, "1s"),
+            (1_499, "1s"),
+            (1_999, "2s"),
+            (59_999, "1m"),
             (60_000, "1m"),
             (90_000, "1m 30s"),
             (3_600_000, "1h"),
-            (3_630_000, "1h"),
+            (3_629_000, "1h"),
+            (3_630_000, "1h 1m"),
             (7_500_000, "2h 5m"),
         ];
         for (millis, words) in cases {

@@ -45,7 +45,13 @@ impl Run {
             // Going back matters more than writing about it: the intents are all in the journal.
             self.emit(Event::Warning { message: error.to_string() });
         }
-        self.emit(Event::RollbackStarted { reason: reason.to_owned(), undos: entries.len() });
+        let count = |is: fn(&Armed) -> bool| entries.iter().filter(|entry| is(entry)).count();
+        self.emit(Event::RollbackStarted {
+            reason: reason.to_owned(),
+            undos: count(|entry| matches!(entry, Armed::Undo(armed) if !armed.undo.keep)),
+            kept: count(|entry| matches!(entry, Armed::Undo(armed) if armed.undo.keep)),
+            hooks: count(|entry| matches!(entry, Armed::Hook(_))),
+        });
         for (index, entry) in entries.into_iter().enumerate() {
             match entry {
                 Armed::Hook(hook) => self.run_hook(hook, &mut report),

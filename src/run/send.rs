@@ -282,8 +282,11 @@ impl Ctx {
         if self.run.is_rolling_back() || self.run.committed().is_some() {
             return;
         }
-        self.emit(Event::UndoArmed { id: self.op.id.clone(), undo: undo.description.clone() });
-        self.run.state().undos.arm(ArmedUndo { undo, scope: self.scope.clone(), unresolved });
+        let (description, keep) = (undo.description.clone(), undo.keep);
+        let is_new = self.run.state().undos.arm(ArmedUndo { undo, scope: self.scope.clone(), unresolved });
+        if is_new {
+            self.emit(Event::UndoArmed { id: self.op.id.clone(), undo: description, keep });
+        }
     }
 
     /// Looks for what a call made whose reply was lost, until it is certain that it made nothing.

@@ -272,7 +272,12 @@ impl Run {
 
     /// Keeps a closure of the runbook for the rollback.
     pub fn on_rollback(&self, hook: Hook) {
+        let label = hook.label.clone();
         self.state().undos.hook(hook);
+        // After the point of no return nothing goes back that it could be part of.
+        if self.committed().is_none() {
+            self.emit(Event::HookArmed { hook: label });
+        }
     }
 
     /// The point of no return: what was done until here stays, whatever happens.

@@ -109,7 +109,8 @@ pub(super) struct ArmedUndo {
 }
 
 impl UndoStack {
-    pub fn arm(&mut self, armed: ArmedUndo) {
+    /// Whether it is one more, not the next value of a thing that has an undo.
+    pub fn arm(&mut self, armed: ArmedUndo) -> bool {
         if let Some(key) = &armed.undo.key {
             let key = (armed.scope.clone(), key.clone());
             if let Some(Armed::Undo(first)) = self.by_key.get(&key).and_then(|&at| self.entries.get_mut(at)) {
@@ -118,11 +119,12 @@ impl UndoStack {
                 {
                     arguments.insert("ours".to_owned(), ours.clone());
                 }
-                return;
+                return false;
             }
             self.by_key.insert(key, self.entries.len());
         }
         self.entries.push(Armed::Undo(Box::new(armed)));
+        true
     }
 
     pub fn hook(&mut self, hook: Hook) {

@@ -227,6 +227,15 @@ struct Excerpt {
     span: SourceSpan,
 }
 
+impl Problem {
+    /// The same in other words; the lines of source stay.
+    pub fn in_words(self, mut words: impl FnMut(&str) -> String) -> Self {
+        let message = words(&self.message);
+        let help = self.help.as_deref().map(words);
+        Self { message, help, ..self }
+    }
+}
+
 impl Diagnostic for Problem {
     fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
         self.help.as_ref().map(|help| Box::new(help) as _)

@@ -390,3 +390,105 @@ fn nobody_else_reads_what_is_kept() {
         assert_eq!(mode(path), 0o600, "{file}");
     }
 }
+
+/// A plan, and a run that fails, count alike what a rollback takes back, what it keeps, and what it calls.
+#[test]
+fn a_rollback_says_what_it_keeps() {
+    let runbook = r##"
+let env = environment("dev");
+stack("shop");
+on_rollback("first", || log("back"));
+let vpc = ensure_vpc(#{ name: "a", cidr_block: "10.0.0.0/16", keep_on_rollback: true });
+ensure_internet_gateway(#{ name: "a", vpc_id: vpc.vpc_id });
+on_rollback(|| log("back"));
+if param("fails", #{ "default": false }) { fail("not today"); }
+commit("live");
+on_rollback("too late", || log("back"));
+"##;
+    let project = Project::new().file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n").file("p.rhai", runbook);
+    let ran = project.runner(&["plan", "p.rhai", "--detail", "full"]);
+    let seen = ran.stdout.split("\nrollback\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap_or_default();
+    let data = as_data(&project.runner(&["plan", "p.rhai", "--format", "json"]));
+    let kept: Vec<bool> = data.rollback.undos.iter().map(|undo| undo.keep).collect();
+    let hooks: Vec<(&str, u32)> = data.rollback.hooks.iter().map(|it| (it.label.as_str(), it.after_undos)).collect();
+    assert_eq!((kept.as_slice(), hooks.as_slice()), (&[true, false, false][..], &[("first", 0), ("p.rhai:7", 3)][..]));
+    let failing = project.runner(&["plan", "p.rhai", "--param", "fails=true"]).stdout;
+    let figures = failing.lines().filter(|line| line.contains(" kept")).collect::<Vec<_>>().join("\n");
+    let ran = project.runner(&["run", "p.rhai", "--param", "fails=true"]);
+    let heading = ran.stderr.lines().find(|line| line.starts_with("rolling back")).unwrap_or_default().to_owned();
+    insta::assert_snapshot!("rollback", format!("{seen}\n\n{figures}\n\n{heading}\n"));
+}
+
+/// The error beside a plan is about the same things as the plan.
+#[test]
+fn a_failing_plan_has_one_name_for_each_new_thing() {
+    let ran = plan(&shop(), "ami-never-healthy", &["--sim"]);
+    assert!(ran.stderr.contains("i-new-1"), "{ran}");
+    assert!(!ran.stderr.contains("0000000"), "an id that nobody will ever see: {ran}");
+    let data = as_data(&plan(&shop(), "ami-never-healthy", &["--sim", "--format", "json"]));
+    for stage in &data.stages {
+        let ends = stage.steps.iter().map(|step| step.starts + step.seconds).fold(0.0, f64::max);
+        assert!((stage.starts + stage.seconds - ends).abs() < 0.01, "{:?} lasts until its last step ends", stage.name);
+    }
+    assert!(ran.stdout.contains(" until it fails\n") && !ran.stdout.contains("when all goes well"), "{ran}");
+}
+
+/// What is sent again is neither a read nor a change: the rest is what a run counts.
+#[test]
+fn the_calls_of_a_plan_add_up() {
+    let project = shop();
+    let totals = as_data(&plan(&project, "ami-healthy-1", &["--sim", "--format", "json"])).totals;
+    let ran = project.runner(&["run", PROD, "--sim", "--param", "image=ami-healthy-1"]);
+    let wanted = format!("  {} ({} mutations)", totals.calls, totals.calls - totals.reads - totals.repeated);
+    assert!(ran.stdout.contains(&wanted), "{wanted}\n{ran}");
+}
+
+/// A reviewer sees which elements of a list change, what is open to everybody, and what a new machine runs.
+#[test]
+fn what_a_reviewer_has_to_see() {
+    let runbook = r##"
+environment("dev");
+stack("shop");
+let vpc = find_vpc("default");
+let zones = if param("next", #{ "default": false }) { ["us-east-1b", "us-east-1c"] } else { ["us-east-1a", "us-east-1b"] };
+let subnets = find_subnets(#{ vpc_id: vpc, availability_zones: zones });
+ensure_security_group(#{
+    name: "a", vpc_id: vpc, description: "a",
+    ingress: [#{ port: 22, cidr_ip: "0.0.0.0/0" }, #{ port: 443, cidr_ip: "0.0.0.0/0" }],
+});
+ensure_role(#{
+    name: "a", trust: "ec2.amazonaws.com", managed_policy_arns: ["arn:aws:iam::aws:policy/AdministratorAccess"],
+});
+let script = "#!/bin/sh\nexport TOKEN=hunter2\nif true; then\n";
+for number in 0..50 { script += "  echo " + number + "\n"; }
+let template = ensure_launch_template(#{
+    name: "a", image_id: "ami-healthy-1", instance_type: "t3.micro", user_data: script + "fi\n",
+});
+launch_asg(#{ name: "a", launch_template: template, subnets: subnets, min_size: 0, max_size: 2 });
+"##;
+    let project = Project::new().file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n").file("p.rhai", runbook);
+    let formats = ["--format", "markdown", "--format", "html", "--out", "plan"];
+    let made = |more: &[&str]| {
+        let ran = project.runner(&[&["plan", "p.rhai"], more, &formats].concat());
+        let read = |name: &str| fs::read_to_string(project.path().join("plan").join(name)).expect("it was written");
+        (ran.stdout, read("plan.md"), read("plan.html"))
+    };
+    let (text, markdown, html) = made(&[]);
+    insta::assert_snapshot!("reviewer_first", text);
+    for form in [&text, &markdown, &html] {
+        assert!(form.contains("+  echo 3") || form.contains("+         echo 3"), "line by line: {form}");
+        assert!(form.contains("opens to everybody") && form.contains("TOKEN=(not shown)"), "{form}");
+        assert!(!form.contains("hunter2") && !form.contains("\"mixed\""), "{form}");
+    }
+    assert!(html.contains("echo 49") && !text.contains("echo 49") && !markdown.contains("echo 49"), "40 lines");
+    let (full, markdown, _) = made(&["--detail", "full"]);
+    assert!(full.contains("+  echo 49") && markdown.contains("echo 49"), "all of them: {full}");
+
+    let ran = project.runner(&["run", "p.rhai"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let (text, markdown, html) = made(&["--param", "next=true"]);
+    insta::assert_snapshot!("reviewer_next", text);
+    let changed = markdown.find("subnets:").map(|at| markdown[at..].lines().take(4).collect::<Vec<_>>().join("\n"));
+    insta::assert_snapshot!("reviewer_next_markdown", changed.unwrap_or_default());
+    assert!(html.contains("1 unchanged"), "{html}");
+}

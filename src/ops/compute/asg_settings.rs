@@ -101,6 +101,19 @@ pub fn found(group: &autoscaling::AutoScalingGroup) -> Settings {
     all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// A setting as people read it: a launch template is `lt-1 version 3`.
+pub fn shown(name: &str, value: &Value) -> Value {
+    if name != "launch_template" {
+        return value.clone();
+    }
+    let part = |member: &str| value[member].as_str().unwrap_or("none").to_owned();
+    let template = format!("{} version {}", part("launch_template_id"), part("version"));
+    match &value["mixed"] {
+        Value::Null => template.into(),
+        mixed => json!({ "launch_template": template, "mixed_instances_policy": mixed }),
+    }
+}
+
 /// The wanted settings that are not there.
 pub fn missing(wanted: &Settings, found: &Settings) -> Settings {
     let differs = |(name, value): &(&String, &Value)| found.get(*name) != Some(*value);
@@ -117,7 +130,7 @@ pub async fn converge(ctx: &Ctx, name: &str, wanted: &Settings, found: &Settings
         return Ok(Vec::new());
     }
     let before: Settings = ours.keys().map(|key| (key.clone(), found.get(key).cloned().unwrap_or_default())).collect();
-    let fields = ours.iter().map(|(key, value)| changed(key, before[key].clone(), value.clone())).collect();
+    let fields = ours.iter().map(|(key, value)| changed(key, shown(key, &before[key]), shown(key, value))).collect();
     let change = Change { auto_scaling_group_name: name.to_owned(), before, ours: ours.clone() };
     let undo = Undo::new(&RESTORE_SETTINGS, format!("restore settings of {name}"), json!(change));
     update(ctx, name, &ours, Some(undo)).await?;

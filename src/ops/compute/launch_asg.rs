@@ -122,7 +122,8 @@ async fn create(ctx: &Ctx, options: &LaunchAsg, owned: &Owned, name: &str, sizes
     )
     .together()?;
     let mut fields = vec![set("auto_scaling_group_name", name)];
-    fields.extend(settings.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| set(&key, value)));
+    let settings = settings.iter().filter(|(_, value)| !value.is_null());
+    fields.extend(settings.map(|(key, value)| set(key, asg_settings::shown(key, value))));
     for (key, size) in [("min_size", sizes.min), ("max_size", sizes.max), ("desired_capacity", sizes.desired)] {
         fields.push(set(key, size));
     }

@@ -4,16 +4,19 @@
 use super::Detail;
 use crate::{
     plan::{
-        Action, Change, Outcome, Plan, PointOfNoReturn, Rollback, Scenario, Stage, Step, Totals, Verdict, Wait, Weights,
+        Action, Call, Change, Hook, Outcome, Plan, PointOfNoReturn, Rollback, Scenario, Stage, Step, Totals, Verdict,
+        Wait, Weights, all_powerful, opened,
     },
     report::{
         Ink,
-        words::{clean, count, listed, plural, seconds, target},
+        words::{clean, count, kept_and_hooks, listed, plural, seconds, target},
     },
 };
 
 /// Names in a banner; more are counted.
 const NAMES_SHOWN: usize = 8;
+/// Lines of a new text for who does not want to see everything.
+pub const NEW_TEXT_SHOWN: usize = 40;
 /// Denials in banners; all of them are in the part about policy.
 const DENIALS_SHOWN: usize = 4;
 
@@ -158,28 +161,74 @@ pub fn banners(plan: &Plan) -> Vec<Banner> {
             banner(true, format!("{verb} {}", total.max(1)), &listed(names, NAMES_SHOWN));
         }
     }
+    let of_steps = |what: fn(&[Call]) -> Vec<String>| -> Vec<String> {
+        let some = plan.steps().map(|step| (step, what(&step.calls))).filter(|(_, what)| !what.is_empty());
+        some.map(|(step, what)| format!("{} ({})", step.subject, what.join(", "))).collect()
+    };
+    // Load balancers are open to everybody on the ports of the web; other things had better not be.
+    let of_web = |what: &String| matches!(what.as_str(), "tcp 80" | "tcp 443");
+    let grave = !plan.steps().flat_map(|step| opened(&step.calls)).all(|what| of_web(&what));
+    for (grave, lead, names) in
+        [(grave, "opens to everybody", of_steps(opened)), (true, "may do everything", of_steps(all_powerful))]
+    {
+        if !names.is_empty() {
+            banner(grave, lead.to_owned(), &listed(names.iter().map(String::as_str), NAMES_SHOWN));
+        }
+    }
     if let Some(point) = &plan.rollback.point_of_no_return {
         banner(false, no_return(point), &point.label);
     }
     banners
 }
 
-/// The totals in three lines.
-pub fn figures(totals: &Totals) -> [(&'static str, String); 3] {
+/// The totals in three lines. `detail` is how much of the plan is shown below them.
+pub fn figures(plan: &Plan, detail: Detail) -> [(&'static str, String); 3] {
+    let totals = &plan.totals;
     let Totals { create, update, replace, delete, unchanged, .. } = totals;
     let changes = format!(
         "{create} to create, {update} to change, {replace} to replace, {delete} to delete, {unchanged} unchanged"
     );
     let run = format!(
-        "{}, {}, {} ({} only read), {} at the peak",
+        "{}, {}, {}, {} at the peak",
         plural(totals.traffic_shifts as usize, "traffic shift"),
-        plural(totals.waits as usize, "wait"),
-        counted(totals.calls, "call"),
-        count(totals.reads.into()),
+        waits(plan, detail),
+        calls(totals),
         plural(totals.peak_instances as usize, "instance"),
     );
-    let time = format!("{} when all goes well, {} at most", seconds(totals.seconds), seconds(totals.seconds_at_most));
+    let time = times(plan).map(|(what, time)| format!("{time} {what}")).collect::<Vec<_>>().join(", ");
     [("changes", changes), ("run", run), ("time", time)]
+}
+
+/// `8 waits (7 listed)`: the short ones have a line only for who wants to see everything.
+fn waits(plan: &Plan, detail: Detail) -> String {
+    let waits = plural(plan.totals.waits as usize, "wait");
+    let steps = plan.steps().filter(|step| is_shown(step, detail));
+    let moments = steps.flat_map(|step| moments(step, detail));
+    let listed = moments.filter(|moment| matches!(moment, Moment::Wait(_))).count();
+    if detail == Detail::Summary || listed == plan.totals.waits as usize {
+        return waits;
+    }
+    format!("{waits} ({listed} listed)")
+}
+
+/// `221 calls (68 change something, 135 only read, 18 repeated)`
+fn calls(totals: &Totals) -> String {
+    let Totals { calls, reads, repeated, .. } = *totals;
+    let changing = calls.saturating_sub(reads).saturating_sub(repeated);
+    let parts = [(changing, "change something"), (reads, "only read"), (repeated, "repeated")];
+    let parts: Vec<String> =
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count((*n).into()))).collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+    format!("{}{parts}", counted(calls, "call"))
+}
+
+/// How long the run takes, and what that means. One that fails has no time in which all goes well.
+pub fn times(plan: &Plan) -> impl Iterator<Item = (&'static str, String)> {
+    let Totals { seconds: takes, seconds_at_most, .. } = plan.totals;
+    let fails = plan.failure.is_some();
+    let first = if fails { "until it fails" } else { "when all goes well" };
+    let at_most = (!fails).then(|| ("at most", seconds(seconds_at_most)));
+    [Some((first, seconds(takes))), at_most].into_iter().flatten()
 }
 
 fn counted(number: u32, noun: &str) -> String {
@@ -235,20 +284,53 @@ pub fn is_good(outcome: Outcome) -> bool {
     }
 }
 
-/// `13 changes taken back, 36,204 requests served, none lost`
+/// `13 changes taken back, 26 kept, 36,204 requests served, none lost`
 pub fn scenario_figures(scenario: &Scenario) -> String {
     let lost = match scenario.requests_lost {
         0 => "none".to_owned(),
         lost => count(lost),
     };
     let undone = plural(scenario.undone as usize, "change");
-    format!("{undone} taken back, {} requests served, {lost} lost", count(scenario.requests_served))
+    let kept = kept_and_hooks(scenario.kept as usize, 0);
+    format!("{undone} taken back{kept}, {} requests served, {lost} lost", count(scenario.requests_served))
 }
 
-/// `13 changes can be taken back, newest first`
+/// `22 changes to take back, 26 kept, 1 hook, newest first`
 pub fn rollback(rollback: &Rollback) -> String {
     let until = if rollback.point_of_no_return.is_some() { " until the point of no return" } else { "" };
-    format!("{} can be taken back{until}, newest first", plural(rollback.undos.len(), "change"))
+    let kept = rollback.undos.iter().filter(|undo| undo.keep).count();
+    let more = kept_and_hooks(kept, rollback.hooks.len());
+    match rollback.undos.len() - kept {
+        0 => format!("nothing to take back{more}{until}"),
+        undone => format!("{} to take back{more}{until}, newest first", plural(undone, "change")),
+    }
+}
+
+/// An undo or a hook, as lists have them.
+pub struct Entry<'a> {
+    /// The step whose change it takes back.
+    pub step: Option<&'a str>,
+    /// Our words before it.
+    pub lead: &'static str,
+    /// The plan's.
+    pub text: &'a str,
+}
+
+/// Undos and hooks, newest first.
+pub fn rollback_entries(rollback: &Rollback) -> Vec<Entry<'_>> {
+    let mut entries = Vec::with_capacity(rollback.undos.len() + rollback.hooks.len());
+    let mut hooks = rollback.hooks.iter().peekable();
+    fn hook(hook: &Hook) -> Entry<'_> {
+        Entry { step: None, lead: "hook ", text: &hook.label }
+    }
+    for (number, undo) in (0..).zip(&rollback.undos) {
+        entries.extend(std::iter::from_fn(|| hooks.next_if(|hook| hook.after_undos <= number)).map(hook));
+        let lead = if undo.keep { "kept, not run: " } else { "" };
+        entries.push(Entry { step: Some(&undo.step), lead, text: &undo.description });
+    }
+    entries.extend(hooks.map(hook));
+    entries.reverse();
+    entries
 }
 
 /// `point of no return after 22m 8s`

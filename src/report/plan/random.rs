@@ -4,7 +4,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 
 use crate::plan::{
-    Action, Call, Change, Denial, Fact, Failure, Fleet, FleetSize, Mark, Outcome, Output, Plan, PointOfNoReturn,
+    Action, Call, Change, Denial, Fact, Failure, Fleet, FleetSize, Hook, Mark, Outcome, Output, Plan, PointOfNoReturn,
     Rollback, Scenario, Share, Stage, Step, Timeline, Totals, Undo, Verdict, Wait, Weights,
 };
 
@@ -145,7 +145,10 @@ impl Maker {
                 marks: self.several(3, |maker| Mark { at: 1.0, text: maker.word() }),
             },
             rollback: Rollback {
-                undos: (0..steps).map(|_| Undo { step: self.word(), description: self.word() }).collect(),
+                undos: (0..steps)
+                    .map(|_| Undo { step: self.word(), description: self.word(), keep: self.turn(2) == 0 })
+                    .collect(),
+                hooks: self.several(3, |maker| Hook { label: maker.word(), after_undos: maker.turn(9) as u32 }),
                 point_of_no_return: self.maybe().map(|label| PointOfNoReturn {
                     label,
                     at: 2.0,
@@ -233,6 +236,7 @@ impl Maker {
             error: self.maybe(),
             final_state: self.word(),
             undone: 3,
+            kept: 2,
             left: self.several(8, Self::word),
             requests_served: 1_000,
             requests_lost: 1,

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::plan::{
-    Action, Call, Change, Denial, Failure, Fleet, FleetSize, Mark, Outcome, Output, Plan, PointOfNoReturn, Scenario,
-    Share, Stage, Step, Undo, Verdict, Wait, Weights, content, unified_diff,
+    Action, Call, Change, Denial, Failure, Fleet, FleetSize, Hook, Mark, Outcome, Output, Plan, PointOfNoReturn,
+    Scenario, Share, Stage, Step, Undo, Verdict, Wait, Weights, added, content, unified_diff,
 };
 
 /// Each with a name for a snapshot.
@@ -23,6 +23,7 @@ pub fn all() -> Vec<(&'static str, Plan)> {
 /// Into an empty account.
 pub fn first_deploy() -> Plan {
     let mut plan = Made::new("prod", "offline");
+    plan.keeps = true;
     plan.stage("network");
     plan.step(Action::Create, "ensure_vpc", "main", 0.2, |step| {
         step.set("cidr_block", "10.20.0.0/16").set("vpc_id", "vpc-00000000000000001").reads(1);
@@ -81,7 +82,9 @@ pub fn first_deploy() -> Plan {
         });
     }
 
+    plan.keeps = false;
     plan.stage("service");
+    plan.hook("tell the team");
     plan.step(Action::Create, "ensure_security_group", "web-lb", 0.9, |step| {
         step.set("group_id", "sg-0000000000000002c").set("ingress", json!(["443 from 0.0.0.0/0", "80 from 0.0.0.0/0"]));
         let request = json!({ "GroupName": "shop-prod-web-lb", "VpcId": "vpc-00000000000000001", "Description": "shop-prod-web-lb" });
@@ -148,9 +151,10 @@ pub fn first_deploy() -> Plan {
         exit_code: 10,
         seconds: 1_325.0,
         error: Some("shop-prod-web-blue to be healthy: not within 15m, last seen: 0 of 3 healthy".into()),
-        final_state: "the network stays, as asked for with keep_on_rollback; everything else is gone".into(),
-        undone: 21,
-        left: vec!["3 nat gateways: keep_on_rollback".into()],
+        final_state: "as before, except subnets: 6 more; vpcs: 1 more".into(),
+        undone: 12,
+        kept: 18,
+        left: Vec::new(),
         requests_served: 0,
         requests_lost: 0,
     }];
@@ -232,6 +236,7 @@ pub fn second_deploy() -> Plan {
             error: Some("shop-prod-web-green to be healthy: not within 15m, last seen: 0 of 3 healthy".into()),
             final_state: "all traffic on blue, as before".into(),
             undone: 4,
+            kept: 0,
             left: Vec::new(),
             requests_served: 51_100,
             requests_lost: 0,
@@ -244,6 +249,7 @@ pub fn second_deploy() -> Plan {
             error: Some("shop-prod-web-green: 0 of 3 healthy while it has traffic".into()),
             final_state: "all traffic on blue, as before".into(),
             undone: 6,
+            kept: 0,
             left: Vec::new(),
             requests_served: 24_213,
             requests_lost: 87,
@@ -326,6 +332,10 @@ pub fn replacement() -> Plan {
     let after = "#!/bin/bash\nset -euo pipefail\n\nexport SHOP_VERSION=1.5.0\nexport SHOP_PORT=8080\nexport SHOP_DB=$(aws ssm get-parameter --name /shop/prod/db --with-decryption)\nexport SHOP_CACHE=10.20.4.17:6379\n\nsystemctl restart shop\nsystemctl enable --now shop-metrics\n";
     plan.step(Action::Update, "ensure_launch_template", "web-blue", 0.2, |step| {
         step.change("version", 3, 4).change("instance_type", "t3.small", "t3.medium").reads(2);
+        let subnets = |last: &str| json!(["a", "b", last].map(|end| format!("subnet-{}{end}", "0".repeat(16))));
+        step.change("subnets", subnets("c"), subnets("d"));
+        let names = |end: &str| format!("{}{end}", "a-name-that-is-cut-".repeat(20));
+        step.change("description", names("old"), names("new"));
         step.step.changes.push(Change {
             field: "user_data".into(),
             before: Some(before.into()),
@@ -397,6 +407,7 @@ struct Made {
     plan: Plan,
     clock: f64,
     steps: usize,
+    keeps: bool,
 }
 
 impl Made {
@@ -411,7 +422,7 @@ impl Made {
             target: target.into(),
             ..Plan::default()
         };
-        Self { plan, clock: 0.1, steps: 0 }
+        Self { plan, clock: 0.1, steps: 0, keeps: false }
     }
 
     fn stage(&mut self, name: &str) {
@@ -442,7 +453,8 @@ impl Made {
             place,
             ..Step::default()
         };
-        detail(&mut Detailed { step: &mut step, plan: &mut self.plan });
+        let keeps = self.keeps;
+        detail(&mut Detailed { keeps, step: &mut step, plan: &mut self.plan });
         if matches!(action, Action::Create | Action::Replace) {
             step.content = content(&step.calls);
         }
@@ -466,6 +478,10 @@ impl Made {
         let name = format!("shop-prod-web-{colour}");
         self.step(Action::Create, "ensure_launch_template", &format!("web-{colour}"), 0.1, |step| {
             step.set("launch_template_id", "lt-0000000000000005e").set("version", 1).set("image_id", image).reads(2);
+            let script: String = (1..=60).map(|number| format!("  echo {number}\n")).collect();
+            let script = format!("#!/bin/sh\nif true; then\n{script}fi\n");
+            let diff = Some(added(&script));
+            step.step.changes.push(Change { field: "user_data".into(), before: None, after: script.into(), diff });
             let request = json!({ "LaunchTemplateName": name, "LaunchTemplateData": { "ImageId": image, "InstanceType": "t3.small" } });
             step.call("ec2:CreateLaunchTemplate", &name, request, Some(&format!("delete launch template {name}")));
         });
@@ -500,6 +516,11 @@ impl Made {
 
     fn mark(&mut self, text: &str) {
         self.plan.timeline.marks.push(Mark { at: round(self.clock), text: text.into() });
+    }
+
+    fn hook(&mut self, label: &str) {
+        let after_undos = self.plan.rollback.undos.len() as u32;
+        self.plan.rollback.hooks.push(Hook { label: label.into(), after_undos });
     }
 
     fn no_return(&mut self, label: &str) {
@@ -551,6 +572,8 @@ fn peak(fleets: &[Fleet]) -> u32 {
 
 /// A step in the making.
 struct Detailed<'a> {
+    /// `keep_on_rollback`
+    keeps: bool,
     step: &'a mut Step,
     plan: &'a mut Plan,
 }
@@ -574,7 +597,8 @@ impl Detailed<'_> {
 
     fn call(&mut self, call: &str, resource: &str, request: Value, undo: Option<&str>) -> &mut Self {
         if let Some(undo) = undo {
-            self.plan.rollback.undos.push(Undo { step: self.step.id.clone(), description: undo.into() });
+            let keep = self.keeps;
+            self.plan.rollback.undos.push(Undo { step: self.step.id.clone(), description: undo.into(), keep });
         }
         let undo = undo.map(Into::into);
         self.step.calls.push(Call { call: call.into(), resource: resource.into(), request, undo });

@@ -119,7 +119,7 @@ impl Page<'_> {
             self.line(format!("{}: {}", look.paint(ink, &format!("! {}", banner.lead)), banner.text));
         }
         self.line("");
-        for (key, text) in facts::figures(&self.plan.totals) {
+        for (key, text) in facts::figures(self.plan, self.detail) {
             self.line(lines::pair(look, key, &text));
         }
     }
@@ -217,7 +217,7 @@ impl Page<'_> {
         let new = matches!(step.action, Action::Create) && !full;
         let listed = match fields.as_slice() {
             [] => Vec::new(),
-            fields if new => vec![lines::set(&look, fields)],
+            fields if new => lines::set_in_full(&look, fields),
             fields => lines::listed(&look, fields, (!full).then_some(HINT)),
         };
         for line in listed {
@@ -225,15 +225,16 @@ impl Page<'_> {
         }
         for change in changes {
             if let Some(diff) = &change.diff {
-                self.diff(&change.field, diff);
+                self.diff(change, diff);
             }
         }
     }
 
-    fn diff(&mut self, field: &str, diff: &str) {
-        self.line(format!("      {}:", clean(field)));
+    fn diff(&mut self, change: &Change, diff: &str) {
+        self.line(format!("      {}:", clean(&change.field)));
         let total = diff.lines().count();
-        let shown = if self.detail == Detail::Full { total } else { DIFF_SHOWN.min(total) };
+        let most = if change.before.is_none() { facts::NEW_TEXT_SHOWN } else { DIFF_SHOWN };
+        let shown = if self.detail == Detail::Full { total } else { most.min(total) };
         for line in diff.lines().take(shown) {
             let ink = match line.chars().next() {
                 Some('+') => Some(Ink::Green),
@@ -327,16 +328,16 @@ impl Page<'_> {
 
     fn rollback(&mut self) {
         let rollback = &self.plan.rollback;
-        if rollback.undos.is_empty() && rollback.point_of_no_return.is_none() {
+        if rollback.is_empty() {
             return;
         }
         self.heading("rollback");
         self.line(format!("  {}", facts::rollback(rollback)));
         if self.detail == Detail::Full {
             let width = rollback.undos.iter().map(|undo| clean(&undo.step).chars().count()).max().unwrap_or(0);
-            for undo in rollback.undos.iter().rev() {
-                let step = format!("{:<width$}", clean(&undo.step));
-                self.line(format!("    {}  {}", self.dim(&step), clean(&undo.description)));
+            for entry in facts::rollback_entries(rollback) {
+                let step = format!("{:<width$}", clean(entry.step.unwrap_or_default()));
+                self.line(format!("    {}  {}{}", self.dim(&step), self.dim(entry.lead), clean(entry.text)));
             }
         }
         if let Some(point) = &rollback.point_of_no_return {

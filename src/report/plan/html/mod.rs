@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Detail, facts, svg};
 use crate::{
-    plan::{Outcome, Plan, Scenario, Totals},
+    plan::{Outcome, Plan, Scenario},
     report::words::{clean, count, seconds, value},
 };
 
@@ -38,7 +38,7 @@ pub fn write(plan: &Plan, detail: Detail) -> String {
             body {
                 (head(plan))
                 main {
-                    (figures(&plan.totals))
+                    (figures(plan))
                     (lists(plan))
                     (timeline(plan))
                     @if detail > Detail::Summary { (changes(plan, detail)) }
@@ -76,7 +76,8 @@ fn head(plan: &Plan) -> Markup {
     }
 }
 
-fn figures(totals: &Totals) -> Markup {
+fn figures(plan: &Plan) -> Markup {
+    let totals = &plan.totals;
     let changes = [
         ("create", "to create", totals.create),
         ("update", "to change", totals.update),
@@ -84,15 +85,17 @@ fn figures(totals: &Totals) -> Markup {
         ("delete", "to delete", totals.delete),
         ("", "unchanged", totals.unchanged),
     ];
-    let run = [
+    let changing = totals.calls.saturating_sub(totals.reads).saturating_sub(totals.repeated);
+    let mut run = vec![
         ("traffic shifts", count(totals.traffic_shifts.into())),
         ("waits", count(totals.waits.into())),
         ("calls", count(totals.calls.into())),
+        ("of them change something", count(changing.into())),
         ("of them only read", count(totals.reads.into())),
+        ("of them repeated", count(totals.repeated.into())),
         ("instances at the peak", count(totals.peak_instances.into())),
-        ("when all goes well", seconds(totals.seconds)),
-        ("at most", seconds(totals.seconds_at_most)),
     ];
+    run.extend(facts::times(plan));
     html! {
         section aria-label="Figures" {
             dl.figures {
@@ -191,6 +194,7 @@ fn card(scenario: &Scenario) -> Markup {
         ("exit code", scenario.exit_code.to_string()),
         ("after", seconds(scenario.seconds)),
         ("changes taken back", count(scenario.undone.into())),
+        ("changes kept", count(scenario.kept.into())),
         ("requests served", count(scenario.requests_served)),
         ("requests lost", count(scenario.requests_lost)),
     ];
@@ -210,7 +214,7 @@ fn card(scenario: &Scenario) -> Markup {
 
 fn rollback(plan: &Plan, detail: Detail) -> Markup {
     let rollback = &plan.rollback;
-    if rollback.undos.is_empty() && rollback.point_of_no_return.is_none() {
+    if rollback.is_empty() {
         return html! {};
     }
     html! {
@@ -219,12 +223,16 @@ fn rollback(plan: &Plan, detail: Detail) -> Markup {
             @if let Some(point) = &rollback.point_of_no_return {
                 p.no-return { "◆ " (facts::no_return(point)) ": " (point.label) }
             }
-            @if rollback.undos.is_empty() { p { (facts::rollback(rollback)) "." } } @else {
+            @let entries = facts::rollback_entries(rollback);
+            @if entries.is_empty() { p { (facts::rollback(rollback)) "." } } @else {
                 details open[detail == Detail::Full] {
                     summary { (facts::rollback(rollback)) }
                     ol.undos reversed {
-                        @for undo in rollback.undos.iter().rev() {
-                            li { (undo.description) " " span.quiet { "step " (undo.step) } }
+                        @for entry in entries {
+                            li {
+                                span.quiet { (entry.lead) } (entry.text)
+                                @if let Some(step) = entry.step { " " span.quiet { "step " (step) } }
+                            }
                         }
                     }
                 }

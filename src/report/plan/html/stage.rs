@@ -6,6 +6,7 @@ use super::shown;
 use crate::{
     plan::{Action, Call, Change, Fact, Plan, Stage, Step, Weights},
     report::{
+        changed::{Elements, elements},
         lines::common_prefix,
         plan::{
             Detail,
@@ -121,8 +122,17 @@ fn fields(changes: &[&Change]) -> Markup {
                 @for change in fields {
                     tr {
                         th scope="row" { code { (change.field) } }
-                        @if changed { td { @if let Some(before) = &change.before { del { (shown(before)) } } } }
-                        td { ins { (shown(&change.after)) } }
+                        @let elements = change.before.as_ref().and_then(|before| elements(before, &change.after));
+                        @if let Some(Elements { gone, new, same }) = elements {
+                            td { @for gone in gone { del { (gone) } br; } }
+                            td {
+                                @for new in new { ins { (new) } br; }
+                                @if same > 0 { span.quiet { (same) " unchanged" } }
+                            }
+                        } @else {
+                            @if changed { td { @if let Some(before) = &change.before { del { (shown(before)) } } } }
+                            td { ins { (shown(&change.after)) } }
+                        }
                     }
                 }
             }

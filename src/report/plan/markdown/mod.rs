@@ -24,12 +24,14 @@ const MAX_CHARS: usize = 60_000;
 const MAX_BYTES: usize = 65_536;
 /// Characters of a sentence.
 const SENTENCE: usize = 300;
+/// Characters of how an account is left: a word for each kind of resource.
+const STATE: usize = 1_500;
 /// Characters of a name.
 const NAME: usize = 80;
 
 pub fn write(plan: &Plan, detail: Detail) -> String {
     let mut room = Room { chars: MAX_CHARS, bytes: MAX_BYTES };
-    let (start, lists) = (start(plan), lists(plan));
+    let (start, lists) = (start(plan, detail), lists(plan));
     let footer = footer(plan);
     for part in [&start, &lists, &footer] {
         room.take(part);
@@ -135,7 +137,7 @@ impl Cuts {
 }
 
 /// Marker, heading, verdict, banners, figures.
-fn start(plan: &Plan) -> String {
+fn start(plan: &Plan, detail: Detail) -> String {
     let environment = plan.environment.as_deref().map(|name| format!("env={} ", word(name))).unwrap_or_default();
     let mut text = format!("<!-- runner:plan {environment}runbook={} -->\n", word(&plan.runbook));
     let file = plan.runbook.rsplit('/').next().unwrap_or_default();
@@ -152,7 +154,7 @@ fn start(plan: &Plan) -> String {
         }
         text.push('\n');
     }
-    for (_, figure) in facts::figures(&plan.totals) {
+    for (_, figure) in facts::figures(plan, detail) {
         text += &format!("- {figure}\n");
     }
     text.push('\n');
@@ -297,7 +299,10 @@ fn scenarios(plan: &Plan, room: &mut Room) -> String {
                 | --- | --- | --: | --: | --: | --- |\n";
     room.take(&format!("{head}and {} more\n\n", usize::MAX));
     let row = |scenario: &Scenario| {
-        let mut state = prose(&scenario.final_state, SENTENCE);
+        let mut state = prose(&scenario.final_state, STATE);
+        if scenario.kept > 0 {
+            state += &format!(" ({} kept: `keep_on_rollback`)", plural(scenario.kept as usize, "change"));
+        }
         for left in scenario.left.iter().take(5) {
             let separator = if state.is_empty() { "" } else { "; " };
             state += &format!("{separator}not taken back: {}", prose(left, SENTENCE));
@@ -324,7 +329,7 @@ fn scenarios(plan: &Plan, room: &mut Room) -> String {
 
 fn rollback(plan: &Plan, detail: Detail, room: &mut Room, cuts: &mut Cuts) -> String {
     let rollback = &plan.rollback;
-    if rollback.undos.is_empty() && rollback.point_of_no_return.is_none() {
+    if rollback.is_empty() {
         return String::new();
     }
     let mut text = format!("### Rollback\n\n{}.", facts::rollback(rollback));
@@ -337,12 +342,14 @@ fn rollback(plan: &Plan, detail: Detail, room: &mut Room, cuts: &mut Cuts) -> St
         cuts.undos = true;
         return String::new();
     }
-    if detail < Detail::Full || rollback.undos.is_empty() {
+    if detail < Detail::Full || (rollback.undos.is_empty() && rollback.hooks.is_empty()) {
         return text;
     }
-    let undo =
-        |undo: &crate::plan::Undo| format!("  {:<6} {}", clip(&undo.step, NAME), clip(&undo.description, SENTENCE));
-    let lines: Vec<String> = rollback.undos.iter().rev().map(undo).collect();
+    let undo = |entry: facts::Entry<'_>| {
+        let step = clip(entry.step.unwrap_or_default(), NAME);
+        format!("  {step:<6} {}{}", entry.lead, clip(entry.text, SENTENCE))
+    };
+    let lines: Vec<String> = facts::rollback_entries(rollback).into_iter().map(undo).collect();
     let list =
         format!("<details><summary>all undos, newest first</summary>\n\n{}\n</details>\n\n", escape::fence(&lines));
     if cuts.note().is_empty() && room.take(&list) {

@@ -10,12 +10,13 @@ use crate::{
     event::Weight,
     plan::{Action, Change, Plan, Share, Stage, Step},
     report::{
+        changed::{Elements, cut_apart, elements},
         lines,
         plan::{
             Detail,
             facts::{self, Moment},
         },
-        words::{seconds, value},
+        words::{clean, seconds, value},
     },
 };
 
@@ -23,6 +24,8 @@ use crate::{
 const REQUEST: usize = 2_000;
 /// Characters of a fact about something new: a policy's statement names many actions.
 const FACT: usize = 1_000;
+/// Characters of a line of a difference, which has cut lines that are longer.
+const LINE: usize = 600;
 
 pub fn rows(plan: &Plan, stage: &Stage, detail: Detail) -> Vec<Row> {
     let mut rows = vec![Row {
@@ -109,7 +112,7 @@ fn add_step(lines: &mut Vec<String>, step: &Step, detail: Detail) {
         lines.push(format!("-     {}", clip(line, SENTENCE)));
     }
     for change in facts::changes(step, detail) {
-        add_change(lines, change);
+        add_change(lines, change, detail);
     }
     for fact in &step.content {
         lines.push(format!("+     {}: {}", clip(&fact.name, NAME), clip(&fact.value, FACT)));
@@ -140,29 +143,49 @@ fn add_step(lines: &mut Vec<String>, step: &Step, detail: Detail) {
     }
 }
 
-fn add_change(lines: &mut Vec<String>, change: &Change) {
+fn add_change(lines: &mut Vec<String>, change: &Change, detail: Detail) {
     let field = clip(&change.field, NAME);
     if let Some(diff) = &change.diff {
         lines.push(format!("!     {field}:"));
-        for line in diff.lines() {
+        let total = diff.lines().count();
+        let is_cut = change.before.is_none() && detail < Detail::Full;
+        let shown = if is_cut { facts::NEW_TEXT_SHOWN.min(total) } else { total };
+        for line in diff.lines().take(shown) {
             let (mark, rest) = match line.chars().next() {
                 Some(mark @ ('+' | '-' | ' ')) => (mark, &line[1..]),
                 _ => (' ', line),
             };
             lines.push(format!("{mark}       {}", line_of_text(rest)));
         }
+        if total > shown {
+            lines.push(format!("        … and {} more lines, --detail full shows all", total - shown));
+        }
         return;
     }
-    if let Some(before) = &change.before {
-        lines.push(format!("-     {field}: {}", clip(&value(before), SENTENCE)));
+    let cut = |texts| cut_apart(texts, |text| clip(text, SENTENCE));
+    let Some(before) = &change.before else {
+        lines.extend(cut(vec![value(&change.after)]).iter().map(|after| format!("+     {field}: {after}")));
+        return;
+    };
+    if let Some(Elements { gone, new, same }) = elements(before, &change.after) {
+        lines.push(format!("!     {field}:"));
+        let marks: Vec<char> = gone.iter().map(|_| '-').chain(new.iter().map(|_| '+')).collect();
+        let texts = cut([gone, new].concat());
+        lines.extend(marks.iter().zip(&texts).map(|(mark, text)| format!("{mark}       {}", clean(text))));
+        if same > 0 {
+            lines.push(format!("        {same} unchanged"));
+        }
+        return;
     }
-    if !(change.after.is_null() && change.before.is_some()) {
-        lines.push(format!("+     {field}: {}", clip(&value(&change.after), SENTENCE)));
+    let both = cut(vec![value(before), value(&change.after)]);
+    lines.push(format!("-     {field}: {}", clean(&both[0])));
+    if !change.after.is_null() {
+        lines.push(format!("+     {field}: {}", clean(&both[1])));
     }
 }
 
 /// A line of somebody's text, whose indentation means something.
 fn line_of_text(line: &str) -> String {
     let indent: String = line.chars().take_while(|c| *c == ' ' || *c == '\t').take(40).collect();
-    format!("{}{}", indent.replace('\t', "    "), clip(line, SENTENCE))
+    format!("{}{}", indent.replace('\t', "    "), clip(line, LINE))
 }
