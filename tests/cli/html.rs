@@ -121,7 +121,7 @@ fn the_picture_shows_the_weights_the_fleets_and_the_point_of_no_return() {
     let line = ask("document.querySelector('svg .no-return line').getBoundingClientRect().height");
     assert!(line.as_f64().is_some_and(|height| height > 200.0), "it crosses the picture: {line}");
     let title = ask("document.querySelector('svg .no-return title').textContent");
-    assert_eq!(title, json!("point of no return after 22m 9s: green is live, blue retires"));
+    assert_eq!(title, json!("point of no return after 22m 10s: green is live, blue retires"));
 }
 
 #[test]
