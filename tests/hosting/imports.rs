@@ -62,7 +62,10 @@ fn nothing_outside_the_project_is_imported() {
 #[test]
 fn a_missing_module_is_named_and_suggested() {
     let missing = refused(&Project::new("import \"stdlib/gret\" as m;"));
-    assert_eq!(missing, "runbooks/main.rhai:1:8: there is no module `stdlib/gret`\n  help: did you mean `stdlib/greet`?");
+    assert_eq!(
+        missing,
+        "runbooks/main.rhai:1:8: there is no module `stdlib/gret`\n  help: did you mean `stdlib/greet`?"
+    );
     let missing = refused(&Project::new("import \"lib/x\" as m;"));
     assert!(missing.contains("it would be runbooks/lib/x.rhai"), "{missing}");
 }
