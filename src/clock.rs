@@ -188,7 +188,8 @@ impl Clock {
                     .spawn_scoped(scope, worker)
                     .expect("the operating system can start a thread");
             }
-            if workers > 0 {
+            // A waker of something this strand waited for before may give it the turn too early.
+            while *lock(running) > 0 {
                 self.wait_turn(me);
             }
         });
@@ -406,6 +407,20 @@ mod tests {
 
     fn seconds(n: u64) -> Duration {
         Duration::from_secs(n)
+    }
+
+    /// A connection keeps the waker of a wait that is long over, and wakes it when it is closed.
+    #[test]
+    fn a_late_waker_does_not_take_the_turn_from_branches() {
+        with_clock(1, |clock| {
+            let late = clock.block_on(std::future::poll_fn(|context| Poll::Ready(context.waker().clone())));
+            let done = clock.branches(2, 2, 1 << 20, |index| {
+                late.wake_by_ref();
+                clock.block_on(clock.sleep(seconds(5)));
+                index
+            });
+            assert_eq!(done, [0, 1]);
+        });
     }
 
     #[test]
