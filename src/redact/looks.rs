@@ -106,10 +106,15 @@ fn compared(line: &Line<'_>, old: &[(String, &Line<'_>)]) -> String {
 /// A message without what looks like a secret, whatever it is about: names that tell are left alone, since sentences
 /// have them too.
 pub fn in_message(text: &str) -> String {
-    if !["://", "--", "uthorization", "UTHORIZATION"].iter().any(|sign| text.contains(sign)) {
+    if !may_be_in(text) {
         return text.to_owned();
     }
     text.split_inclusive('\n').map(|line| cut(line, &[authorization, url_passwords, flags])).collect()
+}
+
+/// Whether [`in_message`] could find something in a message, or in JSON with messages in it.
+pub fn may_be_in(text: &str) -> bool {
+    ["://", "--", "uthorization", "UTHORIZATION"].iter().any(|sign| text.contains(sign))
 }
 
 /// All texts of a tree, as [`in_message`] has them.
@@ -128,9 +133,10 @@ fn lines(text: &str) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let length = private_key(rest).unwrap_or_else(|| rest.find('\n').map_or(rest.len(), |at| at + 1));
+        let key = private_key(rest);
+        let length = key.unwrap_or_else(|| rest.find('\n').map_or(rest.len(), |at| at + 1));
         let (raw, more) = rest.split_at(length);
-        let is_key = private_key(rest).is_some();
+        let is_key = key.is_some();
         let whole = 0..raw.trim_end_matches(['\r', '\n']).len();
         let secrets =
             if is_key { vec![whole] } else { secrets(raw, &[authorization, url_passwords, flags, assignments]) };

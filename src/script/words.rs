@@ -77,7 +77,7 @@ fn of_value(value: &Dynamic) -> Words {
         return Words::new("the script threw a value that nests too deeply to be shown");
     }
     // A value of the host has no words of its own: Rhai says what type it is.
-    if value.to_string() == value.type_name() {
+    if !value.is_string() && value.to_string() == value.type_name() {
         return Words::new(format!("the script threw {}", type_name(value.type_name())));
     }
     Words::new(value.to_string())
@@ -177,4 +177,19 @@ fn type_name(name: &str) -> String {
 fn lowercase(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone)]
+    struct Thing;
+
+    #[test]
+    fn what_is_thrown_is_told() {
+        assert_eq!(of_value(&"no space".into()).message, "no space");
+        assert_eq!(of_value(&"string".into()).message, "string", "text, also if it is the name of its type");
+        assert_eq!(of_value(&Dynamic::from(Thing)).message, "the script threw a thing");
+    }
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use runner::sim::Simulator;
+use runner::sim::{Scope, Simulator};
+use serde_json::json;
 
-use crate::live::{Origin, shown};
+use crate::live::{Origin, send, shown};
 use crate::same::assert_same;
 use crate::support::Caller;
 use crate::worlds::Maker;
@@ -135,6 +136,22 @@ fn a_target_group_deleted_unseen_stays_deleted() {
     assert_eq!(shown.all("TargetGroupArn"), [""; 0]);
     let shown = fork.query("elasticloadbalancing", "DescribeTargetGroups", &[("TargetGroupArns.member.1", &arn)]);
     assert_eq!(shown.error(), "TargetGroupNotFound");
+}
+
+/// Nobody's secrets are in a plan, whatever asks for them.
+#[test]
+fn a_parameter_is_never_asked_for_with_decryption() {
+    let (fork, origin) = fork(&Caller::prompt());
+    let scope = Scope { account: "111122223333".into(), region: "eu-west-1".into() };
+    let name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
+    let get = |decrypted: bool| {
+        let params = json!({ "Name": name, "WithDecryption": decrypted });
+        send(&fork.sim, &scope, "ssm", "GetParameter", &params)
+    };
+    assert_eq!(get(true).expect_err("a secret value").code, "AccessDeniedException");
+    assert_eq!(origin.calls(), [""; 0]);
+    assert_eq!(get(false).expect("a public parameter")["Parameter"]["Name"], name);
+    assert_eq!(origin.calls(), ["ssm:GetParameter"]);
 }
 
 #[test]

@@ -43,22 +43,30 @@ impl Live for Origin {
         assert!(is_read_only(&name), "{name} is not on the read-only list");
         assert!(sim::reads().contains(&name), "{name} is not declared as a read of a fork");
         self.calls.lock().expect("no caller panicked").push(name);
-        let service = *sim::SERVICES.iter().find(|known| known.name == service).expect("a service");
-        let ask = ask::request(service, action, params)?;
-        let credential = format!("{}/20260101/{}/{}/aws4_request", scope.account, scope.region, service.name);
-        let mut request = http::Request::builder()
-            .method(ask.method)
-            .uri(format!("https://{}.amazonaws.com{}", service.name, ask.path))
-            .header(
-                "authorization",
-                format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=00"),
-            )
-            .body(Bytes::from(ask.body))
-            .expect("a request");
-        request.headers_mut().extend(ask.headers);
-        let response = self.simulator.answer(&request, self.simulator.clock());
-        ask::reply(service, action, response.status().as_u16(), response.body())
+        send(&self.simulator, scope, service, action, params)
     }
+}
+
+/// Sends a request of any protocol to a simulated account, and returns the reply under AWS's names.
+pub fn send(
+    simulator: &Simulator,
+    scope: &Scope,
+    service: &'static str,
+    action: &'static str,
+    params: &Value,
+) -> Result<Value, AwsError> {
+    let service = *sim::SERVICES.iter().find(|known| known.name == service).expect("a service");
+    let ask = ask::request(service, action, params)?;
+    let credential = format!("{}/20260101/{}/{}/aws4_request", scope.account, scope.region, service.name);
+    let mut request = http::Request::builder()
+        .method(ask.method)
+        .uri(format!("https://{}.amazonaws.com{}", service.name, ask.path))
+        .header("authorization", format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=00"))
+        .body(Bytes::from(ask.body))
+        .expect("a request");
+    request.headers_mut().extend(ask.headers);
+    let response = simulator.answer(&request, simulator.clock());
+    ask::reply(service, action, response.status().as_u16(), response.body())
 }
 
 /// What of an account no API shows, so that a fork cannot have it as it is: the only differences between a fork in which

@@ -144,6 +144,7 @@ impl Checker {
         program.imports.insert(Arc::clone(name), Vec::new());
         let most = self.sources.limits.modules;
         if outline.imports.len() > most {
+            program.is_whole = false;
             let message = format!("more than {most} modules are imported");
             program.findings.push(Finding::new(lints::UNRESOLVED_IMPORT, name, message));
             return;

@@ -86,7 +86,8 @@ fn judge(text: &str) -> Result<(), String> {
     let check = |good: bool, what: String| if good { Ok(()) } else { Err(what) };
     check(text.chars().count() <= MAX_CHARS, format!("{} characters", text.chars().count()))?;
     check(text.len() <= MAX_BYTES, format!("{} bytes", text.len()))?;
-    check(text.starts_with("<!-- runner:plan "), "no marker".into())?;
+    let marker = |start: &&str| text.starts_with(&format!("<!-- runner:plan {start}="));
+    check(["env", "runbook"].iter().any(marker), "no marker".into())?;
     check(text.matches("<!--").count() == 1, "a second comment".into())?;
     check(text.lines().next().is_some_and(|line| line.matches("-->").count() == 1), "the marker is broken".into())?;
     check(!text.contains('\r') && !text.contains('\0'), "control characters".into())?;
