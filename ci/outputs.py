@@ -34,7 +34,7 @@ def plan(folder, code, annotate):
         **files,
     })
     if data.get("failure") and annotate:
-        annotation(data["failure"], f"plan {verdict.get('outcome')}")
+        annotation(in_repository(data["failure"], data.get("project")), f"plan {verdict.get('outcome')}")
     if "plan-markdown" in files:
         summary(files["plan-markdown"].read_text("utf-8"))
 
@@ -52,10 +52,12 @@ def read_plan(path):
 
 def stand_in(path, code):
     """Without a plan the comment would go on showing the one of an earlier commit."""
-    env, runbook = os.environ.get("INPUT_ENV", ""), os.environ.get("INPUT_RUNBOOK", "")
-    if all(re.fullmatch(r"[\w./-]+", name) and "--" not in name for name in (env, runbook)):
+    env, runbook = os.environ.get("INPUT_ENV", ""), os.path.normpath(os.environ.get("INPUT_RUNBOOK", ""))
+    if all(re.fullmatch(r"[\w./-]*", name) and "--" not in name for name in (env, runbook)):
         words = f"**No plan.** runner ended with exit code {code} before it could write one: the job's log says why."
-        path.write_text(f"<!-- runner:plan env={env} runbook={runbook} -->\n## Plan · {env} · `{runbook}`\n\n{words}\n", "utf-8")
+        marker = f"env={env} runbook={runbook}" if env else f"runbook={runbook}"
+        title = " · ".join(filter(None, ["## Plan", env, f"`{runbook}`"]))
+        path.write_text(f"<!-- runner:plan {marker} -->\n{title}\n\n{words}\n", "utf-8")
 
 
 def run(events, code):
@@ -77,12 +79,24 @@ def run(events, code):
     if finished.get("error"):
         place = re.fullmatch(r"([^:\n]+):(\d+):(\d+): (.*)", finished["error"], re.DOTALL)
         failure = dict(zip(("file", "line", "column", "message"), place.groups())) if place else {"message": finished["error"]}
-        annotation(failure, outcome)
+        annotation(in_repository(failure, project_of(started.get("runbook", ""))), outcome)
     if started:
         rows = [("run", started["run"]), ("exit code", code), ("changes", ", ".join(f"{n} {kind}" for kind, n in changes.items()))]
         rows += [(name, value) for name, value in figures.get("outputs", [])]
         rows += [("error", finished["error"])] if finished.get("error") else []
         summary(f"## Run · {started['runbook']} · {outcome}\n\n{fenced(rows)}\n")
+
+
+def in_repository(failure, project):
+    """Files are named below the project, which may be a folder of the repository."""
+    file = failure.get("file")
+    return {**failure, "file": f"{project}/{file}"} if project and file else failure
+
+
+def project_of(runbook):
+    """Where the project is whose runbook is called so below it."""
+    given = os.path.normpath(os.environ.get("INPUT_RUNBOOK", ""))
+    return given.removesuffix("/" + runbook) if runbook and given.endswith("/" + runbook) else ""
 
 
 def fenced(rows):

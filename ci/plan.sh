@@ -34,7 +34,7 @@ arguments_of plan --untrusted "${formats[@]}" ${policy[@]+"${policy[@]}"}
 
 # Problems of the script become annotations one by one. The plan is asked for all the same: it says so in the comment.
 checked=0
-"$RUNNER" check --format github -- "$INPUT_RUNBOOK" || checked=$?
+"$RUNNER" check --format github ${INPUT_CONFIG:+--config "$INPUT_CONFIG"} -- "$INPUT_RUNBOOK" || checked=$?
 code=0
 literally supervise "$RUNNER" "${arguments[@]}" || code=$?
 

@@ -8,7 +8,7 @@ events="$(mktemp -d "$RUNNER_TEMP/runner-run.XXXXXX")/events.jsonl"
 arguments_of run --json-into "$events"
 
 code=0
-"$RUNNER" check --format github -- "$INPUT_RUNBOOK" || code=$?
+"$RUNNER" check --format github ${INPUT_CONFIG:+--config "$INPUT_CONFIG"} -- "$INPUT_RUNBOOK" || code=$?
 [ "$code" -ne 0 ] || literally supervise "$RUNNER" "${arguments[@]}" || code=$?
 python3 "$ci/outputs.py" run "$events" "$code" || [ "$code" -ne 0 ] || code=1
 exit "$code"

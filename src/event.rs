@@ -3,6 +3,8 @@
 //! The engine emits events and never prints. Terminal, JSON lines and every later view are
 //! consumers of this stream; see `report/`.
 
+mod words;
+
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
@@ -16,7 +18,7 @@ use serde_json::Value;
 use crate::{
     clock::Clock,
     policy::{Check, Level},
-    redact::{Secrets, looks},
+    redact::{Edit, Secrets, looks},
 };
 
 /// Something that happened, with its place in the stream and its time.
@@ -118,6 +120,10 @@ pub enum Event {
         resource: String,
         /// What it asks for, under AWS's names.
         request: Value,
+        /// What it opens to everybody: `tcp 22`.
+        opens: Vec<String>,
+        /// It lets somebody do everything.
+        allows_all: bool,
         /// What would take it back.
         undo: Option<String>,
     },
@@ -177,6 +183,9 @@ pub enum Event {
         /// `keep_on_rollback`: a rollback leaves the change as it is.
         #[serde(default)]
         keep: bool,
+        /// Nothing takes the change back: it is listed, so that a rollback is not taken for a clean one.
+        #[serde(default)]
+        impossible: bool,
     },
     /// The runbook registered a hook with `on_rollback`.
     HookArmed {
@@ -266,6 +275,8 @@ pub enum UndoOutcome {
     Kept,
     /// Somebody else changed it since; it was left as it is.
     Foreign,
+    /// Nothing brings it back.
+    Impossible,
     Failed,
 }
 
@@ -341,8 +352,8 @@ impl Events {
         &self.secrets
     }
 
-    pub fn emit(&self, event: Event) {
-        let event = self.without_secrets(event);
+    pub fn emit(&self, mut event: Event) {
+        event.edit(&Shown(&self.secrets));
         let at = self.clock.now();
         let mut fan_out = self.fan_out.lock().unwrap_or_else(PoisonError::into_inner);
         fan_out.seq += 1;
@@ -353,18 +364,20 @@ impl Events {
     }
 }
 
-impl Events {
-    fn without_secrets(&self, event: Event) -> Event {
-        // There are many events, and most of them have nothing of the kind.
-        let is_plain = serde_json::to_string(&event).is_ok_and(|text| !looks::may_be_in(&text));
-        if self.secrets.is_empty() && is_plain {
-            return event;
+/// Words as they may be shown: without the secrets of the run, and without what looks like one.
+struct Shown<'a>(&'a Secrets);
+
+impl Edit for Shown<'_> {
+    fn text(&self, text: &mut String) {
+        self.0.text(text);
+        if looks::may_be_in(text) {
+            *text = looks::in_message(text);
         }
-        let masked = serde_json::to_value(&event).map(|event| looks::in_messages(self.secrets.mask_value(event)));
-        // An event whose very form was masked is not shown at all.
-        masked
-            .and_then(serde_json::from_value)
-            .unwrap_or_else(|_| Event::Warning { message: "an event was left out: it was made of a secret".to_owned() })
+    }
+
+    fn tree(&self, tree: &mut Value) {
+        self.0.tree(tree);
+        self.values(tree);
     }
 }
 

@@ -47,7 +47,7 @@ pub fn raise_from(session: &Session, cause: Cause, mut failure: Failure) -> Box<
 fn is_fatal(error: &ops::Error) -> bool {
     match error {
         ops::Error::Interrupted | ops::Error::Journal(_) | ops::Error::Policy(_) => true,
-        ops::Error::Call(error) => error.kind == CallErrorKind::Undeclared,
+        ops::Error::Call(error) => error.unanswered || error.kind == CallErrorKind::Undeclared,
         _ => false,
     }
 }

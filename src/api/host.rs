@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     event::Event,
-    ops::{self, catalog::OPERATIONS},
+    ops::{self, Operation, catalog::OPERATIONS, compute::asg_options::LaunchAsg},
     policy::Governed,
     run::Run,
     script::{
@@ -53,6 +53,17 @@ pub fn vocabulary() -> Vocabulary {
 /// If it cannot be read, does not compile, or takes the name of an operation.
 pub fn load(path: &Path, root: &Path) -> Result<Runbook, ScriptFailure> {
     Runbook::load(path, root, vocabulary()).map_err(ScriptFailure::refused)
+}
+
+/// The environment the runbook in this file names, if it compiles and names one by a literal.
+pub fn declared_environment(path: &Path) -> Option<String> {
+    let file = path.canonicalize().ok()?;
+    load(&file, file.parent()?).ok()?.declared_environment()
+}
+
+/// Whether a run of it may launch a fleet, as far as its text and that of its modules tell.
+pub fn may_launch(runbook: &Runbook) -> bool {
+    !runbook.all_calls(stdlib::MODULES, LaunchAsg::NAME).is_empty()
 }
 
 /// The host of one run. Has to outlive its rollback: the runbook's hooks run on it.
@@ -153,6 +164,13 @@ pub enum FailureKind {
     Interrupted,
     /// The runner is wrong.
     Bug,
+}
+
+impl FailureKind {
+    /// Whether only the simulated AWS had no answer, or a dry run could not look it up: AWS would have one.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Operation(error) if error.is_unanswered())
+    }
 }
 
 impl ScriptFailure {

@@ -174,7 +174,7 @@ impl Connections {
             config.credentials_provider().ok_or_else(|| ConnectError::NoCredentials("no provider".into()))?;
         let credentials =
             provider.provide_credentials().await.map_err(|error| ConnectError::NoCredentials(words(&error)))?;
-        let sts = Clients::new(&config, &scope.region).sts;
+        let sts = Clients::sts(&config);
         let mut delays = retry::delays(0).take(IDENTIFY_ATTEMPTS);
         let reply = loop {
             let error = match sts.get_caller_identity().send().await {

@@ -178,11 +178,12 @@ impl Live for LiveAccounts {
             ));
         }
         let service = sim::SERVICES.iter().copied().find(|known| known.name == service).ok_or_else(|| {
-            AwsError::new("InvalidAction", format!("the simulator does not model the service `{service}`"))
+            AwsError::unanswered("InvalidAction", format!("the simulator does not model the service `{service}`"))
         })?;
         self.tokio.block_on(self.send(scope, service, action, params)).map_err(|error| {
             // Where the words come from: the reader sees that a dry run's own read failed.
-            AwsError { message: format!("{name}: {}", error.message), ..error }
+            let unanswered = retry::of_reply(Some(&error.code), error.status) != CallErrorKind::Refused;
+            AwsError { message: format!("{name}: {}", error.message), unanswered, ..error }
         })
     }
 }

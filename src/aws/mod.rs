@@ -47,26 +47,32 @@ pub struct Clients {
     pub sts: aws_sdk_sts::Client,
 }
 
+/// A client that says in each request which action it is.
+macro_rules! client {
+    ($sdk:ident, $config:expr) => {
+        $sdk::Client::from_conf($sdk::config::Builder::from($config).interceptor(action::NameAction).build())
+    };
+}
+
 impl Clients {
     fn new(config: &SdkConfig, region: &str) -> Self {
-        /// A client that says in each request which action it is.
-        macro_rules! client {
-            ($sdk:ident) => {
-                $sdk::Client::from_conf($sdk::config::Builder::from(config).interceptor(action::NameAction).build())
-            };
-        }
         Self {
             region: region.to_owned(),
             account: String::new(),
             partition: "aws".to_owned(),
-            acm: client!(aws_sdk_acm),
-            autoscaling: client!(aws_sdk_autoscaling),
-            ec2: client!(aws_sdk_ec2),
-            elbv2: client!(aws_sdk_elasticloadbalancingv2),
-            iam: client!(aws_sdk_iam),
-            route53: client!(aws_sdk_route53),
-            ssm: client!(aws_sdk_ssm),
-            sts: client!(aws_sdk_sts),
+            acm: client!(aws_sdk_acm, config),
+            autoscaling: client!(aws_sdk_autoscaling, config),
+            ec2: client!(aws_sdk_ec2, config),
+            elbv2: client!(aws_sdk_elasticloadbalancingv2, config),
+            iam: client!(aws_sdk_iam, config),
+            route53: client!(aws_sdk_route53, config),
+            ssm: client!(aws_sdk_ssm, config),
+            sts: Self::sts(config),
         }
+    }
+
+    /// The one that is needed to learn whose the others are.
+    fn sts(config: &SdkConfig) -> aws_sdk_sts::Client {
+        client!(aws_sdk_sts, config)
     }
 }

@@ -15,7 +15,10 @@ use aws_types::request_id::RequestId;
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::permit::PermitError;
-use crate::ops::{CallError, CallErrorKind};
+use crate::{
+    ops::{CallError, CallErrorKind},
+    sim::UNANSWERED,
+};
 
 /// How often a throttled call is repeated before it fails.
 pub const THROTTLED_ATTEMPTS: u32 = 10;
@@ -74,6 +77,7 @@ where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
     let request_id = error.request_id().map(str::to_owned);
+    let unanswered = error.raw_response().is_some_and(|reply| reply.headers().get(UNANSWERED).is_some());
     let (kind, code, message) = match &error {
         SdkError::ServiceError(service) => {
             let meta = service.err().meta();
@@ -95,7 +99,7 @@ where
         SdkError::ConstructionFailure(_) => of_construction(&error),
         _ => (CallErrorKind::Unknown, None, chain(&error)),
     };
-    CallError { call, resource: None, kind, code, message, request_id, attempts }
+    CallError { call, resource: None, kind, code, message, request_id, attempts, unanswered }
 }
 
 /// What kind of failure a reply is, by its error code and HTTP status.
@@ -255,6 +259,7 @@ mod tests {
             message: message.into(),
             request_id: None,
             attempts: 1,
+            unanswered: false,
         }
     }
 

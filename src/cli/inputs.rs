@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::policy::PolicyArgs;
-use crate::settings::Target;
+use super::{Failure, policy::PolicyArgs};
+use crate::{
+    api,
+    settings::{RunSettings, Target},
+};
 
 /// The runbook and its parameters.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,6 +60,12 @@ pub struct Place {
     /// Choose another course of simulated events; the same seed gives the same run [default: 1]
     #[arg(long, value_name = "NUMBER", help_heading = "Target")]
     pub seed: Option<u64>,
+}
+
+/// The settings of a run. The environment may say where it takes place, so the runbook is asked which one it names.
+pub fn settings(inputs: &Inputs, place: &Place, interactive: bool) -> Result<RunSettings, Failure> {
+    let declared = api::declared_environment(&inputs.runbook);
+    Ok(RunSettings::resolve(inputs, place, declared.as_deref(), interactive)?)
 }
 
 /// The first `=` ends the name, so a value can have more of them.

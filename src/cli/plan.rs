@@ -1,22 +1,28 @@
 //! `runner plan`
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread::{Builder, JoinHandle},
+    time::Duration,
+};
 
 use miette::miette;
+use tokio::runtime::Handle;
 
 use super::{
     Console, Exit, Failure, Global, check,
     execute::{by_cause, runtime, tell_of_new_world},
     exit,
-    inputs::{Inputs, Place},
+    inputs::{self, Inputs, Place},
     print,
     rehearse::{Rehearsal, Stage, live, rehearse},
     untrusted,
 };
 use crate::{
     api::{self, ScriptFailure},
-    event::Report,
-    plan::{self, Action, Aftermath, Collector, Outcome, Plan, Refusal, Scenario, Verdict},
+    event::{Report, Traffic},
+    plan::{self, Action, Aftermath, Collector, Marker, Outcome, Plan, Refusal, Requests, Scenario, Verdict},
     report::{
         Verbosity,
         plan::{Detail, Format, file_name, write},
@@ -100,7 +106,7 @@ pub fn plan(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
         let words = "with --offline, --world is a file that `runner snapshot` wrote, and there is no file";
         return Err(Failure::new(exit::USAGE, miette!(help = help, "{words} `{}`", fresh.display())));
     }
-    let mut settings = RunSettings::resolve(&args.inputs, &place, None, false)?;
+    let settings = inputs::settings(&args.inputs, &place, false)?;
     let findings = check::of_run(&settings)?;
     if let Some(error) = findings.first_error() {
         let runbook = api::load(&settings.runbook, &settings.project_root).ok();
@@ -113,24 +119,19 @@ pub fn plan(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
         let verdict = verdict.ending(exit::USAGE.code, exit::USAGE.meaning);
         let plan = Plan {
             runner: env!("CARGO_PKG_VERSION").to_owned(),
-            runbook: settings.runbook.display().to_string(),
+            runbook: below(&settings.project_root, &settings.runbook),
             target: target(options.offline, &settings),
             environment,
             verdict,
             failure: Some(error),
             ..Plan::default()
         };
-        show(&plan, options, global, console)?;
+        show(&marked(plan, &settings), options, global, console)?;
         return Err(findings.refusal());
     }
     check::warn(&findings, global, console);
     let runbook = api::load(&settings.runbook, &settings.project_root)
         .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
-    if !options.offline
-        && let Some(declared) = runbook.declared_environment()
-    {
-        settings = RunSettings::resolve(&args.inputs, &place, Some(&declared), false)?;
-    }
     if !options.offline {
         tell_of_new_world(&place, &settings, "the plan begins with an empty one", global, console);
     }
@@ -142,6 +143,7 @@ pub fn plan(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
         (false, Target::Aws) => live(settings.endpoint_url.clone(), settings.seed),
     };
     let Planned { plan, failure, exit } = make(&settings, &runbook, &stage);
+    let plan = marked(plan, &settings);
     show(&plan, options, global, console)?;
     match failure {
         Some(failure) => Err(Failure::new(exit, *failure.problem)),
@@ -153,6 +155,21 @@ pub fn plan(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
 /// The environment, as far as it is known before the runbook names it.
 fn environment(settings: &RunSettings, runbook: Option<&Runbook>) -> Option<String> {
     settings.environment.clone().or_else(|| runbook?.declared_environment())
+}
+
+/// The plan with its place in the repository, which is the folder around it that git knows.
+fn marked(plan: Plan, settings: &RunSettings) -> Plan {
+    let root = &settings.project_root;
+    let top = root.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(root);
+    let marker = Marker { environment: settings.environment.clone(), runbook: below(top, &settings.runbook) };
+    Plan { project: below(top, root), marker, ..plan }
+}
+
+/// The path below a folder, or as it is if it is not there.
+fn below(folder: &Path, path: &Path) -> String {
+    let whole = path.canonicalize();
+    let whole = whole.as_deref().unwrap_or(path);
+    whole.strip_prefix(folder).unwrap_or(path).display().to_string()
 }
 
 /// Whose state a plan is made from, as events name it.
@@ -198,6 +215,7 @@ fn make(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Planned {
     let collector = Collector::default();
     let aftermath = Aftermath::default();
     let reports: Vec<Box<dyn Report>> = vec![Box::new(aftermath.clone())];
+    let beside = never_healthy_beside(settings, runbook, stage);
     let rehearsal = rehearse(settings, runbook, stage, Some(&collector), reports);
     let (_, last) = stage.simulator.ids();
     let mut plan = collector.plan();
@@ -206,22 +224,31 @@ fn make(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Planned {
         let message = "made without asking AWS: the account is taken to be empty, and images to be there and well";
         plan.warnings.push(message.to_owned());
     }
+    // A run would get an answer: how it ends is not known.
+    let unanswered = rehearsal.failure.as_ref().is_some_and(|failure| failure.kind.is_unanswered());
     let exit = match &rehearsal.failure {
         None => exit::DONE,
         Some(failure) => by_cause(&failure.kind).1,
     };
+    let Traffic { served, failed: lost } = rehearsal.traffic;
+    plan.requests = Requests { served, lost };
     plan = match &rehearsal.failure {
-        Some(failure) => failed(plan, failure, rehearsal.exit),
+        Some(failure) => failed(plan, failure, (!unanswered).then_some(rehearsal.exit)),
         None => Plan { verdict: plan.judge(), ..plan },
     };
     let exit = if plan.verdict.outcome == Outcome::Refused { exit::REFUSED } else { exit };
     // A run stops at the first denial, whatever comes after it in a plan.
-    let ends = collector.refusal().map_or(rehearsal.exit, refused);
-    plan.verdict = plan.verdict.ending(ends.code, ends.meaning);
-    if rehearsal.failure.is_some() && plan.changes_anything() {
+    if let Some(ends) = collector.refusal().map(refused).or((!unanswered).then_some(rehearsal.exit)) {
+        plan.verdict = plan.verdict.ending(ends.code, ends.meaning);
+    }
+    if rehearsal.failure.is_some() && plan.changes_anything() && !unanswered {
         plan.on_failure.push(scenario("this run".to_owned(), &rehearsal, stage, &aftermath));
-    } else if rehearsal.failure.is_none() && launches(&plan) {
-        plan.on_failure.extend(never_healthy(settings, runbook, stage, &plan));
+    } else if plan.verdict.outcome == Outcome::Changes && launches(&plan) {
+        let scenario = beside.and_then(|thread| thread.join().ok().flatten());
+        let scenario = scenario.or_else(|| Some(never_healthy(settings, runbook, &unhealthy(stage)?)));
+        let fleet = plan.new_fleet().unwrap_or("the new fleet");
+        plan.on_failure
+            .extend(scenario.map(|scenario| Scenario { name: format!("{fleet} {}", scenario.name), ..scenario }));
     }
     let other_forms = stage.simulator.other_forms(after);
     let ids = plan::NewIds { family, after, last, other_forms };
@@ -244,8 +271,8 @@ fn refused(refusal: Refusal) -> Exit {
     }
 }
 
-/// The plan of a runbook that does not reach its end. A run would end with `exit`.
-fn failed(plan: Plan, failure: &ScriptFailure, exit: Exit) -> Plan {
+/// The plan of a runbook that does not reach its end. A run would end with `exit`; `None`: it may go further.
+fn failed(plan: Plan, failure: &ScriptFailure, exit: Option<Exit>) -> Plan {
     let trace = failure.trace();
     // Who reads it looks for a file of the project: a module of the standard library is none.
     let places = trace.place.iter().chain(trace.callers.iter().map(|caller| &caller.place));
@@ -256,16 +283,17 @@ fn failed(plan: Plan, failure: &ScriptFailure, exit: Exit) -> Plan {
     let step = step.or_else(|| failed().next());
     let step = step.map(|step| format!("`{} {}`", step.operation, step.subject));
     let at = step.or_else(|| place.map(ToString::to_string)).map(|at| format!(" at {at}")).unwrap_or_default();
-    let text = format!("would fail{at}: {}", trace.message);
+    let fails = if exit.is_some() { "would fail" } else { "cannot be planned any further" };
+    let text = format!("{fails}{at}: {}", trace.message);
     Plan {
-        verdict: Verdict::new(if exit == exit::REFUSED { Outcome::Refused } else { Outcome::Fails }, text),
+        verdict: Verdict::new(if exit == Some(exit::REFUSED) { Outcome::Refused } else { Outcome::Fails }, text),
         failure: Some(plan::Failure {
             message: trace.message.clone(),
             help: trace.help.clone(),
             file: place.map(|place| place.file.to_string()),
             line: place.map(|place| place.line),
             column: place.map(|place| place.column),
-            exit_code: exit.code,
+            exit_code: exit.map_or(0, |exit| exit.code),
         }),
         ..plan
     }
@@ -276,16 +304,36 @@ fn launches(plan: &Plan) -> bool {
     plan.steps().flat_map(|step| &step.calls).any(|call| call.call == "autoscaling:CreateAutoScalingGroup")
 }
 
-/// What happens if the new fleet never becomes healthy: the same once more, on an AWS in which nothing that is launched
-/// does.
-fn never_healthy(settings: &RunSettings, runbook: &Runbook, stage: &Stage, plan: &Plan) -> Option<Scenario> {
+/// The same AWS before any change, but nothing that is launched in it passes its health checks.
+fn unhealthy(stage: &Stage) -> Option<Stage> {
     let simulator = stage.simulator.again(|settings| settings.never_healthy = true)?;
-    let stage = Stage { simulator: simulator.into(), ..stage.clone() };
+    Some(Stage { simulator: simulator.into(), ..stage.clone() })
+}
+
+/// What happens if the new fleet never becomes healthy: the same once more on `stage`, which is such an AWS.
+fn never_healthy(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Scenario {
     let aftermath = Aftermath::default();
     let reports: Vec<Box<dyn Report>> = vec![Box::new(aftermath.clone())];
-    let rehearsal = rehearse(settings, runbook, &stage, None, reports);
-    let name = format!("{} never becomes healthy", plan.new_fleet().unwrap_or("the new fleet"));
-    Some(scenario(name, &rehearsal, &stage, &aftermath))
+    let rehearsal = rehearse(settings, runbook, stage, None, reports);
+    scenario("never becomes healthy".to_owned(), &rehearsal, stage, &aftermath)
+}
+
+/// The same, on a thread of its own while the plan is made. Whose plan comes to launch nothing need not wait for it. A fork
+/// of an account is left for later, when the plan has read what both look at.
+fn never_healthy_beside(
+    settings: &RunSettings,
+    runbook: &Runbook,
+    stage: &Stage,
+) -> Option<JoinHandle<Option<Scenario>>> {
+    if stage.live.is_some() {
+        return None;
+    }
+    let (settings, runbook, stage, tokio) = (settings.clone(), runbook.clone(), unhealthy(stage)?, Handle::current());
+    let work = move || {
+        let _tokio = tokio.enter();
+        api::may_launch(&runbook).then(|| never_healthy(&settings, &runbook, &stage))
+    };
+    Builder::new().name("scenario".to_owned()).spawn(work).ok()
 }
 
 /// What a rehearsal came to that failed.

@@ -16,6 +16,7 @@ use crate::{
     aws::{Endpoint, LiveAccounts},
     clock::Clock,
     event::{Event, Events, Outcome, Report, Traffic},
+    ops::ownership::STACK_TAG,
     plan::{Collector, FleetSize},
     redact::Secrets,
     run::{Journal, Run, RunId},
@@ -126,15 +127,19 @@ pub fn live(endpoint_url: Option<String>, seed: u64) -> Stage {
     Stage { name: endpoint_url.unwrap_or_else(|| "aws".to_owned()), simulator: Arc::new(simulator), live: Some(live) }
 }
 
-fn fleets(simulator: &Simulator) -> Vec<FleetSize> {
-    let size = |fleet: crate::sim::Fleet| FleetSize {
-        auto_scaling_group: fleet.name,
-        desired: fleet.desired,
-        instances: fleet.instances,
-        in_service: fleet.in_service,
-        healthy: fleet.healthy,
+/// The fleets as they are, each with the stack that owns it.
+fn fleets(simulator: &Simulator) -> Vec<(Option<String>, FleetSize)> {
+    let owned = |mut fleet: crate::sim::Fleet| {
+        let size = FleetSize {
+            auto_scaling_group: fleet.name,
+            desired: fleet.desired,
+            instances: fleet.instances,
+            in_service: fleet.in_service,
+            healthy: fleet.healthy,
+        };
+        (fleet.tags.remove(STACK_TAG), size)
     };
-    simulator.fleets().into_iter().map(size).collect()
+    simulator.fleets().into_iter().map(owned).collect()
 }
 
 fn since(start: Timestamp, end: Timestamp) -> f64 {

@@ -6,10 +6,10 @@ use super::{
     Console, Exit, Failure, Global, check,
     execute::{execute, tell_of_new_world},
     exit,
-    inputs::{Inputs, Place},
+    inputs::{self, Inputs, Place},
     plan,
 };
-use crate::{api, event::Report, report, settings::RunSettings};
+use crate::{api, event::Report, report, settings::WorldChoice, sim::Simulator};
 
 /// Run a runbook
 ///
@@ -59,15 +59,14 @@ pub fn run(args: Args, global: &Global, console: &Console) -> Result<Exit, Failu
         })?;
         reports.push(Box::new(report::Json::new(Box::new(file))));
     }
-    let mut settings = RunSettings::resolve(&args.inputs, &args.place, None, console.interactive)?;
+    let settings = inputs::settings(&args.inputs, &args.place, console.interactive)?;
     check::before(&settings, global, console)?;
     let runbook = api::load(&settings.runbook, &settings.project_root)
         .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
-    if let Some(declared) = runbook.declared_environment() {
-        // The environment may say where its runs take place.
-        settings = RunSettings::resolve(&args.inputs, &args.place, Some(&declared), console.interactive)?;
+    // Where none can be made, the error says so.
+    if !matches!(&settings.world, WorldChoice::Kept(dir) if Simulator::is_kept_out_of(dir)) {
+        tell_of_new_world(&args.place, &settings, "a new one is made there", global, console);
     }
-    tell_of_new_world(&args.place, &settings, "a new one is made there", global, console);
     execute(&settings, &runbook, reports)
 }
 

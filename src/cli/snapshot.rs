@@ -8,14 +8,11 @@ use super::{
     Console, Exit, Failure, Global, check,
     execute::{by_cause, runtime},
     exit,
-    inputs::{Inputs, Place},
+    inputs::{self, Inputs, Place},
     print,
     rehearse::{live, rehearse},
 };
-use crate::{
-    api,
-    settings::{RunSettings, Target},
-};
+use crate::{api, settings::Target};
 
 /// Write down what a plan reads of a live account, for `plan --offline`
 ///
@@ -35,13 +32,10 @@ pub struct Args {
 }
 
 pub fn snapshot(args: &Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
-    let mut settings = RunSettings::resolve(&args.inputs, &args.place, None, false)?;
+    let settings = inputs::settings(&args.inputs, &args.place, false)?;
     check::before(&settings, global, console)?;
     let runbook = api::load(&settings.runbook, &settings.project_root)
         .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
-    if let Some(declared) = runbook.declared_environment() {
-        settings = RunSettings::resolve(&args.inputs, &args.place, Some(&declared), false)?;
-    }
     if settings.target == Target::Sim {
         let help = "plan on it with `runner plan --sim --world DIR`";
         return Err(Failure::new(exit::USAGE, miette!(help = help, "a simulated world is a folder already")));

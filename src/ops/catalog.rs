@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     Error, Kind, Operation, Pending, certificate, compute, dns, ec2_tags, identity, load_balancing, network, traffic,
 };
-use crate::run::{Ctx, LookUp, UndoAction};
+use crate::run::{Ctx, IMPOSSIBLE, LookUp, UndoAction};
 
 /// All operations, in the order in which the reference lists them.
 pub const OPERATIONS: &[Entry] = &[
@@ -52,6 +52,7 @@ pub const OPERATIONS: &[Entry] = &[
 
 /// All undos: how the journal's undo records find their code.
 pub const UNDOS: &[&UndoAction] = &[
+    &IMPOSSIBLE,
     &ec2_tags::RESTORE_TAGS,
     &network::ensure_vpc::DELETE_VPC,
     &network::ensure_vpc::RESTORE_VPC_ATTRIBUTE,

@@ -92,6 +92,11 @@ impl Error {
         self.code().is_some_and(|code| codes.contains(&code))
     }
 
+    /// Whether only the simulated AWS, or a dry run, failed: AWS would have an answer.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Call(error) if error.unanswered)
+    }
+
     /// Whether credentials or permissions are the cause.
     pub fn is_permission(&self) -> bool {
         match self {
@@ -152,6 +157,8 @@ pub struct CallError {
     pub request_id: Option<String>,
     /// How often it was sent.
     pub attempts: u32,
+    /// AWS would have an answer; the simulated one has none, or a dry run could not look it up.
+    pub unanswered: bool,
 }
 
 /// What kind of failure it is: decides about retries and the exit code.

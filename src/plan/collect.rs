@@ -1,6 +1,6 @@
 //! From the events of a dry run to the plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     Action, Call, Change, Denial, Fleet, FleetSize, Hook, Mark, Output, Plan, PointOfNoReturn, Share, Stage, Step,
-    Undo, Wait, Weights, added, content, unified_diff,
+    Undo, Wait, Weights, added, content, longest, unified_diff,
 };
 use crate::{
     event::{self, Event, Report, Stamped},
@@ -26,8 +26,10 @@ struct State {
     now: f64,
     /// Where each operation's step is: stage and position.
     steps: BTreeMap<String, (usize, usize)>,
-    /// Waits under way, by operation: what for, since when, for how long at most.
-    waits: BTreeMap<String, (String, f64, f64)>,
+    /// Waits under way, by operation and what for: since when, for how long at most.
+    waits: BTreeMap<(String, String), (f64, f64)>,
+    /// Whose each fleet is.
+    owners: BTreeMap<String, String>,
     sizes: BTreeMap<String, FleetSize>,
     shares: BTreeMap<String, Vec<Share>>,
     /// How often each operation moved traffic.
@@ -57,31 +59,33 @@ impl Report for Collector {
 }
 
 impl Collector {
-    /// The fleets as they are now.
-    pub fn fleets(&self, now: Timestamp, fleets: impl IntoIterator<Item = FleetSize>) {
+    /// The fleets as they are now, each with the stack that owns it.
+    pub fn fleets(&self, now: Timestamp, fleets: impl IntoIterator<Item = (Option<String>, FleetSize)>) {
         let mut state = self.state();
         if state.going_back {
             return;
         }
         state.at(now);
-        for size in fleets {
+        for (owner, size) in fleets {
+            if let Some(owner) = owner {
+                state.owners.insert(size.auto_scaling_group.clone(), owner);
+            }
             state.fleet(size);
         }
     }
 
     /// What was collected.
     pub fn plan(&self) -> Plan {
-        let mut plan = self.state().plan.clone();
-        let of_run = |fleet: &Fleet, plan: &Plan| {
-            let stack = plan.stack.as_deref().unwrap_or_default();
-            fleet.at > 0.0 || (!stack.is_empty() && fleet.size.auto_scaling_group.starts_with(stack))
+        let (mut plan, owners) = {
+            let state = self.state();
+            (state.plan.clone(), state.owners.clone())
         };
-        // Fleets that nothing happens to are somebody else's.
-        let touched: Vec<String> = {
-            let touched = plan.timeline.fleets.iter().filter(|fleet| of_run(fleet, &plan));
-            touched.map(|fleet| fleet.size.auto_scaling_group.clone()).collect()
-        };
-        plan.timeline.fleets.retain(|fleet| touched.contains(&fleet.size.auto_scaling_group));
+        // Others that nothing happens to are somebody else's.
+        let is_own = |group: &str| plan.stack.is_some() && owners.get(group) == plan.stack.as_ref();
+        let of_run =
+            plan.timeline.fleets.iter().filter(|fleet| fleet.at > 0.0 || is_own(&fleet.size.auto_scaling_group));
+        let of_run: BTreeSet<String> = of_run.map(|fleet| fleet.size.auto_scaling_group.clone()).collect();
+        plan.timeline.fleets.retain(|fleet| of_run.contains(&fleet.size.auto_scaling_group));
         plan.totals.peak_instances = peak(&plan.timeline.fleets);
         plan
     }
@@ -124,10 +128,14 @@ impl State {
                 if !self.going_back {
                     self.total();
                 }
+                let moves = self.plan.steps().filter(|step| step.action == Action::Shift).count();
+                let moves = u32::try_from(moves).unwrap_or(u32::MAX);
                 let totals = &mut self.plan.totals;
                 (totals.create, totals.update, totals.delete, totals.unchanged) =
                     (summary.created, summary.updated, summary.deleted, summary.unchanged);
                 totals.create = totals.create.saturating_sub(totals.replace);
+                // Moving traffic is told by itself.
+                totals.update = totals.update.saturating_sub(moves);
             }
             _ if self.going_back => {}
             Event::RunStarted { runbook, target, version, .. } => {
@@ -155,7 +163,7 @@ impl State {
             }
             Event::OperationFinished { id, change, fields, .. } => self.finish(id, *change, fields),
             Event::OperationFailed { id, error, .. } => {
-                self.end_wait(id, None);
+                self.end_waits(id);
                 let now = self.now;
                 if let Some(step) = self.step(id) {
                     step.action = Action::Fail;
@@ -164,11 +172,13 @@ impl State {
                 }
                 self.stage_goes_on(id);
             }
-            Event::Sending { id, call, resource, request, undo } => {
+            Event::Sending { id, call, resource, request, opens, allows_all, undo } => {
                 let call = Call {
                     call: call.clone(),
                     resource: resource.clone(),
                     request: request.clone(),
+                    opens: opens.clone(),
+                    allows_all: *allows_all,
                     undo: undo.clone(),
                 };
                 self.last_step = Some(id.clone());
@@ -188,30 +198,26 @@ impl State {
             }
             Event::Waiting { id, what, elapsed, timeout, .. } => {
                 let begun = self.now - elapsed.as_secs_f64();
-                match self.waits.get(id) {
-                    Some((known, ..)) if known == what => {}
-                    _ => {
-                        self.end_wait(id, None);
-                        self.waits.insert(id.clone(), (what.clone(), begun, timeout.as_secs_f64()));
-                    }
-                }
+                self.waits.entry((id.clone(), what.clone())).or_insert((begun, timeout.as_secs_f64()));
             }
             Event::Waited { id, what, elapsed, timeout } => {
-                let begun = self.now - elapsed.as_secs_f64();
-                self.waits.insert(id.clone(), (what.clone(), begun, timeout.as_secs_f64()));
-                self.end_wait(id, Some(elapsed.as_secs_f64()));
+                self.waits.remove(&(id.clone(), what.clone()));
+                let expected = elapsed.as_secs_f64();
+                self.waited(id, what, self.now - expected, expected, timeout.as_secs_f64());
             }
             Event::Weights { id, route, weights } => self.weights(id, route, weights),
-            Event::UndoArmed { id, undo, keep } => {
-                self.plan.rollback.undos.push(Undo { step: id.clone(), description: undo.clone(), keep: *keep });
+            Event::UndoArmed { id, undo, keep, impossible } => {
+                let (step, description) = (id.clone(), undo.clone());
+                self.plan.rollback.undos.push(Undo { step, description, keep: *keep, impossible: *impossible });
             }
             Event::HookArmed { hook } => {
                 let after_undos = u32::try_from(self.plan.rollback.undos.len()).unwrap_or(u32::MAX);
                 self.plan.rollback.hooks.push(Hook { label: hook.clone(), after_undos });
             }
             Event::Committed { label } => {
-                self.plan.rollback.point_of_no_return =
-                    Some(PointOfNoReturn { label: label.clone(), at: self.now, after: self.last_step.clone() });
+                // The first one decides: nothing is taken back after it.
+                let point = PointOfNoReturn { label: label.clone(), at: self.now, after: self.last_step.clone() };
+                self.plan.rollback.point_of_no_return.get_or_insert(point);
                 self.mark(format!("point of no return: {label}"));
             }
             Event::Policy { check, level: Level::Deny, message, rule, place, overridden, .. } => {
@@ -266,7 +272,7 @@ impl State {
     }
 
     fn finish(&mut self, id: &str, change: event::Change, fields: &[event::Field]) {
-        self.end_wait(id, None);
+        self.end_waits(id);
         let now = self.now;
         let moved = self.shifts.contains_key(id);
         let Some(step) = self.step(id) else { return };
@@ -298,16 +304,20 @@ impl State {
         }
     }
 
-    fn end_wait(&mut self, id: &str, took: Option<f64>) {
-        let Some((what, begun, at_most)) = self.waits.remove(id) else { return };
-        let expected = took.unwrap_or(self.now - begun);
+    /// Whatever an operation still waits for, it does not after its end.
+    fn end_waits(&mut self, id: &str) {
+        let (over, waits) = std::mem::take(&mut self.waits).into_iter().partition(|((of, _), _)| of == id);
+        self.waits = waits;
+        let over: BTreeMap<(String, String), (f64, f64)> = over;
+        for ((id, what), (begun, at_most)) in over {
+            self.waited(&id, &what, begun, self.now - begun, at_most);
+        }
+    }
+
+    fn waited(&mut self, id: &str, what: &str, starts: f64, expected_seconds: f64, at_most: f64) {
         if let Some(step) = self.step(id) {
-            step.waits.push(Wait {
-                what,
-                starts: begun,
-                expected_seconds: expected,
-                at_most_seconds: at_most.max(expected),
-            });
+            let at_most_seconds = at_most.max(expected_seconds);
+            step.waits.push(Wait { what: what.to_owned(), starts, expected_seconds, at_most_seconds });
         }
     }
 
@@ -348,8 +358,7 @@ impl State {
         let replace = count(steps().filter(|step| step.action == Action::Replace).count());
         let shifts = self.shifts.values().sum();
         let waits = count(steps().map(|step| step.waits.len()).sum());
-        let more: f64 =
-            steps().flat_map(|step| &step.waits).map(|wait| wait.at_most_seconds - wait.expected_seconds).sum();
+        let more = longest::more(steps());
         let totals = &mut self.plan.totals;
         totals.replace = replace;
         (totals.traffic_shifts, totals.waits) = (shifts, waits);

@@ -6,7 +6,10 @@
 use serde_json::Value;
 
 use super::{Call, Fact};
-use crate::report::{plural, value as words};
+use crate::{
+    policy::danger::{ports, protocol},
+    report::{plural, value as words},
+};
 
 /// Sources of one rule in a line.
 const SOURCES: usize = 6;
@@ -22,47 +25,6 @@ pub fn content(calls: &[Call]) -> Vec<Fact> {
         facts.push("egress", "all to 0.0.0.0/0, as every new security group has it");
     }
     facts.0
-}
-
-/// What these calls open to everybody: `tcp 22`.
-pub fn opened(calls: &[Call]) -> Vec<String> {
-    let ingress = calls.iter().filter(|call| call.call == "ec2:AuthorizeSecurityGroupIngress");
-    let permissions = ingress.flat_map(|call| items(at(&call.request, "IpPermissions")));
-    let is_open = |permission: &&Value| {
-        let has = |list: &str, member: &str, all: &str| {
-            items(at(permission, list)).iter().any(|item| text(item, member) == all)
-        };
-        has("IpRanges", "CidrIp", "0.0.0.0/0") || has("Ipv6Ranges", "CidrIpv6", "::/0")
-    };
-    permissions.filter(is_open).map(traffic).collect()
-}
-
-/// What of these calls lets somebody do everything: the policy's name.
-pub fn all_powerful(calls: &[Call]) -> Vec<String> {
-    let grants = |call: &&Call| match call.call.as_str() {
-        "iam:PutRolePolicy" | "iam:CreatePolicy" | "iam:CreatePolicyVersion" => {
-            let document = serde_json::from_str(&text(&call.request, "PolicyDocument")).unwrap_or(Value::Null);
-            let statements = at(&document, "Statement");
-            let all = statements.as_array().map_or(std::slice::from_ref(statements), Vec::as_slice);
-            all.iter().any(allows_everything)
-        }
-        "iam:AttachRolePolicy" => text(&call.request, "PolicyArn").ends_with(":policy/AdministratorAccess"),
-        _ => false,
-    };
-    let name = |call: &Call| {
-        let names = ["PolicyName", "PolicyArn"].map(|member| text(&call.request, member));
-        names.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
-    };
-    calls.iter().filter(grants).map(name).collect()
-}
-
-fn allows_everything(statement: &Value) -> bool {
-    let is_all = |value: &Value| matches!(value.as_str(), Some("*" | "*:*"));
-    let any = |member: &str| {
-        let value = at(statement, member);
-        is_all(value) || items(value).iter().any(is_all)
-    };
-    text(statement, "Effect") == "Allow" && any("Action") && any("Resource")
 }
 
 /// `tcp 443`
@@ -373,28 +335,6 @@ fn named(arn: &str) -> String {
     name.unwrap_or(arn).to_owned()
 }
 
-/// ` 443`, ` 80 to 90`, or nothing for all of them.
-fn ports(from: &str, to: &str) -> String {
-    match (from, to) {
-        ("" | "-1", _) => String::new(),
-        ("0", "65535") => String::new(),
-        (from, to) if from == to => format!(" {from}"),
-        (from, to) => format!(" {from} to {to}"),
-    }
-}
-
-/// The numbers that network ACLs have for protocols.
-fn protocol(protocol: &str) -> &str {
-    match protocol {
-        "-1" => "all",
-        "1" => "icmp",
-        "6" => "tcp",
-        "17" => "udp",
-        "58" => "icmpv6",
-        other => other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -442,36 +382,6 @@ mod tests {
         assert_eq!(facts("iam:PutRolePolicy", request), wanted);
         let request = json!({ "PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess" });
         assert_eq!(facts("iam:AttachRolePolicy", request), ["policy: arn:aws:iam::aws:policy/AdministratorAccess"]);
-    }
-
-    #[test]
-    fn what_is_open_to_all() {
-        let call = |call: &str, request: Value| Call { call: call.into(), request, ..Call::default() };
-        let ingress =
-            |permissions: Value| call("ec2:AuthorizeSecurityGroupIngress", json!({ "IpPermissions": permissions }));
-        let calls = [
-            ingress(
-                json!([{ "IpProtocol": "tcp", "FromPort": "22", "ToPort": "22", "IpRanges": [{ "CidrIp": "0.0.0.0/0" }] }]),
-            ),
-            ingress(
-                json!([{ "IpProtocol": "tcp", "FromPort": "80", "ToPort": "80", "IpRanges": [{ "CidrIp": "10.0.0.0/8" }] }]),
-            ),
-            ingress(json!([{ "IpProtocol": "-1", "Ipv6Ranges": [{ "CidrIpv6": "::/0" }] }])),
-        ];
-        assert_eq!(opened(&calls), ["tcp 22", "all"]);
-        let policy = |name: &str, statement: Value| {
-            let document = json!({ "Statement": statement }).to_string();
-            call("iam:PutRolePolicy", json!({ "PolicyName": name, "PolicyDocument": document }))
-        };
-        let calls = [
-            policy("all", json!({ "Effect": "Allow", "Action": "*", "Resource": "*" })),
-            policy("listed", json!([{ "Effect": "Allow", "Action": ["s3:*", "*:*"], "Resource": ["*"] }])),
-            policy("denied", json!({ "Effect": "Deny", "Action": "*", "Resource": "*" })),
-            policy("narrow", json!([{ "Effect": "Allow", "Action": "s3:*", "Resource": "*" }])),
-            call("iam:AttachRolePolicy", json!({ "PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess" })),
-            call("iam:PutRolePolicy", json!({ "PolicyDocument": "{" })),
-        ];
-        assert_eq!(all_powerful(&calls), ["all", "listed", "arn:aws:iam::aws:policy/AdministratorAccess"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod aftermath;
 mod collect;
 mod content;
 mod diff;
+mod longest;
 mod names;
 mod verdict;
 
@@ -17,7 +18,7 @@ use serde_json::Value;
 
 pub use aftermath::Aftermath;
 pub use collect::{Collector, Refusal};
-pub use content::{all_powerful, content, opened};
+pub use content::content;
 pub use diff::{added, unified_diff};
 pub use names::{Names, NewIds};
 pub use verdict::{final_state, outcome_words};
@@ -36,6 +37,13 @@ pub struct Plan {
     pub verdict: Verdict,
     /// Its path below the project root.
     pub runbook: String,
+    /// Where the project root is, below the top of its repository; empty if it is the top, or in none.
+    #[serde(default)]
+    pub project: String,
+    /// What a comment with this plan is found again by: `--env`, and where the runbook is in the repository. It is known
+    /// however little else is.
+    #[serde(default)]
+    pub marker: Marker,
     /// The environment the runbook names, or `--env`, as in `runner.toml`.
     pub environment: Option<String>,
     /// The owner of what is made: `shop-prod`.
@@ -55,6 +63,9 @@ pub struct Plan {
     pub rollback: Rollback,
     /// What would happen if something went wrong.
     pub on_failure: Vec<Scenario>,
+    /// What the users of load balancers would see of the run, as it was simulated.
+    #[serde(default)]
+    pub requests: Requests,
     /// What the runbook gives, in its order.
     pub outputs: Vec<Output>,
     /// What to know before it is run.
@@ -63,6 +74,15 @@ pub struct Plan {
     pub policy: Vec<Denial>,
     /// Why the runbook did not reach its end, if it did not.
     pub failure: Option<Failure>,
+}
+
+/// Which plan of a repository it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Marker {
+    /// `--env`. Without it, the runbook alone tells.
+    pub environment: Option<String>,
+    /// From the top of the repository.
+    pub runbook: String,
 }
 
 /// Which format this is.
@@ -87,7 +107,7 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// The answer in one line: `33 to create, then nothing fails: about 14 min`
     pub text: String,
-    /// What `runner run` would exit with.
+    /// What `runner run` would exit with. 0 also if that is not known: the simulator has no answer.
     #[serde(default)]
     pub exit_code: u8,
     /// What this exit code means: `failed and rolled back`
@@ -245,6 +265,12 @@ pub struct Call {
     pub resource: String,
     /// Under AWS's names. Ids that do not exist yet are those of the dry run.
     pub request: Value,
+    /// What it opens to everybody: `tcp 22`.
+    #[serde(default)]
+    pub opens: Vec<String>,
+    /// It lets somebody do everything.
+    #[serde(default)]
+    pub allows_all: bool,
     /// What takes it back.
     pub undo: Option<String>,
 }
@@ -348,6 +374,9 @@ pub struct Undo {
     /// The runbook says `keep_on_rollback`: the change stays, the undo is not run.
     #[serde(default)]
     pub keep: bool,
+    /// Nothing takes the change back: a rollback says so and is no clean one.
+    #[serde(default)]
+    pub impossible: bool,
 }
 
 /// A closure of the runbook that a rollback calls.
@@ -398,6 +427,15 @@ pub struct Scenario {
     pub requests_lost: u64,
 }
 
+/// Requests on routes that served when the run began, as they are simulated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Requests {
+    /// Those that are answered.
+    pub served: u64,
+    /// Those that are not.
+    pub lost: u64,
+}
+
 /// What the runbook gives to who runs it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Output {
@@ -430,7 +468,7 @@ pub struct Failure {
     pub line: Option<u32>,
     /// Counts from 1.
     pub column: Option<u32>,
-    /// That of `runner run`, which would fail in the same way.
+    /// That of `runner run`, which would fail in the same way. 0: a run may go further, the simulator has no answer.
     pub exit_code: u8,
 }
 

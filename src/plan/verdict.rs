@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Outcome, Plan, Verdict};
+use super::{Outcome, Plan, Requests, Verdict};
 use crate::{
     event,
-    report::{friendly, plural},
+    report::{count, friendly, plural},
     sim::Difference,
 };
 
@@ -17,6 +17,14 @@ impl Verdict {
     /// The same of a run that would exit so.
     pub fn ending(self, exit_code: u8, exit_meaning: &str) -> Self {
         Self { exit_code, exit_meaning: exit_meaning.to_owned(), ..self }
+    }
+}
+
+impl Requests {
+    /// How many are lost, if any are: `59,873 of 60,010 requests`
+    pub fn words(self) -> Option<String> {
+        let all = self.served + self.lost;
+        (self.lost > 0).then(|| format!("{} of {} requests", count(self.lost), count(all)))
     }
 }
 
@@ -45,7 +53,11 @@ impl Plan {
             parts.push(plural(totals.traffic_shifts as usize, "traffic shift"));
         }
         let time = friendly(Duration::from_secs_f64(totals.seconds.max(0.0)));
-        let text = format!("{}, in about {time}", parts.join(", "));
+        let lost = match self.requests.words() {
+            Some(words) => format!("; loses {words}"),
+            None => String::new(),
+        };
+        let text = format!("{}, in about {time}{lost}", parts.join(", "));
         Verdict::new(Outcome::Changes, text)
     }
 
@@ -60,7 +72,7 @@ impl Plan {
 /// How a run ended.
 pub fn outcome_words(outcome: event::Outcome) -> &'static str {
     match outcome {
-        event::Outcome::Succeeded => "succeeded all the same",
+        event::Outcome::Succeeded => "succeeded all the same: nothing in the runbook waits for its health",
         event::Outcome::Failed => "failed before anything was changed",
         event::Outcome::RolledBack => "failed and rolled back",
         event::Outcome::RollbackFailed => "failed, and not everything could be taken back",

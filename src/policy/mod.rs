@@ -10,6 +10,7 @@
 mod actions;
 mod call;
 mod check;
+pub mod danger;
 mod facts;
 mod freeze;
 mod health;

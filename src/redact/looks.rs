@@ -6,8 +6,6 @@
 
 use std::ops::Range;
 
-use serde_json::Value;
-
 /// What stands where something was left out.
 pub const NOT_SHOWN: &str = "(not shown)";
 /// The same where it is known to be another one than before.
@@ -112,21 +110,9 @@ pub fn in_message(text: &str) -> String {
     text.split_inclusive('\n').map(|line| cut(line, &[authorization, url_passwords, flags])).collect()
 }
 
-/// Whether [`in_message`] could find something in a message, or in JSON with messages in it.
+/// Whether [`in_message`] could find something in a message.
 pub fn may_be_in(text: &str) -> bool {
     ["://", "--", "uthorization", "UTHORIZATION"].iter().any(|sign| text.contains(sign))
-}
-
-/// All texts of a tree, as [`in_message`] has them.
-pub fn in_messages(value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(in_message(&text)),
-        Value::Array(items) => Value::Array(items.into_iter().map(in_messages).collect()),
-        Value::Object(fields) => {
-            Value::Object(fields.into_iter().map(|(name, value)| (name, in_messages(value))).collect())
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => value,
-    }
 }
 
 fn lines(text: &str) -> Vec<Line<'_>> {

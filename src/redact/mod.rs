@@ -16,6 +16,24 @@ pub const MASK: &str = "(secret)";
 /// Shorter secrets are masked only where they are the whole text: as parts they are everywhere.
 const SHORTEST_PART: usize = 4;
 
+/// What is done with words, and with trees that hold words.
+pub trait Edit {
+    fn text(&self, text: &mut String);
+
+    /// Keys included: they are somebody's too.
+    fn tree(&self, tree: &mut Value);
+
+    /// Values only: the keys are AWS's.
+    fn values(&self, tree: &mut Value) {
+        match tree {
+            Value::String(text) => self.text(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.values(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|value| self.values(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+}
+
 /// The secrets a run has come to know. Copies share them.
 #[derive(Clone, Default)]
 pub struct Secrets(Arc<RwLock<Vec<String>>>);
@@ -63,21 +81,37 @@ impl Secrets {
         parts.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
     }
 
-    /// A tree without secrets, keys included.
-    pub fn mask_value(&self, value: Value) -> Value {
-        match value {
-            Value::String(text) => Value::String(self.mask(&text)),
-            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.mask_value(item)).collect()),
+    fn mask_keys(&self, tree: &mut Value) {
+        match tree {
+            Value::Array(items) => items.iter_mut().for_each(|item| self.mask_keys(item)),
             Value::Object(fields) => {
-                let fields = fields.into_iter().map(|(key, value)| (self.mask(&key), self.mask_value(value)));
-                Value::Object(fields.collect())
+                let all = std::mem::take(fields).into_iter();
+                fields.extend(all.map(|(key, mut value)| {
+                    self.mask_keys(&mut value);
+                    (self.mask(&key), value)
+                }));
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => value,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
 
     fn known(&self) -> std::sync::RwLockReadGuard<'_, Vec<String>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Edit for Secrets {
+    fn text(&self, text: &mut String) {
+        if !self.is_empty() {
+            *text = self.mask(text);
+        }
+    }
+
+    fn tree(&self, tree: &mut Value) {
+        if !self.is_empty() {
+            self.mask_keys(tree);
+            self.values(tree);
+        }
     }
 }
 
@@ -126,8 +160,10 @@ mod tests {
 
     #[test]
     fn trees_are_masked_with_their_keys() {
-        let masked = secrets(&["hunter2"]).mask_value(json!({ "a": ["x hunter2"], "hunter2": 1, "b": null }));
-        assert_eq!(masked, json!({ "a": ["x (secret)"], "(secret)": 1, "b": null }));
+        let mut tree = json!({ "a": ["x hunter2"], "hunter2": { "hunter2": 1 }, "b": null });
+        let secrets = secrets(&["hunter2"]);
+        secrets.tree(&mut tree);
+        assert_eq!(tree, json!({ "a": ["x (secret)"], "(secret)": { "(secret)": 1 }, "b": null }));
     }
 
     #[test]

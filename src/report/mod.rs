@@ -19,4 +19,4 @@ pub use json::Json;
 pub use live::Live;
 pub use look::{Ink, Look};
 pub use terminal::{Terminal, Verbosity};
-pub use words::{friendly, plural, value};
+pub use words::{count, friendly, plural, value};

@@ -141,6 +141,7 @@ pub fn deploy_that_fails() -> Vec<Stamped> {
         id: "1".into(),
         undo: "revoke the ingress rule of sg-0001 on port 8080".into(),
         keep: false,
+        impossible: false,
     });
     run.finished(
         "1",

@@ -19,7 +19,11 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::{Class, Undo};
-use crate::{policy::Check, private, redact::Secrets};
+use crate::{
+    policy::Check,
+    private,
+    redact::{Edit, Secrets},
+};
 
 /// The format written here. A reader refuses a newer one.
 pub const FORMAT: u32 = 1;
@@ -103,6 +107,59 @@ pub enum Record {
     Finished {
         exit_code: u8,
     },
+}
+
+impl Record {
+    /// Edits what somebody else wrote in it, see [`Event::edit`](crate::event::Event::edit). The keys of arguments and
+    /// results are this program's.
+    fn edit(&mut self, edit: &impl Edit) {
+        let each = |texts: &mut [&mut String]| texts.iter_mut().for_each(|text| edit.text(text));
+        let maybe = |text: &mut Option<String>| text.iter_mut().for_each(|text| edit.text(text));
+        match self {
+            Self::RunStarted { runbook, script_sha256: _, version: _, target, seed: _ } => each(&mut [runbook, target]),
+            Self::Override { check: _, reason, by } => each(&mut [reason, by]),
+            Self::Operation { id: _, operation: _, subject } => edit.text(subject),
+            Self::Intent { path, call: _, class: _, token: _, request_sha256: _, look_up, undo } => {
+                edit_resource(path, edit);
+                if let Some((_, arguments)) = look_up {
+                    edit.values(arguments);
+                }
+                if let Some(undo) = undo {
+                    edit.text(&mut undo.description);
+                    edit.values(&mut undo.arguments);
+                }
+            }
+            Self::Attempt { path, attempt: _ } => edit_resource(path, edit),
+            Self::Result { path, result, error } => {
+                edit_resource(path, edit);
+                result.iter_mut().for_each(|result| edit.values(result));
+                maybe(error);
+            }
+            Self::Capture { path, value } => {
+                edit_resource(path, edit);
+                edit.values(value);
+            }
+            Self::OperationEnded { id: _, error } => maybe(error),
+            Self::Committed { label } => edit.text(label),
+            Self::RollbackStarted { reason } => edit.text(reason),
+            Self::UndoStarted { undo } => edit.text(undo),
+            Self::UndoEnded { undo, outcome } => each(&mut [undo, outcome]),
+            Self::HookEnded { hook, error } => {
+                edit.text(hook);
+                maybe(error);
+            }
+            Self::Finished { exit_code: _ } => {}
+        }
+    }
+}
+
+/// The last part of a path, `3/ec2:CreateSubnet/public-a`, is somebody's name for it.
+fn edit_resource(path: &mut String, edit: &impl Edit) {
+    if let Some((start, _)) = path.match_indices('/').nth(1) {
+        let mut resource = path.split_off(start + 1);
+        edit.text(&mut resource);
+        path.push_str(&resource);
+    }
 }
 
 /// What is stored as one object.
@@ -198,6 +255,8 @@ impl Journal {
         if state.pending.is_empty() {
             return Ok(());
         }
+        let mut records = std::mem::take(&mut state.pending);
+        records.iter_mut().for_each(|record| record.edit(&self.secrets));
         let batch = Batch {
             magic: MAGIC.to_owned(),
             format: FORMAT,
@@ -206,15 +265,10 @@ impl Journal {
             epoch: 1,
             previous: state.previous.clone(),
             written: Timestamp::now(),
-            records: std::mem::take(&mut state.pending),
+            records,
         };
         let failed = |cause: String| JournalError { run: self.run.clone(), cause };
-        let bytes = if self.secrets.is_empty() {
-            serde_json::to_vec(&batch)
-        } else {
-            serde_json::to_value(&batch).and_then(|batch| serde_json::to_vec(&self.secrets.mask_value(batch)))
-        };
-        let bytes = bytes.map_err(|error| failed(error.to_string()))?;
+        let bytes = serde_json::to_vec(&batch).map_err(|error| failed(error.to_string()))?;
         let digest = hex(&Sha256::digest(&bytes));
         let key = Key::from(format!("runs/{}/j/{:010}", self.run, batch.seq));
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };

@@ -19,4 +19,4 @@ pub use journal::{Journal, JournalError, Record, hex};
 pub use mutation::{Class, LookUp, Mutation};
 pub use rollback::{Hook, RollbackReport};
 pub use session::{Defaults, Interrupt, Run, RunId};
-pub use undo::{Phase, Undo, UndoAction, Undone};
+pub use undo::{IMPOSSIBLE, Phase, Undo, UndoAction, Undone};

@@ -56,8 +56,8 @@ impl Mutation {
     }
 
     /// What takes the call back. The recorded result is added to the undo's arguments.
-    pub fn undo(mut self, undo: Undo) -> Self {
-        self.undo = Some(undo);
+    pub fn undo(mut self, undo: impl Into<Option<Undo>>) -> Self {
+        self.undo = undo.into();
         self
     }
 

@@ -48,7 +48,9 @@ impl Run {
         let count = |is: fn(&Armed) -> bool| entries.iter().filter(|entry| is(entry)).count();
         self.emit(Event::RollbackStarted {
             reason: reason.to_owned(),
-            undos: count(|entry| matches!(entry, Armed::Undo(armed) if !armed.undo.keep)),
+            undos: count(
+                |entry| matches!(entry, Armed::Undo(armed) if !armed.undo.keep && !armed.undo.is_impossible()),
+            ),
             kept: count(|entry| matches!(entry, Armed::Undo(armed) if armed.undo.keep)),
             hooks: count(|entry| matches!(entry, Armed::Hook(_))),
         });
@@ -82,6 +84,7 @@ impl Run {
                 Ok(Undone::Done) => (UndoOutcome::Undone, None),
                 Ok(Undone::Already) => (UndoOutcome::AlreadyGone, None),
                 Ok(Undone::Foreign(detail)) => (UndoOutcome::Foreign, Some(detail)),
+                Ok(Undone::Impossible) => (UndoOutcome::Impossible, None),
                 Err(error) => {
                     let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
                     (UndoOutcome::Failed, Some(format!("{error}{hint}")))
@@ -90,7 +93,7 @@ impl Run {
         };
         match outcome {
             UndoOutcome::Undone | UndoOutcome::AlreadyGone | UndoOutcome::Kept => report.done += 1,
-            UndoOutcome::Foreign | UndoOutcome::Failed => {
+            UndoOutcome::Foreign | UndoOutcome::Impossible | UndoOutcome::Failed => {
                 report.left.push((description.clone(), detail.clone().unwrap_or_default()));
             }
         }

@@ -29,7 +29,7 @@ use crate::{
     aws::{BeforeSend, Outgoing, Permit, retry},
     event::Event,
     ops::{CallError, CallErrorKind, Error},
-    policy::{Call, Refusal},
+    policy::{Call, Refusal, danger},
     redact::user_data,
 };
 
@@ -258,10 +258,14 @@ impl Ctx {
         if !self.run.shows_requests() {
             return;
         }
+        let resource = path.splitn(3, '/').last().unwrap_or_default();
+        let judged = Call { action: call, resource, parameters: &request };
         self.emit(Event::Sending {
             id: self.op.id.clone(),
             call: call.clone(),
-            resource: path.splitn(3, '/').last().unwrap_or_default().to_owned(),
+            resource: resource.to_owned(),
+            opens: danger::opens(&judged),
+            allows_all: danger::allows_all(&judged),
             request: user_data::in_request(request),
             undo: undo.as_ref().map(|undo| undo.description.clone()),
         });
@@ -282,10 +286,10 @@ impl Ctx {
         if self.run.is_rolling_back() || self.run.committed().is_some() {
             return;
         }
-        let (description, keep) = (undo.description.clone(), undo.keep);
+        let (description, keep, impossible) = (undo.description.clone(), undo.keep, undo.is_impossible());
         let is_new = self.run.state().undos.arm(ArmedUndo { undo, scope: self.scope.clone(), unresolved });
         if is_new {
-            self.emit(Event::UndoArmed { id: self.op.id.clone(), undo: description, keep });
+            self.emit(Event::UndoArmed { id: self.op.id.clone(), undo: description, keep, impossible });
         }
     }
 

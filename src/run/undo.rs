@@ -26,7 +26,13 @@ pub enum Undone {
     Already,
     /// Somebody else has changed it since; it was left alone. Says what was expected and found.
     Foreign(String),
+    /// AWS has no call that brings it back.
+    Impossible,
 }
+
+/// Stands for what cannot be taken back, so that a rollback says so and is no clean one.
+pub const IMPOSSIBLE: UndoAction =
+    UndoAction { name: "impossible", run: |_, _| Box::pin(async { Ok(Undone::Impossible) }) };
 
 /// When an undo has its turn. Traffic must not move back onto a fleet that was shrunk meanwhile,
 /// and nothing is deleted that still gets traffic.
@@ -66,6 +72,15 @@ impl Undo {
             keep: false,
             key: None,
         }
+    }
+
+    /// Nothing takes this change back. `description` is what would have to be done: `bring back nat gateway nat-1`.
+    pub fn impossible(description: impl Into<String>) -> Self {
+        Self::new(&IMPOSSIBLE, description, Value::Null)
+    }
+
+    pub fn is_impossible(&self) -> bool {
+        self.action == IMPOSSIBLE.name
     }
 
     pub fn phase(mut self, phase: Phase) -> Self {

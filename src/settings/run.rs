@@ -18,7 +18,7 @@ use crate::{
 const DEFAULT_SEED: u64 = 1;
 
 /// A resolved `runner run`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RunSettings {
     pub runbook: PathBuf,
     /// Imports of the runbook have to be below it.

@@ -9,11 +9,14 @@ pub struct AwsError {
     pub code: String,
     pub message: String,
     pub status: u16,
+    /// AWS would have an answer. This one has none: it does not model what was asked, or could not look at the account
+    /// it is a fork of.
+    pub unanswered: bool,
 }
 
 impl AwsError {
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> AwsError {
-        AwsError { code: code.into(), message: message.into(), status: 400 }
+        AwsError { code: code.into(), message: message.into(), status: 400, unanswered: false }
     }
 
     pub fn status(mut self, status: u16) -> AwsError {
@@ -31,9 +34,14 @@ impl AwsError {
         AwsError::new(INVALID_VALUE, format!("Value ({value}) for parameter {parameter} is invalid. {why}").trim_end())
     }
 
+    /// The simulator has no answer to this. `code` is what AWS would call something of the kind.
+    pub fn unanswered(code: impl Into<String>, message: impl Into<String>) -> AwsError {
+        AwsError { unanswered: true, ..AwsError::new(code, message) }
+    }
+
     /// The simulator has no answer: it refuses, by name, what it does not model.
     pub fn not_modelled(code: &str, what: &str, name: &str, action: &str) -> AwsError {
-        AwsError::new(code, format!("the simulator does not model the {what} `{name}` of {action}"))
+        AwsError::unanswered(code, format!("the simulator does not model the {what} `{name}` of {action}"))
     }
 }
 

@@ -200,7 +200,7 @@ impl Fork {
         let live = self.live.clone().ok_or_else(|| {
             let message =
                 format!("{want} is not in the file this plan was made from; write a new one with `runner snapshot`");
-            AwsError::new("NotInSnapshot", message)
+            AwsError::unanswered("NotInSnapshot", message)
         })?;
         Ok(live.0)
     }
@@ -217,7 +217,7 @@ impl Fork {
         if decrypts {
             let message =
                 format!("a dry run reads no secret values: it does not send {service}:{action} with decryption");
-            return Err(AwsError::new("AccessDeniedException", message));
+            return Err(AwsError::unanswered("AccessDeniedException", message));
         }
         let key = format!("{}/{} {service}:{action} {params}", scope.account, scope.region);
         if let Some(reply) = self.passed.get(&key) {

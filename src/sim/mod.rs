@@ -59,10 +59,10 @@ pub use service::{Action, SERVICES, Service};
 pub use store::WorldError;
 pub use traffic::Traffic;
 pub use tx::Scope;
-pub use wire::{DEFAULT_ACCOUNT, Protocol, ask};
+pub use wire::{DEFAULT_ACCOUNT, Protocol, UNANSWERED, ask};
 pub use world::Settings;
 
-use crate::redact::{Secrets, user_data};
+use crate::redact::{Edit as _, Secrets, user_data};
 use store::{Change, Entry, Store};
 use wire::Request;
 use world::World;
@@ -187,6 +187,11 @@ impl Simulator {
         store::is_there(dir)
     }
 
+    /// Whether the folder has other files, so that no world can begin in it.
+    pub fn is_kept_out_of(dir: &std::path::Path) -> bool {
+        store::is_occupied(dir)
+    }
+
     /// What a fork has read, from the file `Simulator::snapshot` wrote. What is not in it cannot be looked at.
     pub fn from_file(file: &std::path::Path) -> Result<Simulator, WorldError> {
         let mut world = store::read_file(file)?;
@@ -202,7 +207,9 @@ impl Simulator {
         let world = inner.first().unwrap_or_else(|| inner.world.clone());
         let tree = serde_json::to_value(&world)
             .map_err(|error| WorldError::Io { file: file.to_owned(), source: error.into() })?;
-        store::write_file(&secrets.mask_value(without_secrets(tree)), file)
+        let mut tree = without_secrets(tree);
+        secrets.values(&mut tree);
+        store::write_file(&tree, file)
     }
 
     /// The same copy once more, without what was changed here: to see what would happen if.

@@ -74,7 +74,7 @@ impl Service {
                 Protocol::Ec2 | Protocol::Query | Protocol::RestXml(_) => "InvalidAction",
                 Protocol::Json(_) => "UnknownOperationException",
             };
-            AwsError::new(code, format!("the simulator does not model the action `{}:{name}`", self.name))
+            AwsError::unanswered(code, format!("the simulator does not model the action `{}:{name}`", self.name))
         })
     }
 

@@ -65,7 +65,7 @@ pub struct Store {
 impl Store {
     /// Takes the directory, and reads the last snapshot and the log after it. `create` makes the world of a new one.
     pub fn open(dir: PathBuf, create: impl FnOnce() -> World) -> Result<(Store, World, Vec<Entry>), WorldError> {
-        if !is_there(&dir) && is_occupied(&dir) {
+        if is_occupied(&dir) {
             return Err(WorldError::Occupied(dir));
         }
         private::create_dir_all(&dir).map_err(io(&dir))?;
@@ -146,8 +146,12 @@ pub fn is_there(dir: &Path) -> bool {
     dir.join("snapshot.json").exists()
 }
 
-/// Whether the directory has something that belongs to no world: one whose process died at once has a lock and a log.
-fn is_occupied(dir: &Path) -> bool {
+/// Whether the directory has no world, and something that belongs to none: one whose process died at once has a lock
+/// and a log.
+pub fn is_occupied(dir: &Path) -> bool {
+    if is_there(dir) {
+        return false;
+    }
     let ours = |name: &std::ffi::OsStr| name == "lock" || name == "log.jsonl";
     std::fs::read_dir(dir).is_ok_and(|entries| entries.flatten().any(|entry| !ours(&entry.file_name())))
 }

@@ -203,7 +203,7 @@ impl Tx<'_> {
         unmodelled.map_or(Ok(()), |what| {
             let action = format!("{}:{}", self.service, self.action);
             let message = format!("the simulator does not model {what}, so {action} cannot be tried on {id}");
-            Err(AwsError::new("UnsupportedOperation", message))
+            Err(AwsError::unanswered("UnsupportedOperation", message))
         })
     }
 

@@ -243,6 +243,19 @@ fn what_is_no_world() {
 }
 
 #[test]
+fn the_environment_a_runbook_names_says_where() {
+    let project = Project::new()
+        .file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n")
+        .file("p.rhai", "environment(\"dev\");")
+        .file("broken.rhai", "environment(\"dev\");\nnothing_like_it();");
+    let ran = project.runner(&["run", "p.rhai", "--world", "w"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(project.path().join("w/snapshot.json").exists(), "a world without `--sim`");
+    let ran = project.runner(&["plan", "broken.rhai"]);
+    assert!(ran.stdout.contains("target       sim"), "what cannot be run is not said to be on AWS: {ran}");
+}
+
+#[test]
 fn how_much_is_said() {
     let project = shop();
     let [normal, quiet, summary, silent] = [&[][..], &["-q"], &["--detail", "summary"], &["-qq"]]

@@ -70,8 +70,9 @@ async fn unprotect(ctx: &Ctx, name: &str, ids: &[&str]) -> Result<(), Error> {
 ///
 /// # Errors
 /// If AWS refuses for longer than its last activity can take.
-pub async fn delete(ctx: &Ctx, name: &str, force: bool) -> Result<(), Error> {
+pub async fn delete(ctx: &Ctx, name: &str, force: bool, undo: Option<Undo>) -> Result<(), Error> {
     let declared = Mutation::new("autoscaling:DeleteAutoScalingGroup", Class::Idempotent, format!("group {name}"))
+        .undo(undo)
         .patiently(&["ScalingActivityInProgress", "ResourceInUse"], Duration::from_secs(10 * 60));
     let deleted = ctx
         .change(declared, |permit| {
@@ -105,8 +106,8 @@ async fn delete_group(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
         return Ok(Undone::Foreign(format!("expected {name} to be owned by {stack}, found another owner")));
     }
     match to_zero(ctx, &group, None, DRAIN).await {
-        Ok(()) => delete(ctx, &name, false).await?,
-        Err(Error::TimedOut { .. }) => delete(ctx, &name, true).await?,
+        Ok(()) => delete(ctx, &name, false, None).await?,
+        Err(Error::TimedOut { .. }) => delete(ctx, &name, true, None).await?,
         Err(error) => return Err(error),
     }
     Ok(Undone::Done)

@@ -74,12 +74,13 @@ pub const RELEASE_ADDRESS: UndoAction =
 
 async fn release_address(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
     let Made { allocation_id } = arguments(made)?;
-    release(ctx, &allocation_id).await
+    release(ctx, &allocation_id, None).await
 }
 
 /// Releases an address, as soon as the NAT gateway that has it is gone.
-pub async fn release(ctx: &Ctx, allocation_id: &str) -> Result<Undone, Error> {
-    let declared = Mutation::new("ec2:ReleaseAddress", Class::Idempotent, allocation_id).patiently(IN_USE, LET_GO);
+pub async fn release(ctx: &Ctx, allocation_id: &str, undo: Option<Undo>) -> Result<Undone, Error> {
+    let declared = Mutation::new("ec2:ReleaseAddress", Class::Idempotent, allocation_id).undo(undo);
+    let declared = declared.patiently(IN_USE, LET_GO);
     let released = ctx.change(declared, |permit| {
         ctx.aws().ec2.release_address().allocation_id(allocation_id).customize().interceptor(permit).send()
     });

@@ -102,12 +102,12 @@ struct Delete {
 
 async fn delete_nat_gateway(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
     let Delete { nat_gateway_id, wait } = arguments(made)?;
-    delete(ctx, &nat_gateway_id, wait).await
+    delete(ctx, &nat_gateway_id, wait, None).await
 }
 
 /// Deletes one. It goes at once, and its interface and address about a minute later: `wait` waits for that.
-pub async fn delete(ctx: &Ctx, id: &str, wait: bool) -> Result<Undone, Error> {
-    let declared = Mutation::new("ec2:DeleteNatGateway", Class::Idempotent, id);
+pub async fn delete(ctx: &Ctx, id: &str, wait: bool, undo: Option<Undo>) -> Result<Undone, Error> {
+    let declared = Mutation::new("ec2:DeleteNatGateway", Class::Idempotent, id).undo(undo);
     let deletion = ctx.change(declared, |permit| {
         ctx.aws().ec2.delete_nat_gateway().nat_gateway_id(id).customize().interceptor(permit).send()
     });

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types as ec2;
+use serde_json::Value;
 
 use super::{
     address,
@@ -11,8 +12,8 @@ use super::{
 };
 use crate::{
     event::{Change, Event},
-    ops::{Error, all_of, ownership::set},
-    run::Ctx,
+    ops::{Error, all_of, ownership::changed},
+    run::{Ctx, Undo},
 };
 
 /// What there is, and what of it is wanted.
@@ -87,17 +88,19 @@ impl Surplus<'_> {
 
     async fn remove(&self, ctx: &Ctx, nat: &ec2::NatGateway) -> Result<(), Error> {
         let id = nat.nat_gateway_id().unwrap_or_default();
-        nat_gateway::delete(ctx, id, true).await?;
+        let undo = Undo::impossible(format!("bring back nat gateway {id}"));
+        nat_gateway::delete(ctx, id, true, Some(undo)).await?;
         let has_name = |address: &&ec2::Address| is_named(address.tags(), name_of(nat.tags()));
         let allocated = nat.nat_gateway_addresses().iter().filter_map(|address| address.allocation_id());
         for allocation_id in allocated {
             // An address that was given stays with its owner.
             let address = self.addresses.iter().find(|address| address.allocation_id() == Some(allocation_id));
-            if address.filter(has_name).is_some() {
-                address::release(ctx, allocation_id).await?;
+            if let Some(address) = address.filter(has_name) {
+                let undo = format!("bring back address {}", address.public_ip().unwrap_or(allocation_id));
+                address::release(ctx, allocation_id, Some(Undo::impossible(undo))).await?;
             }
         }
-        ctx.did(Change::Deleted, [set("nat_gateway_id", id)]);
+        ctx.did(Change::Deleted, [changed("nat_gateway_id", id, Value::Null)]);
         Ok(())
     }
 }

@@ -4,8 +4,8 @@
 use super::Detail;
 use crate::{
     plan::{
-        Action, Call, Change, Hook, Outcome, Plan, PointOfNoReturn, Rollback, Scenario, Stage, Step, Totals, Verdict,
-        Wait, Weights, all_powerful, opened,
+        Action, Change, Hook, Outcome, Plan, PointOfNoReturn, Rollback, Scenario, Stage, Step, Totals, Undo, Verdict,
+        Wait, Weights,
     },
     report::{
         Ink,
@@ -147,7 +147,7 @@ pub fn banners(plan: &Plan) -> Vec<Banner> {
     if denials.len() > DENIALS_SHOWN {
         banner(true, "policy".to_owned(), &format!("and {} more", denials.len() - DENIALS_SHOWN));
     }
-    if !is_good(plan.verdict.outcome) && plan.verdict.exit_code != 0 {
+    if !is_good(plan) && plan.verdict.exit_code != 0 {
         let Verdict { exit_code, exit_meaning, .. } = &plan.verdict;
         banner(true, format!("a run would end with exit code {exit_code}"), exit_meaning);
     }
@@ -161,19 +161,29 @@ pub fn banners(plan: &Plan) -> Vec<Banner> {
             banner(true, format!("{verb} {}", total.max(1)), &listed(names, NAMES_SHOWN));
         }
     }
-    let of_steps = |what: fn(&[Call]) -> Vec<String>| -> Vec<String> {
-        let some = plan.steps().map(|step| (step, what(&step.calls))).filter(|(_, what)| !what.is_empty());
-        some.map(|(step, what)| format!("{} ({})", step.subject, what.join(", "))).collect()
-    };
     // Load balancers are open to everybody on the ports of the web; other things had better not be.
     let of_web = |what: &String| matches!(what.as_str(), "tcp 80" | "tcp 443");
-    let grave = !plan.steps().flat_map(|step| opened(&step.calls)).all(|what| of_web(&what));
-    for (grave, lead, names) in
-        [(grave, "opens to everybody", of_steps(opened)), (true, "may do everything", of_steps(all_powerful))]
-    {
+    let opened = |step: &Step| step.calls.iter().flat_map(|call| call.opens.clone()).collect::<Vec<_>>();
+    let grave = !plan.steps().flat_map(opened).all(|what| of_web(&what));
+    let open = plan.steps().map(|step| (step, opened(step))).filter(|(_, what)| !what.is_empty());
+    let open = open.map(|(step, what)| format!("{} ({})", step.subject, what.join(", "))).collect::<Vec<_>>();
+    let powerful = plan.steps().flat_map(|step| {
+        let calls = step.calls.iter().filter(|call| call.allows_all);
+        calls.map(|call| format!("{} ({})", step.subject, call.resource))
+    });
+    let powerful = powerful.collect::<Vec<_>>();
+    for (grave, lead, names) in [(grave, "opens to everybody", open), (true, "may do everything", powerful)] {
         if !names.is_empty() {
             banner(grave, lead.to_owned(), &listed(names.iter().map(String::as_str), NAMES_SHOWN));
         }
+    }
+    if let Some(lost) = plan.requests.words() {
+        banner(true, "loses requests".to_owned(), &format!("{lost} are not answered, as it was simulated"));
+    }
+    let lasting = plan.rollback.undos.iter().filter(|undo| undo.impossible && !undo.keep);
+    let lasting: Vec<&str> = lasting.map(|undo| undo.description.as_str()).collect();
+    if !lasting.is_empty() {
+        banner(true, "a rollback cannot".to_owned(), &listed(lasting, NAMES_SHOWN));
     }
     if let Some(point) = &plan.rollback.point_of_no_return {
         banner(false, no_return(point), &point.label);
@@ -276,12 +286,17 @@ pub fn changes(step: &Step, detail: Detail) -> Vec<&Change> {
     step.changes.iter().filter(|change| all || !(step.action == Action::Wait || is_told(change))).collect()
 }
 
-/// Whether it is the answer that the run would do what it should.
-pub fn is_good(outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::Changes | Outcome::NoChanges => true,
+/// Whether it is the answer that the run would do what it should, and nobody would notice.
+pub fn is_good(plan: &Plan) -> bool {
+    match plan.verdict.outcome {
+        Outcome::Changes | Outcome::NoChanges => plan.requests.lost == 0,
         Outcome::Fails | Outcome::Refused => false,
     }
+}
+
+/// Whether what goes wrong is noticed and taken back, and nobody else would notice.
+pub fn ends_well(scenario: &Scenario) -> bool {
+    scenario.exit_code != 0 && scenario.left.is_empty() && scenario.requests_lost == 0
 }
 
 /// `13 changes taken back, 26 kept, 36,204 requests served, none lost`
@@ -300,7 +315,7 @@ pub fn rollback(rollback: &Rollback) -> String {
     let until = if rollback.point_of_no_return.is_some() { " until the point of no return" } else { "" };
     let kept = rollback.undos.iter().filter(|undo| undo.keep).count();
     let more = kept_and_hooks(kept, rollback.hooks.len());
-    match rollback.undos.len() - kept {
+    match rollback.undos.iter().filter(|undo| !undo.keep && !undo.impossible).count() {
         0 => format!("nothing to take back{more}{until}"),
         undone => format!("{} to take back{more}{until}, newest first", plural(undone, "change")),
     }
@@ -325,7 +340,11 @@ pub fn rollback_entries(rollback: &Rollback) -> Vec<Entry<'_>> {
     }
     for (number, undo) in (0..).zip(&rollback.undos) {
         entries.extend(std::iter::from_fn(|| hooks.next_if(|hook| hook.after_undos <= number)).map(hook));
-        let lead = if undo.keep { "kept, not run: " } else { "" };
+        let lead = match undo {
+            Undo { keep: true, .. } => "kept, not run: ",
+            Undo { impossible: true, .. } => "not possible: ",
+            Undo { .. } => "",
+        };
         entries.push(Entry { step: Some(&undo.step), lead, text: &undo.description });
     }
     entries.extend(hooks.map(hook));

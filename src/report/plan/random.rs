@@ -4,8 +4,8 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 
 use crate::plan::{
-    Action, Call, Change, Denial, Fact, Failure, Fleet, FleetSize, Hook, Mark, Outcome, Output, Plan, PointOfNoReturn,
-    Rollback, Scenario, Share, Stage, Step, Timeline, Totals, Undo, Verdict, Wait, Weights,
+    Action, Call, Change, Denial, Fact, Failure, Fleet, FleetSize, Hook, Mark, Marker, Outcome, Output, Plan,
+    PointOfNoReturn, Rollback, Scenario, Share, Stage, Step, Timeline, Totals, Undo, Verdict, Wait, Weights,
 };
 
 /// What means something to somebody who reads a plan.
@@ -133,6 +133,7 @@ impl Maker {
             runner: self.word(),
             verdict: Verdict::new(outcome, self.word()).ending(10, &self.word()),
             runbook: self.word(),
+            marker: Marker { environment: self.maybe(), runbook: self.word() },
             environment: self.maybe(),
             stack: self.maybe(),
             region: self.maybe(),
@@ -146,7 +147,12 @@ impl Maker {
             },
             rollback: Rollback {
                 undos: (0..steps)
-                    .map(|_| Undo { step: self.word(), description: self.word(), keep: self.turn(2) == 0 })
+                    .map(|_| Undo {
+                        step: self.word(),
+                        description: self.word(),
+                        keep: self.turn(2) == 0,
+                        impossible: self.turn(5) == 0,
+                    })
                     .collect(),
                 hooks: self.several(3, |maker| Hook { label: maker.word(), after_undos: maker.turn(9) as u32 }),
                 point_of_no_return: self.maybe().map(|label| PointOfNoReturn {
@@ -201,7 +207,7 @@ impl Maker {
             }),
             calls: self.several(2, |maker| {
                 let (call, resource, request) = (maker.word(), maker.word(), maker.value());
-                Call { call, resource, request, undo: maker.maybe() }
+                Call { call, resource, request, undo: maker.maybe(), ..Call::default() }
             }),
             content: self.several(2, |maker| Fact { name: maker.word(), value: maker.word() }),
             reads: 2,

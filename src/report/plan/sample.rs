@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::plan::{
-    Action, Call, Change, Denial, Failure, Fleet, FleetSize, Hook, Mark, Outcome, Output, Plan, PointOfNoReturn,
-    Scenario, Share, Stage, Step, Undo, Verdict, Wait, Weights, added, content, unified_diff,
+    Action, Call, Change, Denial, Failure, Fleet, FleetSize, Hook, Mark, Marker, Outcome, Output, Plan,
+    PointOfNoReturn, Scenario, Share, Stage, Step, Undo, Verdict, Wait, Weights, added, content, unified_diff,
 };
 
 /// Each with a name for a snapshot.
@@ -415,6 +415,10 @@ impl Made {
         let plan = Plan {
             runner: "0.1.0".into(),
             runbook: format!("runbooks/{environment}-deploy.rhai"),
+            marker: Marker {
+                environment: Some(environment.into()),
+                runbook: format!("runbooks/{environment}-deploy.rhai"),
+            },
             environment: Some(environment.into()),
             stack: Some(format!("shop-{environment}")),
             region: Some("eu-central-1".into()),
@@ -598,10 +602,15 @@ impl Detailed<'_> {
     fn call(&mut self, call: &str, resource: &str, request: Value, undo: Option<&str>) -> &mut Self {
         if let Some(undo) = undo {
             let keep = self.keeps;
-            self.plan.rollback.undos.push(Undo { step: self.step.id.clone(), description: undo.into(), keep });
+            self.plan.rollback.undos.push(Undo {
+                step: self.step.id.clone(),
+                description: undo.into(),
+                keep,
+                impossible: false,
+            });
         }
         let undo = undo.map(Into::into);
-        self.step.calls.push(Call { call: call.into(), resource: resource.into(), request, undo });
+        self.step.calls.push(Call { call: call.into(), resource: resource.into(), request, undo, ..Call::default() });
         self
     }
 

@@ -104,7 +104,7 @@ impl Page<'_> {
         let look = self.look;
         let verdict = &self.plan.verdict;
         let (ink, symbol) =
-            if facts::is_good(verdict.outcome) { (Ink::Green, look.done()) } else { (Ink::Red, look.failed()) };
+            if facts::is_good(self.plan) { (Ink::Green, look.done()) } else { (Ink::Red, look.failed()) };
         self.line(format!("{} {}", look.paint(ink, symbol), look.paint(Ink::Bold, &clean(&verdict.text))));
         self.line("");
         for (key, text) in facts::head(self.plan, look.dot()) {
@@ -301,8 +301,8 @@ impl Page<'_> {
 
     fn scenario(&mut self, scenario: &Scenario) {
         let look = self.look;
-        let clean_end = scenario.left.is_empty() && scenario.requests_lost == 0;
-        let (ink, symbol) = if clean_end { (Ink::Green, look.done()) } else { (Ink::Yellow, "!") };
+        let ends_well = facts::ends_well(scenario);
+        let (ink, symbol) = if ends_well { (Ink::Green, look.done()) } else { (Ink::Yellow, "!") };
         self.line(format!(
             "  {} {}: {} after {}, exit code {}",
             look.paint(ink, symbol),
@@ -311,7 +311,7 @@ impl Page<'_> {
             seconds(scenario.seconds),
             scenario.exit_code,
         ));
-        if self.detail == Detail::Summary {
+        if self.detail == Detail::Summary && ends_well {
             return;
         }
         if !scenario.final_state.is_empty() {

@@ -264,7 +264,7 @@ fn get_certificate(tx: &mut Tx, p: &Params) -> Reply {
     }
     let Some(body) = &certificate.body else {
         let message = "the simulator does not model the text of certificates that ACM issues";
-        return Err(AwsError::new("ResourceNotFoundException", message));
+        return Err(AwsError::unanswered("ResourceNotFoundException", message));
     };
     Ok(json!({ "Certificate": body, "CertificateChain": certificate.chain }))
 }

@@ -85,7 +85,8 @@ fn launch(tx: &mut Tx, name: &str, have: i64) -> Result<(), AwsError> {
     let subnet = place.cloned().ok_or_else(|| invalid("The group has no subnet"))?;
 
     if let group::Source::Configuration(name) = &group.source {
-        return Err(invalid(format!("the simulator does not model launch configurations, such as {name}")));
+        let message = format!("the simulator does not model launch configurations, such as {name}");
+        return Err(AwsError::unanswered("ValidationError", message));
     }
     let template = settings::template_of(&group.source);
     let mut data = settings::data(tx, &template)?;

@@ -325,7 +325,7 @@ fn delete_auto_scaling_group(tx: &mut Tx, p: &Params) -> Reply {
     }
     if let Some(kind) = &group.protection {
         let message = format!("the simulator does not model the deletion protection `{kind}` of {name}");
-        return Err(AwsError::new("UnsupportedOperation", message));
+        return Err(AwsError::unanswered("UnsupportedOperation", message));
     }
     if !force && !group.members.is_empty() {
         let busy = group.members.iter().any(|member| member.state != Lifecycle::InService);

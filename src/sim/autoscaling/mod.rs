@@ -73,6 +73,7 @@ pub struct AutoScaling {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fleet {
     pub name: String,
+    pub tags: Tags,
     pub desired: u32,
     /// Starting, in service or leaving.
     pub instances: u32,
@@ -90,6 +91,7 @@ pub fn fleets(tx: &Tx) -> Vec<Fleet> {
             .filter(|member| member.healthy && group.target_groups.iter().all(|arn| is_healthy(arn, &member.instance)));
         Fleet {
             name: group.name.clone(),
+            tags: group.tags.clone(),
             desired: u32::try_from(group.desired).unwrap_or_default(),
             instances: count(group.members.len()),
             in_service: count(in_service().count()),

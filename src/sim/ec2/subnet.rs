@@ -118,7 +118,7 @@ impl Subnet {
     pub fn ipv4(&self) -> Result<Cidr, AwsError> {
         self.cidr.ok_or_else(|| {
             let message = format!("the simulator does not model subnets without IPv4, as {} is one", self.id);
-            AwsError::new("UnsupportedOperation", message)
+            AwsError::unanswered("UnsupportedOperation", message)
         })
     }
 }

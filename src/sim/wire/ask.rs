@@ -62,7 +62,8 @@ fn flatten(path: &str, value: &Value, member: &str, pair: &mut impl FnMut(&str, 
 
 /// Reads have no body: what is not in the path is in the query string.
 fn rest(routes: &[Route], action: &str, params: &Value, headers: HeaderMap) -> Result<Ask, AwsError> {
-    let unknown = || AwsError::new("InvalidAction", format!("the simulator does not model the action `{action}`"));
+    let unknown =
+        || AwsError::unanswered("InvalidAction", format!("the simulator does not model the action `{action}`"));
     let route = routes.iter().find(|route| route.action == action).ok_or_else(unknown)?;
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let mut path = route.path.to_owned();

@@ -46,6 +46,9 @@ pub struct Request {
     pub params: Params,
 }
 
+/// The header of a reply that is not AWS's: the simulator had no answer.
+pub const UNANSWERED: &str = "x-runner-unanswered";
+
 /// What the signature says about a request.
 pub struct Caller {
     pub service: &'static Service,
@@ -67,7 +70,7 @@ pub fn caller(request: &http::Request<Bytes>) -> Result<Caller, AwsError> {
         return Err(AwsError::new("MissingAuthenticationToken", "Request is missing Authentication Token").status(403));
     };
     let service = service::find(service).ok_or_else(|| {
-        AwsError::new("InvalidAction", format!("the simulator does not model the service `{service}`"))
+        AwsError::unanswered("InvalidAction", format!("the simulator does not model the service `{service}`"))
     })?;
     let names_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
     let account = if names_account { key } else { DEFAULT_ACCOUNT };
@@ -108,6 +111,9 @@ pub fn write(service: Option<&Service>, action: &str, reply: Reply, id: &str) ->
     *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+    if reply.is_err_and(|error| error.unanswered) {
+        headers.insert(UNANSWERED, http::HeaderValue::from_static("true"));
+    }
     if let Ok(id) = http::HeaderValue::from_str(id) {
         headers.insert("x-amzn-requestid", id);
     }

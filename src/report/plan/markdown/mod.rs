@@ -14,7 +14,7 @@ use escape::{clip, code, code_in_cell, prose, word};
 
 use super::{Detail, facts};
 use crate::{
-    plan::{Output, Plan, Scenario},
+    plan::{Marker, Output, Plan, Scenario},
     report::words::{clean, count, plural, seconds, target, value},
 };
 
@@ -138,12 +138,13 @@ impl Cuts {
 
 /// Marker, heading, verdict, banners, figures.
 fn start(plan: &Plan, detail: Detail) -> String {
-    let environment = plan.environment.as_deref().map(|name| format!("env={} ", word(name))).unwrap_or_default();
-    let mut text = format!("<!-- runner:plan {environment}runbook={} -->\n", word(&plan.runbook));
+    let Marker { environment, runbook } = &plan.marker;
+    let environment = environment.as_deref().map(|name| format!("env={} ", word(name))).unwrap_or_default();
+    let mut text = format!("<!-- runner:plan {environment}runbook={} -->\n", word(runbook));
     let file = plan.runbook.rsplit('/').next().unwrap_or_default();
     let name = plan.environment.as_deref().map(|name| format!(" · {}", prose(name, NAME))).unwrap_or_default();
     text += &format!("## Plan{name} · {}\n\n", prose(file, NAME));
-    let symbol = if facts::is_good(plan.verdict.outcome) { "✓" } else { "✗" };
+    let symbol = if facts::is_good(plan) { "✓" } else { "✗" };
     text += &format!("**{symbol} {}**\n\n", prose(&plan.verdict.text, SENTENCE));
 
     let banners = facts::banners(plan);
