@@ -72,7 +72,7 @@ impl Plan {
 /// How a run ended.
 pub fn outcome_words(outcome: event::Outcome) -> &'static str {
     match outcome {
-        event::Outcome::Succeeded => "succeeded all the same: nothing in the runbook waits for its health",
+        event::Outcome::Succeeded => "unnoticed: the run succeeded all the same",
         event::Outcome::Failed => "failed before anything was changed",
         event::Outcome::RolledBack => "failed and rolled back",
         event::Outcome::RollbackFailed => "failed, and not everything could be taken back",

@@ -110,7 +110,7 @@ fn all_forms_in_a_folder() {
     assert_eq!(ran.code, Some(0), "{ran}");
     let read = |name: &str| fs::read_to_string(project.path().join("plans").join(name)).expect("it was written");
     assert!(ran.stdout.starts_with("✓ 33 to create"), "text still goes to stdout: {ran}");
-    assert!(read("plan.md").starts_with("<!-- runner:plan env=prod runbook=runbooks/prod-deploy.rhai -->"));
+    assert!(read("plan.md").starts_with("<!-- runner:plan runbook=runbooks/prod-deploy.rhai -->"));
     assert!(read("plan.html").starts_with("<!DOCTYPE html>"));
     assert!(serde_json::from_str::<Plan>(&read("plan.json")).is_ok());
     assert!(!project.path().join("plans/plan.txt").exists(), "only what was asked for");
@@ -153,24 +153,134 @@ fn a_plan_that_is_refused_says_what_a_run_would_exit_with() {
     }
 }
 
-/// Before the runbook names its environment, what is written there is known all the same.
+/// Before the runbook names its environment, what is written there is known all the same. The marker needs neither: with it,
+/// a comment about a runbook that cannot be read takes the place of the one before.
 #[test]
 fn a_runbook_that_fails_early_has_a_head() {
     let settings = "[environments.dev]\ntarget = \"sim\"\n";
     let early = "fail(\"not today\");\nenvironment(\"dev\");\n";
     let unknown = "environment(\"dev\");\nensure_vcp(1);\n";
     let nowhere = "fail(\"not today\");\n";
-    for (name, runbook, marker) in [
-        ("early", early, "<!-- runner:plan env=dev runbook=p.rhai -->\n"),
-        ("cannot_be_run", unknown, "<!-- runner:plan env=dev runbook=p.rhai -->\n"),
-        ("nowhere", nowhere, "<!-- runner:plan runbook=p.rhai -->\n"),
-    ] {
+    for (name, runbook) in [("early", early), ("cannot_be_run", unknown), ("nowhere", nowhere)] {
         let project = Project::new().file("runner.toml", settings).file("p.rhai", runbook);
         let ran = project.runner(&["plan", "p.rhai", "--sim", "--detail", "summary"]);
         insta::assert_snapshot!(format!("fails_{name}"), ran.stdout);
         let ran = project.runner(&["plan", "p.rhai", "--sim", "--format", "markdown"]);
-        assert!(ran.stdout.starts_with(marker), "{ran}");
+        assert!(ran.stdout.starts_with("<!-- runner:plan runbook=p.rhai -->\n"), "{ran}");
+        let ran = project.runner(&["plan", "./p.rhai", "--sim", "--env", "dev", "--format", "markdown"]);
+        assert!(ran.stdout.starts_with("<!-- runner:plan env=dev runbook=p.rhai -->\n"), "{ran}");
     }
+}
+
+#[test]
+fn a_project_in_a_folder_of_its_repository() {
+    let project = Project::new()
+        .file(".git", "gitdir: elsewhere\n")
+        .file("shop/runner.toml", "[environments.dev]\ntarget = \"sim\"\n")
+        .file("shop/runbooks/p.rhai", "environment(\"dev\");\nfail(\"not today\");\n");
+    let ran =
+        project.runner(&["plan", "shop/runbooks/p.rhai", "--format", "json", "--format", "markdown", "--out", "plan"]);
+    let read =
+        |name: &str| fs::read_to_string(project.path().join("plan").join(name)).unwrap_or_else(|_| panic!("{ran}"));
+    assert!(read("plan.md").starts_with("<!-- runner:plan runbook=shop/runbooks/p.rhai -->\n"));
+    let plan: Plan = serde_json::from_str(&read("plan.json")).expect("a plan");
+    assert_eq!((plan.project.as_str(), plan.runbook.as_str()), ("shop", "runbooks/p.rhai"));
+    assert_eq!(plan.failure.expect("it fails").file.as_deref(), Some("runbooks/p.rhai"));
+}
+
+const AN_ADMIN: &str = r#"
+stack("shop");
+let vpc = ensure_vpc(#{ name: "main", cidr_block: "10.0.0.0/16" });
+ensure_security_group(#{ name: "in", vpc_id: vpc, description: "d", ingress: [#{ protocol: "tcp", port: 22, cidr_ip: "0.0.0.0/0" }] });
+ensure_role(#{ name: "a", trust: "ec2.amazonaws.com", managed_policy_arns: ["arn:aws:iam::aws:policy/AdministratorAccess"] });
+"#;
+
+/// Who writes the runbook chooses its secrets, and must not hide anything with them but themselves.
+#[test]
+fn secrets_hide_no_changes() {
+    let settings = "[environments.dev]\ntarget = \"sim\"\n[environments.dev.policy]\ndenied_actions = [\"iam:*\"]\n";
+    let words =
+        ["event", "policy", "deny", "created", "ec2:CreateVpc", "operation_started", "ensure_role", "0.0.0.0/0"];
+    for word in words.into_iter().chain(["AdministratorAccess", "sending", "GroupId", "IpPermissions"]) {
+        let noise = format!(
+            "environment(\"dev\");\nlet noise = param(\"noise\", #{{ secret: true, default_value: \"{word}\" }});\n"
+        );
+        let project = Project::new().file("runner.toml", settings).file("p.rhai", &format!("{noise}{AN_ADMIN}"));
+        let ran = project.runner(&["plan", "p.rhai", "--sim", "--format", "json"]);
+        assert_eq!(ran.code, Some(5), "{word}: {ran}");
+        let seen = as_data(&ran);
+        assert_eq!(seen.policy.len(), 3, "{word}: {:?}", seen.policy);
+        assert_eq!(seen.totals.create, 3, "{word}");
+        assert!(seen.steps().flat_map(|step| &step.calls).any(|call| call.opens == ["tcp 22"]), "{word}");
+        assert!(seen.steps().flat_map(|step| &step.calls).any(|call| call.allows_all), "{word}");
+        assert!(seen.warnings.is_empty(), "{word}: {:?}", seen.warnings);
+    }
+}
+
+/// Nor from a journal: what takes changes back is found in it, whatever the secrets are.
+#[test]
+fn secrets_hide_nothing_from_a_journal() {
+    let runbook = "environment(\"dev\");\nlet noise = param(\"noise\", #{ secret: true });\nstack(\"shop\");\n\
+                   ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });\n";
+    for word in ["intent", "undo", "delete_vpc", "vpc_id", "record", "main"] {
+        let project =
+            Project::new().file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n").file("p.rhai", runbook);
+        let ran = project.runner(&["run", "p.rhai", "--param", &format!("noise={word}")]);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        let texts = files(&project.path().join(".runner/journal")).into_keys().map(fs::read_to_string);
+        let journal: String = texts.map(|text| text.expect("a readable journal")).collect();
+        assert!(journal.contains(r#""record":"intent""#), "{word}: {journal}");
+        assert!(
+            journal.contains(r#""action":"delete_vpc""#) && journal.contains(r#""vpc_id":"vpc-"#),
+            "{word}: {journal}"
+        );
+    }
+}
+
+/// A runbook cannot go on from an answer that only AWS has, and the plan says nothing about how a run would end.
+#[test]
+fn what_the_simulator_cannot_answer_is_never_caught() {
+    let runbook = r#"environment("dev");
+stack("shop");
+let vpc = ensure_vpc(#{ name: "main", cidr_block: "10.0.0.0/16" });
+let subnets = find_subnets(#{ vpc_id: find_vpc("default") });
+try { ensure_load_balancer(#{ name: "web", subnets: subnets }); } catch (error) { log(error.message); }
+ensure_security_group(#{ name: "x", vpc_id: vpc, description: "d" });
+"#;
+    let settings = "[environments.dev]\ntarget = \"sim\"\nregion = \"xx-nowhere-1\"\n";
+    let project = Project::new().file("runner.toml", settings).file("p.rhai", runbook);
+    let ran = project.runner(&["plan", "p.rhai", "--detailed-exitcode"]);
+    insta::assert_snapshot!("not_answered", ran);
+    let seen = as_data(&project.runner(&["plan", "p.rhai", "--format", "json"]));
+    assert_eq!((seen.verdict.exit_code, seen.on_failure.len()), (0, 0), "how a run ends is not known");
+}
+
+#[test]
+fn a_plan_that_loses_requests_is_no_good_one() {
+    let project = shop().file(
+        "kill.rhai",
+        r#"environment("prod");
+stack("shop");
+scale_asg(#{ auto_scaling_group: find_asg("web-blue"), min_size: 0, desired_capacity: 0 });
+sleep("10m");
+"#,
+    );
+    project.runner(&["run", PROD, "--sim", "--param", "image=ami-healthy-1"]);
+    let ran = project.runner(&["plan", "kill.rhai", "--sim"]);
+    insta::assert_snapshot!("loses_requests", ran);
+    let seen = as_data(&project.runner(&["plan", "kill.rhai", "--sim", "--format", "json"]));
+    assert!(seen.requests.lost > 1_000, "{:?}", seen.requests);
+}
+
+/// After the first `commit` nothing is taken back: a second one changes nothing about that.
+#[test]
+fn the_first_commit_counts() {
+    let runbook = "environment(\"dev\");\nstack(\"shop\");\ncommit(\"first\");\n\
+                   ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });\ncommit(\"second\");\n";
+    let project = Project::new().file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n").file("p.rhai", runbook);
+    let seen = as_data(&project.runner(&["plan", "p.rhai", "--format", "json"]));
+    assert_eq!(seen.rollback.point_of_no_return.expect("one").label, "first");
+    assert!(seen.rollback.undos.is_empty());
 }
 
 #[test]

@@ -169,7 +169,10 @@ pub fn banners(plan: &Plan) -> Vec<Banner> {
     let open = open.map(|(step, what)| format!("{} ({})", step.subject, what.join(", "))).collect::<Vec<_>>();
     let powerful = plan.steps().flat_map(|step| {
         let calls = step.calls.iter().filter(|call| call.allows_all);
-        calls.map(|call| format!("{} ({})", step.subject, call.resource))
+        calls.map(|call| {
+            let named = ["PolicyName", "PolicyArn"].iter().find_map(|member| call.request.get(*member)?.as_str());
+            format!("{} ({})", step.subject, named.unwrap_or(&call.resource))
+        })
     });
     let powerful = powerful.collect::<Vec<_>>();
     for (grave, lead, names) in [(grave, "opens to everybody", open), (true, "may do everything", powerful)] {

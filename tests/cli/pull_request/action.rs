@@ -277,7 +277,7 @@ fn inputs_are_arguments_and_never_script() {
     assert!(fs::metadata(job.path("pwned")).is_err());
     let calls = job.read("fake/calls");
     let [check, planned] = calls.lines().collect::<Vec<_>>()[..] else { panic!("{calls}") };
-    assert_eq!(check, "<check><--format><github><--><runbooks/$(touch pwned).rhai>");
+    assert_eq!(check, "<check><--format><github><--config><other.toml><--><runbooks/$(touch pwned).rhai>");
     let (before, after) = planned.split_once("<--out>").expect("a folder for the plan");
     assert_eq!(before, "<plan><--untrusted><--format><text><--format><markdown><--format><json><--format><html>");
     let (_, after) = after.split_once('>').expect("the folder");
