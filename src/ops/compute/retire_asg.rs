@@ -88,8 +88,9 @@ impl Operation for RetireAsg {
             drain::to_zero(ctx, &group, Some(undo), options.timeout.0).await?;
         }
         if options.to == To::Delete {
+            // One that had instances has the undo of its sizes, which finds no group.
             let undo = Undo::impossible(format!("bring back group {name}")).keep(options.keep_on_rollback);
-            drain::delete(ctx, name, false, Some(undo)).await?;
+            drain::delete(ctx, name, false, empty.then_some(undo)).await?;
             ctx.did(Change::Deleted, [changed("instances", group.instances().len(), 0)]);
             return Ok(AutoScalingGroup::absent(name.to_owned()));
         }

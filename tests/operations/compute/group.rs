@@ -292,4 +292,10 @@ fn the_rollback_of_a_group_that_was_deleted() {
     run.ok("retire_asg", json!({ "auto_scaling_group": blue, "to": "delete" }));
     let left = run.roll_back().left;
     assert!(left[0].1.contains("found no such group"), "{left:?}");
+
+    fleet(&mut account.run(), 2);
+    account.run().ok("retire_asg", json!({ "auto_scaling_group": blue }));
+    let mut run = account.run();
+    run.ok("retire_asg", json!({ "auto_scaling_group": blue, "to": "delete" }));
+    assert_eq!(run.roll_back().left[0].0, "bring back group shop-prod-blue", "it was empty already");
 }

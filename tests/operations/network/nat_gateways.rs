@@ -84,8 +84,13 @@ fn what_a_mode_does_not_ask_for_is_removed_only_when_told() {
     assert!(warnings(&run)[0].contains("say `replace: true`"), "{:?}", warnings(&run));
 
     options["replace"] = json!(true);
-    account.run().ok("ensure_nat_gateways", options.clone());
+    let mut run = account.run();
+    run.ok("ensure_nat_gateways", options.clone());
     assert_eq!(account.observe(), single);
+    // Neither a gateway nor its address comes back, and a rollback does not claim that they do.
+    let left = run.roll_back().left;
+    let gone = |what: &str| left.iter().filter(|(left, _)| left.starts_with(&format!("bring back {what}"))).count();
+    assert_eq!((gone("nat gateway nat-"), gone("address ")), (2, 2), "{left:?}");
     options["mode"] = json!("none");
     assert_eq!(account.run().ok("ensure_nat_gateways", options)["nat_gateway_ids"], json!([]));
     assert_eq!(account.observe(), before);
