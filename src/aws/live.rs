@@ -228,7 +228,27 @@ fn sign_with(
 
 #[cfg(test)]
 mod tests {
-    use super::host;
+    use serde_json::json;
+
+    use super::{LiveAccounts, host};
+    use crate::sim::{Live as _, Scope};
+
+    /// Whatever the simulator would ask for.
+    #[test]
+    fn only_reads_leave() {
+        let tokio = tokio::runtime::Runtime::new().expect("a runtime");
+        let _context = tokio.enter();
+        let live = LiveAccounts::new(Some("http://127.0.0.1:1".to_owned()));
+        let scope = Scope { account: "1".to_owned(), region: "eu-central-1".to_owned() };
+        for (service, action) in
+            [("ec2", "CreateVpc"), ("iam", "PassRole"), ("ec2", "RunInstances"), ("ssm", "GetCommandInvocations")]
+        {
+            let error = live.call(&scope, service, action, &json!({})).expect_err("it is not on the list");
+            assert_eq!(error.code, "UnauthorizedOperation", "{action}: {error}");
+        }
+        let error = live.call(&scope, "ec2", "DescribeVpcs", &json!({})).expect_err("nobody is there");
+        assert_ne!(error.code, "UnauthorizedOperation", "{error}");
+    }
 
     #[test]
     fn endpoints() {

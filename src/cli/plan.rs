@@ -221,8 +221,10 @@ fn make(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Planned {
     let mut plan = collector.plan();
     plan.environment = plan.environment.or_else(|| environment(settings, Some(runbook)));
     if stage.simulator.assumes_images() {
-        let message = "made without asking AWS: the account is taken to be empty, and images to be there and well";
-        plan.warnings.push(message.to_owned());
+        let account = if stage.simulator.is_fork() { "as it was in the file" } else { "empty" };
+        let message =
+            format!("made without asking AWS: the account is taken to be {account}, and images to be there and well");
+        plan.warnings.push(message);
     }
     // A run would get an answer: how it ends is not known.
     let unanswered = rehearsal.failure.as_ref().is_some_and(|failure| failure.kind.is_unanswered());

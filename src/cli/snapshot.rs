@@ -16,8 +16,8 @@ use crate::{api, settings::Target};
 
 /// Write down what a plan reads of a live account, for `plan --offline`
 ///
-/// Makes the plan of the runbook, and writes all that was read of the account to a file. User data and private values
-/// are left out.
+/// Makes the plan of the runbook, and writes all that was read of the account to a file. What is or looks like a secret is
+/// left out, also in user data.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

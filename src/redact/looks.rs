@@ -27,6 +27,34 @@ const TELLING: [&str; 10] = [
     "credential",
 ];
 
+/// Short names that tell by themselves or as the last part of another: `pw`, `DB_PASS`. As a part of a word they are
+/// everywhere.
+const SHORT: [&str; 3] = ["pass", "pw", "pgpass"];
+
+/// How keys begin that say what they are, and how long they are at least.
+const SHAPES: [(&str, usize); 12] = [
+    ("AKIA", 20),
+    ("ASIA", 20),
+    ("ghp_", 20),
+    ("gho_", 20),
+    ("ghs_", 20),
+    ("github_pat_", 20),
+    ("glpat-", 20),
+    ("xoxb-", 20),
+    ("xoxp-", 20),
+    ("sk_live_", 20),
+    ("AIza", 35),
+    ("eyJ", 60),
+];
+
+/// Web addresses that let in whoever knows them, up to where the secret part begins.
+const HOOKS: [&str; 3] = ["hooks.slack.com/services/", "discord.com/api/webhooks/", "webhook.office.com/webhookb2/"];
+
+/// For text that a machine reads: scripts, settings.
+const IN_TEXT: &[Rule] = &[authorization, url_passwords, flags, shapes, commands, assignments];
+/// For sentences.
+const IN_MESSAGES: &[Rule] = &[authorization, url_passwords, flags, shapes];
+
 /// A line with its end, and where in it the secrets are, in their order.
 struct Line<'a> {
     raw: &'a str,
@@ -107,12 +135,13 @@ pub fn in_message(text: &str) -> String {
     if !may_be_in(text) {
         return text.to_owned();
     }
-    text.split_inclusive('\n').map(|line| cut(line, &[authorization, url_passwords, flags])).collect()
+    text.split_inclusive('\n').map(|line| cut(line, IN_MESSAGES)).collect()
 }
 
 /// Whether [`in_message`] could find something in a message.
 pub fn may_be_in(text: &str) -> bool {
-    ["://", "--", "uthorization", "UTHORIZATION"].iter().any(|sign| text.contains(sign))
+    let signs = ["://", "--", "uthorization", "UTHORIZATION"].into_iter();
+    signs.chain(SHAPES.map(|(start, _)| start)).chain(HOOKS).any(|sign| text.contains(sign))
 }
 
 fn lines(text: &str) -> Vec<Line<'_>> {
@@ -124,8 +153,7 @@ fn lines(text: &str) -> Vec<Line<'_>> {
         let (raw, more) = rest.split_at(length);
         let is_key = key.is_some();
         let whole = 0..raw.trim_end_matches(['\r', '\n']).len();
-        let secrets =
-            if is_key { vec![whole] } else { secrets(raw, &[authorization, url_passwords, flags, assignments]) };
+        let secrets = if is_key { vec![whole] } else { secrets(raw, IN_TEXT) };
         lines.push(Line { raw, secrets, is_key });
         rest = more;
     }
@@ -195,6 +223,65 @@ fn plain(name: &str) -> String {
     name.to_ascii_lowercase().replace('-', "_")
 }
 
+/// Whether a name, as [`plain`] has it, is that of a secret.
+fn tells(name: &str) -> bool {
+    TELLING.iter().any(|telling| name.contains(telling))
+        || SHORT.iter().any(|short| name == *short || name.ends_with(&format!("_{short}")))
+}
+
+/// Keys and web addresses that are known by how they look.
+fn shapes(line: &str) -> Vec<Range<usize>> {
+    let is_of_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let starts = |text: &str| line.match_indices(text).map(|(at, _)| at).collect::<Vec<_>>();
+    let keys = SHAPES.iter().flat_map(|(start, least)| {
+        let whole = starts(start).into_iter().map(|at| {
+            let end = line[at..].find(|c| !is_of_key(c)).map_or(line.len(), |length| at + length);
+            at..end
+        });
+        whole.filter(|key| key.len() >= *least && !line[..key.start].ends_with(is_of_key)).collect::<Vec<_>>()
+    });
+    let hooks = HOOKS.iter().flat_map(|hook| {
+        starts(hook).into_iter().map(|at| {
+            let start = at + hook.len();
+            let end = line[start..].find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`'));
+            start..end.map_or(line.len(), |length| start + length)
+        })
+    });
+    keys.chain(hooks).collect()
+}
+
+/// Values that commands take in their own ways: `mysql -phunter2`, `sshpass -p hunter2`, `echo hunter2 | passwd --stdin`,
+/// `aws configure set aws_secret_access_key hunter2`, a line of `.netrc`.
+fn commands(line: &str) -> Vec<Range<usize>> {
+    let words: Vec<Range<usize>> = words(line).collect();
+    let text = |nth: usize| words.get(nth).map_or("", |word| &line[word.clone()]);
+    let is_there = |names: &[&str]| (0..words.len()).any(|nth| names.iter().any(|name| text(nth).ends_with(name)));
+    let (attached, apart) = (
+        is_there(&["mysql", "mysqldump", "mysqladmin", "mysqlimport", "mariadb", "mariadb-dump", "sshpass"]),
+        is_there(&["sshpass"]),
+    );
+    let sets_password = line.contains('|') && is_there(&["passwd", "chpasswd"]);
+    let mut found = Vec::new();
+    for (nth, word) in words.iter().enumerate() {
+        let next = || words.get(nth + 1).cloned();
+        match text(nth) {
+            "-p" if apart => found.extend(next()),
+            flag if attached && flag.starts_with("-p") && !flag.starts_with("-p=") && flag.len() > 2 => {
+                found.push(word.start + 2..word.end);
+            }
+            "echo" | "printf" if sets_password => {
+                let from = next().map_or(line.len(), |next| next.start);
+                let until = line[from..].find('|').map_or(line.len(), |at| from + at);
+                found.push(from..from + line[from..until].trim_end().len());
+            }
+            "set" if tells(&plain(text(nth + 1))) => found.extend(words.get(nth + 2).cloned()),
+            "password" if is_there(&["login"]) && is_there(&["machine"]) => found.extend(next()),
+            _ => {}
+        }
+    }
+    found
+}
+
 /// Values of names that tell, to the end of the line: a value may have blanks in it.
 fn assignments(line: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
@@ -205,7 +292,7 @@ fn assignments(line: &str) -> Vec<Range<usize>> {
         // `arn:aws:secretsmanager:…:secret:web` has colons too.
         let quoted = line[..at].ends_with(['"', '\'']);
         let is_pair = nth == 0 || line[at..].starts_with('=') || quoted || line[value..].starts_with([' ', '\t']);
-        if !is_pair || is_flag(line, &name) || !TELLING.iter().any(|telling| word.contains(telling)) {
+        if !is_pair || is_flag(line, &name) || !tells(&word) {
             continue;
         }
         let start = value + line[value..].len() - line[value..].trim_start().len();
@@ -373,6 +460,21 @@ mod tests {
             ("start --token=-abc", "start --token=(not shown)"),
             ("curl -u web:hunter2 https://a", "curl -u web:(not shown) https://a"),
             ("curl --user \"web:hunter2\" https://a", "curl --user \"web:(not shown)\" https://a"),
+            ("mysql -u root -phunter2 shop", "mysql -u root -p(not shown) shop"),
+            ("sshpass -p hunter2 ssh web", "sshpass -p (not shown) ssh web"),
+            ("echo hunter2 | passwd --stdin web", "echo (not shown) | passwd --stdin web"),
+            ("echo \"root:hunter 2\" | chpasswd", "echo (not shown) | chpasswd"),
+            ("aws configure set aws_secret_access_key abc", "aws configure set aws_secret_access_key (not shown)"),
+            ("machine a login web password hunter2", "machine a login web password (not shown)"),
+            ("export PGPASS=hunter2", "export PGPASS=(not shown)"),
+            ("pw: hunter2", "pw: (not shown)"),
+            ("DB_PASS=hunter2", "DB_PASS=(not shown)"),
+            ("KEY=AKIAIOSFODNN7EXAMPLE x", "KEY=(not shown) x"),
+            ("login ghp_0123456789abcdefghij", "login (not shown)"),
+            (
+                "curl https://hooks.slack.com/services/T0/B0/xyz -d a",
+                "curl https://hooks.slack.com/services/(not shown) -d a",
+            ),
         ];
         for (text, wanted) in table {
             assert_eq!(without_secrets(text), wanted);
@@ -403,6 +505,12 @@ mod tests {
             "curl -H \"Authorization: Bearer $TOKEN\" https://a",
             "postgres://web:$PASSWORD@db/shop",
             "docker run -u 1000:1000 web",
+            "mkdir -p /srv/mysql",
+            "mysql -p shop",
+            "bypass: true",
+            "passwd -l web",
+            "aws configure set region eu-central-1",
+            "cp AKIA ghp_x",
             "a\r\nb\n\nc",
         ] {
             assert_eq!(without_secrets(text), text);

@@ -195,6 +195,8 @@ impl Simulator {
     /// What a fork has read, from the file `Simulator::snapshot` wrote. What is not in it cannot be looked at.
     pub fn from_file(file: &std::path::Path) -> Result<Simulator, WorldError> {
         let mut world = store::read_file(file)?;
+        // The next image is not in it: nobody had looked at it then.
+        world.settings.assume_images = true;
         world.fork = world.fork.take().map(|fork| fork.restored(&world));
         let inner = Inner { first: world.fork.is_none().then(|| world.clone()), ..Inner::of(world) };
         Ok(Simulator { inner: Mutex::new(inner) })
@@ -231,6 +233,11 @@ impl Simulator {
     /// Whether images that are not known are taken to be there.
     pub fn assumes_images(&self) -> bool {
         self.inner().world.settings.assume_images
+    }
+
+    /// Whether it is a copy of what is, as far as it was read.
+    pub fn is_fork(&self) -> bool {
+        self.inner().world.fork.is_some()
     }
 
     /// Which ids were given out: the digits all have, and the number of the last.
@@ -346,8 +353,12 @@ impl Inner {
     fn call(&mut self, service: &Service, mut request: Request) -> Reply {
         let action = service.action(&request.action)?;
         if let Some(fork) = self.world.fork.as_mut().filter(|_| service::is_passed_on(service.name, action.name)) {
-            let scope = Scope { account: request.account, region: request.region };
-            return fork.pass(&scope, service.name, action.name, &request.params.0);
+            let scope = Scope { account: request.account.clone(), region: request.region.clone() };
+            let reply = fork.pass(&scope, service.name, action.name, &request.params.0);
+            let by_id = action.name == "DescribeImages" && !request.params.strings("ImageId").is_empty();
+            if !(by_id && self.world.settings.assume_images && reply.as_ref().is_err_and(|error| error.unanswered)) {
+                return reply;
+            }
         }
         service.check(action, &request.params)?;
         if request.params.opt_bool("DryRun")? == Some(true) && matches!(service.protocol, Protocol::Ec2) {

@@ -29,6 +29,8 @@ pub enum WorldError {
     Damaged { file: PathBuf, what: String },
     #[error("{} is no file of a simulated world: {what}; `runner snapshot` writes one", .file.display())]
     NoWorld { file: PathBuf, what: String },
+    #[error("the snapshot {} cannot be read: {source}; `runner snapshot` writes one", .file.display())]
+    NoSnapshot { file: PathBuf, source: std::io::Error },
     #[error("{} is no simulated world, and holds other files; name an empty folder, or a new one", .0.display())]
     Occupied(PathBuf),
     #[error("{}: {source}", .file.display())]
@@ -170,6 +172,11 @@ pub fn read_file(file: &Path) -> Result<World, WorldError> {
     #[derive(Deserialize)]
     struct Head {
         version: u64,
+    }
+    // A pipe or a device would be read for ever.
+    let about = std::fs::metadata(file).map_err(|source| WorldError::NoSnapshot { file: file.to_owned(), source })?;
+    if !about.is_file() {
+        return Err(WorldError::NoWorld { file: file.to_owned(), what: "it is not a regular file".to_owned() });
     }
     let text = std::fs::read(file).map_err(io(file))?;
     let damaged = |error: serde_json::Error| WorldError::NoWorld { file: file.to_owned(), what: error.to_string() };

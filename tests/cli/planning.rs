@@ -9,7 +9,10 @@ use runner::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::project::{Project, Ran};
+use crate::{
+    moto::moto,
+    project::{Project, Ran},
+};
 
 const PROD: &str = "runbooks/prod-deploy.rhai";
 
@@ -392,6 +395,13 @@ fn a_secret_where_none_is_wanted() {
     let project = Project::new().file("runner.toml", settings).file("p.rhai", &runbook);
     let ran = project.runner(&["run", "p.rhai", "--sim", "--world", "fresh", "--param", "name=hunter2"]);
     assert!(ran.stderr.contains("of `find_vpc` cannot be a secret"), "{ran}");
+    let runbook = "environment(\"dev\");\nstack(\"shop\");\nlet secret = param(\"name\", #{ secret: true });\n\
+                   let statement = #{ Effect: \"Allow\", Action: \"s3:*\", Resource: [secret] };\n\
+                   ensure_policy(#{ name: \"p\", policy_document: #{ Statement: [statement] } });\n";
+    let project = Project::new().file("runner.toml", settings).file("p.rhai", runbook);
+    let ran = project.runner(&["run", "p.rhai", "--sim", "--world", "fresh", "--param", "name=hunter2"]);
+    assert_eq!(ran.code, Some(3), "{ran}");
+    assert!(ran.stderr.contains("a policy document cannot hold a secret"), "{ran}");
 }
 
 /// A planted secret is looked for in everything that comes out, and in every file but the simulated AWS itself.
@@ -614,4 +624,54 @@ launch_asg(#{ name: "a", launch_template: template, subnets: subnets, min_size: 
     let changed = markdown.find("subnets:").map(|at| markdown[at..].lines().take(4).collect::<Vec<_>>().join("\n"));
     insta::assert_snapshot!("reviewer_next_markdown", changed.unwrap_or_default());
     assert!(html.contains("1 unchanged"), "{html}");
+}
+
+/// From an account on a moto server: without its secrets, and good for the next image too.
+#[test]
+fn a_snapshot_and_plans_from_it() {
+    let moto = moto();
+    let settings = format!(
+        "[environments.dev]\nregion = \"eu-central-1\"\nrole_arn = \"arn:aws:iam::{}:role/plan\"\n",
+        moto.new_account()
+    );
+    let runbook = r##"
+environment("dev");
+stack("shop");
+let template = |name, data| ensure_launch_template(#{ name: name, image_id: param("image"), instance_type: "t3.micro", user_data: data });
+ensure_vpc(#{ name: "main", cidr_block: "10.0.0.0/16" });
+template.call("web", "#!/bin/sh\nrun\n");
+template.call("worker", "#!/bin/sh\nexport DB_PASSWORD=hunter2\nrun\n");
+"##;
+    let project = Project::new().file("runner.toml", &settings).file("p.rhai", runbook);
+    let runner = |args: &[&str], image: &str| {
+        let image = format!("image={image}");
+        let variables = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+        project.runner_in(&[args, &["--param", &image]].concat(), &variables)
+    };
+    let url = moto.url();
+    let ran = runner(&["run", "p.rhai", "--endpoint-url", &url], "ami-healthy-1");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let ran = runner(&["snapshot", "p.rhai", "--endpoint-url", &url, "--out", "s.json"], "ami-healthy-1");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let written = fs::read_to_string(project.path().join("s.json")).expect("a snapshot");
+    for secret in ["hunter2".to_owned(), base64("#!/bin/sh\nexport DB_PASSWORD=hunter2\nrun\n")] {
+        assert!(!written.contains(&secret), "{secret}");
+    }
+    let from_it = ["plan", "p.rhai", "--offline", "--world", "s.json", "--format", "json"];
+    let same = as_data(&runner(&from_it, "ami-healthy-1"));
+    let changed: Vec<&str> =
+        same.steps().filter(|step| !step.calls.is_empty()).map(|step| step.subject.as_str()).collect();
+    assert_eq!(changed, ["worker"], "of what was left out nobody knows that it is the same");
+    let next = as_data(&runner(&from_it, "ami-0123456789abcdef0"));
+    assert_eq!((next.failure, next.totals.update), (None, 2));
+
+    for (world, wanted) in [("nope.json", "the snapshot nope.json cannot be read"), ("/dev/zero", "not a regular file")]
+    {
+        let ran = runner(&["plan", "p.rhai", "--offline", "--world", world], "ami-1");
+        assert!(ran.code == Some(3) && ran.stderr.contains(wanted), "{ran}");
+    }
+}
+
+fn base64(text: &str) -> String {
+    base64::engine::general_purpose::STANDARD.encode(text)
 }

@@ -24,6 +24,7 @@ fn assert_foretold(plan: &Ran, run: &Ran) {
         calls.collect::<Vec<_>>().join("\n")
     };
     assert_eq!(words(&planned), words(&done), "the same calls of the same operations in the same order");
+    assert_eq!(plan.order(), run.order(), "the same operations in the same order, branch by branch");
     // The run's own id is in tags, in records and in tokens.
     let mut made_up = MadeUp { run: run.id.clone(), known: BTreeMap::new() };
     // What is told apart by its name first: by that it is known which made-up id stands for which.

@@ -328,6 +328,22 @@ impl Request {
 }
 
 impl Ran {
+    /// The operations that changed something, in the order of their first change, for each branch: there they follow each
+    /// other.
+    pub fn order(&self) -> BTreeMap<String, Vec<String>> {
+        let mut order: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for stamped in &self.events {
+            if let Event::Sending { id, .. } = &stamped.event {
+                let branch = id.rsplit_once('.').map_or("", |(branch, _)| branch);
+                let known = order.entry(branch.to_owned()).or_default();
+                if !known.contains(id) {
+                    known.push(id.clone());
+                }
+            }
+        }
+        order
+    }
+
     /// What was sent to change something, in its order, for each operation and what it changes. Branches run at the same time,
     /// and so do calls of one operation about several things: their order among each other is nobody's promise.
     pub fn requests(&self) -> BTreeMap<String, Vec<Request>> {

@@ -4,7 +4,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value, json};
 
-use crate::ops::{Error, options::describe};
+use crate::ops::{
+    Error,
+    options::{SECRET, describe},
+};
 
 /// A policy document, as an object map or as JSON text. Without a `Version` it is of `2012-10-17`.
 #[derive(Clone, Debug)]
@@ -45,6 +48,9 @@ impl PolicyDocument {
             }
             other => other,
         };
+        if holds_secret(&value) {
+            return Err("a policy document cannot hold a secret: whoever may read the policy could read it".into());
+        }
         match value {
             Value::Object(mut fields) if fields.contains_key("Statement") => {
                 fields.entry("Version").or_insert_with(|| json!("2012-10-17"));
@@ -85,6 +91,14 @@ impl JsonSchema for PolicyDocument {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": ["object", "string"], "x-type": "policy document" })
+    }
+}
+
+fn holds_secret(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.contains_key(SECRET) || fields.values().any(holds_secret),
+        Value::Array(items) => items.iter().any(holds_secret),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

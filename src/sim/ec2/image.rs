@@ -122,8 +122,12 @@ impl Image {
 
 /// The image of that id, as instances are launched from it.
 pub fn find(tx: &Tx, id: &str) -> Result<Image, AwsError> {
-    if tx.is_fork() {
+    if tx.is_fork() && !tx.settings.assume_images {
         return tx.get::<Image>(id).cloned();
+    }
+    // In a world from a file some are known.
+    if let Some(image) = Image::table(tx).peek(id) {
+        return Ok(image.clone());
     }
     match of_id(id) {
         Err(error) if error.code == "InvalidAMIID.NotFound" && tx.settings.assume_images => Ok(assumed(id)),

@@ -444,20 +444,50 @@ fn the_key_of_the_cache_follows_the_source() {
     assert_ne!(one(&job), other(&job));
 }
 
-/// A run's own program, except for `check`, which is tested where it is.
+/// With the program itself.
 fn real(job: Job, runbook: &str) -> Job {
-    let script =
-        format!("#!/usr/bin/env bash\n[ \"$1\" != check ] || exit 0\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_runner"));
+    real_with(job, runbook, "runner.toml")
+}
+
+fn real_with(job: Job, runbook: &str, settings: &str) -> Job {
+    let script = format!("#!/usr/bin/env bash\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_runner"));
     let job = job
         .file("bin/runner", &script)
         .file("runbooks/deploy.rhai", runbook)
-        .file("runner.toml", "[environments.prod]\nregion = \"eu-central-1\"\n");
+        .file(settings, "[environments.prod]\nregion = \"eu-central-1\"\n");
     executable(job.path("bin/runner"));
     Job { event: json!({ "ref": "refs/heads/main" }), ..job }
 }
 
 const VPC: &str =
     "environment(\"prod\");\nstack(\"shop\");\nensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });\n";
+
+#[test]
+fn settings_may_be_elsewhere() {
+    let job = real_with(Job::new(), VPC, "settings/shop.toml");
+    let inputs = [("config", "settings/shop.toml"), ("arguments", "--sim\n--world=fresh")];
+    let run = job.with(&[&inputs[..], &[("command", "run")]].concat());
+    assert_eq!((run.failed, &run.outputs["exitcode"]), (false, &json!("0")), "{:?}", run.steps);
+    let job = Job { event: pull_request(), ..job };
+    let plan = job.with(&[&inputs[..], &[("base-policy", "false")]].concat());
+    assert_eq!((plan.failed, &plan.outputs["exitcode"]), (false, &json!("0")), "{:?}", plan.steps);
+    assert_eq!(plan.outputs["has-changes"], "true");
+}
+
+#[test]
+fn a_project_may_be_a_folder_of_the_repository() {
+    let job = Job::new()
+        .file("bin/runner", &format!("#!/usr/bin/env bash\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_runner")))
+        .file(".git", "gitdir: elsewhere\n")
+        .file("shop/runner.toml", "[environments.prod]\nregion = \"eu-central-1\"\n")
+        .file("shop/runbooks/deploy.rhai", &format!("{VPC}fail(\"not today\");\n"));
+    executable(job.path("bin/runner"));
+    let done =
+        job.with(&[("runbook", "./shop/runbooks/deploy.rhai"), ("arguments", "--offline"), ("base-policy", "false")]);
+    let comments = job.forge.bodies();
+    assert!(comments[0].starts_with("<!-- runner:plan runbook=shop/runbooks/deploy.rhai -->\n"), "{comments:?}");
+    assert!(done.log("Run plan").contains("::error file=shop/runbooks/deploy.rhai,line=4,"), "{:?}", done.steps);
+}
 
 #[test]
 fn a_run_says_how_it_ended() {
