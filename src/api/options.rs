@@ -23,6 +23,15 @@ pub fn no_map(function: &str, found: &str) -> Words {
     }
 }
 
+/// The words for something that is no text, where a control word wants text first.
+pub fn no_text(function: &str, found: &str, signature: &str) -> Words {
+    Words {
+        message: format!("`{function}` takes text first, found {found}"),
+        help: Some(format!("write {signature}")),
+        path: String::new(),
+    }
+}
+
 /// The words for an option that is the plain first argument, too.
 pub fn given_twice(function: &str, name: &str) -> Words {
     Words {

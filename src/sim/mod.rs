@@ -194,7 +194,7 @@ impl Simulator {
 
     /// What a fork has read, from the file `Simulator::snapshot` wrote. What is not in it cannot be looked at.
     pub fn from_file(file: &std::path::Path) -> Result<Simulator, WorldError> {
-        let mut world = store::read_file(file)?;
+        let mut world = store::read_named(file)?;
         // The next image is not in it: nobody had looked at it then.
         world.settings.assume_images = true;
         world.fork = world.fork.take().map(|fork| fork.restored(&world));

@@ -168,15 +168,10 @@ fn read_snapshot(dir: &Path) -> Result<Option<World>, WorldError> {
 }
 
 /// A world in a file.
-pub fn read_file(file: &Path) -> Result<World, WorldError> {
+fn read_file(file: &Path) -> Result<World, WorldError> {
     #[derive(Deserialize)]
     struct Head {
         version: u64,
-    }
-    // A pipe or a device would be read for ever.
-    let about = std::fs::metadata(file).map_err(|source| WorldError::NoSnapshot { file: file.to_owned(), source })?;
-    if !about.is_file() {
-        return Err(WorldError::NoWorld { file: file.to_owned(), what: "it is not a regular file".to_owned() });
     }
     let text = std::fs::read(file).map_err(io(file))?;
     let damaged = |error: serde_json::Error| WorldError::NoWorld { file: file.to_owned(), what: error.to_string() };
@@ -185,6 +180,16 @@ pub fn read_file(file: &Path) -> Result<World, WorldError> {
         return Err(WorldError::Newer { dir: file.to_owned(), found });
     }
     serde_json::from_slice(&text).map_err(damaged)
+}
+
+/// Reads the world that somebody names as a snapshot.
+pub fn read_named(file: &Path) -> Result<World, WorldError> {
+    // A pipe or a device would be read for ever.
+    let about = std::fs::metadata(file).map_err(|source| WorldError::NoSnapshot { file: file.to_owned(), source })?;
+    if !about.is_file() {
+        return Err(WorldError::NoWorld { file: file.to_owned(), what: "it is not a regular file".to_owned() });
+    }
+    read_file(file)
 }
 
 /// Writes a world to a file, which is there as a whole or not at all.

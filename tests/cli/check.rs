@@ -102,7 +102,10 @@ const CASES: &[Case] = &[
     case("unknown-option", "ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\", tag: #{} });"),
     case("missing-option", "let vpc = #{ name: \"main\" };\nensure_vpc(vpc);"),
     case("wrong-option", "wait_healthy(#{ target_groups: [], auto_scaling_group: \"web\", timeout: \"15 apples\" });"),
-    case("wrong-argument", "ensure_vpc(\"main\");"),
+    case(
+        "wrong-argument",
+        "ensure_vpc(\"main\");\nsleep(5);\nlet label = 3;\ncommit(label);\nstage([1], || log(1));\nsleep(5 + 1);",
+    ),
     case("unknown-environment", "let env = environment(\"prdo\");\nlog(env.name);"),
     with(
         "other-environment",

@@ -47,12 +47,27 @@ fn check_call(script: &Outline, call: &Call) -> Vec<Finding> {
     if let Some(written) = control.options.as_ref().and_then(|options| call.arguments.get(options.argument)) {
         judge.options(written);
     }
+    judge.text_first(control.signatures);
     match call.arguments.first().and_then(Written::text) {
         Some(text) if call.is(say::SLEEP.name) => judge.sleep(&text),
         Some(text) if call.is(environment::STACK.name) => judge.stack(&text),
         _ => {}
     }
     judge.findings
+}
+
+/// What something is, as far as it is written as a literal.
+fn described(written: &Written) -> Option<String> {
+    Some(match &written.shape {
+        Shape::Computed | Shape::Result(_) | Shape::Variable(_) => return None,
+        Shape::Function(_) => "a function".to_owned(),
+        Shape::Map(_) => "an object map".to_owned(),
+        Shape::Plain(_) | Shape::Array(_) => match json(written) {
+            Some(Ok(value)) => bind::described(&value),
+            Some(Err(stuck)) => stuck.found,
+            None => "an array".to_owned(),
+        },
+    })
 }
 
 /// Judges one call.
@@ -100,17 +115,25 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn options(&mut self, options: &Written) {
-        let found = match &options.shape {
-            Shape::Map(_) => return self.value(options, options, &Way::default()),
-            Shape::Computed | Shape::Result(_) | Shape::Variable(_) => return,
-            Shape::Function(_) => "a function".to_owned(),
-            Shape::Plain(_) | Shape::Array(_) => match json(options) {
-                Some(Ok(value)) => bind::described(&value),
-                Some(Err(stuck)) => stuck.found,
-                None => "an array".to_owned(),
-            },
+    /// Control words of which all forms begin with text: `sleep("5m")`.
+    fn text_first(&mut self, signatures: &[&str]) {
+        let begins =
+            |signature: &&str| signature.strip_prefix(self.function).is_some_and(|rest| rest.starts_with("(\""));
+        let (true, Some(first)) = (signatures.iter().all(|one| begins(&one)), self.call.arguments.first()) else {
+            return;
         };
+        if first.text().is_none()
+            && let Some(found) = described(first)
+        {
+            self.add_words(WRONG_ARGUMENT, options::no_text(self.function, &found, signatures[0]), first);
+        }
+    }
+
+    fn options(&mut self, options: &Written) {
+        if options.entries().is_some() {
+            return self.value(options, options, &Way::default());
+        }
+        let Some(found) = described(options) else { return };
         self.add_words(WRONG_ARGUMENT, options::no_map(self.function, &found), options);
     }
 
