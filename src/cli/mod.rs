@@ -16,6 +16,7 @@ mod global;
 pub mod inputs;
 mod logging;
 mod plan;
+mod planner;
 pub mod policy;
 mod rehearse;
 pub mod run;

@@ -675,3 +675,44 @@ template.call("worker", "#!/bin/sh\nexport DB_PASSWORD=hunter2\nrun\n");
 fn base64(text: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(text)
 }
+
+/// What SSM keeps encrypted is shown by nothing that looks at it: not as text, not in a file, not in an error.
+#[test]
+fn a_secure_string_is_in_no_output() {
+    const SECRET: &str = "hunter2-canary";
+    let moto = moto();
+    let account = moto.new_account();
+    let put = format!("client('ssm').put_parameter(Name='/shop/db', Value='{SECRET}', Type='SecureString')['Version']");
+    assert_eq!(moto.boto3(&account, &put), 1);
+    let settings =
+        format!("[environments.dev]\nregion = \"eu-central-1\"\nrole_arn = \"arn:aws:iam::{account}:role/plan\"\n");
+    let runbook = r##"
+environment("dev");
+stack("shop");
+try { find_image(#{ ssm_parameter: "/shop/db" }); } catch (error) { output("said", error.message); }
+ensure_vpc(#{ name: "main", cidr_block: "10.0.0.0/16" });
+find_image(#{ ssm_parameter: "/shop/db" });
+"##;
+    let project = Project::new().file("runner.toml", &settings).file("p.rhai", runbook);
+    let url = moto.url();
+    let runner = |args: &[&str]| {
+        let variables = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("RUNNER_LOG", "trace")];
+        project.runner_in(&[args, &["--endpoint-url", &url]].concat(), &variables)
+    };
+    let formats = ["--format", "text", "--format", "markdown", "--format", "json", "--format", "html", "--out", "plan"];
+    let mut said = String::new();
+    for args in [
+        &[&["plan", "p.rhai", "--detail", "full"], &formats[..]].concat()[..],
+        &["run", "p.rhai", "--json-into", "events.jsonl"],
+        &["snapshot", "p.rhai", "--out", "s.json"],
+    ] {
+        let ran = runner(args);
+        assert!(ran.stderr.contains("holds no image id"), "{ran}");
+        said += &ran.to_string();
+    }
+    assert!(!said.contains(SECRET));
+    for file in files(project.path()).into_keys() {
+        let text = String::from_utf8_lossy(&fs::read(&file).expect("a readable file")).into_owned();
+        assert!(!text.contains(SECRET), "{file}");
+    }
+}

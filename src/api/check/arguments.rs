@@ -119,7 +119,7 @@ impl<'a> Judge<'a> {
     fn text_first(&mut self, signatures: &[&str]) {
         let begins =
             |signature: &&str| signature.strip_prefix(self.function).is_some_and(|rest| rest.starts_with("(\""));
-        let (true, Some(first)) = (signatures.iter().all(|one| begins(&one)), self.call.arguments.first()) else {
+        let (true, Some(first)) = (signatures.iter().all(begins), self.call.arguments.first()) else {
             return;
         };
         if first.text().is_none()

@@ -68,7 +68,7 @@ fn unused(script: &Outline, call: &Call, name: &str) -> Option<Finding> {
     is_unused.then(|| {
         Finding::new(UNUSED_PARAM, &script.file, format!("the parameter `{name}` is never used"))
             .at(call.place.clone())
-            .help("use it, or remove it: whoever runs this has to give it".to_owned())
+            .help("use it, or remove it".to_owned())
     })
 }
 

@@ -301,6 +301,9 @@ fn scenarios(plan: &Plan, room: &mut Room) -> String {
     room.take(&format!("{head}and {} more\n\n", usize::MAX));
     let row = |scenario: &Scenario| {
         let mut state = prose(&scenario.final_state, STATE);
+        if scenario.undone > 0 {
+            state = format!("{} taken back: {state}", plural(scenario.undone as usize, "change"));
+        }
         if scenario.kept > 0 {
             state += &format!(" ({} kept: `keep_on_rollback`)", plural(scenario.kept as usize, "change"));
         }
@@ -310,6 +313,9 @@ fn scenarios(plan: &Plan, room: &mut Room) -> String {
         }
         if scenario.left.len() > 5 {
             state += &format!(" and {} more", scenario.left.len() - 5);
+        }
+        if let Some(error) = &scenario.error {
+            state += &format!("; {}", prose(error, SENTENCE));
         }
         format!(
             "| {} | {} | {} | {} | {} of {} | {state} |\n",
