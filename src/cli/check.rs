@@ -69,7 +69,7 @@ pub fn check(args: Args, console: &Console) -> Result<Exit, Failure> {
         // Who reads findings has to be told of this one in their form.
         Err(settings::Error::Text(error)) if format != Format::Text => {
             findings.add(Path::new(""), 0, vec![error.found(lints::WRONG_SETTINGS)]);
-            print(&findings.written(format, console.out))?;
+            print(&findings.written(format, console.out, deny_warnings))?;
             return Ok(exit::USAGE);
         }
         settings => settings?,
@@ -78,7 +78,7 @@ pub fn check(args: Args, console: &Console) -> Result<Exit, Failure> {
         let known = Known { environments, environment: None, params: settings.params.as_ref() };
         findings.add(root, files.len(), check_project(root, files, &known).map_err(bug)?);
     }
-    print(&findings.written(format, console.out))?;
+    print(&findings.written(format, console.out, deny_warnings))?;
     let fails = findings.errors() > 0 || deny_warnings && findings.warnings() > 0;
     Ok(if fails { exit::USAGE } else { exit::DONE })
 }

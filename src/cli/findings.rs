@@ -79,22 +79,23 @@ impl Findings {
         self.found.iter().map(|(file, found)| miette::Report::new(found.problem(file))).collect()
     }
 
-    pub fn written(&self, format: Format, look: Look) -> String {
+    pub fn written(&self, format: Format, look: Look, deny_warnings: bool) -> String {
         match format {
-            Format::Text => self.text(look),
+            Format::Text => self.text(look, deny_warnings),
             Format::Json => self.json(),
             Format::Github => self.found.iter().map(|(file, found)| annotation(file, found) + "\n").collect(),
         }
     }
 
-    fn text(&self, look: Look) -> String {
+    fn text(&self, look: Look, deny_warnings: bool) -> String {
         let reports = self.reports();
         let reports: String = reports.iter().map(|report| rendered(&**report, look) + "\n").collect();
         let files = counted(self.files, "file");
         let summary = match (self.errors(), self.warnings()) {
             (0, 0) => look.paint(Ink::Green, &format!("{} no problems in {files}", look.done())),
             (0, warnings) => {
-                look.paint(Ink::Yellow, &format!("{} {} in {files}", look.done(), counted(warnings, "warning")))
+                let (ink, symbol) = if deny_warnings { (Ink::Red, look.failed()) } else { (Ink::Yellow, look.done()) };
+                look.paint(ink, &format!("{symbol} {} in {files}", counted(warnings, "warning")))
             }
             (errors, 0) => look.paint(Ink::Red, &format!("{} {} in {files}", look.failed(), counted(errors, "error"))),
             (errors, warnings) => {

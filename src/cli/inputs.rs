@@ -51,7 +51,8 @@ pub struct Place {
     #[arg(long, value_name = "URL", conflicts_with = "sim", value_parser = url, help_heading = "Target")]
     pub endpoint_url: Option<String>,
 
-    /// The folder that keeps the simulated world, or `fresh` for an empty one that is not kept
+    /// The folder that keeps the simulated world, or `fresh` for an empty one that is not kept; with `plan --offline`, the
+    /// file of a snapshot
     ///
     /// Without it, the world in .runner/sim, which each simulated run goes on with.
     #[arg(long, value_name = "PATH|fresh", conflicts_with = "endpoint_url", help_heading = "Target")]

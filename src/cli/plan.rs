@@ -89,6 +89,10 @@ pub fn plan(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
     if let Some(ended) = untrusted::guard(options.untrusted) {
         return ended;
     }
+    if options.out.is_none() && options.format.len() > 1 {
+        let help = "add `--out DIR`, or ask for one format";
+        return Err(Failure::new(exit::USAGE, miette!(help = help, "several formats need a folder to be written to")));
+    }
     let mut place = args.place.clone();
     // Offline, `--world` is the file of a snapshot.
     let snapshot = options.offline.then(|| place.world.take()).flatten();

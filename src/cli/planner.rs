@@ -104,11 +104,15 @@ fn failed(plan: Plan, failure: &ScriptFailure, exit: Option<Exit>) -> Plan {
     let place = places.clone().find(|place| !is_stdlib(&place.file)).or(trace.place.as_ref());
     // Branches that fail together fail in several steps: the one that ended the run has its error.
     let failed = || plan.steps().filter(|step| step.action == Action::Fail);
+    // One whose failure was caught is not the one that ended it.
     let step = failed().find(|step| step.error.as_deref().is_some_and(|error| error.contains(&trace.message)));
-    let step = step.or_else(|| failed().next());
     let step = step.map(|step| format!("`{} {}`", step.operation, step.subject));
     let at = step.or_else(|| place.map(ToString::to_string)).map(|at| format!(" at {at}")).unwrap_or_default();
-    let fails = if exit.is_some() { "would fail" } else { "cannot be planned any further" };
+    let fails = match exit {
+        None => "cannot be planned any further",
+        Some(exit::REFUSED) => "refused by policy",
+        Some(_) => "would fail",
+    };
     let text = format!("{fails}{at}: {}", trace.message);
     Plan {
         verdict: Verdict::new(if exit == Some(exit::REFUSED) { Outcome::Refused } else { Outcome::Fails }, text),

@@ -63,11 +63,9 @@ pub fn rehearse(
     simulator.advance(start);
     simulator.begin_run();
     let (world, watched) = (Arc::clone(simulator), collector.cloned());
-    clock.on_advance(move |now| {
-        world.advance(now);
-        if let Some(collector) = &watched {
-            collector.fleets(now, fleets(&world));
-        }
+    clock.on_advance(move |now| match &watched {
+        Some(collector) => world.advance_by_steps(now, |at| collector.fleets(at, fleets(&world))),
+        None => world.advance(now),
     });
     if let Some(collector) = collector {
         collector.fleets(start, fleets(simulator));

@@ -31,8 +31,7 @@ impl Report for Aftermath {
             Event::UndoFinished { undo, outcome, detail } => match outcome {
                 UndoOutcome::Undone | UndoOutcome::AlreadyGone => seen.done += 1,
                 UndoOutcome::Kept => seen.kept += 1,
-                UndoOutcome::Impossible => seen.left.push(format!("{undo}: nothing does")),
-                UndoOutcome::Foreign | UndoOutcome::Failed => {
+                UndoOutcome::Foreign | UndoOutcome::Impossible | UndoOutcome::Failed => {
                     let detail = detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
                     seen.left.push(format!("{undo}{detail}"));
                 }

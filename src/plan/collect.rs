@@ -103,8 +103,7 @@ impl Collector {
 impl State {
     fn at(&mut self, now: Timestamp) {
         let started = *self.started.get_or_insert(now);
-        // To the millisecond: what is behind it is the simulator's.
-        self.now = (now.duration_since(started).as_secs_f64() * 1000.0).round() / 1000.0;
+        self.now = milliseconds(now.duration_since(started).as_secs_f64());
     }
 
     /// A run would go no further.
@@ -128,14 +127,10 @@ impl State {
                 if !self.going_back {
                     self.total();
                 }
-                let moves = self.plan.steps().filter(|step| step.action == Action::Shift).count();
-                let moves = u32::try_from(moves).unwrap_or(u32::MAX);
                 let totals = &mut self.plan.totals;
                 (totals.create, totals.update, totals.delete, totals.unchanged) =
                     (summary.created, summary.updated, summary.deleted, summary.unchanged);
                 totals.create = totals.create.saturating_sub(totals.replace);
-                // Moving traffic is told by itself.
-                totals.update = totals.update.saturating_sub(moves);
             }
             _ if self.going_back => {}
             Event::RunStarted { runbook, target, version, .. } => {
@@ -316,7 +311,8 @@ impl State {
 
     fn waited(&mut self, id: &str, what: &str, starts: f64, expected_seconds: f64, at_most: f64) {
         if let Some(step) = self.step(id) {
-            let at_most_seconds = at_most.max(expected_seconds);
+            let at_most_seconds = milliseconds(at_most.max(expected_seconds));
+            let (starts, expected_seconds) = (milliseconds(starts), milliseconds(expected_seconds));
             step.waits.push(Wait { what: what.to_owned(), starts, expected_seconds, at_most_seconds });
         }
     }
@@ -364,6 +360,11 @@ impl State {
         (totals.traffic_shifts, totals.waits) = (shifts, waits);
         (totals.seconds, totals.seconds_at_most) = (seconds, seconds + more);
     }
+}
+
+/// To the millisecond: what is behind it is the simulator's.
+fn milliseconds(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
 }
 
 /// Text of several lines, and trees, are easier to read as a diff.

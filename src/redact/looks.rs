@@ -29,7 +29,7 @@ const TELLING: [&str; 10] = [
 
 /// Short names that tell by themselves or as the last part of another: `pw`, `DB_PASS`. As a part of a word they are
 /// everywhere.
-const SHORT: [&str; 3] = ["pass", "pw", "pgpass"];
+const SHORT: [&str; 4] = ["pass", "pw", "pgpass", "sig"];
 
 /// How keys begin that say what they are, and how long they are at least.
 const SHAPES: [(&str, usize); 12] = [
@@ -147,17 +147,39 @@ pub fn may_be_in(text: &str) -> bool {
 fn lines(text: &str) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
     let mut rest = text;
+    // Of the key of a YAML block that is a secret.
+    let mut block: Option<usize> = None;
     while !rest.is_empty() {
         let key = private_key(rest);
         let length = key.unwrap_or_else(|| rest.find('\n').map_or(rest.len(), |at| at + 1));
         let (raw, more) = rest.split_at(length);
         let is_key = key.is_some();
         let whole = 0..raw.trim_end_matches(['\r', '\n']).len();
-        let secrets = if is_key { vec![whole] } else { secrets(raw, IN_TEXT) };
+        let indent = raw.len() - raw.trim_start().len();
+        block = block.filter(|of_key| indent > *of_key || raw.trim().is_empty());
+        let secrets = match block {
+            _ if is_key => vec![whole],
+            Some(_) if raw.trim().is_empty() => Vec::new(),
+            Some(_) => std::iter::once(indent..whole.end).collect(),
+            None if begins_block(raw) => {
+                block = Some(indent);
+                Vec::new()
+            }
+            None => secrets(raw, IN_TEXT),
+        };
         lines.push(Line { raw, secrets, is_key });
         rest = more;
     }
     lines
+}
+
+/// Whether the lines below, as far as they are indented, are the value of a name that tells: `password: |`.
+fn begins_block(line: &str) -> bool {
+    let pair = line.trim().trim_start_matches("- ").split_once(':');
+    pair.is_some_and(|(name, value)| {
+        let is_block = matches!(value.trim(), "|" | ">" | "|-" | ">-" | "|+" | ">+");
+        is_block && tells(&plain(name.trim_matches(['"', '\''])))
+    })
 }
 
 /// How long the private key is with which the text begins, to the end of its last line.
@@ -227,6 +249,8 @@ fn plain(name: &str) -> String {
 fn tells(name: &str) -> bool {
     TELLING.iter().any(|telling| name.contains(telling))
         || SHORT.iter().any(|short| name == *short || name.ends_with(&format!("_{short}")))
+        // `MYSQL_PWD`, not the folder `PWD`.
+        || name.ends_with("_pwd")
 }
 
 /// Keys and web addresses that are known by how they look.
@@ -265,7 +289,9 @@ fn commands(line: &str) -> Vec<Range<usize>> {
     for (nth, word) in words.iter().enumerate() {
         let next = || words.get(nth + 1).cloned();
         match text(nth) {
-            "-p" if apart => found.extend(next()),
+            "-p" if apart || is_there(&["docker", "podman"]) && line.contains(" login ") => found.extend(next()),
+            "-a" if is_there(&["redis-cli"]) => found.extend(next()),
+            "-k" if is_there(&["openssl"]) => found.extend(next()),
             flag if attached && flag.starts_with("-p") && !flag.starts_with("-p=") && flag.len() > 2 => {
                 found.push(word.start + 2..word.end);
             }
@@ -467,6 +493,10 @@ mod tests {
             ("aws configure set aws_secret_access_key abc", "aws configure set aws_secret_access_key (not shown)"),
             ("machine a login web password hunter2", "machine a login web password (not shown)"),
             ("export PGPASS=hunter2", "export PGPASS=(not shown)"),
+            ("MYSQL_PWD=hunter2", "MYSQL_PWD=(not shown)"),
+            ("docker login -u web -p hunter2", "docker login -u web -p (not shown)"),
+            ("redis-cli -a hunter2 ping", "redis-cli -a (not shown) ping"),
+            ("password: |\n  hunter2\n  more\nport: 80", "password: |\n  (not shown)\n  (not shown)\nport: 80"),
             ("pw: hunter2", "pw: (not shown)"),
             ("DB_PASS=hunter2", "DB_PASS=(not shown)"),
             ("KEY=AKIAIOSFODNN7EXAMPLE x", "KEY=(not shown) x"),
@@ -507,6 +537,8 @@ mod tests {
             "docker run -u 1000:1000 web",
             "mkdir -p /srv/mysql",
             "mysql -p shop",
+            "PWD=/srv",
+            "docker run -p 80:80 web",
             "bypass: true",
             "passwd -l web",
             "aws configure set region eu-central-1",

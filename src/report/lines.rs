@@ -211,7 +211,7 @@ pub fn undone(look: &Look, undo: &str, outcome: UndoOutcome, detail: Option<&str
         UndoOutcome::AlreadyGone => (Ink::Dim, "=", "nothing left to take back"),
         UndoOutcome::Kept => (Ink::Dim, look.dot(), "kept: `keep_on_rollback`"),
         UndoOutcome::Foreign => (Ink::Yellow, "!", "changed by somebody else since, left as it is"),
-        UndoOutcome::Impossible => (Ink::Red, look.failed(), "nothing brings it back"),
+        UndoOutcome::Impossible => (Ink::Red, look.failed(), "not possible"),
         UndoOutcome::Failed => (Ink::Red, look.failed(), "failed"),
     };
     let remark = if remark.is_empty() { String::new() } else { format!(": {}", look.paint(ink, remark)) };

@@ -84,7 +84,10 @@ impl Run {
                 Ok(Undone::Done) => (UndoOutcome::Undone, None),
                 Ok(Undone::Already) => (UndoOutcome::AlreadyGone, None),
                 Ok(Undone::Foreign(detail)) => (UndoOutcome::Foreign, Some(detail)),
-                Ok(Undone::Impossible) => (UndoOutcome::Impossible, None),
+                Ok(Undone::Impossible) => {
+                    let detail = "AWS has no way back; a run that asks for it makes another one";
+                    (UndoOutcome::Impossible, Some(detail.to_owned()))
+                }
                 Err(error) => {
                     let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
                     (UndoOutcome::Failed, Some(format!("{error}{hint}")))

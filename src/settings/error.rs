@@ -124,11 +124,13 @@ pub fn shown(path: &Path) -> Display<'_> {
 pub struct Text<'a> {
     pub name: &'a str,
     pub text: &'a str,
+    /// The text as an error shows it, as long as it is.
+    pub shown: &'a str,
 }
 
 impl Text<'_> {
     pub fn error(&self, at: Range<usize>, message: impl Into<String>, hint: Option<String>) -> Error {
-        let text = NamedSource::new(self.name, self.text.to_owned());
+        let text = NamedSource::new(self.name, self.shown.to_owned());
         Box::new(TextError { message: message.into(), text, at: at.into(), hint }).into()
     }
 

@@ -69,7 +69,7 @@ impl File {
             cause,
         })?;
         let name = shown(&path).to_string();
-        let source = Text { name: &name, text: &text };
+        let source = Text { name: &name, text: &text, shown: &text };
         let raw: Raw = toml::from_str(&text).map_err(|error| source.toml_error(&error))?;
         source.misspelt_environment(&raw.environments)?;
         let named = |(environment, raw): (String, RawEnvironment)| (environment.clone(), raw.named(environment, &name));

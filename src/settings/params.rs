@@ -30,7 +30,21 @@ fn read(path: &Path) -> Result<BTreeMap<String, Value>, Error> {
         path: path.to_owned(),
         cause,
     })?;
-    parse(&Text { name: &path.display().to_string(), text: &text })
+    // An error shows its place, and a parameter may be a secret.
+    parse(&Text { name: &path.display().to_string(), text: &text, shown: &without_values(&text) })
+}
+
+/// The text with stars for values, byte for byte, so that places stay where they are.
+fn without_values(text: &str) -> String {
+    let line = |line: &str| {
+        let value = line.find(['=', ':']).map_or(0, |at| at + 1);
+        let star = |byte: u8| match byte {
+            b'{' | b'}' | b'[' | b']' | b'"' | b',' | b' ' | b'\t' | b'\r' | b'\n' => char::from(byte),
+            _ => '*',
+        };
+        line[..value].chars().chain(line[value..].bytes().map(star)).collect::<String>()
+    };
+    text.split_inclusive('\n').map(line).collect()
 }
 
 fn toml(source: &Text<'_>) -> Result<BTreeMap<String, Value>, Error> {

@@ -44,7 +44,9 @@ fn actor() -> String {
     if let Some(actor) = variable("GITLAB_USER_LOGIN") {
         return format!("{actor} (GitLab CI)");
     }
-    let user = ["USER", "LOGNAME"].into_iter().find_map(variable).unwrap_or_else(|| "somebody".to_owned());
+    // Containers and cron have no such variables.
+    let uid = || format!("uid {}", rustix::process::getuid().as_raw());
+    let user = ["USER", "LOGNAME"].into_iter().find_map(variable).unwrap_or_else(uid);
     let of_kernel = fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
     match of_kernel.or_else(|| variable("HOSTNAME")).filter(|host| !host.is_empty()) {
         Some(host) => format!("{user}@{host}"),

@@ -288,6 +288,17 @@ impl Simulator {
         self.inner().world.advance(now);
     }
 
+    /// The same step by step: `after` is called whenever something has happened by itself, and at the end.
+    pub fn advance_by_steps(&self, to: Timestamp, mut after: impl FnMut(Timestamp)) {
+        let next = || self.inner().world.next_until(to);
+        while let Some(at) = next() {
+            self.advance(at);
+            after(at);
+        }
+        self.advance(to);
+        after(to);
+    }
+
     /// A run begins: traffic is counted from here, against the routes that are in service now.
     pub fn begin_run(&self) {
         // A log that cannot be written refuses the next change too, and says so there.

@@ -172,6 +172,11 @@ impl World {
         change(self).inspect_err(|_| *self = before)
     }
 
+    /// When something happens by itself next, if that is before `to`.
+    pub fn next_until(&self, to: Timestamp) -> Option<Timestamp> {
+        self.queue.next_until(to)
+    }
+
     /// Lets time pass up to `to`. Time never goes back.
     pub fn advance(&mut self, to: Timestamp) {
         while let Some(due) = self.queue.pop_until(to) {
@@ -304,6 +309,11 @@ impl Queue {
     pub fn push(&mut self, at: Timestamp, scope: Scope, event: Event) {
         let place = self.due.partition_point(|due| due.at <= at);
         self.due.insert(place, Due { at, scope, event });
+    }
+
+    /// When something happens next, if that is before `to`.
+    pub fn next_until(&self, to: Timestamp) -> Option<Timestamp> {
+        self.due.first().map(|due| due.at).filter(|at| *at <= to)
     }
 
     fn pop_until(&mut self, to: Timestamp) -> Option<Due> {

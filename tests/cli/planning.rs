@@ -273,6 +273,11 @@ sleep("10m");
     insta::assert_snapshot!("loses_requests", ran);
     let seen = as_data(&project.runner(&["plan", "kill.rhai", "--sim", "--format", "json"]));
     assert!(seen.requests.lost > 1_000, "{:?}", seen.requests);
+    let sizes: Vec<(bool, u32)> =
+        seen.timeline.fleets.iter().map(|fleet| (fleet.at < 300.0, fleet.size.healthy)).collect();
+    assert!(sizes.contains(&(true, 0)), "it falls when it falls, not when somebody looks: {sizes:?}");
+    let html = project.runner(&["plan", "kill.rhai", "--sim", "--format", "html"]).stdout;
+    assert!(html.contains("<header class=\"bad\">"), "{}", &html[..2000.min(html.len())]);
 }
 
 /// After the first `commit` nothing is taken back: a second one changes nothing about that.
@@ -315,6 +320,30 @@ fn run_can_be_dry() {
     let ran = shop().runner(&arguments);
     assert_eq!(ran.code, Some(2), "{ran}");
     assert_eq!(as_data(&ran).target, "offline");
+}
+
+/// One after the other on stdout, they would be none.
+#[test]
+fn several_formats_need_a_folder() {
+    let ran = plan(&shop(), "ami-healthy-1", &["--sim", "--format", "json", "--format", "markdown"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{ran}");
+    assert!(ran.stderr.contains("add `--out DIR`"), "{ran}");
+}
+
+/// What was caught is not why it failed; and a file of parameters is not shown, whatever is wrong with it.
+#[test]
+fn why_a_plan_fails() {
+    let runbook =
+        "environment(\"dev\");\nstack(\"shop\");\ntry { find_vpc(\"none\"); } catch { }\nfail(\"not today\");\n";
+    let project = Project::new().file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n").file("p.rhai", runbook);
+    let ran = project.runner(&["plan", "p.rhai", "--detail", "summary"]);
+    assert!(ran.stdout.starts_with("✗ would fail at p.rhai:4:1: not today\n"), "{ran}");
+    let project =
+        project.file("p.toml", "a = 1\npassword = \"hunter2\n").file("p.json", "{\"password\": \"hunter2\" 1}");
+    for file in ["p.toml", "p.json"] {
+        let ran = project.runner(&["plan", "p.rhai", "--params-file", file]);
+        assert!(ran.code == Some(3) && !ran.stderr.contains("hunter2") && ran.stderr.contains("password"), "{ran}");
+    }
 }
 
 #[test]

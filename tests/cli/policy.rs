@@ -41,7 +41,7 @@ fn mutations(ran: &Ran) -> Vec<String> {
 fn snapshot(name: &str, ran: &Ran) {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r"time .*", "time      [time]");
-    settings.add_filter(r"by \S+@\S+:", "by [user]@[host]:");
+    settings.add_filter(r"by (uid )?\S+@\S+:", "by [user]@[host]:");
     settings.bind(|| insta::assert_snapshot!(name, ran));
 }
 

@@ -143,9 +143,12 @@ fn value(name: &str, given: Option<&Value>, described: &ParamOptions) -> std::re
             return Ok(Dynamic::UNIT);
         }
         let about = described.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
-        return Err(
-            Failure::new(format!("the parameter `{name}` is missing{about}")).help(format!("add `--param {name}=…`"))
-        );
+        let help = match described.secret {
+            false => format!("add `--param {name}=…`"),
+            // What is typed is in the shell's history, and everybody on the machine sees it.
+            true => format!("give it in a file that only you can read: `--params-file`, with `{name} = \"…\"`"),
+        };
+        return Err(Failure::new(format!("the parameter `{name}` is missing{about}")).help(help));
     };
     // The value of a secret is not for messages.
     let found = if described.secret { "another value".into() } else { bind::described(given) };

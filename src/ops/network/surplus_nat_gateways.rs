@@ -39,7 +39,7 @@ impl Surplus<'_> {
             ctx.emit(Event::Warning { message });
         };
         if !remove {
-            found.iter().for_each(|nat| warn(nat, "say `replace: true` to remove it".to_owned()));
+            found.iter().for_each(|nat| warn(nat, "`ensure_nat_gateways` with `replace: true` removes it".to_owned()));
             return Ok(());
         }
         let tables = read::route_tables_of(ctx, self.vpc_id, &[]).await?;

@@ -169,7 +169,7 @@ impl Operation for WaitHealthy {
                 }
             })
             .await?;
-        let took = Duration(ctx.since(started)).to_string();
+        let took = Duration(std::time::Duration::from_secs(ctx.since(started).as_secs())).to_string();
         ctx.did(Change::Waited, [set("healthy", healthy.healthy), set("after", took)]);
         Ok(healthy)
     }

@@ -81,7 +81,7 @@ fn what_a_mode_does_not_ask_for_is_removed_only_when_told() {
     assert_eq!(handle["change"], "unchanged");
     assert_eq!(handle["nat_gateway_ids"].as_array().map(Vec::len), Some(1));
     assert_eq!((run.mutations().len(), warnings(&run).len()), (0, 2));
-    assert!(warnings(&run)[0].contains("say `replace: true`"), "{:?}", warnings(&run));
+    assert!(warnings(&run)[0].contains("with `replace: true`"), "{:?}", warnings(&run));
 
     options["replace"] = json!(true);
     let mut run = account.run();

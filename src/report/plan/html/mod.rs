@@ -54,6 +54,7 @@ pub fn write(plan: &Plan, detail: Detail) -> String {
 
 fn head(plan: &Plan) -> Markup {
     let (class, symbol) = match plan.verdict.outcome {
+        _ if !facts::is_good(plan) => ("bad", "✗"),
         Outcome::Changes => ("changes", "✓"),
         Outcome::NoChanges => ("same", "✓"),
         Outcome::Fails | Outcome::Refused => ("bad", "✗"),
