@@ -69,6 +69,7 @@ pub fn make(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Planned
     if rehearsal.failure.is_some() && plan.changes_anything() && !unanswered {
         plan.on_failure.push(scenario("this run".to_owned(), &rehearsal, stage, &aftermath));
     } else if plan.verdict.outcome == Outcome::Changes && launches(&plan) {
+        // What went wrong on the other thread goes wrong here again, where it is told.
         let scenario = beside.and_then(|thread| thread.join().ok().flatten());
         let scenario = scenario.or_else(|| Some(never_healthy(settings, runbook, &unhealthy(stage)?)));
         let fleet = plan.new_fleet().unwrap_or("the new fleet");

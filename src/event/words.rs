@@ -27,7 +27,9 @@ impl Event {
             }
             Self::OperationFinished { id: _, operation: _, subject, change: _, fields, elapsed: _ } => {
                 edit.text(subject);
-                for Field { name: _, before, after } in fields {
+                for Field { name, before, after } in fields {
+                    // A tag's key, or what the weights are of.
+                    edit.text(name);
                     before.iter_mut().for_each(|before| edit.tree(before));
                     edit.tree(after);
                 }
@@ -65,7 +67,20 @@ impl Event {
             }
             Self::RunFinished { outcome: _, exit_code: _, error, summary } => {
                 maybe(error);
-                let Summary { stack, environment, outputs, .. } = &mut **summary;
+                let Summary {
+                    stack,
+                    environment,
+                    outputs,
+                    created: _,
+                    updated: _,
+                    deleted: _,
+                    unchanged: _,
+                    calls: _,
+                    mutations: _,
+                    elapsed: _,
+                    wall: _,
+                    traffic: _,
+                } = &mut **summary;
                 maybe(stack);
                 maybe(environment);
                 for (name, value) in outputs {

@@ -301,9 +301,9 @@ impl State {
 
     /// Whatever an operation still waits for, it does not after its end.
     fn end_waits(&mut self, id: &str) {
-        let (over, waits) = std::mem::take(&mut self.waits).into_iter().partition(|((of, _), _)| of == id);
-        self.waits = waits;
-        let over: BTreeMap<(String, String), (f64, f64)> = over;
+        let waits = std::mem::take(&mut self.waits).into_iter();
+        let (over, others): (BTreeMap<_, _>, BTreeMap<_, _>) = waits.partition(|((of, _), _)| of == id);
+        self.waits = others;
         for ((id, what), (begun, at_most)) in over {
             self.waited(&id, &what, begun, self.now - begun, at_most);
         }
