@@ -322,6 +322,19 @@ pub struct Summary {
 pub struct Traffic {
     pub served: u64,
     pub failed: u64,
+    /// Lost with instances that died by themselves, as a fault had it: not among those that failed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub died: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl From<crate::sim::Traffic> for Traffic {
+    fn from(crate::sim::Traffic { served, failed, died }: crate::sim::Traffic) -> Self {
+        Self { served, failed, died }
+    }
 }
 
 /// Consumes events. Called in order, from one thread at a time.

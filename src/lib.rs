@@ -21,6 +21,7 @@ pub mod redact;
 pub mod report;
 pub mod run;
 pub mod script;
+pub mod serve;
 pub mod settings;
 pub mod sim;
 mod wildcard;

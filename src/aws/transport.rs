@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    sim::{self, Simulator},
+    sim::{self, Exchange, Simulator},
 };
 
 /// The transport all clients of a run share.
@@ -91,9 +91,13 @@ impl HttpConnector for Guarded {
                 Out::Sim(simulator) => {
                     // The request takes half of the time to get there, the reply the other half.
                     this.clock.sleep(simulator.latency() / 2).await;
-                    let response = simulator.answer(&to_http(request)?, this.clock.now());
-                    this.clock.sleep(simulator.latency() / 2).await;
-                    from_http(response)
+                    let Exchange { after, reply } = simulator.exchange(&to_http(request)?, this.clock.now());
+                    this.clock.sleep(simulator.latency() / 2 + after).await;
+                    match reply {
+                        Some(reply) => from_http(reply),
+                        None if after.is_zero() => Err(ConnectorError::io("connection reset by peer".into())),
+                        None => Err(ConnectorError::timeout("no reply".into())),
+                    }
                 }
             }
         })

@@ -18,7 +18,7 @@ use crate::{
     run::{Journal, Record, Run, RunId, hex},
     script::Runbook,
     settings::{RunSettings, Target, WorldChoice},
-    sim::{Simulator, Source},
+    sim::{Fault, Simulator, Source},
 };
 
 /// Threads for I/O. The work itself is done by the strands of the run.
@@ -67,6 +67,9 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
         Some(failure) => conclude(&run, failure),
     };
     run.warn_of_unused_overrides();
+    for fault in place.faults_unused() {
+        run.emit(Event::Warning { message: unused(&fault) });
+    }
     let mut summary = run.summary();
     summary.wall = started.elapsed();
     summary.traffic = place.leave();
@@ -122,9 +125,15 @@ impl Place {
         let clock = Clock::virtual_from(simulator.clock() + std::time::Duration::from_secs(1), settings.seed);
         simulator.advance(clock.now());
         simulator.begin_run();
+        simulator.ask_for(settings.faults.clone());
         let world = simulator.clone();
         clock.on_advance(move |now| world.advance(now));
         Ok(Self { name: "sim".to_owned(), clock, endpoint: Endpoint::Sim(simulator) })
+    }
+
+    fn faults_unused(&self) -> Vec<Fault> {
+        let Endpoint::Sim(simulator) = &self.endpoint else { return Vec::new() };
+        simulator.faults_unused()
     }
 
     /// Leaves the world as the next run is to find it. Returns what its users saw meanwhile.
@@ -134,8 +143,13 @@ impl Place {
         let traffic = simulator.traffic();
         // Without the snapshot the next opening replays the log: slower, and no less right.
         let _ = simulator.close();
-        Some(Traffic { served: traffic.served, failed: traffic.failed })
+        Some(traffic.into())
     }
+}
+
+/// A fault that was asked for in vain.
+pub(super) fn unused(fault: &Fault) -> String {
+    format!("the fault `{fault}` did not happen: there was no such call, or nothing it could happen to")
 }
 
 /// Says that a world which was named is not there: after a slip, everything would look like a new account.

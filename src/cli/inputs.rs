@@ -6,6 +6,7 @@ use super::{Failure, policy::PolicyArgs};
 use crate::{
     api,
     settings::{RunSettings, Target},
+    sim::Fault,
 };
 
 /// The runbook and its parameters.
@@ -61,6 +62,18 @@ pub struct Place {
     /// Choose another course of simulated events; the same seed gives the same run [default: 1]
     #[arg(long, value_name = "NUMBER", help_heading = "Target")]
     pub seed: Option<u64>,
+}
+
+/// What is to go wrong in the simulated AWS.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Faults {
+    /// Have the simulated AWS fail at a call, as in `ec2:CreateVpc#1=throttle`: service, action, which of those calls (`#2+`: the
+    /// second and all later ones), and what happens; repeatable
+    ///
+    /// throttle, 500-applied, 500-not-applied, timeout-applied, timeout-not-applied, reset, denied, expired-credentials,
+    /// insufficient-capacity, quota, slow, stale-read, instance-death, target-flap, alarm. Service and action may have a `*`.
+    #[arg(long, value_name = "SERVICE:ACTION#N=KIND", help_heading = "Target")]
+    pub sim_fault: Vec<Fault>,
 }
 
 /// The settings of a run. The environment may say where it takes place, so the runbook is asked which one it names.

@@ -20,6 +20,7 @@ mod planner;
 pub mod policy;
 mod rehearse;
 pub mod run;
+mod sim;
 mod snapshot;
 pub mod untrusted;
 
@@ -60,6 +61,7 @@ enum Verb {
     Run(Box<run::Args>),
     Plan(Box<plan::Args>),
     Snapshot(snapshot::Args),
+    Sim(sim::Args),
     Check(check::Args),
     Docs(docs::Args),
     Completions(completions::Args),
@@ -84,6 +86,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Run(args) => run::run(*args, &global, &console),
         Verb::Plan(args) => plan::plan(&args, &global, &console),
         Verb::Snapshot(args) => snapshot::snapshot(&args, &global, &console),
+        Verb::Sim(args) => sim::sim(args, &global, &console),
         Verb::Check(args) => check::check(args, &console),
         Verb::Docs(args) => docs::docs(&args),
         Verb::Completions(args) => completions::completions(&args),

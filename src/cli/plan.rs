@@ -11,7 +11,7 @@ use super::{
     Console, Exit, Failure, Global, check,
     execute::{runtime, tell_of_new_world},
     exit,
-    inputs::{self, Inputs, Place},
+    inputs::{self, Faults, Inputs, Place},
     planner::{Planned, make},
     print,
     rehearse::{Stage, live},
@@ -41,6 +41,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub place: Place,
+
+    #[command(flatten)]
+    pub faults: Faults,
 
     #[command(flatten)]
     pub options: Options,
@@ -124,6 +127,7 @@ pub fn plan(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
         (false, Target::Sim) => simulated(&settings).map_err(unusable)?,
         (false, Target::Aws) => live(settings.endpoint_url.clone(), settings.seed),
     };
+    stage.simulator.ask_for(args.faults.sim_fault.clone());
     let Planned { plan, failure, exit } = make(&settings, &runbook, &stage);
     let plan = marked(plan, &settings);
     show(&plan, options, global, console)?;

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::{
     Exit,
-    execute::by_cause,
+    execute::{by_cause, unused},
     exit,
     plan::environment,
     rehearse::{Rehearsal, Stage, rehearse},
@@ -49,14 +49,15 @@ pub fn make(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Planned
             format!("made without asking AWS: the account is taken to be {account}, and images to be there and well");
         plan.warnings.push(message);
     }
+    plan.warnings.extend(stage.simulator.faults_unused().iter().map(unused));
     // A run would get an answer: how it ends is not known.
     let unanswered = rehearsal.failure.as_ref().is_some_and(|failure| failure.kind.is_unanswered());
     let exit = match &rehearsal.failure {
         None => exit::DONE,
         Some(failure) => by_cause(&failure.kind).1,
     };
-    let Traffic { served, failed: lost } = rehearsal.traffic;
-    plan.requests = Requests { served, lost };
+    let Traffic { served, failed: lost, died } = rehearsal.traffic;
+    plan.requests = Requests { served, lost: lost + died };
     plan = match &rehearsal.failure {
         Some(failure) => failed(plan, failure, (!unanswered).then_some(rehearsal.exit)),
         None => Plan { verdict: plan.judge(), ..plan },
@@ -183,6 +184,6 @@ fn scenario(name: String, rehearsal: &Rehearsal, stage: &Stage, aftermath: &Afte
         kept: undone.kept,
         left: undone.left,
         requests_served: traffic.served,
-        requests_lost: traffic.failed,
+        requests_lost: traffic.failed + traffic.died,
     }
 }

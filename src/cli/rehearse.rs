@@ -111,7 +111,7 @@ pub fn rehearse(
         failure,
         outcome,
         exit,
-        traffic: Traffic { served: traffic.served, failed: traffic.failed },
+        traffic: traffic.into(),
         seconds: since(start, clock.now()),
     }
 }

@@ -6,10 +6,10 @@ use super::{
     Console, Exit, Failure, Global, check,
     execute::{execute, tell_of_new_world},
     exit,
-    inputs::{self, Inputs, Place},
+    inputs::{self, Faults, Inputs, Place},
     plan,
 };
-use crate::{api, event::Report, report, settings::WorldChoice, sim::Simulator};
+use crate::{api, event::Report, report, settings::{Error, Target, WorldChoice}, sim::Simulator};
 
 /// Run a runbook
 ///
@@ -36,6 +36,9 @@ pub struct Args {
     #[command(flatten)]
     pub place: Place,
 
+    #[command(flatten)]
+    pub faults: Faults,
+
     #[command(flatten, next_help_heading = "With --dry-run")]
     pub plan: plan::Options,
 }
@@ -49,8 +52,8 @@ const EXAMPLES: &str = "Examples:
 
 pub fn run(args: Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
     if args.dry_run {
-        let Args { inputs, place, plan: options, .. } = args;
-        return plan::plan(&plan::Args { inputs, place, options }, global, console);
+        let Args { inputs, place, faults, plan: options, .. } = args;
+        return plan::plan(&plan::Args { inputs, place, faults, options }, global, console);
     }
     let mut reports = reports(args.json, global, console);
     if let Some(path) = &args.json_into {
@@ -59,7 +62,11 @@ pub fn run(args: Args, global: &Global, console: &Console) -> Result<Exit, Failu
         })?;
         reports.push(Box::new(report::Json::new(Box::new(file))));
     }
-    let settings = inputs::settings(&args.inputs, &args.place, console.interactive)?;
+    let mut settings = inputs::settings(&args.inputs, &args.place, console.interactive)?;
+    if settings.target == Target::Aws && !args.faults.sim_fault.is_empty() {
+        return Err(Error::NeedsSim { flag: "--sim-fault", environment: settings.environment }.into());
+    }
+    settings.faults = args.faults.sim_fault.clone();
     check::before(&settings, global, console)?;
     let runbook = api::load(&settings.runbook, &settings.project_root)
         .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;

@@ -103,7 +103,7 @@ pub fn deploy_that_works() -> Vec<Stamped> {
             mutations: 34,
             elapsed: seconds(724.0),
             wall: seconds(0.42),
-            traffic: Some(Traffic { served: 36_204, failed: 0 }),
+            traffic: Some(Traffic { served: 36_204, failed: 0, died: 0 }),
             outputs: vec![
                 ("url".into(), json!("https://shop.example.com")),
                 ("colour".into(), json!("blue")),

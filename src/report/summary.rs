@@ -61,7 +61,11 @@ fn figures(simulated: bool, summary: &Summary) -> Vec<(&'static str, String)> {
         ("time", format!("{elapsed}{whose}, {wall} on the wall"))
     });
     if let Some(traffic) = summary.traffic {
-        figures.push(("requests", format!("{} served, {} failed", count(traffic.served), count(traffic.failed))));
+        let mut requests = format!("{} served, {} failed", count(traffic.served), count(traffic.failed));
+        if traffic.died > 0 {
+            requests += &format!(", {} lost with an instance that died", count(traffic.died));
+        }
+        figures.push(("requests", requests));
     }
     figures
 }

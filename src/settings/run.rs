@@ -12,6 +12,7 @@ use crate::{
     cli::inputs::{Inputs, Place},
     policy::Overrides,
     script::suggest,
+    sim::Fault,
 };
 
 /// Without `--seed`, so that two simulated runs of one runbook are the same.
@@ -35,6 +36,8 @@ pub struct RunSettings {
     pub endpoint_url: Option<String>,
     /// Checks of policy that are set aside.
     pub overrides: Overrides,
+    /// What the simulated AWS is to do wrong.
+    pub faults: Vec<Fault>,
     /// Whether somebody is there to answer questions.
     pub interactive: bool,
 }
@@ -94,6 +97,7 @@ impl RunSettings {
             seed: place.seed.unwrap_or(DEFAULT_SEED),
             endpoint_url: place.endpoint_url.clone(),
             overrides: policy::overrides(inputs.policy.clone()),
+            faults: Vec::new(),
             interactive,
         })
     }

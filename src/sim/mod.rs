@@ -23,6 +23,7 @@ mod autoscaling;
 mod ec2;
 mod elbv2;
 mod error;
+mod fault;
 mod fork;
 mod iam;
 mod kinds;
@@ -52,6 +53,7 @@ use jiff::Timestamp;
 
 pub use autoscaling::Fleet;
 pub use error::{AwsError, Reply};
+pub use fault::{Fault, FaultError, FaultKind};
 pub use kinds::reads;
 pub use observe::{Difference, Residue, residues};
 pub use read::Live;
@@ -63,6 +65,7 @@ pub use wire::{DEFAULT_ACCOUNT, Protocol, UNANSWERED, ask};
 pub use world::Settings;
 
 use crate::redact::{Edit as _, Secrets, user_data};
+use fault::{Effect, Faults, Mishap};
 use store::{Change, Entry, Store};
 use wire::Request;
 use world::World;
@@ -120,6 +123,29 @@ struct Inner {
     store: Option<Store>,
     /// The world as it was, when it is a copy.
     first: Option<World>,
+    faults: Faults,
+    /// The world before the last change, if a fault may ask for it.
+    past: Option<World>,
+    /// The calls that were made, if somebody wants to know.
+    calls: Option<Vec<Called>>,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub struct Exchange {
+    /// How much longer than usual it takes.
+    pub after: Duration,
+    /// `None`: the connection breaks, or stays silent.
+    pub reply: Option<http::Response<Bytes>>,
+}
+
+/// A call that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Called {
+    pub service: &'static str,
+    pub action: String,
+    /// What could have befallen it.
+    pub kinds: Vec<FaultKind>,
 }
 
 impl std::fmt::Debug for Simulator {
@@ -273,9 +299,36 @@ impl Simulator {
         self.inner().world.now
     }
 
-    /// One whole exchange at the time `now`.
+    /// The reply to a request at the time `now`, whatever faults were asked for.
     pub fn answer(&self, request: &http::Request<Bytes>, now: Timestamp) -> http::Response<Bytes> {
         self.inner().answer(request, now)
+    }
+
+    /// What becomes of a request at the time `now`.
+    pub fn exchange(&self, request: &http::Request<Bytes>, now: Timestamp) -> Exchange {
+        self.inner().exchange(request, now)
+    }
+
+    /// Has these faults happen from now on, and no others.
+    pub fn ask_for(&self, faults: impl IntoIterator<Item = Fault>) {
+        let inner = &mut *self.inner();
+        inner.faults = Faults::new(faults);
+        inner.past = inner.faults.need_past().then(|| inner.world.clone());
+    }
+
+    /// Those of the faults that did not happen: their call was not made, or there was nothing they could happen to.
+    pub fn faults_unused(&self) -> Vec<Fault> {
+        self.inner().faults.unused()
+    }
+
+    /// Notes the calls that are made from now on.
+    pub fn note_calls(&self) {
+        self.inner().calls = Some(Vec::new());
+    }
+
+    /// The calls since `note_calls`.
+    pub fn calls(&self) -> Vec<Called> {
+        self.inner().calls.clone().unwrap_or_default()
     }
 
     /// How long one call takes.
@@ -297,6 +350,11 @@ impl Simulator {
         }
         self.advance(to);
         after(to);
+    }
+
+    /// When something happens by itself next, if that is before `until`.
+    pub fn next_event(&self, until: Timestamp) -> Option<Timestamp> {
+        self.inner().world.next_until(until)
     }
 
     /// A run begins: traffic is counted from here, against the routes that are in service now.
@@ -335,7 +393,7 @@ impl Simulator {
 
 impl Inner {
     fn of(world: World) -> Inner {
-        Inner { world, store: None, first: None }
+        Inner { world, store: None, first: None, faults: Faults::default(), past: None, calls: None }
     }
 
     /// The world as it was before anything was changed, if it is a copy.
@@ -345,20 +403,100 @@ impl Inner {
 
     fn answer(&mut self, request: &http::Request<Bytes>, now: Timestamp) -> http::Response<Bytes> {
         self.world.advance(now);
+        match self.read(request) {
+            Ok((service, request, id)) => self.reply(service, request, &id),
+            Err(reply) => *reply,
+        }
+    }
+
+    fn exchange(&mut self, request: &http::Request<Bytes>, now: Timestamp) -> Exchange {
+        self.world.advance(now);
+        let (service, request, id) = match self.read(request) {
+            Ok(read) => read,
+            Err(reply) => return Exchange { after: Duration::ZERO, reply: Some(*reply) },
+        };
+        self.note(service, &request.action);
+        let mut effect = None;
+        for (place, kind, lasting) in self.faults.befall(service.name, &request.action) {
+            let happens = match kind.mishap(now, lasting) {
+                Some(mishap) => self.suffer(mishap),
+                None => kind.befalls(&request.action),
+            };
+            if happens {
+                self.faults.happened(place);
+                effect = effect.or_else(|| kind.effect(service, &request.action));
+            }
+        }
+        let action = request.action.clone();
+        let write = |reply| wire::write(Some(service), &action, reply, &id);
+        let (after, reply) = match effect {
+            None => (Duration::ZERO, Some(self.reply(service, request, &id))),
+            Some(Effect::Late(after)) => (after, Some(self.reply(service, request, &id))),
+            Some(Effect::Refused(error)) => (Duration::ZERO, Some(write(Err(error)))),
+            Some(Effect::Failed(error)) => {
+                // What it says is not heard.
+                let _ = self.call(service, request);
+                (Duration::ZERO, Some(write(Err(error))))
+            }
+            Some(Effect::Lost { applied, after }) => {
+                if applied {
+                    let _ = self.call(service, request);
+                }
+                (after, None)
+            }
+            Some(Effect::Stale) => (Duration::ZERO, Some(self.stale_reply(service, request, &id))),
+        };
+        Exchange { after, reply }
+    }
+
+    /// Reads a request and numbers it; the reply, if it cannot be read.
+    fn read(
+        &mut self,
+        request: &http::Request<Bytes>,
+    ) -> Result<(&'static Service, Request, String), Box<http::Response<Bytes>>> {
         self.world.requests += 1;
         let id = format!("{:08x}-0000-4000-8000-{:012x}", self.world.seed as u32, self.world.requests);
-        let caller = match wire::caller(request) {
-            Ok(caller) => caller,
-            Err(error) => return wire::write(None, "", Err(error), &id),
-        };
+        let caller = wire::caller(request).map_err(|error| wire::refuse(request, error, &id))?;
         let service = caller.service;
         match wire::read(caller, request) {
-            Ok(request) => {
-                let action = request.action.clone();
-                wire::write(Some(service), &action, self.call(service, request), &id)
-            }
-            Err(error) => wire::write(Some(service), "", Err(error), &id),
+            Ok(request) => Ok((service, request, id)),
+            Err(error) => Err(wire::write(Some(service), "", Err(error), &id).into()),
         }
+    }
+
+    fn reply(&mut self, service: &'static Service, request: Request, id: &str) -> http::Response<Bytes> {
+        let action = request.action.clone();
+        wire::write(Some(service), &action, self.call(service, request), id)
+    }
+
+    /// The reply in the world as it was before the last change.
+    fn stale_reply(&mut self, service: &'static Service, request: Request, id: &str) -> http::Response<Bytes> {
+        let Some(mut past) = self.past.take() else { return self.reply(service, request, id) };
+        past.advance(self.world.now);
+        let now = std::mem::replace(&mut self.world, past);
+        let reply = self.reply(service, request, id);
+        self.past = Some(std::mem::replace(&mut self.world, now));
+        reply
+    }
+
+    /// Something happens to the world that nobody asked it for. Whether there was anything it could happen to.
+    fn suffer(&mut self, mishap: Mishap) -> bool {
+        mishap.happen(&mut self.world) && {
+            // A log that cannot be written refuses the next change too, and says so there.
+            let _ = self.log(Change::Mishap(mishap));
+            true
+        }
+    }
+
+    fn note(&mut self, service: &'static Service, action: &str) {
+        let Some(mut calls) = self.calls.take() else { return };
+        let can_befall = |kind: &FaultKind| {
+            let mishap = kind.mishap(self.world.now, false);
+            kind.befalls(action) && mishap.is_none_or(|mishap| mishap.could_happen(&mut self.world))
+        };
+        let kinds = FaultKind::ALL.into_iter().filter(can_befall).collect();
+        calls.push(Called { service: service.name, action: action.to_owned(), kinds });
+        self.calls = Some(calls);
     }
 
     fn call(&mut self, service: &Service, mut request: Request) -> Reply {
@@ -385,6 +523,9 @@ impl Inner {
         let run = |world: &mut World| (action.run)(&mut world.tx(&scope, service.name, action.name), &params);
         if action.reads() {
             return self.world.informed(run)?;
+        }
+        if self.past.is_some() {
+            self.past = Some(self.world.clone());
         }
         let reply = self.world.informed(|world| world.attempt(run))??;
         let (service, action) = (service.name.to_owned(), action.name.to_owned());
@@ -429,6 +570,9 @@ impl Inner {
             }
             Change::Settings(settings) => self.world.settings = settings.clone(),
             Change::BeginRun => self.world.begin_run(),
+            Change::Mishap(mishap) => {
+                mishap.happen(&mut self.world);
+            }
         }
         Ok(())
     }

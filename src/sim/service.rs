@@ -31,6 +31,10 @@ pub struct Service {
     pub sanitise: fn(&mut Request),
 }
 
+/// A service that is not there.
+pub const NOBODY: Service =
+    Service { name: "", protocol: Protocol::Query, namespace: "", actions: &[], sanitise: no_secrets };
+
 pub struct Action {
     pub name: &'static str,
     /// Paths a request may set, list indices folded: `TagSpecification[].Tag[].Key`; `*` stands for any key of a map.
@@ -65,6 +69,11 @@ impl Service {
     /// Of the API: the end of the namespace says it. Empty for JSON, where the target does.
     pub fn version(&self) -> &'static str {
         self.namespace.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The names of its actions.
+    pub fn action_names(&self) -> impl Iterator<Item = &'static str> {
+        self.actions.iter().copied().flatten().map(|action| action.name)
     }
 
     pub fn action(&self, name: &str) -> Result<&'static Action, AwsError> {

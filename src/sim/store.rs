@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::fault::Mishap;
 use super::tx::Scope;
 use super::wire::Params;
 use super::world::{Settings, VERSION, World};
@@ -53,6 +54,7 @@ pub enum Change {
     Call { scope: Scope, service: String, action: String, params: Params },
     Settings(Settings),
     BeginRun,
+    Mishap(Mishap),
 }
 
 pub struct Store {

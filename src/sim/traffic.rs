@@ -36,6 +36,9 @@ const ONE: u64 = WHOLE * (1_000_000_000 / RATE);
 pub struct Traffic {
     pub served: u64,
     pub failed: u64,
+    /// Lost with an instance that died: nobody could have saved them.
+    #[serde(default)]
+    pub died: u64,
 }
 
 /// How a route spreads its requests for the time being.
@@ -71,6 +74,11 @@ pub struct Load {
     promised: BTreeSet<String>,
     served: Count,
     failed: Count,
+    /// Instances that died by themselves since the run began, and what was lost with them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    dead: BTreeSet<String>,
+    #[serde(default)]
+    died: Count,
     /// Who was sent requests of late: those may be under way still.
     under_way: Vec<Sent>,
 }
@@ -95,7 +103,21 @@ struct Sent {
 impl Load {
     /// What was counted since the run began. A request that failed in part has failed.
     pub fn traffic(&self) -> Traffic {
-        Traffic { served: self.served.whole, failed: self.failed.whole + u64::from(self.failed.part > 0) }
+        let begun = |count: Count| count.whole + u64::from(count.part > 0);
+        Traffic { served: self.served.whole, failed: begun(self.failed), died: begun(self.died) }
+    }
+
+    /// An instance died by itself.
+    pub fn died(&mut self, instance: &str) {
+        self.dead.insert(instance.to_owned());
+    }
+
+    /// Where failures on this server are counted.
+    fn failures(&mut self, server: Option<&Server>) -> &mut Count {
+        match server {
+            Some(server) if self.dead.contains(&server.id) => &mut self.died,
+            Some(_) | None => &mut self.failed,
+        }
     }
 
     /// A run begins: counted anew, against the routes that serve now.
@@ -141,7 +163,7 @@ impl Load {
                 let units = u128::from(stream.share) * time;
                 match (stream.good, promised) {
                     (true, _) => self.served.add(units),
-                    (false, true) => self.failed.add(units),
+                    (false, true) => self.failures(stream.server.as_ref()).add(units),
                     (false, false) => {}
                 }
                 if let (true, Some(server)) = (stream.good, &stream.server) {
@@ -178,7 +200,7 @@ impl Load {
             let units = u128::from(sent.share) * nanoseconds(sent.from.max(now - TAKES), sent.to);
             self.served.take(units);
             if self.promised.contains(&sent.route) {
-                self.failed.add(units);
+                self.failures(Some(&sent.server)).add(units);
             }
         }
     }

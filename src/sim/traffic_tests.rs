@@ -35,7 +35,7 @@ fn promised(routes: &BTreeMap<String, Spread>) -> Load {
 
 #[track_caller]
 fn counted(load: &Load, served: u64, failed: u64) {
-    assert_eq!(load.traffic(), Traffic { served, failed });
+    assert_eq!(load.traffic(), Traffic { served, failed, died: 0 });
 }
 
 #[test]

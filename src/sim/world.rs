@@ -58,11 +58,14 @@ pub struct Settings {
     pub never_healthy: bool,
     /// An image that is not known is taken to be there, and to be well.
     pub assume_images: bool,
+    /// Until then there is no capacity for new instances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub short_of_capacity_until: Option<Timestamp>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { lag: true, never_healthy: false, assume_images: false }
+        Settings { lag: true, never_healthy: false, assume_images: false, short_of_capacity_until: None }
     }
 }
 
@@ -257,7 +260,7 @@ impl World {
         fleets
     }
 
-    fn scopes(&self) -> Vec<Scope> {
+    pub fn scopes(&self) -> Vec<Scope> {
         let regions = |(account, row): (&String, &Account)| {
             let scope = |region: &String| Scope { account: account.clone(), region: region.clone() };
             row.regions.keys().map(scope).collect::<Vec<_>>()

@@ -131,6 +131,13 @@ fn launch(tx: &mut Tx, name: &str, have: i64) -> Result<(), AwsError> {
     Ok(())
 }
 
+/// The instances of all groups that live.
+pub fn alive(tx: &Tx) -> Vec<String> {
+    let lives = |id: &String| tx.peek::<Instance>(id).is_some_and(|instance| instance.state.lives());
+    let members = tx.all::<Group>().flat_map(Group::serving);
+    members.map(|member| member.instance.clone()).filter(lives).collect()
+}
+
 fn own((key, value): (&String, &String)) -> (String, String) {
     (key.clone(), value.clone())
 }

@@ -39,8 +39,10 @@ use super::tx::{Resource, Tx, resource};
 use super::wire::{Params, Protocol};
 
 pub use activity::Activity;
+pub use fleet::alive;
 pub use group::Group;
 pub use load::{CALLS, load};
+pub use policy::{alarm, can_grow};
 
 pub const SERVICE: Service = Service {
     name: "autoscaling",

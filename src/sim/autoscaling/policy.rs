@@ -71,6 +71,26 @@ impl Policy {
     }
 }
 
+/// The groups that a policy may let grow.
+pub fn can_grow(tx: &Tx) -> Vec<String> {
+    let can = |group: &&Group| {
+        let tracks = group.policies.values().any(|policy| policy.enabled && policy.other.is_none());
+        tracks && group.runs("AlarmNotification") && !group.deleting && group.desired < group.max
+    };
+    tx.all::<Group>().filter(can).map(|group| group.name.clone()).collect()
+}
+
+/// The high alarm of a policy goes off: the group is to have one instance more.
+pub fn alarm(tx: &mut Tx, name: &str) {
+    let Some(group) = tx.peek_mut::<Group>(name) else { return };
+    let (was, policy) = (group.desired, group.policies.keys().next().cloned().unwrap_or_default());
+    group.desired += 1;
+    // Worded as in the examples of "Verify a scaling activity for an Auto Scaling group".
+    let cause =
+        format!("a monitor alarm in state ALARM triggered policy {policy} changing the desired capacity from {was} to {}.", was + 1);
+    super::fleet::because(tx, name, &cause);
+}
+
 fn put_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
     let name = p.str("PolicyName")?.to_owned();
     let group = group::to_change(tx, p)?;

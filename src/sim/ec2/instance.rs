@@ -328,6 +328,11 @@ pub fn terminate(tx: &mut Tx, id: &str) {
     stop(tx, id, ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"));
 }
 
+/// The host below an instance fails: its service is gone at once, the instance follows.
+pub fn die(tx: &mut Tx, id: &str) {
+    stop(tx, id, ("Server.InternalError", "Server.InternalError: Internal error"));
+}
+
 fn stop(tx: &mut Tx, id: &str, (code, message): (&str, &str)) {
     let after = going_down(tx, id);
     let Some(instance) = tx.peek_mut::<Instance>(id).filter(|instance| !instance.state.is_ending()) else { return };

@@ -73,7 +73,8 @@ fn profile(data: &Params) -> Option<&str> {
 pub fn launch(tx: &mut Tx, Launch { data, subnet, tags }: Launch) -> Result<Instance, AwsError> {
     let (image, kind) = check(tx, data)?;
     let at = tx.get::<Subnet>(subnet)?.clone();
-    if kind.exhausted {
+    let is_short = tx.settings.short_of_capacity_until.is_some_and(|until| tx.now < until);
+    if kind.exhausted || is_short {
         return Err(no_capacity(tx, &kind.name, &at.zone));
     }
     let mut groups = groups(data);

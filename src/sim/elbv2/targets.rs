@@ -205,6 +205,22 @@ pub fn forget(tx: &mut Tx, instance: &str) {
     }
 }
 
+/// The target groups in use that have a healthy target.
+pub fn flappable(tx: &Tx) -> Vec<String> {
+    let has_healthy = |group: &&TargetGroup| {
+        group.targets.iter().any(|target| matches!(target.health, Health::Healthy { .. }))
+    };
+    tx.all::<TargetGroup>().filter(has_healthy).map(|group| group.arn.clone()).collect()
+}
+
+/// The first healthy target of a group fails its checks: it has to pass them anew.
+pub fn flap(tx: &mut Tx, arn: &str) {
+    let Some(group) = tx.peek_mut::<TargetGroup>(arn) else { return };
+    if let Some(target) = group.targets.iter_mut().find(|target| matches!(target.health, Health::Healthy { .. })) {
+        target.health = Health::Unhealthy { passed: 0, why: Why::Timeout };
+    }
+}
+
 pub fn registered(tx: &mut Tx, group: &str, key: &Key) {
     let Some(group) = tx.peek_mut::<TargetGroup>(group) else { return };
     if let Some(target) = group.targets.iter_mut().find(|target| target.key == *key)

@@ -88,6 +88,17 @@ pub fn read(caller: Caller, request: &http::Request<Bytes>) -> Result<Request, A
     Ok(Request { service: service.name, action, account, region, params })
 }
 
+/// The answer to a request for a service we do not know, in the protocol it was asked in.
+pub fn refuse(request: &http::Request<Bytes>, error: AwsError, id: &str) -> Box<http::Response<Bytes>> {
+    let is_json = request.headers().contains_key("x-amz-target");
+    let service = Service { protocol: Protocol::Json(""), ..service::NOBODY };
+    let error = match (error.code.as_str(), is_json) {
+        ("InvalidAction", true) => AwsError { code: "UnknownOperationException".to_owned(), ..error },
+        _ => error,
+    };
+    Box::new(write(is_json.then_some(&service), "", Err(error), id))
+}
+
 /// Writes the answer of `service`. A request that names no service we know is answered as the query protocol would.
 pub fn write(service: Option<&Service>, action: &str, reply: Reply, id: &str) -> http::Response<Bytes> {
     let protocol = service.map_or(Protocol::Query, |service| service.protocol);
