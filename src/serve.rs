@@ -87,7 +87,8 @@ impl Server {
             tokio::spawn(async move {
                 let service = service_fn(move |request| Arc::clone(&server).answer(request));
                 // Clients go away as they like.
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                let _ =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             });
         }
     }

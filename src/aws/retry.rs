@@ -239,6 +239,9 @@ fn says_absent(code: &str, message: &str) -> bool {
         "ValidationError" | "InvalidParameterValue" | "InvalidParameterException" => {
             &["instance profile", "instanceprofile", "assume", "not authorized", "does not exist", "not found"]
         }
+        // ELB's word for a security group of EC2's that it does not know yet, and for an instance (CreateLoadBalancer,
+        // RegisterTargets).
+        "InvalidSecurityGroup" | "InvalidTarget" => &["does not exist", "not exist", "not found"],
         "MalformedPolicyDocument" => &["invalid principal in policy"],
         _ => return code.ends_with("NotFound") || code.ends_with("NotFoundException") || code.starts_with("NoSuch"),
     };

@@ -22,6 +22,8 @@ mod rehearse;
 pub mod run;
 mod sim;
 mod snapshot;
+mod sweep;
+mod test;
 pub mod untrusted;
 
 use std::{
@@ -61,6 +63,7 @@ enum Verb {
     Run(Box<run::Args>),
     Plan(Box<plan::Args>),
     Snapshot(snapshot::Args),
+    Test(test::Args),
     Sim(sim::Args),
     Check(check::Args),
     Docs(docs::Args),
@@ -86,6 +89,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Run(args) => run::run(*args, &global, &console),
         Verb::Plan(args) => plan::plan(&args, &global, &console),
         Verb::Snapshot(args) => snapshot::snapshot(&args, &global, &console),
+        Verb::Test(args) => test::test(&args, &global, &console),
         Verb::Sim(args) => sim::sim(args, &global, &console),
         Verb::Check(args) => check::check(args, &console),
         Verb::Docs(args) => docs::docs(&args),

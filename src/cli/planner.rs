@@ -12,7 +12,7 @@ use super::{
     execute::{by_cause, unused},
     exit,
     plan::environment,
-    rehearse::{Rehearsal, Stage, rehearse},
+    rehearse::{Purpose, Rehearsal, Stage, rehearse},
 };
 use crate::{
     api::{self, ScriptFailure},
@@ -39,7 +39,7 @@ pub fn make(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Planned
     let aftermath = Aftermath::default();
     let reports: Vec<Box<dyn Report>> = vec![Box::new(aftermath.clone())];
     let beside = never_healthy_beside(settings, runbook, stage);
-    let rehearsal = rehearse(settings, runbook, stage, Some(&collector), reports);
+    let rehearsal = rehearse(settings, runbook, stage, Purpose::Plan(Some(&collector)), reports);
     let (_, last) = stage.simulator.ids();
     let mut plan = collector.plan();
     plan.environment = plan.environment.or_else(|| environment(settings, Some(runbook)));
@@ -145,7 +145,7 @@ fn unhealthy(stage: &Stage) -> Option<Stage> {
 fn never_healthy(settings: &RunSettings, runbook: &Runbook, stage: &Stage) -> Scenario {
     let aftermath = Aftermath::default();
     let reports: Vec<Box<dyn Report>> = vec![Box::new(aftermath.clone())];
-    let rehearsal = rehearse(settings, runbook, stage, None, reports);
+    let rehearsal = rehearse(settings, runbook, stage, Purpose::Plan(None), reports);
     scenario("never becomes healthy".to_owned(), &rehearsal, stage, &aftermath)
 }
 

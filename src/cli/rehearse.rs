@@ -48,15 +48,29 @@ pub struct Rehearsal {
     pub seconds: f64,
 }
 
-/// Rehearses `runbook`. `collector`, if there is one, hears of everything but the rollback.
+/// What a rehearsal is for.
+#[derive(Clone, Copy)]
+pub enum Purpose<'a> {
+    /// A plan: what each call asks for is told, and all that policy says no to, not only the first. The collector hears of
+    /// everything but the rollback.
+    Plan(Option<&'a Collector>),
+    /// To see how a run goes, which has an id of its own.
+    Trial,
+}
+
+/// Rehearses `runbook`.
 pub fn rehearse(
     settings: &RunSettings,
     runbook: &Runbook,
     stage: &Stage,
-    collector: Option<&Collector>,
+    purpose: Purpose<'_>,
     mut reports: Vec<Box<dyn Report>>,
 ) -> Rehearsal {
     let Stage { name, simulator, live } = stage;
+    let collector = match purpose {
+        Purpose::Plan(collector) => collector,
+        Purpose::Trial => None,
+    };
     // A second of nothing, as before each run: the first event is not at the moment of the last one.
     let start = simulator.clock() + std::time::Duration::from_secs(1);
     let clock = Clock::virtual_from(start, settings.seed);
@@ -76,12 +90,16 @@ pub fn rehearse(
         None => Endpoint::Sim(Arc::clone(simulator)),
     };
     let events = Events::new(clock.clone(), reports);
-    let id = RunId::plan();
+    let id = match purpose {
+        Purpose::Plan(_) => RunId::plan(),
+        Purpose::Trial => RunId::new(start, settings.seed),
+    };
     let journal = Journal::in_memory(id.as_str());
     let run = Run::new(id, clock.clone(), events, journal, endpoint, settings.seed);
-    run.show_requests();
-    // All that policy says no to, not only the first.
-    run.collect_denials();
+    if let Purpose::Plan(_) = purpose {
+        run.show_requests();
+        run.collect_denials();
+    }
     run.set_aside(settings.overrides.clone());
     run.emit(Event::RunStarted {
         run: run.id().as_str().to_owned(),

@@ -9,7 +9,13 @@ use super::{
     inputs::{self, Faults, Inputs, Place},
     plan,
 };
-use crate::{api, event::Report, report, settings::{Error, Target, WorldChoice}, sim::Simulator};
+use crate::{
+    api,
+    event::Report,
+    report,
+    settings::{Error, Target, WorldChoice},
+    sim::Simulator,
+};
 
 /// Run a runbook
 ///

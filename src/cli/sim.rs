@@ -91,7 +91,8 @@ fn tell(address: SocketAddr, global: &Global, console: &Console) {
     let _ = writeln!(std::io::stdout(), "{}", url(address));
     if !address.ip().is_loopback() && global.verbosity() >= Verbosity::Normal {
         let mark = console.err.paint(Ink::Yellow, "!");
-        let _ = writeln!(std::io::stderr(), "{mark} everybody who reaches {address} can use it: it asks for no password");
+        let _ =
+            writeln!(std::io::stderr(), "{mark} everybody who reaches {address} can use it: it asks for no password");
     }
 }
 

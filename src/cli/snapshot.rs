@@ -10,7 +10,7 @@ use super::{
     exit,
     inputs::{self, Inputs, Place},
     print,
-    rehearse::{live, rehearse},
+    rehearse::{Purpose, live, rehearse},
 };
 use crate::{api, settings::Target};
 
@@ -43,7 +43,7 @@ pub fn snapshot(args: &Args, global: &Global, console: &Console) -> Result<Exit,
     let tokio = runtime()?;
     let _tokio = tokio.enter();
     let stage = live(settings.endpoint_url.clone(), settings.seed);
-    let rehearsal = rehearse(&settings, &runbook, &stage, None, Vec::new());
+    let rehearsal = rehearse(&settings, &runbook, &stage, Purpose::Plan(None), Vec::new());
     if let Some(failure) = rehearsal.failure {
         // What was not read is not in the file: it would be of no use.
         return Err(Failure::new(by_cause(&failure.kind).1, *failure.problem));

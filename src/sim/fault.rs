@@ -148,7 +148,9 @@ impl FaultKind {
             FaultKind::StaleRead => reads,
             FaultKind::Quota => quota(action).is_some(),
             FaultKind::InsufficientCapacity => {
-                action.contains("AutoScalingGroup") && !reads || action == "RunInstances" || action == "SetDesiredCapacity"
+                action.contains("AutoScalingGroup") && !reads
+                    || action == "RunInstances"
+                    || action == "SetDesiredCapacity"
             }
             FaultKind::Throttle
             | FaultKind::ErrorNotApplied
@@ -179,13 +181,14 @@ impl FaultKind {
 
     /// What becomes of the call itself.
     pub fn effect(self, service: &Service, action: &str) -> Option<Effect> {
-        let refused = |code: &str, message: &str, status| {
-            Some(Effect::Refused(AwsError::new(code, message).status(status)))
-        };
+        let refused =
+            |code: &str, message: &str, status| Some(Effect::Refused(AwsError::new(code, message).status(status)));
         match (self, service.protocol) {
             // "Error codes for the Amazon EC2 API"; "Common errors" of the query and JSON services.
             (FaultKind::Throttle, Protocol::Ec2) => refused("RequestLimitExceeded", "Request limit exceeded.", 503),
-            (FaultKind::Throttle, Protocol::Query | Protocol::RestXml(_)) => refused("Throttling", "Rate exceeded", 400),
+            (FaultKind::Throttle, Protocol::Query | Protocol::RestXml(_)) => {
+                refused("Throttling", "Rate exceeded", 400)
+            }
             (FaultKind::Throttle, Protocol::Json(_)) => refused("ThrottlingException", "Rate exceeded", 400),
             (FaultKind::ErrorApplied, protocol) => Some(Effect::Failed(internal(protocol))),
             (FaultKind::ErrorNotApplied, protocol) => Some(Effect::Refused(internal(protocol))),
@@ -215,10 +218,7 @@ impl FaultKind {
             (FaultKind::Slow, _) => Some(Effect::Late(SLOW)),
             (FaultKind::StaleRead, _) => Some(Effect::Stale),
             (
-                FaultKind::InsufficientCapacity
-                | FaultKind::InstanceDeath
-                | FaultKind::TargetFlap
-                | FaultKind::Alarm,
+                FaultKind::InsufficientCapacity | FaultKind::InstanceDeath | FaultKind::TargetFlap | FaultKind::Alarm,
                 _,
             ) => None,
         }
@@ -378,7 +378,9 @@ impl fmt::Display for Fault {
 /// Why a text is no fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
-    #[error("expected SERVICE:ACTION#N=KIND, as in `ec2:CreateVpc#1=throttle`, or `#1+` for that call and all later ones")]
+    #[error(
+        "expected SERVICE:ACTION#N=KIND, as in `ec2:CreateVpc#1=throttle`, or `#1+` for that call and all later ones"
+    )]
     Form,
     #[error("`{0}` is no kind of fault; there are {kinds}", kinds = kinds())]
     Kind(String),
@@ -404,7 +406,8 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Fault, FaultError> {
         let (call, kind) = text.rsplit_once('=').ok_or(FaultError::Form)?;
         let (call, at) = call.split_once('#').ok_or(FaultError::Form)?;
-        let (service, action) = call.split_once(':').filter(|(_, action)| !action.is_empty()).ok_or(FaultError::Form)?;
+        let (service, action) =
+            call.split_once(':').filter(|(_, action)| !action.is_empty()).ok_or(FaultError::Form)?;
         let lasting = at.ends_with('+');
         let at = at.strip_suffix('+').unwrap_or(at).parse().ok().filter(|at| *at > 0).ok_or(FaultError::Form)?;
         let kind = FaultKind::ALL.into_iter().find(|known| known.name() == kind);
@@ -443,7 +446,9 @@ mod tests {
     #[test]
     fn what_is_no_fault_is_told_why() {
         let told = |text: &str| text.parse::<Fault>().map_err(|error| error.to_string()).expect_err("no fault");
-        for form in ["", "ec2", "ec2:CreateVpc=throttle", "ec2:CreateVpc#0=throttle", "ec2:CreateVpc#x=throttle", "ec2:#1=slow"] {
+        for form in
+            ["", "ec2", "ec2:CreateVpc=throttle", "ec2:CreateVpc#0=throttle", "ec2:CreateVpc#x=throttle", "ec2:#1=slow"]
+        {
             assert!(told(form).starts_with("expected SERVICE:ACTION#N=KIND"), "{form}");
         }
         assert!(told("ec2:CreateVpc#1=broken").starts_with("`broken` is no kind of fault; there are throttle, "));

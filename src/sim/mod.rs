@@ -33,6 +33,7 @@ mod read;
 mod route53;
 mod select;
 mod service;
+mod shape;
 mod shared;
 mod ssm;
 mod store;
@@ -58,6 +59,7 @@ pub use kinds::reads;
 pub use observe::{Difference, Residue, residues};
 pub use read::Live;
 pub use service::{Action, SERVICES, Service};
+pub use shape::{Shape, Unlike};
 pub use store::WorldError;
 pub use traffic::Traffic;
 pub use tx::Scope;
@@ -283,6 +285,12 @@ impl Simulator {
             ]
         };
         (after + 1..=last).flat_map(|number| forms(number).map(|form| (form, number))).collect()
+    }
+
+    /// What there is, apart from the names AWS gave it.
+    pub fn shape(&self) -> Shape {
+        let other_forms = self.other_forms(0);
+        Shape::of(&self.inner().world, &other_forms)
     }
 
     /// The Auto Scaling groups as they are now.

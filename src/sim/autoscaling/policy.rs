@@ -86,8 +86,10 @@ pub fn alarm(tx: &mut Tx, name: &str) {
     let (was, policy) = (group.desired, group.policies.keys().next().cloned().unwrap_or_default());
     group.desired += 1;
     // Worded as in the examples of "Verify a scaling activity for an Auto Scaling group".
-    let cause =
-        format!("a monitor alarm in state ALARM triggered policy {policy} changing the desired capacity from {was} to {}.", was + 1);
+    let cause = format!(
+        "a monitor alarm in state ALARM triggered policy {policy} changing the desired capacity from {was} to {}.",
+        was + 1
+    );
     super::fleet::because(tx, name, &cause);
 }
 

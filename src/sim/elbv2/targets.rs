@@ -207,9 +207,8 @@ pub fn forget(tx: &mut Tx, instance: &str) {
 
 /// The target groups in use that have a healthy target.
 pub fn flappable(tx: &Tx) -> Vec<String> {
-    let has_healthy = |group: &&TargetGroup| {
-        group.targets.iter().any(|target| matches!(target.health, Health::Healthy { .. }))
-    };
+    let has_healthy =
+        |group: &&TargetGroup| group.targets.iter().any(|target| matches!(target.health, Health::Healthy { .. }));
     tx.all::<TargetGroup>().filter(has_healthy).map(|group| group.arn.clone()).collect()
 }
 

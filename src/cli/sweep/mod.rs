@@ -1,0 +1,93 @@
+//! A runbook against faults: run once for each call it makes times each kind of fault, and judged each time.
+//!
+//! ```text
+//! baseline   no fault: which calls are there, and what does the world look like after
+//! cases      which fault befalls which call, and in which order they are tried
+//! judge      one case: run, look, run again
+//! report     all of it in figures
+//! ```
+
+mod baseline;
+mod cases;
+mod judge;
+pub mod report;
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::runtime::Handle;
+
+pub use baseline::{Baseline, NoBaseline};
+pub use cases::{Case, all, doubles};
+pub use judge::{Ending, Judged};
+
+/// How much is tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Cases at most.
+    pub cases: Option<usize>,
+    /// No case is begun after this.
+    pub time: Option<Duration>,
+    /// Cases at the same time.
+    pub jobs: usize,
+}
+
+/// What came of a sweep.
+pub struct Swept {
+    pub judged: Vec<(Case, Judged)>,
+    /// How many cases there are, tried or not.
+    pub all: usize,
+    pub took: Duration,
+}
+
+/// Tries the cases in their order, as many as the bounds allow.
+pub fn sweep(baseline: &Baseline, cases: &[Case], bounds: Bounds, bar: &ProgressBar) -> Swept {
+    let started = Instant::now();
+    let tried = bounds.cases.unwrap_or(cases.len()).min(cases.len());
+    bar.set_length(tried as u64);
+    let (next, judged) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(tried)));
+    let tokio = Handle::current();
+    let work = || {
+        let _tokio = tokio.enter();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let is_late = bounds.time.is_some_and(|time| started.elapsed() >= time);
+            let Some(case) = cases[..tried].get(at).filter(|_| !is_late) else { break };
+            let result = judge::judge(baseline, case);
+            if result.ending == Ending::Failed {
+                bar.println(format!("✗ {case}: {}", result.faults.join("; ")));
+            }
+            judged.lock().unwrap_or_else(PoisonError::into_inner).push((at, case.clone(), result));
+            bar.inc(1);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..bounds.jobs.max(1) {
+            scope.spawn(work);
+        }
+    });
+    let mut judged = judged.into_inner().unwrap_or_else(PoisonError::into_inner);
+    judged.sort_by_key(|(at, ..)| *at);
+    let judged = judged.into_iter().map(|(_, case, result)| (case, result)).collect();
+    Swept { judged, all: cases.len(), took: started.elapsed() }
+}
+
+/// A bar on stderr, or nothing where nobody looks.
+pub fn bar(visible: bool) -> ProgressBar {
+    if !visible {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(0);
+    // The template is a constant, and the default is as good.
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos} of {len} cases, {per_sec}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -1,0 +1,63 @@
+//! A sweep in figures.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use super::{Baseline, Ending, Swept};
+use crate::sim::FaultKind;
+
+const HEADS: [&str; 6] = ["deployed", "taken back", "finished by the next run", "told", "not used", "FAILED"];
+
+/// The table; under it each failed case with the command that replays it.
+pub fn text(baseline: &Baseline, swept: &Swept, replay: impl Fn(&str) -> String) -> String {
+    let mut rows: BTreeMap<FaultKind, [usize; 6]> = BTreeMap::new();
+    let mut total = [0; 6];
+    for (case, judged) in &swept.judged {
+        let Some(fault) = case.0.first() else { continue };
+        let column = Ending::ALL.iter().position(|ending| *ending == judged.ending).unwrap_or_default();
+        rows.entry(fault.kind).or_default()[column] += 1;
+        total[column] += 1;
+    }
+    // Columns nobody needs are left out.
+    let shown: Vec<usize> =
+        (0..HEADS.len()).filter(|column| total[*column] > 0 || *column == HEADS.len() - 1).collect();
+    let line = |out: &mut String, name: &str, cells: &dyn Fn(usize) -> String, cases: &str| {
+        let _ = write!(out, "  {name:<24}{cases:>8}");
+        for column in &shown {
+            let width = HEADS[*column].len() + 2;
+            let _ = write!(out, "{:>width$}", cells(*column));
+        }
+        out.push('\n');
+    };
+    let mut out = String::new();
+    line(&mut out, "fault at each call", &|column| HEADS[column].to_owned(), "cases");
+    for (kind, counts) in rows.iter().map(|(kind, counts)| (kind.name(), counts)).chain([("all", &total)]) {
+        let cases = counts.iter().sum::<usize>().to_string();
+        line(&mut out, kind, &|column| counts[column].to_string(), &cases);
+    }
+    let (served, lost): (u64, u64) =
+        swept.judged.iter().fold((0, 0), |(served, lost), (_, judged)| (served + judged.served, lost + judged.lost));
+    let runs: u32 = swept.judged.iter().map(|(_, judged)| judged.runs).sum();
+    let seconds = swept.took.as_secs_f64();
+    let _ = writeln!(
+        out,
+        "\n  {} of {} cases over {} calls, {runs} runs in {seconds:.1} s: {:.1} a second; {lost} requests failed of {}",
+        swept.judged.len(),
+        swept.all,
+        baseline.calls.len(),
+        f64::from(runs) / seconds.max(0.001),
+        served + lost,
+    );
+    for (case, judged) in swept.judged.iter().filter(|(_, judged)| judged.ending == Ending::Failed) {
+        let _ = writeln!(out, "\n✗ {case}");
+        for fault in &judged.faults {
+            let _ = writeln!(out, "    {fault}");
+        }
+        let _ = writeln!(out, "    {}", replay(&case.to_string()));
+    }
+    out
+}
+
+/// How many cases failed.
+pub fn failures(swept: &Swept) -> usize {
+    swept.judged.iter().filter(|(_, judged)| judged.ending == Ending::Failed).count()
+}

@@ -1,0 +1,134 @@
+//! `runner test`
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use miette::miette;
+
+use super::{
+    Console, Exit, Failure, Global, check,
+    execute::runtime,
+    exit,
+    inputs::{self, Inputs, Place},
+    print,
+    sweep::{self, Baseline, Bounds, Case, NoBaseline, report},
+};
+use crate::{api, report::Verbosity, settings::Target, sim::Fault};
+
+/// Try a runbook against faults, on the simulated AWS
+///
+/// Runs it once without faults and once more, which must change nothing. With --sweep, then once for each call it makes
+/// times each kind of fault, once and lasting. Each time it has to end as deployed, or taken back with the world as before, or
+/// be finished by the next run; no request may fail, nothing may be left without an owner or be there twice.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    pub inputs: Inputs,
+
+    /// Have every call fail in every way
+    #[arg(long)]
+    pub sweep: bool,
+
+    /// Try so many cases at most, chosen by the seed
+    #[arg(long, value_name = "NUMBER", requires = "sweep")]
+    pub cases: Option<NonZeroUsize>,
+
+    /// Begin no case after this long, as in 5m
+    #[arg(long, value_name = "DURATION", requires = "sweep", value_parser = duration)]
+    pub time: Option<Duration>,
+
+    /// Try so many pairs of faults instead, chosen by the seed
+    #[arg(long, value_name = "NUMBER", requires = "sweep")]
+    pub double: Option<NonZeroUsize>,
+
+    /// Cases at the same time [default: one per processor]
+    #[arg(long, value_name = "NUMBER", requires = "sweep")]
+    pub jobs: Option<NonZeroUsize>,
+
+    /// Try this case alone, as in `ec2:CreateVpc#1=throttle`; repeatable for faults that happen together
+    #[arg(long, value_name = "FAULT", conflicts_with = "sweep")]
+    pub case: Vec<Fault>,
+
+    /// The folder of the world to begin with, which stays as it is; without it, an empty one
+    #[arg(long, value_name = "PATH")]
+    pub world: Option<std::path::PathBuf>,
+
+    /// Choose another course of simulated events, and another order of cases [default: 1]
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+}
+
+const EXAMPLES: &str = "Examples:
+  The first deploy, from an empty account:
+    runner test runbooks/prod-deploy.rhai --sweep --param image=ami-healthy-1
+
+  The next one, from a world in which the first one was run:
+    runner run runbooks/prod-deploy.rhai --sim --world w --param image=ami-healthy-1
+    runner test runbooks/prod-deploy.rhai --sweep --world w --param image=ami-healthy-2 --time 5m";
+
+pub fn test(args: &Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
+    let world = args.world.clone().unwrap_or_else(|| "fresh".into());
+    let place = Place { sim: true, world: Some(world), seed: args.seed, ..Place::default() };
+    let settings = inputs::settings(&args.inputs, &place, false)?;
+    debug_assert_eq!(settings.target, Target::Sim);
+    check::before(&settings, global, console)?;
+    let runbook = api::load(&settings.runbook, &settings.project_root)
+        .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
+    let seed = settings.seed;
+    let tokio = runtime()?;
+    let _tokio = tokio.enter();
+    let baseline = Baseline::new(settings, runbook).map_err(no_baseline)?;
+    if !args.sweep && args.case.is_empty() {
+        return print(&format!("✓ deploys with {} calls, and changes nothing when run again\n", baseline.calls.len()));
+    }
+    let cases = match (&args.case[..], args.double) {
+        ([], None) => sweep::all(&baseline.calls, seed),
+        ([], Some(pairs)) => sweep::doubles(&baseline.calls, pairs.get(), seed),
+        (faults, _) => vec![Case(faults.to_vec())],
+    };
+    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let bounds = Bounds { cases: args.cases.map(NonZeroUsize::get), time: args.time, jobs };
+    let bar = sweep::bar(console.interactive && global.verbosity() >= Verbosity::Normal);
+    let swept = sweep::sweep(&baseline, &cases, bounds, &bar);
+    bar.finish_and_clear();
+    print(&report::text(&baseline, &swept, |case| replay(args, case)))?;
+    match report::failures(&swept) {
+        0 => Ok(exit::DONE),
+        failed => Err(Failure::new(exit::FAILED, miette!("{failed} of {} cases failed", swept.judged.len()))),
+    }
+}
+
+/// The command that tries one case again.
+fn replay(args: &Args, case: &str) -> String {
+    let mut words = vec!["runner test".to_owned(), args.inputs.runbook.display().to_string()];
+    words.extend(args.inputs.env.iter().map(|env| format!("--env {env}")));
+    words.extend(args.inputs.param.iter().map(|(name, value)| format!("--param '{name}={value}'")));
+    words.extend(args.inputs.params_file.iter().map(|file| format!("--params-file {}", file.display())));
+    words.extend(args.world.iter().map(|world| format!("--world {}", world.display())));
+    words.extend(args.seed.map(|seed| format!("--seed {seed}")));
+    words.extend(case.split(' ').map(|fault| format!("--case '{fault}'")));
+    words.join(" ")
+}
+
+fn no_baseline(why: NoBaseline) -> Failure {
+    match why {
+        NoBaseline::World(error) => Failure::new(exit::USAGE, miette!("{error}")),
+        NoBaseline::Fails(failure) => Failure::new(exit::FAILED, *failure.problem),
+        NoBaseline::Unstable(what) => {
+            let help = "a runbook that is run again has to find everything as it is to be";
+            Failure::new(exit::FAILED, miette!(help = help, "a second run is not without changes: {what}"))
+        }
+        NoBaseline::NotTakenBack(why) => {
+            Failure::new(exit::FAILED, miette!("a run that fails at its end is not taken back: {why}"))
+        }
+        NoBaseline::LosesRequests(count) => {
+            let help = "`runner plan` shows when: traffic goes to a fleet that does not answer yet, or not any more";
+            Failure::new(exit::FAILED, miette!(help = help, "{count} requests fail, without any fault"))
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = text.parse::<jiff::SignedDuration>().map_err(|error| error.to_string())?;
+    Duration::try_from(duration).map_err(|_| "expected a time to come, as in `5m`".to_owned())
+}

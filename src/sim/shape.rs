@@ -1,0 +1,320 @@
+//! A world apart from the names AWS gives: two runs that made the same things in another order, or at another time, have
+//! made the same world.
+//!
+//! Ids are replaced by what they stand for, so references count: an instance in the wrong subnet is another instance.
+//! Each row's label is made of its content with the labels of what it names, and this some rounds over, so that what
+//! is two references away counts as well. Times and addresses that AWS chooses do not count.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::observe::observe;
+use super::world::World;
+
+/// References are followed so far. The longest chain here is listener, target group, instance, subnet, VPC.
+const ROUNDS: usize = 5;
+
+/// Fields that tell who made a resource, or that AWS chooses anew for each: no properties of it.
+const CHOSEN: &[&str] = &["runner:run", "caller_reference", "serial"];
+
+/// How often there is which row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shape(BTreeMap<Row, usize>);
+
+/// A kind of row that cannot be told from another one.
+#[derive(Clone, Debug)]
+struct Row {
+    table: String,
+    label: u64,
+    /// One of them, for people.
+    name: String,
+}
+
+/// Rows of one world that the other one has not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unlike {
+    pub more: Vec<String>,
+    pub fewer: Vec<String>,
+}
+
+/// Of a world whose fleets may have another size than in another one.
+pub const SIZES: &[&str] = &["instances", "network_interfaces", "volumes", "auto_scaling_groups", "target_groups"];
+
+impl Shape {
+    pub fn of(world: &World, other_forms: &BTreeMap<String, u64>) -> Shape {
+        let (family, last) = world.ids();
+        let ids = Ids { family, last, other_forms };
+        let observed = observe(world);
+        let mut rows = Vec::new();
+        collect(&observed, &mut Vec::new(), &mut rows);
+        let mut labels: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut own = Vec::new();
+        for round in 0..ROUNDS {
+            own = rows.iter().map(|row| ids.label(row, &labels)).collect();
+            if round + 1 < ROUNDS {
+                let numbered = rows.iter().zip(&own).filter_map(|(row, label)| Some((ids.number_in(row.id)?, *label)));
+                labels = numbered.collect();
+            }
+        }
+        let mut shape = Shape::default();
+        for (row, label) in rows.iter().zip(own) {
+            let row = Row { table: row.table.to_owned(), label, name: row.name(&ids) };
+            *shape.0.entry(row).or_default() += 1;
+        }
+        shape
+    }
+
+    /// Without the tables in which fleets of another size differ.
+    pub fn without_sizes(&self) -> Shape {
+        Shape(
+            self.0
+                .iter()
+                .filter(|(row, _)| !SIZES.contains(&row.table.as_str()))
+                .map(|(row, n)| (row.clone(), *n))
+                .collect(),
+        )
+    }
+
+    /// What is here beyond `other`, told apart by table and name alone: how it is there does not count.
+    pub fn names_beyond(&self, other: &Shape) -> Vec<String> {
+        let (ours, theirs) = (self.names(), other.names());
+        let surplus = |((table, name), count): (&(&str, &str), &usize)| {
+            let more = count.saturating_sub(theirs.get(&(*table, *name)).copied().unwrap_or_default());
+            std::iter::repeat_n(format!("{table} {name}"), more)
+        };
+        ours.iter().flat_map(surplus).collect()
+    }
+
+    fn names(&self) -> BTreeMap<(&str, &str), usize> {
+        let mut names = BTreeMap::new();
+        for (Row { table, name, .. }, count) in &self.0 {
+            *names.entry((table.as_str(), name.as_str())).or_default() += count;
+        }
+        names
+    }
+
+    /// How this world differs from `other`.
+    pub fn unlike(&self, other: &Shape) -> Unlike {
+        Unlike { more: self.minus(other), fewer: other.minus(self) }
+    }
+
+    fn minus(&self, other: &Shape) -> Vec<String> {
+        let surplus = |(row, count): (&Row, &usize)| {
+            let more = count.saturating_sub(other.0.get(row).copied().unwrap_or_default());
+            std::iter::repeat_n(format!("{} {}", row.table, row.name), more)
+        };
+        self.0.iter().flat_map(surplus).collect()
+    }
+}
+
+impl Unlike {
+    pub fn is_nothing(&self) -> bool {
+        self.more.is_empty() && self.fewer.is_empty()
+    }
+}
+
+impl fmt::Display for Unlike {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 4;
+        let list = |sign: &str, rows: &[String]| {
+            let mut shown: Vec<String> = rows.iter().take(SHOWN).map(|row| format!("{sign}{row}")).collect();
+            if rows.len() > SHOWN {
+                shown.push(format!("{sign}{} more", rows.len() - SHOWN));
+            }
+            shown
+        };
+        f.write_str(&[list("+", &self.more), list("-", &self.fewer)].concat().join(", "))
+    }
+}
+
+impl PartialEq for Row {
+    fn eq(&self, other: &Row) -> bool {
+        (&self.table, self.label) == (&other.table, other.label)
+    }
+}
+
+impl Eq for Row {}
+
+impl PartialOrd for Row {
+    fn partial_cmp(&self, other: &Row) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Row {
+    fn cmp(&self, other: &Row) -> std::cmp::Ordering {
+        (&self.table, self.label).cmp(&(&other.table, other.label))
+    }
+}
+
+/// A row where it was found.
+struct Found<'w> {
+    table: &'w str,
+    id: &'w str,
+    value: &'w Value,
+}
+
+impl Found<'_> {
+    /// What people call it; empty if it has only an id.
+    fn name(&self, ids: &Ids<'_>) -> String {
+        let tag = self.value.pointer("/tags/Name").and_then(Value::as_str);
+        let name = tag.or_else(|| self.value.get("name")?.as_str());
+        name.or_else(|| ids.number_in(self.id).is_none().then_some(self.id)).unwrap_or_default().to_owned()
+    }
+}
+
+/// The rows of `{ account: { global: { service: { table: { id: row } } }, regions: { region: … } } }`.
+fn collect<'w>(value: &'w Value, path: &mut Vec<&'w str>, rows: &mut Vec<Found<'w>>) {
+    let Value::Object(fields) = value else { return };
+    // account/global/service/table/row, account/regions/region/service/table/row
+    let depth = if path.get(1) == Some(&"regions") { 5 } else { 4 };
+    for (name, value) in fields {
+        if path.len() == depth {
+            rows.push(Found { table: path[depth - 1], id: name, value });
+        } else {
+            path.push(name);
+            collect(value, path, rows);
+            path.pop();
+        }
+    }
+}
+
+/// Which ids a world has given out.
+struct Ids<'w> {
+    family: String,
+    last: u64,
+    other_forms: &'w BTreeMap<String, u64>,
+}
+
+impl Ids<'_> {
+    fn label(&self, row: &Found<'_>, labels: &BTreeMap<u64, u64>) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        row.table.hash(&mut hasher);
+        // Where it is named by something else than an id, that is a property of it.
+        self.text(row.id, None, labels, &mut hasher);
+        self.value(row.value, self.number_in(row.id), labels, &mut hasher);
+        hasher.finish()
+    }
+
+    fn value(&self, value: &Value, own: Option<u64>, labels: &BTreeMap<u64, u64>, hasher: &mut DefaultHasher) {
+        match value {
+            Value::String(text) => self.text(text, own, labels, hasher),
+            Value::Array(items) => {
+                items.len().hash(hasher);
+                // Lists of ids are in the order of the ids.
+                let label = |item: &Value| {
+                    let mut hasher = DefaultHasher::new();
+                    self.value(item, own, labels, &mut hasher);
+                    hasher.finish()
+                };
+                let mut items: Vec<u64> = items.iter().map(label).collect();
+                items.sort_unstable();
+                items.hash(hasher);
+            }
+            Value::Object(fields) => {
+                let label = |(name, value): (&String, &Value)| {
+                    let mut hasher = DefaultHasher::new();
+                    self.text(name, own, labels, &mut hasher);
+                    if !CHOSEN.contains(&name.as_str()) {
+                        self.value(value, own, labels, &mut hasher);
+                    }
+                    hasher.finish()
+                };
+                let mut fields: Vec<u64> = fields.iter().map(label).collect();
+                fields.sort_unstable();
+                fields.hash(hasher);
+            }
+            Value::Number(number) => number.to_string().hash(hasher),
+            Value::Bool(_) | Value::Null => value.to_string().hash(hasher),
+        }
+    }
+
+    /// A text, with what its ids stand for in their place.
+    fn text(&self, text: &str, own: Option<u64>, labels: &BTreeMap<u64, u64>, hasher: &mut DefaultHasher) {
+        if text.parse::<Timestamp>().is_ok() {
+            return "time".hash(hasher);
+        }
+        if text.parse::<Ipv4Addr>().is_ok() {
+            return "address".hash(hasher);
+        }
+        // The name servers of a zone, and the names under which a certificate is validated.
+        if text.contains(".awsdns-") || text.starts_with('_') {
+            return "chosen".hash(hasher);
+        }
+        let mut rest = text;
+        while let Some((before, number, after)) = self.next_id(rest) {
+            before.hash(hasher);
+            if Some(number) == own {
+                "itself".hash(hasher);
+            } else {
+                labels.get(&number).copied().unwrap_or_default().hash(hasher);
+            }
+            rest = after;
+        }
+        rest.hash(hasher);
+    }
+
+    fn number_in(&self, text: &str) -> Option<u64> {
+        self.next_id(text).map(|(_, number, _)| number)
+    }
+
+    /// The first id in a text, with what is before it (its prefix too) and after it.
+    fn next_id<'t>(&self, text: &'t str) -> Option<(&'t str, u64, &'t str)> {
+        let is_word = |c: char| c.is_ascii_alphanumeric();
+        let mut from = 0;
+        while let Some(begin) = text[from..].find(is_word).map(|at| from + at) {
+            let end = text[begin..].find(|c| !is_word(c)).map_or(text.len(), |at| begin + at);
+            if let Some((digits, number)) = self.counted(&text[begin..end]) {
+                return Some((&text[..end - digits], number, &text[end..]));
+            }
+            // A UUID is five words, the digits of a DNS name are one.
+            for until in [text.get(begin..begin + 36).map(|_| begin + 36), Some(end)].into_iter().flatten() {
+                if let Some(number) = self.other_forms.get(&text[begin..until]) {
+                    return Some((&text[..begin], *number, &text[until..]));
+                }
+            }
+            from = end;
+        }
+        None
+    }
+
+    /// Whether a word ends in the family and a number that was given out: how many characters that are, and the number.
+    fn counted(&self, word: &str) -> Option<(usize, u64)> {
+        let family = &self.family[self.family.len() - 8..];
+        let digits = word.get(word.len().checked_sub(16)?..)?;
+        let number = u64::from_str_radix(&digits[8..], 16).ok()?;
+        let ours = digits[..8].eq_ignore_ascii_case(family) && (1..=self.last).contains(&number);
+        // EC2's ids have 17 digits, the end of an ARN 16.
+        let longer = word.len() > 16 && word.get(word.len() - 17..).is_some_and(|all| all.starts_with('0'));
+        ours.then_some((if longer { 17 } else { 16 }, number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(other_forms: &BTreeMap<String, u64>) -> Ids<'_> {
+        Ids { family: "000000000".to_owned(), last: 40, other_forms }
+    }
+
+    #[test]
+    fn ids_are_found_in_texts() {
+        let uuid = "0f0e0d0c-0000-4000-8000-000000000000";
+        let forms = BTreeMap::from([(uuid.to_owned(), 9), ("1234567890".to_owned(), 8)]);
+        let ids = ids(&forms);
+        let found = |text| ids.next_id(text);
+        assert_eq!(found("vpc-00000000000000003"), Some(("vpc-", 3, "")));
+        assert_eq!(found("AROA0000000000000001F"), Some(("AROA", 31, "")));
+        assert_eq!(found("arn:x:loadbalancer/app/web/0000000000000004"), Some(("arn:x:loadbalancer/app/web/", 4, "")));
+        assert_eq!(found(&format!("arn:x:certificate/{uuid}/y")), Some(("arn:x:certificate/", 9, "/y")));
+        assert_eq!(found("web-1234567890.eu.elb"), Some(("web-", 8, ".eu.elb")));
+        assert_eq!(found("vpc-00000000000000099"), None, "it was not given out");
+        assert_eq!(found("shop-prod"), None);
+    }
+}
