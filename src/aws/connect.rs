@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -27,7 +27,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_types::{SdkConfig, app_name::AppName};
 use thiserror::Error;
 
-use super::{Clients, LiveAccounts, Scope, Transport, retry};
+use super::{Clients, LiveAccounts, Scope, Transport, WireLog, retry};
 use crate::{clock::Clock, ops::CallErrorKind, sim::Simulator};
 
 /// How long one attempt may take. The SDK has no limit of its own, and a hung socket would hang a
@@ -112,6 +112,7 @@ pub struct Connections {
     endpoint: Endpoint,
     clock: Clock,
     app_name: Option<AppName>,
+    log: OnceLock<Arc<WireLog>>,
     made: Mutex<BTreeMap<Scope, Arc<Clients>>>,
     /// Of each role, shared by all clients that act as it: a role is assumed once, not once for each service.
     providers: Mutex<BTreeMap<Role, SharedCredentialsProvider>>,
@@ -124,7 +125,14 @@ impl Connections {
     /// `run` goes into the user agent of every request, so that CloudTrail can tell runs apart.
     pub fn new(endpoint: Endpoint, clock: Clock, run: &str) -> Self {
         let app_name = AppName::new(format!("runner-{}-{run}", env!("CARGO_PKG_VERSION"))).ok();
-        Self { endpoint, clock, app_name, made: Mutex::default(), providers: Mutex::default() }
+        let (made, providers) = (Mutex::default(), Mutex::default());
+        Self { endpoint, clock, app_name, log: OnceLock::new(), made, providers }
+    }
+
+    /// Writes down what is sent from now on, and what comes back.
+    pub fn record(&self, log: WireLog) {
+        // A second one has nothing to add.
+        let _ = self.log.set(Arc::new(log));
     }
 
     /// The clients of `scope`, with the identity they act as.
@@ -223,7 +231,7 @@ impl Connections {
         // The simulated AWS takes a twelve-digit access key for the account.
         let credentials = Credentials::new(account, "simulated", None, None, "sim");
         config
-            .http_client(Transport::sim(self.clock.clone(), simulator.clone()))
+            .http_client(Transport::sim(self.clock.clone(), simulator.clone()).recorded(self.log.get().cloned()))
             .time_source(RunTime(self.clock.clone()))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
     }
@@ -237,7 +245,7 @@ impl Connections {
                     config = config.endpoint_url(url);
                 }
                 config
-                    .http_client(Transport::network(self.clock.clone(), network()))
+                    .http_client(Transport::network(self.clock.clone(), network()).recorded(self.log.get().cloned()))
                     // Live requests are signed with real time, whatever the run's clock shows.
                     .time_source(aws_smithy_async::time::SystemTimeSource::new())
                     .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())

@@ -12,6 +12,7 @@ mod permit;
 mod read_only;
 pub mod retry;
 mod transport;
+mod wire_log;
 
 pub use action::service_of;
 pub use connect::{ConnectError, Connections, Endpoint, Identity};
@@ -20,6 +21,7 @@ pub use live::LiveAccounts;
 pub use permit::{BeforeSend, Outgoing, Permit, PermitError};
 pub use read_only::is_read_only;
 pub use transport::Transport;
+pub use wire_log::WireLog;
 
 use aws_types::SdkConfig;
 

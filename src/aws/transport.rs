@@ -27,6 +27,7 @@ use super::{
     action::{Action, on_the_wire},
     permit::{Outgoing, Permit, PermitError},
     read_only::is_read_only,
+    wire_log::{Noted, WireLog},
 };
 use crate::{
     clock::Clock,
@@ -38,6 +39,7 @@ use crate::{
 pub struct Transport {
     clock: Clock,
     behind: Behind,
+    log: Option<Arc<WireLog>>,
 }
 
 /// What is behind the guard.
@@ -49,11 +51,16 @@ enum Behind {
 
 impl Transport {
     pub fn network(clock: Clock, client: SharedHttpClient) -> Self {
-        Self { clock, behind: Behind::Network(client) }
+        Self { clock, behind: Behind::Network(client), log: WireLog::of_process() }
     }
 
     pub fn sim(clock: Clock, simulator: Arc<Simulator>) -> Self {
-        Self { clock, behind: Behind::Sim(simulator) }
+        Self { clock, behind: Behind::Sim(simulator), log: WireLog::of_process() }
+    }
+
+    /// Writes down what goes through it.
+    pub fn recorded(self, log: Option<Arc<WireLog>>) -> Self {
+        Self { log: log.or(self.log), ..self }
     }
 }
 
@@ -63,7 +70,7 @@ impl HttpClient for Transport {
             Behind::Network(client) => Out::Network(client.http_connector(settings, components)),
             Behind::Sim(simulator) => Out::Sim(simulator.clone()),
         };
-        SharedHttpConnector::new(Guarded { clock: self.clock.clone(), out })
+        SharedHttpConnector::new(Guarded { clock: self.clock.clone(), out, log: self.log.clone() })
     }
 }
 
@@ -71,6 +78,7 @@ impl HttpClient for Transport {
 struct Guarded {
     clock: Clock,
     out: Out,
+    log: Option<Arc<WireLog>>,
 }
 
 #[derive(Clone, Debug)]
@@ -86,7 +94,8 @@ impl HttpConnector for Guarded {
             if let Some(permit) = admit(&request).map_err(refused)? {
                 permit.before_send(outgoing(&request)?).await.map_err(refused)?;
             }
-            match this.out {
+            let noted = this.log.as_ref().map(|log| (log, Noted::of(&request)));
+            let reply = match this.out {
                 Out::Network(connector) => this.clock.external(exchange(connector, request)).await,
                 Out::Sim(simulator) => {
                     // The request takes half of the time to get there, the reply the other half.
@@ -99,7 +108,11 @@ impl HttpConnector for Guarded {
                         None => Err(ConnectorError::timeout("no reply".into())),
                     }
                 }
+            };
+            if let Some((log, noted)) = noted {
+                log.write(noted, reply.as_ref().ok(), this.clock.now());
             }
+            reply
         })
     }
 }

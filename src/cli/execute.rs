@@ -42,6 +42,11 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
     let events = Events::new(place.clock.clone(), reports);
     let (id, journal) = begin_journal(settings, place.clock.now())?;
     let run = Run::new(id, place.clock.clone(), events, journal, place.endpoint.clone(), settings.seed);
+    if let Some(file) = &settings.record_wire {
+        run.record_wire(file).map_err(|error| {
+            Failure::new(exit::USAGE, miette!("cannot write requests and replies to `{}`: {error}", file.display()))
+        })?;
+    }
     run.emit(Event::RunStarted {
         run: run.id().as_str().to_owned(),
         runbook: runbook.name().to_owned(),

@@ -39,6 +39,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub json_into: Option<PathBuf>,
 
+    /// Write all requests and replies to a file, without secrets, one exchange per line
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub record_wire: Option<PathBuf>,
+
     #[command(flatten)]
     pub place: Place,
 
@@ -73,6 +77,7 @@ pub fn run(args: Args, global: &Global, console: &Console) -> Result<Exit, Failu
         return Err(Error::NeedsSim { flag: "--sim-fault", environment: settings.environment }.into());
     }
     settings.faults = args.faults.sim_fault.clone();
+    settings.record_wire = args.record_wire.clone();
     check::before(&settings, global, console)?;
     let runbook = api::load(&settings.runbook, &settings.project_root)
         .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{Branch, Ctx, Journal, JournalError, Record, policy::Standing, rollback::Hook, undo::UndoStack};
 use crate::{
-    aws::{Clients, ConnectError, Connections, Endpoint, Identity, Scope, retry::Fresh},
+    aws::{Clients, ConnectError, Connections, Endpoint, Identity, Scope, WireLog, retry::Fresh},
     clock::Clock,
     event::{Change, Event, Events, Summary},
     ops::Error,
@@ -138,6 +138,15 @@ impl Run {
 
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// Writes all requests and replies to a file.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn record_wire(&self, file: &std::path::Path) -> std::io::Result<()> {
+        self.connections.record(WireLog::create(file, self.secrets().clone())?);
+        Ok(())
     }
 
     /// Emits what each mutation asks for, before it is sent.

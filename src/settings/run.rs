@@ -38,6 +38,8 @@ pub struct RunSettings {
     pub overrides: Overrides,
     /// What the simulated AWS is to do wrong.
     pub faults: Vec<Fault>,
+    /// Where all requests and replies are written.
+    pub record_wire: Option<PathBuf>,
     /// Whether somebody is there to answer questions.
     pub interactive: bool,
 }
@@ -98,6 +100,7 @@ impl RunSettings {
             endpoint_url: place.endpoint_url.clone(),
             overrides: policy::overrides(inputs.policy.clone()),
             faults: Vec::new(),
+            record_wire: None,
             interactive,
         })
     }

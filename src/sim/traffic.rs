@@ -10,6 +10,10 @@
 //! properly fails. Routes that come into service during the run are counted as served; when they stop serving their
 //! load ends, as nobody was promised a service yet.
 //!
+//! **What a server can do.** When a run begins, the servers of a promised route carry its load and half as much again,
+//! together. What comes to one of them beyond that fails: so traffic that is led back onto a fleet that has shrunk
+//! meanwhile, or on to one that is too small, is seen to fail.
+//!
 //! A request is counted when it arrives. If the connection is cut while it is under way (the instance is terminated,
 //! the target is let go of before it has answered), it moves from served to failed.
 
@@ -72,6 +76,9 @@ pub struct Server {
 pub struct Load {
     /// Routes that served when the run began, by ARN.
     promised: BTreeSet<String>,
+    /// What a server of such a route can carry, as a share of its requests.
+    #[serde(default)]
+    capacity: BTreeMap<String, u64>,
     served: Count,
     failed: Count,
     /// Instances that died by themselves since the run began, and what was lost with them.
@@ -100,6 +107,28 @@ struct Sent {
     share: u64,
 }
 
+impl Spread {
+    /// The same when no server can carry more than `most`: what is beyond that is not answered properly.
+    fn within(&self, most: u64) -> Spread {
+        let mut carried: BTreeMap<&Server, u64> = BTreeMap::new();
+        let mut streams = Vec::new();
+        for stream in &self.streams {
+            let Some(server) = stream.server.as_ref().filter(|_| stream.good) else {
+                streams.push(stream.clone());
+                continue;
+            };
+            let carried = carried.entry(server).or_default();
+            let share = stream.share.min(most - *carried);
+            *carried += share;
+            streams.push(Stream { share, ..stream.clone() });
+            if share < stream.share {
+                streams.push(Stream { share: stream.share - share, good: false, ..stream.clone() });
+            }
+        }
+        Spread { serves: self.serves, streams }
+    }
+}
+
 impl Load {
     /// What was counted since the run began. A request that failed in part has failed.
     pub fn traffic(&self) -> Traffic {
@@ -122,12 +151,19 @@ impl Load {
 
     /// A run begins: counted anew, against the routes that serve now.
     pub fn begin_run(&mut self, routes: &BTreeMap<String, Spread>) {
-        let serving = routes.iter().filter(|(_, spread)| spread.serves).map(|(route, _)| route.clone());
-        *self = Load { promised: serving.collect(), ..Load::default() };
+        *self = Load::default();
+        for (route, spread) in routes.iter().filter(|(_, spread)| spread.serves) {
+            self.promise(route, spread);
+        }
     }
 
     /// A route that served when the run began, as is learned only now.
-    pub fn promise(&mut self, route: &str) {
+    pub fn promise(&mut self, route: &str, spread: &Spread) {
+        let good = spread.streams.iter().filter(|stream| stream.good).filter_map(|stream| stream.server.as_ref());
+        let servers = good.collect::<BTreeSet<_>>().len() as u64;
+        if servers > 0 {
+            self.capacity.insert(route.to_owned(), WHOLE * 3 / 2 / servers);
+        }
         self.promised.insert(route.to_owned());
     }
 
@@ -159,7 +195,8 @@ impl Load {
             if !promised && !spread.serves {
                 continue;
             }
-            for stream in &spread.streams {
+            let spare = spread.within(self.capacity.get(route).copied().unwrap_or(u64::MAX));
+            for stream in &spare.streams {
                 let units = u128::from(stream.share) * time;
                 match (stream.good, promised) {
                     (true, _) => self.served.add(units),

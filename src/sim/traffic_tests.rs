@@ -39,6 +39,20 @@ fn counted(load: &Load, served: u64, failed: u64) {
 }
 
 #[test]
+fn a_server_carries_half_as_much_again_and_no_more() {
+    let three = spread(true, &[("i-1", true), ("i-2", true), ("i-3", true)]);
+    let mut load = promised(&three);
+    load.elapse(at(0), at(20_000), &three, &nobody());
+    counted(&load, 1000, 0);
+    let two = spread(true, &[("i-1", true), ("i-2", true)]);
+    load.elapse(at(20_000), at(40_000), &two, &nobody());
+    counted(&load, 2000, 0);
+    let one = spread(true, &[("i-1", true)]);
+    load.elapse(at(40_000), at(60_000), &one, &nobody());
+    counted(&load, 2500, 500);
+}
+
+#[test]
 fn a_route_that_serves_is_fifty_requests_a_second() {
     let both = spread(true, &[("i-1", true), ("i-2", true)]);
     let mut load = promised(&both);

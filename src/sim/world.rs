@@ -203,7 +203,7 @@ impl World {
                 // What was read as serving had users when the run began.
                 for (route, spread) in routes.iter().filter(|(route, _)| fork.new_routes.remove(*route)) {
                     if spread.serves {
-                        self.load.promise(route);
+                        self.load.promise(route, spread);
                     }
                 }
             }

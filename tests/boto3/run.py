@@ -9,6 +9,7 @@ run, and coverage is not asserted. `--but ToMend` leaves out what is known to be
 This file owns the coverage of the modelled actions, and that replies have the shapes of the service models.
 """
 import argparse
+import os
 import pathlib
 import re
 import sys
@@ -51,7 +52,7 @@ class Coverage(unittest.TestCase):
     def test_the_parser_misses_no_action(self) -> None:
         # Each action has one `run:`; what has none is no action of the table.
         texts = [file.read_text("utf-8") for file in SOURCES.glob("**/*.rs") if file.name != "service.rs"]
-        runs = sum(len(re.findall(r"^.*\brun:\s*[|a-z]", text, re.MULTILINE)) for text in texts)
+        runs = sum(len(re.findall(r"^[^/\n]*\brun:\s*[|a-z]", text, re.MULTILINE)) for text in texts)
         self.assertEqual(len(self.listed()), runs)
 
     def test_every_modelled_action_was_called_with_success(self) -> None:
@@ -59,7 +60,7 @@ class Coverage(unittest.TestCase):
         self.assertEqual(sorted(self.listed() - done), [])
 
     def test_replies_have_the_shapes_of_the_models(self) -> None:
-        self.assertEqual(sorted(support.MISSHAPEN), [])
+        self.assertEqual(sorted(fault for fault in support.MISSHAPEN if fault not in support.TO_MEND), [])
 
     def listed(self) -> set[str]:
         return set(self.actions.read_text("utf-8").split())
@@ -76,6 +77,8 @@ def main() -> int:
     parser.add_argument("--actions", metavar="FILE", type=pathlib.Path, help="where to write what is modelled")
     parser.add_argument("names", metavar="NAME", nargs="*")
     args = parser.parse_args()
+    if "RUNNER_BIN" not in os.environ:
+        parser.error("RUNNER_BIN must name the binary")
 
     with tempfile.TemporaryDirectory() as folder:
         Coverage.actions = args.actions or pathlib.Path(folder) / "actions.txt"
@@ -98,7 +101,8 @@ def summary(result: unittest.TestResult, seconds: float, actions: int) -> None:
     calls = Counter("refused" if call.code else "good" for call in support.CALLS)
     done = {(call.service, call.action) for call in support.CALLS if call.code is None}
     wrong = [test for test, _ in result.failures + result.errors]
-    known = sum(type(test).__name__ == "ToMend" for test in wrong)
+    # A subtest says whose it is.
+    known = sum(type(getattr(test, "test_case", test)).__name__ == "ToMend" for test in wrong)
     print(f"{result.testsRun} tests, {len(wrong)} failed, {known} of them to mend; {calls.total()} calls, "
           f"{calls['refused']} of them refused; {len(done)} of {actions} actions called with success; {seconds:.1f} s")
 

@@ -9,6 +9,7 @@ is of an enumeration must be of it.
 
 Environment: RUNNER_BIN is the binary; RUNNER_SEED the seed (1 if not given).
 """
+import atexit
 import contextlib
 import datetime
 import json
@@ -51,11 +52,19 @@ CALLS: list[Call] = []
 # What replies lack or have wrong: (service, action, path, what). A set, as one fault shows in many replies.
 MISSHAPEN: set[tuple[str, str, str, str]] = set()
 
+# Of them, those that the simulator is to mend.
+TO_MEND = {("route53", "CreateHostedZone", "Location", "is required and absent")}
+
 # Where AWS itself does not keep to the model.
 EXEMPT: dict[tuple[str, str], str] = {
     ("ListHostedZones", "Marker"): "the reference: the value of the request's marker, which a first page does not have",
     ("CreateHostedZone", "DelegationSet"): "the reference: private hosted zones have none",
     ("DescribeCertificate", "Certificate.KeyAlgorithm"): "AWS writes RSA-2048 where the enumeration has RSA_2048",
+    ("ListCertificates", "CertificateSummaryList.KeyAlgorithm"): "likewise",
+    ("CreateRole", "Role.PermissionsBoundary.PermissionsBoundaryType"): "AWS writes Policy, for short",
+    ("GetRole", "Role.PermissionsBoundary.PermissionsBoundaryType"): "likewise",
+    ("DescribeInternetGateways", "InternetGateways.Attachments.State"): "its documentation says available",
+    ("DescribeNetworkInterfaces", "NetworkInterfaces.InterfaceType"): "the filter's documentation says nat_gateway",
 }
 
 
@@ -100,12 +109,14 @@ class Server:
         command = [os.environ["RUNNER_BIN"], "sim", "--listen", "127.0.0.1:0", "--speed", "max",
                    "--seed", os.environ.get("RUNNER_SEED", "1"), *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        atexit.register(self.stop)  # also if a test run is interrupted
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
         if not self.url.startswith("http://127.0.0.1:"):
             raise RuntimeError(f"the server did not say where it listens, but {self.url!r}")
 
     def stop(self) -> None:
+        atexit.unregister(self.stop)
         self.process.terminate()
         try:
             self.process.wait(10)
@@ -222,9 +233,10 @@ class Case(unittest.TestCase):
         client.get_waiter(waiter).wait(WaiterConfig={"Delay": 0, "MaxAttempts": attempts}, **params)
 
     @contextlib.contextmanager
-    def waiting_fails(self) -> Iterator[None]:
-        with self.assertRaises(WaiterError):
-            yield
+    def waiting_fails(self) -> Iterator[Any]:
+        """The waiter inside gives up; `exception.last_response` of what is yielded is what it saw last."""
+        with self.assertRaises(WaiterError) as caught:
+            yield caught
 
     @contextlib.contextmanager
     def refused(self, *codes: str, status: int | None = None, says: str = "") -> Iterator[None]:
@@ -270,14 +282,17 @@ class Case(unittest.TestCase):
         self.assertEqual(sorted(keys), sorted(map(key, whole)))
         return rows
 
-    def has(self, shown: dict, *members: str) -> None:
+    def has(self, shown: dict, *paths: str) -> None:
         """The reply has these members, and they are not empty text."""
-        for path in members:
-            value: Any = shown
-            for part in path.split("."):
-                self.assertIn(part, value, f"{path} in {sorted(value)}")
-                value = value[part]
-            self.assertNotEqual(value, "", path)
+        missing = [path for path in paths if within(shown, path) in (None, "")]
+        self.assertFalse(missing, f"there are {sorted(shown)}")
+
+
+def within(shown: Any, path: str) -> Any:
+    """The member at a dotted path, or None."""
+    for part in path.split("."):
+        shown = shown.get(part) if isinstance(shown, dict) else None
+    return shown
 
 
 # --- What several kinds of resources stand on -------------------------------------------------------------------------

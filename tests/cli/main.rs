@@ -4,6 +4,7 @@ mod check;
 #[path = "../support/chromium.rs"]
 mod chromium;
 mod exit_codes;
+mod faults;
 #[path = "../support/forge.rs"]
 mod forge;
 mod help;
@@ -21,6 +22,7 @@ mod rules;
 mod runbooks;
 mod settings;
 mod usage;
+mod wrong;
 
 // The samples in `src/` call it by the same name.
 use runner::plan;

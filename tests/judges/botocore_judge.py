@@ -10,7 +10,7 @@ rules of the protocol into the members of the operation's input, by a decoder th
 parameter must be claimed by a member, what is required must be there, and every value must be one that the model
 admits. The reply must be readable by botocore's own parser, and all that is in it must be claimed by the output.
 
-Secrets are recorded as `***`: what holds that is known by its name, but its value is not judged.
+Secrets are recorded as `(secret)`: what holds that is known by its name, but its value is not judged.
 
 --allow exempts findings, one a line: `service:Action path class # reason`. An exemption that nothing uses is a finding.
 Exits with 1 if there are findings other than notes, and with 2 if nothing was judged: that would prove nothing.
@@ -38,7 +38,7 @@ from botocore.exceptions import UnknownServiceError
 from botocore.model import OperationModel, ServiceModel, Shape
 from botocore.parsers import create_parser
 
-MASK = "***"
+MASK = "(secret)"
 NOTES = {"undocumented-error"}
 MEDIA_TYPES = {
     "ec2": ("application/x-www-form-urlencoded",),

@@ -265,9 +265,9 @@ class WrongForms(unittest.TestCase):
         self.assert_found("iam", "TagRole", f"RoleName=a{tags}", ("request.Tags", "length"))
 
     def test_masked_values_are_not_judged_but_their_names_are(self) -> None:
-        self.assert_found("iam", "DeleteRole", f"RoleName={'%2A' * 3 + 'a/' * 65}")
-        self.assert_found("ec2", "ImportKeyPair", "KeyName=a&PublicKeyMaterial=***&Key=***", ("request.Key", "unknown"))
-        self.assert_found("ec2", "CreateLaunchTemplate", "LaunchTemplateName=abc&LaunchTemplateData=***")
+        self.assert_found("iam", "DeleteRole", f"RoleName={'%28secret%29' + 'a/' * 65}")
+        self.assert_found("ec2", "ImportKeyPair", "KeyName=a&PublicKeyMaterial=(secret)&Key=(secret)", ("request.Key", "unknown"))
+        self.assert_found("ec2", "CreateLaunchTemplate", "LaunchTemplateName=abc&LaunchTemplateData=(secret)")
 
     def test_the_form_itself(self) -> None:
         self.assert_found("ec2", "DeleteVpc", "VpcId=a&VpcId=b", ("request.VpcId", "duplicate"))
@@ -316,7 +316,7 @@ class WrongJson(unittest.TestCase):
         self.assert_found("acm", "ListCertificates", {"CertificateStatuses": "ISSUED"},
                           ("request.CertificateStatuses", "type"))
         self.assert_found("acm", "ListCertificates", {"Includes": []}, ("request.Includes", "type"))
-        self.assert_found("acm", "ImportCertificate", {"Certificate": "a!", "PrivateKey": "***"},
+        self.assert_found("acm", "ImportCertificate", {"Certificate": "a!", "PrivateKey": "(secret)"},
                           ("request.Certificate", "type"))
         self.assert_found("ssm", "SendCommand", {"DocumentName": "AWS-RunShellScript", "Parameters": {"a": "b"}},
                           ("request.Parameters{}", "type"))
@@ -361,7 +361,7 @@ class WrongRest(unittest.TestCase):
         self.assert_replaced("<Type>A</Type>", "<Type>B</Type>", (f"{records}.Type", "enum"))
         self.assert_replaced("<Type>A</Type>", "", (f"{records}.Type", "missing"))
         self.assert_replaced("blue", "a" * 129, (f"{records}.SetIdentifier", "length"))
-        self.assert_replaced("blue", "***" + "a" * 129)
+        self.assert_replaced("blue", "(secret)" + "a" * 129)
         self.assert_replaced("true", "yes", (f"{records}.AliasTarget.EvaluateTargetHealth", "type"))
         self.assert_replaced("ResourceRecord>", "member>", (f"{records}.ResourceRecords.member", "unknown"))
         self.assert_replaced("ChangeResourceRecordSetsRequest", "ChangeRequest", ("request", "root"))
@@ -445,7 +445,7 @@ class Replies(unittest.TestCase):
                                         "</CreateRoleResponse>", ("reply.Role", "missing"))
         replaced("2026-01-01T00:00:00Z", "2026-01-01", ("reply.Role.CreateDate", "type"))
         replaced("2026-01-01T00:00:00Z", "now", ("reply.Role.CreateDate", "type"), ("reply", "unparsable"))
-        replaced("2026-01-01T00:00:00Z", "***")
+        replaced("2026-01-01T00:00:00Z", "(secret)")
         replaced("CreateRoleResult", "Result", ("reply.CreateRoleResult", "missing"), ("reply.Result", "unknown"))
         replaced("ResponseMetadata>", "Metadata>", ("reply.Metadata", "unknown"))
         replaced("RequestId>", "Id>", ("reply.ResponseMetadata.Id", "unknown"))
@@ -489,7 +489,7 @@ class Replies(unittest.TestCase):
         changed("Version", 1.5, ("reply.Parameter.Version", "type"))
         changed("Version", None)
         changed("LastModifiedDate", "2026-01-01T00:00:00Z", ("reply.Parameter.LastModifiedDate", "type"))
-        changed("LastModifiedDate", "***")
+        changed("LastModifiedDate", "(secret)")
         changed("Type", "Text", ("reply.Parameter.Type", "enum"))
         changed("Value", ["v"], ("reply.Parameter.Value", "type"))
         self.check("ssm", "GetParameter", "<a/>", ("reply", "unparsable"))

@@ -4,6 +4,7 @@ mod autoscaling;
 mod basics;
 mod certificate;
 mod compute;
+mod coverage;
 mod disk;
 mod dns;
 mod fork;

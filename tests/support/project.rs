@@ -61,6 +61,8 @@ impl Project {
             // No test may find the credentials of the machine it runs on.
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("NO_COLOR", "1");
+        // What is recorded for the judges of requests and replies.
+        command.envs(std::env::var_os("RUNNER_RECORD_WIRE").map(|folder| ("RUNNER_RECORD_WIRE", folder)));
         command
     }
 }

@@ -11,6 +11,7 @@ use super::{
     AutoScalingGroup,
     asg::{self, GroupTags},
     sizes::{self, PINNED_TAG, Sizes},
+    traffic_guard::traffic_of,
 };
 use crate::{
     event::{Event, Field},
@@ -18,8 +19,8 @@ use crate::{
     run::{Ctx, Phase, Undo, UndoAction, Undone},
 };
 
-/// Changes the sizes of an Auto Scaling group, or pins it: a pinned group cannot be scaled in. On rollback the group is
-/// back at its size, and healthy, before traffic moves.
+/// Changes the sizes of an Auto Scaling group, or pins it: a pinned group cannot be scaled in. A fleet that gets traffic is not
+/// scaled to nothing. On rollback the group is back at its size, and healthy, before traffic moves.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScaleAsg {
@@ -69,7 +70,7 @@ impl Operation for ScaleAsg {
         } else if options.unpin {
             unpin(ctx, name, &group, found).await?
         } else {
-            scale(ctx, name, &options, found).await?
+            scale(ctx, name, &group, &options, found).await?
         };
         if let Some(Duration(timeout)) = options.wait_timeout {
             sizes::wait_in_service(ctx, name, wanted.desired, timeout).await?;
@@ -80,7 +81,13 @@ impl Operation for ScaleAsg {
     }
 }
 
-async fn scale(ctx: &Ctx, name: &str, options: &ScaleAsg, found: Sizes) -> Result<Sizes, Error> {
+async fn scale(
+    ctx: &Ctx,
+    name: &str,
+    group: &autoscaling::AutoScalingGroup,
+    options: &ScaleAsg,
+    found: Sizes,
+) -> Result<Sizes, Error> {
     let (min, max) = (options.min_size.unwrap_or(found.min), options.max_size.unwrap_or(found.max));
     if min < 0 || max < min {
         let path = if options.max_size.is_some() { "max_size" } else { "min_size" };
@@ -91,6 +98,12 @@ async fn scale(ctx: &Ctx, name: &str, options: &ScaleAsg, found: Sizes) -> Resul
         return Err(Error::option("desired_capacity", format!("expected {min} to {max}, found {desired}")));
     }
     let wanted = Sizes { min, max, desired };
+    if desired == 0 && found.desired > 0 {
+        let traffic = traffic_of(ctx, group.target_group_arns()).await?;
+        if !traffic.is_empty() {
+            return Err(Error::Unsafe(format!("{name} still gets traffic: {}", traffic.join("; "))));
+        }
+    }
     set(ctx, name, found, wanted).await?;
     report(ctx, differences(found, wanted));
     Ok(wanted)

@@ -43,7 +43,7 @@ pub fn soon(tx: &mut Tx, name: &str, step: Step, after: Duration) {
 pub fn because(tx: &mut Tx, name: &str, cause: &str) {
     let cause = format!("At {} {cause}", activity::moment(tx.now));
     if let Some(group) = tx.peek_mut::<Group>(name) {
-        group.work = group::Work { cause, failures: 0 };
+        group.work = group::Work { cause, failures: 0, ..group.work };
     }
     let after = tx.between(&format!("{name}/{}", tx.now), Duration::from_secs(1), Duration::from_secs(4));
     soon(tx, name, Step::Reconcile, after);
@@ -72,7 +72,7 @@ pub fn reconcile(tx: &mut Tx, name: &str) {
         leave(tx, name, &victim, cause.trim_start());
     }
     if let Some(group) = tx.peek_mut::<Group>(name) {
-        group.work = group::Work::default();
+        group.work = group::Work { idle_since: group.work.idle_since, ..group::Work::default() };
     }
 }
 

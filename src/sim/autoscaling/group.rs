@@ -77,6 +77,9 @@ pub struct Work {
     pub cause: String,
     /// Launches that failed in a row: they become less frequent.
     pub failures: u32,
+    /// Since when its instances have no load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_since: Option<jiff::Timestamp>,
 }
 
 /// What instances are made of.

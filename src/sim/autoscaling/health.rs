@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::group::Group;
 use super::member::{Lifecycle, Member};
 use super::*;
-use super::{activity, attach, fleet};
+use super::{activity, attach, fleet, policy};
 use crate::sim::ec2::Instance;
 use crate::sim::elbv2::targets::{self, TargetState};
 
@@ -18,6 +18,7 @@ pub fn check(tx: &mut Tx, name: &str) {
     }
     fleet::soon(tx, name, Step::Check, EVERY);
     attach::forget_drained(tx, name);
+    policy::scale_in(tx, name);
     let mut replaced = false;
     for member in group.members.iter().filter(|member| member.state == Lifecycle::InService) {
         let Some(why) = trouble(tx, &group, member) else { continue };

@@ -1,4 +1,7 @@
-//! Scaling policies that track a target. They are kept and shown; no load makes them act.
+//! Scaling policies that track a target. Load is not measured: a group without requests shrinks after a while, and a fault can
+//! have one grow.
+
+use std::time::Duration;
 
 use super::group::{self, Group};
 use super::*;
@@ -80,15 +83,42 @@ pub fn can_grow(tx: &Tx) -> Vec<String> {
     tx.all::<Group>().filter(can).map(|group| group.name.clone()).collect()
 }
 
+/// The low alarm of target tracking: 15 datapoints of a minute each ("Target tracking scaling policies").
+const IDLE: Duration = Duration::from_secs(15 * 60);
+
+/// A group that has had no requests for a while shrinks, if a policy has it do so.
+pub fn scale_in(tx: &mut Tx, name: &str) {
+    let Some(group) = tx.peek::<Group>(name) else { return };
+    let is_idle = !group.target_groups.is_empty()
+        && group.serving().next().is_some()
+        && !group.target_groups.iter().any(|arn| crate::sim::elbv2::spread::gets_requests(tx, arn));
+    let may = |policy: &Policy| {
+        policy.enabled && policy.other.is_none() && policy.configuration.opt_str("DisableScaleIn") != Some("true")
+    };
+    let may = group.runs("AlarmNotification") && group.policies.values().any(may);
+    let now = tx.now;
+    let Some(group) = tx.peek_mut::<Group>(name) else { return };
+    let since = *group.work.idle_since.get_or_insert(now);
+    if !is_idle {
+        group.work.idle_since = None;
+    } else if may && group.desired > group.min && now.duration_since(since).unsigned_abs() >= IDLE {
+        change(tx, name, -1);
+    }
+}
+
 /// The high alarm of a policy goes off: the group is to have one instance more.
 pub fn alarm(tx: &mut Tx, name: &str) {
+    change(tx, name, 1);
+}
+
+fn change(tx: &mut Tx, name: &str, by: i64) {
     let Some(group) = tx.peek_mut::<Group>(name) else { return };
     let (was, policy) = (group.desired, group.policies.keys().next().cloned().unwrap_or_default());
-    group.desired += 1;
+    group.desired += by;
+    let now = group.desired;
     // Worded as in the examples of "Verify a scaling activity for an Auto Scaling group".
     let cause = format!(
-        "a monitor alarm in state ALARM triggered policy {policy} changing the desired capacity from {was} to {}.",
-        was + 1
+        "a monitor alarm in state ALARM triggered policy {policy} changing the desired capacity from {was} to {now}."
     );
     super::fleet::because(tx, name, &cause);
 }

@@ -24,6 +24,15 @@ pub fn is_known(tx: &Tx, arn: &str) -> bool {
     groups.all(|share| tx.is_known::<TargetGroup>(&share.group))
 }
 
+/// Whether a target group is sent requests.
+pub fn gets_requests(tx: &Tx, group: &str) -> bool {
+    let sends = |route: &Route| {
+        let actions = [Lane::New, Lane::Kept].into_iter().filter_map(|lane| route.followed(lane));
+        actions.flat_map(|action| action.groups()).any(|share| share.group == group && share.weight > 0)
+    };
+    route::all(tx).any(|(_, route, _)| sends(route))
+}
+
 /// How the requests on a route are answered now. A rule that is gone leaves its requests to the default action;
 /// `None` if nobody answers them.
 pub fn of(tx: &Tx, arn: &str) -> Option<Spread> {
