@@ -23,7 +23,7 @@ use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::{
     http::SharedHttpClient, stalled_stream_protection::StalledStreamProtectionConfig,
 };
-use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::retry::{ReconnectMode, RetryConfig};
 use aws_types::{SdkConfig, app_name::AppName};
 use thiserror::Error;
 
@@ -228,9 +228,12 @@ impl Connections {
         simulator: &Arc<Simulator>,
         account: &str,
     ) -> aws_types::sdk_config::Builder {
+        // There are no connections that could be closed after an error.
+        let retries = RetryConfig::disabled().with_reconnect_mode(ReconnectMode::ReuseAllConnections);
         // The simulated AWS takes a twelve-digit access key for the account.
         let credentials = Credentials::new(account, "simulated", None, None, "sim");
         config
+            .retry_config(retries)
             .http_client(Transport::sim(self.clock.clone(), simulator.clone()).recorded(self.log.get().cloned()))
             .time_source(RunTime(self.clock.clone()))
             .credentials_provider(SharedCredentialsProvider::new(credentials))

@@ -47,7 +47,7 @@ from botocore_judge import MASK, VERSION, Exchange, Finding, Models, Operation, 
 READ = re.compile(r"(Describe|Get|List|Lookup|Search|Check|Test|Simulate)[A-Z]")
 # What a client is to repeat; it says nothing of the request.
 TRANSIENT = re.compile(r"Throttl|RequestLimitExceeded|TooManyRequests|PriorRequestNotComplete|ExpiredToken|RequestExpired")
-ABSENT = re.compile(r"NotFound|NoSuch|Unknown|NonExistent|does ?not ?exist", re.IGNORECASE)
+ABSENT = re.compile(r"not ?found|no ?such|unknown|NonExistent|(do|does) ?not ?exist|cannot be found", re.IGNORECASE)
 PRESENT = re.compile(r"AlreadyExists|Duplicate|Conflict|InUse|Overlap|AlreadyAssociated", re.IGNORECASE)
 
 # Members that hold a place in a list of pages.
@@ -154,6 +154,11 @@ class Outcome:
     @property
     def ok(self) -> bool:
         return 0 < self.status < 300
+
+    @property
+    def absent(self) -> bool:
+        """Whether it says that something is not there. Auto Scaling says so in the message only."""
+        return not self.ok and bool(ABSENT.search(self.code) or ABSENT.search(self.message))
 
     def __str__(self) -> str:
         return str(self.status) if self.ok else f"{self.status} {self.code}".strip()
@@ -415,7 +420,7 @@ def json_translated(name: str, value: Any, translate: Callable[[str], str]) -> A
 # --- Replies ----------------------------------------------------------------------------------------------------------
 
 # What identifies a row of a list, apart from its id.
-KEY = re.compile(r"(^|\.)(Key|Name|(?!Key|Dns|Host)\w+Name|(Destination)?CidrBlock|CidrIp(v6)?|RuleNumber|Egress|IsEgress|"
+KEY = re.compile(r"(^|\.)(Key|Name|(?!Key|Dns|DNS|Host)\w+Name|(Destination)?CidrBlock|CidrIp(v6)?|RuleNumber|Egress|IsEgress|"
                  r"Priority|SetIdentifier|Type|(From|To)?Port|IpProtocol|VersionNumber)$|\{Name\}$")
 OWN = re.compile(r"(\w*)(Id|ID|Arn|ARN)$")
 # Those whose name has nothing in common with that of the list.
@@ -502,8 +507,12 @@ class Comparison:
                     self.differences[-1].moving = bool(TRANSITIONAL.search(recorded))
         elif isinstance(recorded, datetime.datetime) and isinstance(simulated, datetime.datetime):
             pass
-        elif recorded != simulated:
-            self.add(loud, path, "value", f"{shown(recorded)} in the recording, {shown(simulated)} here")
+        else:
+            if STATE.search(path):
+                self.values.setdefault((row, path), set()).add(str(recorded))
+            if recorded != simulated:
+                later = ("value", row, path, str(simulated)) if STATE.search(path) else ()
+                self.add(loud, path, "value", f"{shown(recorded)} in the recording, {shown(simulated)} here", *later)
 
     def structure(self, recorded: dict[str, Any], simulated: dict[str, Any], path: str, loud: bool, row: str) -> None:
         begin = len(self.differences)
@@ -861,7 +870,9 @@ class Replay:
         self.ids = Ids()
         self.names: set[tuple[str, str]] = set()  # that the recording gave, by service
         self.foreign_ids: set[str] = set()
-        self.hopeless: set[tuple[str, str, str]] = set()  # differences that waiting did not mend
+        # Differences that waiting did not mend, and those for which the whole patience was too short.
+        self.lasting: set[tuple[str, str, str, str]] = set()
+        self.in_vain: set[tuple[str, str, str]] = set()
         self.compared: dict[int, int] = {}  # the exchanges that were, and how many pages they have
         self.unequal: set[int] = set()
         self.ahead: list[Ahead] = []
@@ -939,7 +950,13 @@ class Replay:
             self.ask([recorded])  # it may have been done
             self.skip(recorded, "no recorded reply that could be read")
             return
+        if recorded.key in self.early and not outcome.ok:
+            self.report.notes["an attempt at what has succeeded here already"] += 1
+            return
         self.compare(at, recorded, outcome)
+
+    def succeeds_later(self, at: int) -> bool:
+        return any(later > at for later in self.successes.get(self.recording[at].key, []))
 
     # Ids that stand for nothing here
 
@@ -1062,7 +1079,9 @@ class Replay:
             found = self.judge(recorded, outcome, simulated, modelled)
         if waited and not found.differences:
             self.report.notes["a reply that was the same only when it was asked for again"] += 1
-        self.hopeless.update((recorded.name, one.path, one.kind) for one in found.differences)
+        self.lasting.update(lasting(recorded, one) for one in found.differences)
+        if waited > SOON:
+            self.in_vain.update((recorded.name, one.path, one.kind) for one in found.differences)
         self.accept(at, pages, outcome, simulated, found)
 
     def judge(self, recorded: Recorded, outcome: Outcome, simulated: Outcome, modelled: bool) -> "Verdict":
@@ -1074,22 +1093,22 @@ class Replay:
         if not outcome.ok and not simulated.ok:
             differences = []
             if outcome.status != simulated.status:
-                differences.append(Difference("status", "status", f"{outcome} in the recording, {simulated} here"))
+                detail = f"{outcome} in the recording, {simulated} here"
+                differences.append(Difference("status", "status", detail, ("success",)))
             if outcome.code != simulated.code:
-                differences.append(Difference(
-                    "error", "code", f"{outcome.code} in the recording, {simulated.code} here: {simulated.message}"))
+                detail = f"{outcome.code} in the recording, {simulated.code} here: {simulated.message}"
+                differences.append(Difference("error", "code", detail, ("success",)))
             return Verdict(differences)
         if outcome.ok != simulated.ok:
             of_ours = ours or (outcome.ok and Comparison(self.ids, exchange.service, self.names, self.chosen, True,
                                                          False).is_ours(outcome.parsed))
             # Something is there that was there before the recording began, or was made in another way.
-            other = simulated if outcome.ok else outcome
-            if not of_ours and (ABSENT if outcome.ok or recorded.reads else PRESENT).search(other.code):
+            there_before = PRESENT.search(outcome.code) and not recorded.reads
+            if not of_ours and (simulated.absent or outcome.absent and recorded.reads or there_before):
                 return Verdict([], skipped=FOREIGN)
-            later = ("success",) if recorded.reads and simulated.ok else ()
             message = f": {simulated.message}" if simulated.message else ""
             detail = f"{outcome} in the recording, {simulated} here{message}"
-            return Verdict([Difference("status", "status", detail, later)])
+            return Verdict([Difference("status", "status", detail, () if outcome.ok else ("success",))])
         comparison = Comparison(self.ids, exchange.service, self.names, self.chosen, recorded.reads,
                                 ours or not recorded.reads)
         if outcome.status != simulated.status:
@@ -1101,25 +1120,29 @@ class Replay:
         """How many seconds may help, as the simulated AWS may only be behind. Asking again does no harm: nothing was done,
         or it is a read."""
         fresh = [one for one in found.differences if not one.moving and one.kind != "not-modelled"
-                 and (recorded.name, one.path, one.kind) not in self.hopeless
+                 and lasting(recorded, one) not in self.lasting
                  and (recorded.name, one.path) not in self.report.exemptions]
         if not fresh or (not recorded.reads and (simulated.ok or not outcome.ok)):
             return 0
-        if not recorded.reads or (outcome.ok and not simulated.ok):
-            return 0 if LASTING.search(simulated.code) else SOON if ABSENT.search(simulated.code) else self.patience
-        goes_on = any(one.kind == "value" and one.later or one.kind == "missing" and one.path.endswith("[]") for one in fresh)
-        return self.patience if goes_on or moves(simulated.parsed) else SOON
+        if simulated.absent:
+            return SOON
+        if not simulated.ok and LASTING.search(simulated.code):
+            return 0
+        goes_on = not simulated.ok or moves(simulated.parsed) or any(
+            one.kind == "value" and one.later or one.kind == "missing" and one.path.endswith("[]") for one in fresh)
+        in_vain = all((recorded.name, one.path, one.kind) in self.in_vain for one in fresh)
+        return self.patience if goes_on and not in_vain else SOON
 
     def accept(self, at: int, pages: list[Recorded], outcome: Outcome, simulated: Outcome, found: "Verdict") -> None:
         recorded, comparison = pages[0], found.comparison
         if found.skipped:
             self.skip(recorded, found.skipped)
             return
-        if not recorded.reads and simulated.ok and not outcome.ok:
-            if any(later > at for later in self.successes.get(recorded.key, [])):
+        if not recorded.reads and not outcome.ok and found.differences and self.succeeds_later(at):
+            if simulated.ok:
                 self.early[recorded.key] = simulated
-                self.report.notes["a change that succeeded here at an earlier attempt"] += 1
-                return
+            self.report.notes["a change that failed otherwise here, or not at all, before it succeeded there"] += 1
+            return
         if comparison:
             self.ids = comparison.ids
             self.foreign_ids.update(atom for row in comparison.foreign for text in texts(row) for atom in atoms(text))
@@ -1129,7 +1152,7 @@ class Replay:
                                   if NAME.match(name) and value)
             if comparison.foreign:
                 self.report.notes["rows or values of what the recording did not make"] += len(comparison.foreign)
-        self.settle(recorded, comparison, outcome)
+        self.settle(recorded, found, outcome)
         if comparison and not comparison.compared:
             self.skip(recorded, FOREIGN)
             return
@@ -1139,21 +1162,25 @@ class Replay:
             kind, *rest = difference.later or ("",)
             if kind == "value" and difference.moving and rest[2] in self.history.get((recorded.name, rest[0], rest[1]), ()):
                 self.report.notes["a state that the recording had before"] += 1
-            elif kind and recorded.reads and not self.report.exempt(recorded.name, difference.path):
+            elif recorded.reads and difference.kind != "identity" and not self.report.exempt(recorded.name, difference.path):
                 self.ahead.append(Ahead(at, recorded, difference))
             else:
                 self.add(at, difference)
         for (row, path), values in comparison.values.items() if comparison else ():
             self.history.setdefault((recorded.name, row, path), set()).update(values)
 
-    def settle(self, recorded: Recorded, comparison: Comparison | None, outcome: Outcome) -> None:
+    def settle(self, recorded: Recorded, found: "Verdict", outcome: Outcome) -> None:
         """Finds out which of the earlier differences were only a matter of time."""
+        comparison = found.comparison
+        differ = {(one.path, one.kind) for one in found.differences}
         for ahead in self.ahead:
             if ahead.settled or ahead.recorded.name != recorded.name:
                 continue
-            kind, *rest = ahead.difference.later
+            kind, *rest = ahead.difference.later or ("",)
             same = ahead.recorded.key == recorded.key
-            if kind == "success":
+            if same and within(SOON, ahead.recorded, recorded) and (ahead.difference.path, ahead.difference.kind) not in differ:
+                ahead.settled = True  # a reader in AWS had not caught up
+            elif kind == "success":
                 ahead.settled = same and outcome.ok
             elif kind == "gone":
                 ahead.settled = same and rest[0] not in recorded.exchange.response
@@ -1172,6 +1199,17 @@ class Verdict:
     differences: list[Difference]
     comparison: Comparison | None = None
     skipped: str = ""
+
+
+def within(seconds: int, one: Recorded, other: Recorded) -> bool:
+    return bool(one.at and other.at) and (other.at - one.at).total_seconds() <= seconds
+
+
+def lasting(recorded: Recorded, difference: Difference) -> tuple[str, str, str, str]:
+    """What is the same of a difference when it comes again. A member that is missing is missing everywhere."""
+    is_row = difference.path.endswith("[]")
+    of_member = difference.kind in ("missing", "only-here") and not is_row
+    return recorded.name, difference.path, difference.kind, "" if of_member else difference.detail
 
 
 def moves(value: Any, name: str = "") -> bool:

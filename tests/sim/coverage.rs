@@ -90,5 +90,9 @@ fn params(lists: &[&str]) -> String {
 #[test]
 fn every_protocol_is_there() {
     let query = SERVICES.iter().any(|service| matches!(service.protocol, Protocol::Query));
-    assert!(query && table().contains("[CreateVpc](https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpc.html)"));
+    assert!(
+        query
+            && table()
+                .contains("[CreateVpc](https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpc.html)")
+    );
 }
