@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -30,6 +31,10 @@ pub struct Owned {
     run: String,
 }
 
+/// Tags that only what one run has made under one name carries.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MadeBy(pub BTreeMap<String, String>);
+
 impl Owned {
     /// The identity of the resource a runbook calls `name`.
     ///
@@ -50,6 +55,11 @@ impl Owned {
         let mut tags = self.wanted.clone();
         tags.insert(RUN_TAG.to_owned(), self.run.clone());
         tags
+    }
+
+    /// What tells a resource that this run has made from all others: `Name` and the run. Arguments of look-ups.
+    pub fn made(&self) -> MadeBy {
+        MadeBy(BTreeMap::from([("Name".to_owned(), self.name.clone()), (RUN_TAG.to_owned(), self.run.clone())]))
     }
 
     /// The name, within a limit of AWS's: what is too long is cut and gets a digest of the whole,

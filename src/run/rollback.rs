@@ -1,11 +1,12 @@
 //! Goes backwards: capacity, traffic, then hooks and undos, newest first.
 //!
-//! A step that fails is reported and the next one has its turn: what can be taken back, is.
+//! A step that fails is reported and the next one has its turn: what can be taken back, is. But where traffic cannot be moved
+//! back, what comes after it stays: the traffic goes through it.
 
 use std::sync::Arc;
 
 use super::{
-    Ctx, Record, Run,
+    Ctx, Phase, Record, Run,
     undo::{self, Armed, ArmedUndo, Undone},
 };
 use crate::{
@@ -54,13 +55,34 @@ impl Run {
             kept: count(|entry| matches!(entry, Armed::Undo(armed) if armed.undo.keep)),
             hooks: count(|entry| matches!(entry, Armed::Hook(_))),
         });
+        // The move of traffic that failed.
+        let mut stuck: Option<String> = None;
         for (index, entry) in entries.into_iter().enumerate() {
             match entry {
                 Armed::Hook(hook) => self.run_hook(hook, &mut report),
-                Armed::Undo(armed) => self.run_undo(index, *armed, &mut report),
+                Armed::Undo(armed) if armed.undo.phase == Phase::Rest && !armed.undo.keep && stuck.is_some() => {
+                    self.leave(*armed, stuck.as_deref().unwrap_or_default(), &mut report);
+                }
+                Armed::Undo(armed) => {
+                    let (phase, description) = (armed.undo.phase, armed.undo.description.clone());
+                    let is_taken_back = self.run_undo(index, *armed, &mut report);
+                    if phase == Phase::Traffic && !is_taken_back {
+                        stuck = Some(description);
+                    }
+                }
             }
         }
         report
+    }
+
+    /// Leaves what traffic may go through.
+    fn leave(&self, armed: ArmedUndo, stuck: &str, report: &mut RollbackReport) {
+        let undo = armed.undo.description;
+        let detail = format!("not tried, as traffic may go through it; first {stuck}");
+        report.left.push((undo.clone(), detail.clone()));
+        let outcome = UndoOutcome::Failed;
+        self.journal().note(Record::UndoEnded { undo: undo.clone(), outcome: format!("{outcome:?}") });
+        self.emit(Event::UndoFinished { undo, outcome, detail: Some(detail) });
     }
 
     fn run_hook(&self, hook: Hook, report: &mut RollbackReport) {
@@ -73,7 +95,8 @@ impl Run {
         self.emit(Event::HookFinished { hook: hook.label, error });
     }
 
-    fn run_undo(self: &Arc<Self>, index: usize, armed: ArmedUndo, report: &mut RollbackReport) {
+    /// Whether what it is for is as it was.
+    fn run_undo(self: &Arc<Self>, index: usize, armed: ArmedUndo, report: &mut RollbackReport) -> bool {
         let description = armed.undo.description.clone();
         self.journal().note(Record::UndoStarted { undo: description.clone() });
         let (outcome, detail) = if armed.undo.keep {
@@ -94,14 +117,15 @@ impl Run {
                 }
             }
         };
-        match outcome {
-            UndoOutcome::Undone | UndoOutcome::AlreadyGone | UndoOutcome::Kept => report.done += 1,
-            UndoOutcome::Foreign | UndoOutcome::Impossible | UndoOutcome::Failed => {
-                report.left.push((description.clone(), detail.clone().unwrap_or_default()));
-            }
+        let is_done = matches!(outcome, UndoOutcome::Undone | UndoOutcome::AlreadyGone | UndoOutcome::Kept);
+        if is_done {
+            report.done += 1;
+        } else {
+            report.left.push((description.clone(), detail.clone().unwrap_or_default()));
         }
         self.journal().note(Record::UndoEnded { undo: description.clone(), outcome: format!("{outcome:?}") });
         self.emit(Event::UndoFinished { undo: description, outcome, detail });
+        is_done
     }
 }
 

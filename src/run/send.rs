@@ -106,6 +106,10 @@ impl Ctx {
         R: Serialize + DeserializeOwned,
     {
         let Mutation { call, resource, class, look_up, undo, patience } = mutation;
+        debug_assert!(
+            look_up.is_some() || undo.is_none() || matches!(class, Class::Idempotent | Class::Once),
+            "{call}: if its reply is lost for good, nobody knows what to take back"
+        );
         self.judge_change(call)?;
         let path = self.path(call, &resource);
         let token = hex(&Sha256::digest(format!("{}/{path}", self.run_id())))[..32].to_owned();

@@ -165,6 +165,11 @@ impl FaultKind {
         }
     }
 
+    /// Whether it happens once beside a call, and not to it.
+    pub fn is_mishap(self) -> bool {
+        matches!(self, FaultKind::InstanceDeath | FaultKind::TargetFlap | FaultKind::Alarm)
+    }
+
     /// What happens beside the call.
     pub fn mishap(self, now: Timestamp, lasting: bool) -> Option<Mishap> {
         match self {

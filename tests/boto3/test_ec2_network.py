@@ -1185,18 +1185,6 @@ class ToMend(Case):
         with self.refused("InvalidParameterCombination", "InvalidParameterValue", "OperationNotPermitted"):
             self.ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
 
-    def test_what_is_gone_is_shown_for_a_while(self) -> None:
-        # VPC guide, "Delete a NAT gateway": "The NAT gateway entry is still visible […] usually for an hour". Served
-        # with `--speed max`, the request after the one that saw `deleted` goes on by this hour, if nothing else happens
-        # before.
-        nat = self.ec2.create_nat_gateway(SubnetId=self.net.subnets[0], ConnectivityType="private")["NatGateway"]
-        self.settle()
-        one = [nat["NatGatewayId"]]
-        self.ec2.delete_nat_gateway(NatGatewayId=one[0])
-        self.wait(self.ec2, "nat_gateway_deleted", NatGatewayIds=one)
-        shown = self.eventually(self.ec2.describe_nat_gateways, NatGatewayIds=one)["NatGateways"][0]
-        self.assertEqual(shown["State"], "deleted")
-
     def test_interfaces_have_a_hardware_address(self) -> None:
         # NetworkInterface and NetworkInterfaceAttachment, the example response of DescribeNetworkInterfaces.
         self.ec2.create_nat_gateway(SubnetId=self.net.subnets[1], ConnectivityType="private")

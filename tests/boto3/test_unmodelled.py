@@ -1,11 +1,18 @@
 """What is not modelled: refused by name, in the protocol it was asked in, so that boto3 can say what it was.
 
+Beside it, what all replies have in common, and the server's own paths.
+
 Which codes are right: InvalidAction is in "Common Errors" of the query APIs ("The action or operation requested is not
 valid"), UnknownOperationException what JSON services answer to an operation they do not have.
 """
+import json
 import unittest
 
-from support import Case
+from certificates import WEB
+from support import Case, network, tag_list, tags_of
+
+# What XML, JSON or a form may take for something of its own.
+TEXT = "  a & b <c> \"d\" 'e' \\ 100%+1 größe 漢字 😀\n\tend  "
 
 ARN = "arn:aws:acm:eu-central-1:210987654321:certificate/01234567-89ab-cdef-0123-456789abcdef"
 
@@ -104,6 +111,34 @@ class Replies(Case):
                 getattr(client, operation)(**params)
             self.assertTrue(caught.exception.response["ResponseMetadata"].get("RequestId"), service)
 
+    def test_any_text_comes_back(self) -> None:
+        # Three protocols write it in three ways, both ways.
+        ec2, iam, dns, acm = (self.client(service) for service in ("ec2", "iam", "route53", "acm"))
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"},
+                                "Action": "sts:AssumeRole", "Condition": {"StringEquals": {"aws:text": TEXT}}}]}
+        iam.create_role(RoleName="text", AssumeRolePolicyDocument=json.dumps(trust))
+        made = dns.create_hosted_zone(Name="text.com", CallerReference=TEXT, HostedZoneConfig={"Comment": TEXT})
+        arn = acm.import_certificate(Certificate=WEB.certificate, PrivateKey=WEB.key)["CertificateArn"]
+        self.settle()
+        zone, tags = made["HostedZone"]["Id"].removeprefix("/hostedzone/"), tag_list(text=TEXT)
+        ec2.create_tags(Resources=[vpc], Tags=tags)
+        iam.tag_role(RoleName="text", Tags=tags)
+        dns.change_tags_for_resource(ResourceType="hostedzone", ResourceId=zone, AddTags=tags)
+        acm.add_tags_to_certificate(CertificateArn=arn, Tags=tags)
+        role, shown = iam.get_role(RoleName="text")["Role"], dns.get_hosted_zone(Id=zone)["HostedZone"]
+        texts = {
+            "ec2": tags_of(ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0])["text"],
+            "iam": tags_of(role)["text"],
+            "policy": role["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]["StringEquals"]["aws:text"],
+            "route53": tags_of(dns.list_tags_for_resource(ResourceType="hostedzone", ResourceId=zone)
+                               ["ResourceTagSet"])["text"],
+            "comment": shown["Config"]["Comment"],
+            "reference": shown["CallerReference"],
+            "acm": tags_of(acm.list_tags_for_certificate(CertificateArn=arn))["text"],
+        }
+        self.assertEqual(texts, {name: TEXT for name in texts})
+
     def test_errors_are_the_models(self) -> None:
         # boto3 finds the exception of the model by its code.
         cases = [("elbv2", "LoadBalancerNotFoundException", "describe_load_balancers", {"Names": ["absent"]}),
@@ -139,6 +174,17 @@ class ToMend(Case):
                                    ("apigateway", "get_rest_apis"), ("efs", "describe_file_systems")]:
             with self.subTest(service), self.not_modelled("UnknownOperationException", "InvalidAction"):
                 getattr(self.client(service), operation)()
+
+    def test_what_is_gone_is_shown_for_a_while(self) -> None:
+        # VPC guide, "Delete a NAT gateway": it is shown as deleted for about an hour. Served with `--speed max`, the
+        # request after the one that saw `deleted` goes on by this whole hour, if nothing else happens before.
+        ec2, net = self.client("ec2"), network(self)
+        nat = ec2.create_nat_gateway(SubnetId=net.subnets[0], ConnectivityType="private")["NatGateway"]["NatGatewayId"]
+        self.settle()
+        ec2.delete_nat_gateway(NatGatewayId=nat)
+        self.wait(ec2, "nat_gateway_deleted", NatGatewayIds=[nat])
+        shown = ec2.describe_nat_gateways(NatGatewayIds=[nat])["NatGateways"]
+        self.assertEqual([it["State"] for it in shown], ["deleted"])
 
 
 if __name__ == "__main__":

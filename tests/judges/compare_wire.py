@@ -56,7 +56,7 @@ PAGING = re.compile(r"reply\.(IsTruncated|MaxItems|Next\w*|Marker|PaginationToke
 # Members that go from one value to the next by themselves.
 STATE = re.compile(r"(State|Status|Code|Reason|ReasonCode|Description|StatusReason|Message|Progress)$")
 TRANSITIONAL = re.compile(r"pending|provisioning|initial|creating|deleting|shutting-down|stopping|draining|attaching|"
-                          r"detaching|associating|in-?progress|terminating", re.IGNORECASE)
+                          r"detaching|associating|in[- ]?progress|terminating", re.IGNORECASE)
 CALLERS = re.compile(r"(CreatedBy|RequesterId|RequestId)$")  # who asked, not what was made
 
 # What no time can mend.
@@ -435,9 +435,17 @@ class Difference:
     path: str
     kind: str
     detail: str
-    # What of another recorded reply would say that this was a matter of time only: a value or a member in a row, or a row.
+    row: str = ""  # the recorded id of the row that it is in
+    # What of another recorded reply would say that this was a matter of time only: a value, a member or a row.
     later: tuple[str, ...] = ()
     moving: bool = False  # whether the recorded value is one that does not last
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What has to be walked for the difference to be found."""
+        if self.kind == "value":
+            return self.row, self.path
+        return self.row, self.path[:-2] if self.path.endswith("[]") else self.path.rpartition(".")[0]
 
 
 class Comparison:
@@ -460,11 +468,13 @@ class Comparison:
         self.compared = loud  # whether anything was that counts
         self.values: dict[tuple[str, str], set[str]] = {}  # the recorded ones of states, by row and path, as translated
         self.paths: set[tuple[str, str]] = set()  # of the recorded members, by row
-        self.paired: set[str] = set()  # simulated ids of rows
+        self.walked: set[tuple[str, str]] = set()  # of those that both replies have
+        self.paired: set[str] = set()  # simulated ids of rows that both show
+        self.rows_shown: set[str] = set()  # their recorded ids
 
-    def add(self, loud: bool, path: str, kind: str, detail: str, *later: str) -> None:
+    def add(self, loud: bool, path: str, kind: str, detail: str, row: str = "", *later: str) -> None:
         if loud:
-            self.differences.append(Difference(path, kind, detail, later))
+            self.differences.append(Difference(path, kind, detail, row, later))
 
     def reply(self, recorded: dict[str, Any], simulated: dict[str, Any]) -> None:
         if not recorded and not simulated:
@@ -490,19 +500,20 @@ class Comparison:
             self.differences = [one for one in self.differences if not PAGING.match(one.path)]
 
     def value(self, recorded: Any, simulated: Any, path: str, loud: bool, row: str) -> None:
+        self.walked.add((row, path))
         if isinstance(recorded, dict) and isinstance(simulated, dict):
             self.structure(recorded, simulated, path, loud, row)
         elif isinstance(recorded, list) and isinstance(simulated, list):
             if is_rows(recorded) or is_rows(simulated):
                 self.rows(recorded, simulated, path, loud, row)
             else:
-                self.scalars(recorded, simulated, path, loud)
+                self.scalars(recorded, simulated, path, loud, row)
         elif isinstance(recorded, str) and isinstance(simulated, str):
             if STATE.search(path):
                 self.values.setdefault((row, path), set()).add(self.ids.translate(recorded))
             if found := self.text(recorded, simulated, path, loud):
                 later = ("value", row, path, simulated) if STATE.search(path) and found[0] == "value" else ()
-                self.add(loud, path, *found, *later)
+                self.add(loud, path, *found, row, *later)
                 if loud and later:
                     self.differences[-1].moving = bool(TRANSITIONAL.search(recorded))
         elif isinstance(recorded, datetime.datetime) and isinstance(simulated, datetime.datetime):
@@ -512,7 +523,7 @@ class Comparison:
                 self.values.setdefault((row, path), set()).add(str(recorded))
             if recorded != simulated:
                 later = ("value", row, path, str(simulated)) if STATE.search(path) else ()
-                self.add(loud, path, "value", f"{shown(recorded)} in the recording, {shown(simulated)} here", *later)
+                self.add(loud, path, "value", f"{shown(recorded)} in the recording, {shown(simulated)} here", row, *later)
 
     def structure(self, recorded: dict[str, Any], simulated: dict[str, Any], path: str, loud: bool, row: str) -> None:
         begin = len(self.differences)
@@ -520,9 +531,9 @@ class Comparison:
         for name in sorted(recorded.keys() | simulated.keys()):
             inner = f"{path}.{name}"
             if name not in simulated:
-                self.add(loud, inner, "missing", f"{shown(recorded[name])} in the recording")
+                self.add(loud, inner, "missing", f"{shown(recorded[name])} in the recording", row)
             elif name not in recorded:
-                self.add(loud, inner, "only-here", f"{shown(simulated[name])} here", "there", row, inner)
+                self.add(loud, inner, "only-here", f"{shown(simulated[name])} here", row, "there", row, inner)
             else:
                 self.value(recorded[name], simulated[name], inner, loud, row)
         own = [one for one in self.differences[begin:] if one.path.rpartition(".")[0] == path]
@@ -570,7 +581,7 @@ class Comparison:
 
     # Lists
 
-    def scalars(self, recorded: list[Any], simulated: list[Any], path: str, loud: bool) -> None:
+    def scalars(self, recorded: list[Any], simulated: list[Any], path: str, loud: bool, row: str) -> None:
         """Neither the order counts, nor which of several new ids is which."""
         left, right = list(recorded), list(simulated)
         for alike in (lambda one, other: self.plain(one) == other,
@@ -581,11 +592,11 @@ class Comparison:
                     left.remove(one)
                     right.remove(other)
                     if isinstance(one, str) and (found := self.text(one, other, path, loud)):
-                        self.add(loud, f"{path}[]", *found)
+                        self.add(loud, f"{path}[]", *found, row)
         for one in left:
-            self.add(loud, f"{path}[]", "missing", f"{shown(one)} in the recording")
+            self.add(loud, f"{path}[]", "missing", f"{shown(one)} in the recording", row)
         for other in right:
-            self.add(loud, f"{path}[]", "only-here", f"{shown(other)} here")
+            self.add(loud, f"{path}[]", "only-here", f"{shown(other)} here", row)
 
     def plain(self, value: Any) -> Any:
         return self.ids.translate(value) if isinstance(value, str) else value
@@ -605,17 +616,19 @@ class Comparison:
                 self.foreign.append(one)
             # A row that is shown is no longer one that was shown too early.
             self.paired.update(text for text in other.values() if isinstance(text, str))
+            self.rows_shown.add(self.own_id(one, path))
+            self.walked.add((own, f"{path}[]"))
             self.structure(one, other, f"{path}[]", ours, own)
         for one in left:
             if loud or self.is_ours(one):
                 self.compared = True
-                self.add(True, f"{path}[]", "missing", f"{shown(one)} in the recording", "gone", self.own_id(one, path))
+                self.add(True, f"{path}[]", "missing", f"{shown(one)} in the recording", row, "gone", self.own_id(one, path))
             else:
                 self.foreign.append(one)
         for other in right:
             if loud or self.is_ours(other, simulated=True):
                 self.compared = True
-                self.add(True, f"{path}[]", "only-here", f"{shown(other)} here", "shown", self.own_id(other, path))
+                self.add(True, f"{path}[]", "only-here", f"{shown(other)} here", row, "shown", self.own_id(other, path))
         if not recorded and not simulated:
             self.compared = True
 
@@ -859,7 +872,7 @@ class Ahead:
 
 
 class Replay:
-    def __init__(self, recording: list[Recorded], aws: Aws, report: Report, patience: int = 300,
+    def __init__(self, recording: list[Recorded], aws: Aws, report: Report, patience: int = 600,
                  models: Models | None = None) -> None:
         self.recording = recording
         self.aws = aws
@@ -877,6 +890,7 @@ class Replay:
         self.unequal: set[int] = set()
         self.ahead: list[Ahead] = []
         self.history: dict[tuple[str, str, str], set[str]] = {}  # recorded states, by operation, row and path
+        self.rows_shown: set[str] = set()  # recorded ids of rows that both have shown
         self.early: dict[tuple[str, ...], Outcome] = {}  # what succeeded here at an attempt that failed there
         self.done: set[int] = set()  # later pages, compared with the first
         self.zones: dict[str, str] = {}  # names of public hosted zones by id
@@ -913,7 +927,7 @@ class Replay:
                 self.aws.pass_until((recorded.at - begin).total_seconds())
             self.step(at, recorded)
         for ahead in self.ahead:
-            if not ahead.settled:
+            if not ahead.settled and not self.is_too_new(ahead):
                 self.add(ahead.at, ahead.difference)
         for at, count in self.compared.items():
             self.report.tally(self.recording[at].name).equal += 0 if at in self.unequal else count
@@ -1068,7 +1082,7 @@ class Replay:
             simulated, modelled = self.early.pop(recorded.key), True
         else:
             simulated, modelled = self.ask(pages)
-        found = self.judge(recorded, outcome, simulated, modelled)
+        found = best = self.judge(recorded, outcome, simulated, modelled)
         waited = 0
         for step in STEPS:
             if waited + step > min(self.patience, self.may_mend(recorded, outcome, simulated, found)):
@@ -1077,44 +1091,47 @@ class Replay:
             waited += step
             simulated, modelled = self.ask(pages)
             found = self.judge(recorded, outcome, simulated, modelled)
-        if waited and not found.differences:
+            if len(found.differences) < len(best.differences) or simulated.ok and not best.simulated.ok:
+                best = found  # later the state may be another one again
+        if waited and not best.differences:
             self.report.notes["a reply that was the same only when it was asked for again"] += 1
+        found = best
         self.lasting.update(lasting(recorded, one) for one in found.differences)
         if waited > SOON:
             self.in_vain.update((recorded.name, one.path, one.kind) for one in found.differences)
-        self.accept(at, pages, outcome, simulated, found)
+        self.accept(at, pages, outcome, found)
 
     def judge(self, recorded: Recorded, outcome: Outcome, simulated: Outcome, modelled: bool) -> "Verdict":
         exchange = recorded.exchange
         ours = any(NAME.match(name) and (exchange.service, value) in self.names or value in self.ids.ours or
                    any(atom in self.ids.ours for atom in atoms(value)) for name, value in recorded.members)
         if not modelled:
-            return Verdict([Difference("status", "not-modelled", f"{outcome} in the recording; {simulated.message}")])
+            return Verdict(simulated, [Difference("status", "not-modelled", f"{outcome} in the recording; {simulated.message}")])
         if not outcome.ok and not simulated.ok:
-            differences = []
+            differences, later = [], ("success",) if outcome.absent else ()
             if outcome.status != simulated.status:
                 detail = f"{outcome} in the recording, {simulated} here"
-                differences.append(Difference("status", "status", detail, ("success",)))
+                differences.append(Difference("status", "status", detail, later=later))
             if outcome.code != simulated.code:
                 detail = f"{outcome.code} in the recording, {simulated.code} here: {simulated.message}"
-                differences.append(Difference("error", "code", detail, ("success",)))
-            return Verdict(differences)
+                differences.append(Difference("error", "code", detail, later=later))
+            return Verdict(simulated, differences)
         if outcome.ok != simulated.ok:
             of_ours = ours or (outcome.ok and Comparison(self.ids, exchange.service, self.names, self.chosen, True,
                                                          False).is_ours(outcome.parsed))
             # Something is there that was there before the recording began, or was made in another way.
             there_before = PRESENT.search(outcome.code) and not recorded.reads
             if not of_ours and (simulated.absent or outcome.absent and recorded.reads or there_before):
-                return Verdict([], skipped=FOREIGN)
+                return Verdict(simulated, [], skipped=FOREIGN)
             message = f": {simulated.message}" if simulated.message else ""
             detail = f"{outcome} in the recording, {simulated} here{message}"
-            return Verdict([Difference("status", "status", detail, () if outcome.ok else ("success",))])
+            return Verdict(simulated, [Difference("status", "status", detail, later=("success",) if outcome.absent else ())])
         comparison = Comparison(self.ids, exchange.service, self.names, self.chosen, recorded.reads,
                                 ours or not recorded.reads)
         if outcome.status != simulated.status:
             comparison.add(True, "status", "status", f"{outcome} in the recording, {simulated} here")
         comparison.reply(outcome.parsed, simulated.parsed)
-        return Verdict(comparison.differences, comparison)
+        return Verdict(simulated, comparison.differences, comparison)
 
     def may_mend(self, recorded: Recorded, outcome: Outcome, simulated: Outcome, found: "Verdict") -> int:
         """How many seconds may help, as the simulated AWS may only be behind. Asking again does no harm: nothing was done,
@@ -1133,8 +1150,8 @@ class Replay:
         in_vain = all((recorded.name, one.path, one.kind) in self.in_vain for one in fresh)
         return self.patience if goes_on and not in_vain else SOON
 
-    def accept(self, at: int, pages: list[Recorded], outcome: Outcome, simulated: Outcome, found: "Verdict") -> None:
-        recorded, comparison = pages[0], found.comparison
+    def accept(self, at: int, pages: list[Recorded], outcome: Outcome, found: "Verdict") -> None:
+        recorded, comparison, simulated = pages[0], found.comparison, found.simulated
         if found.skipped:
             self.skip(recorded, found.skipped)
             return
@@ -1168,34 +1185,55 @@ class Replay:
                 self.add(at, difference)
         for (row, path), values in comparison.values.items() if comparison else ():
             self.history.setdefault((recorded.name, row, path), set()).update(values)
+        self.rows_shown |= comparison.rows_shown if comparison else set()
+
+    def is_too_new(self, ahead: Ahead) -> bool:
+        """Whether it is a row that was made just before: a reader in AWS may not have caught up, and was not asked again."""
+        kind, *rest = ahead.difference.later or ("",)
+        made = [self.made[one] for atom in atoms(rest[0]) if (one := self.ids.there.get(atom)) in self.made] if (
+            kind == "shown") else []
+        new = bool(made) and within(SOON, self.recording[max(made)], ahead.recorded)
+        self.report.notes["a row that was too new to be in the recorded reply"] += new
+        return new
+
+    def follows_a_change(self, at: int) -> bool:
+        """Whether the recording has changed something of the same service just before."""
+        recorded = self.recording[at]
+        return any(not other.reads and other.exchange.service == recorded.exchange.service and within(SOON, other, recorded)
+                   for other in self.recording[:at])
 
     def settle(self, recorded: Recorded, found: "Verdict", outcome: Outcome) -> None:
         """Finds out which of the earlier differences were only a matter of time."""
         comparison = found.comparison
-        differ = {(one.path, one.kind) for one in found.differences}
+        differ = {(one.row, one.path, one.kind) for one in found.differences}
         for ahead in self.ahead:
             if ahead.settled or ahead.recorded.name != recorded.name:
                 continue
-            kind, *rest = ahead.difference.later or ("",)
+            difference = ahead.difference
+            kind, *rest = difference.later or ("",)
             same = ahead.recorded.key == recorded.key
-            if same and within(SOON, ahead.recorded, recorded) and (ahead.difference.path, ahead.difference.kind) not in differ:
-                ahead.settled = True  # a reader in AWS had not caught up
-            elif kind == "success":
+            alike_now = comparison is not None and difference.place in comparison.walked and (
+                difference.row, difference.path, difference.kind) not in differ
+            if kind == "success":
                 ahead.settled = same and outcome.ok
             elif kind == "gone":
-                ahead.settled = same and rest[0] not in recorded.exchange.response
+                ahead.settled = same and rest[0] in self.rows_shown and rest[0] not in recorded.exchange.response
             elif comparison and kind == "value":
-                ahead.settled = rest[2] in comparison.values.get((rest[0], rest[1]), ())
+                ahead.settled = rest[2] in comparison.values.get((rest[0], rest[1]), ()) or (
+                    difference.moving and alike_now)
             elif comparison and kind == "there":
                 ahead.settled = (rest[0], rest[1]) in comparison.paths
             elif comparison and kind == "shown":
                 ahead.settled = rest[0] in comparison.paired
+            if same and alike_now and kind not in ("gone", "shown") and within(SOON, ahead.recorded, recorded):
+                ahead.settled |= self.follows_a_change(ahead.at)  # a reader in AWS had not caught up
             if ahead.settled:
                 self.report.notes["a difference that a later recorded reply does not have any more"] += 1
 
 
 @dataclass
 class Verdict:
+    simulated: Outcome
     differences: list[Difference]
     comparison: Comparison | None = None
     skipped: str = ""
@@ -1266,8 +1304,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--allow", metavar="FILE", type=pathlib.Path, help="the differences that are exempt")
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the simulated AWS")
     parser.add_argument("--speed", metavar="N|max", default="60", help="of the simulated AWS, see `runner sim --help`; 60")
-    parser.add_argument("--patience", metavar="SECONDS", type=int, default=300,
-                        help="how long at most the simulated AWS may be behind, in its own time; 300")
+    parser.add_argument("--patience", metavar="SECONDS", type=int, default=600,
+                        help="how long at most the simulated AWS may be behind, in its own time; 600")
     options = parser.parse_args(arguments)
 
     report, models = Report(), Models()

@@ -76,7 +76,7 @@ impl Baseline {
         };
         let before = Arc::new(before.map_err(NoBaseline::World)?);
         let mut this = Self {
-            empty: before.shape(),
+            empty: Shape::default(),
             settings,
             runbook,
             before,
@@ -85,6 +85,7 @@ impl Baseline {
             kept: Shape::default(),
             traffic: Traffic::default(),
         };
+        this.empty = Self::settled(&this.stage([]));
         let stage = this.stage([]);
         stage.simulator.note_calls();
         let committed = AtCommit { simulator: Arc::clone(&stage.simulator), calls: Arc::default() };

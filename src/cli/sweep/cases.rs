@@ -24,7 +24,9 @@ pub fn all(calls: &[Called], seed: u64) -> Vec<Case> {
         let at = counts.entry((service, action)).or_default();
         *at += 1;
         for kind in kinds {
-            for lasting in [false, true] {
+            // An instance that dies at each call is no fault of a call.
+            let ways: &[bool] = if kind.is_mishap() { &[false] } else { &[false, true] };
+            for lasting in ways.iter().copied() {
                 let (service, action) = ((*service).to_owned(), action.clone());
                 cases.push(Case(vec![Fault { service, action, at: *at, lasting, kind: *kind }]));
             }

@@ -40,11 +40,11 @@ pub const CERTIFICATE_BY_TAGS: LookUp =
     LookUp { name: "certificate_by_tags", run: |ctx, arguments| Box::pin(certificate_by_tags(ctx, arguments)) };
 
 #[derive(Serialize, Deserialize)]
-struct ByTags {
+pub(super) struct ByTags {
     /// The tag `Name`.
-    name: String,
+    pub name: String,
     /// The tag `runner:run`.
-    run: String,
+    pub run: String,
 }
 
 async fn certificate_by_tags(ctx: &Ctx, wanted: Value) -> Result<Option<Value>, Error> {

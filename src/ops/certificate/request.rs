@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use aws_sdk_acm::types::{CertificateDetail, CertificateStatus, KeyAlgorithm, RecordType, ValidationMethod};
 use serde_json::json;
 
-use super::{DELETE_CERTIFICATE, Made, acm};
+use super::{ByTags, CERTIFICATE_BY_TAGS, DELETE_CERTIFICATE, Made, acm};
 use crate::{
     ops::{
         Error, all_of,
@@ -30,7 +30,9 @@ pub async fn request(
 ) -> Result<String, Error> {
     const CALL: &str = "acm:RequestCertificate";
     let name = &owned.name;
+    let by_tags = json!(ByTags { name: name.clone(), run: ctx.run_id().to_owned() });
     let declared = Mutation::new(CALL, Class::Token, format!("certificate {name}"))
+        .look_up(&CERTIFICATE_BY_TAGS, by_tags)
         .undo(Undo::new(&DELETE_CERTIFICATE, format!("delete certificate {name}"), json!({})).keep(keep));
     let (domain, others) = names.split_first().ok_or_else(|| Error::option("domain_name", "a name is needed"))?;
     let others = Some(others.to_vec()).filter(|others| !others.is_empty());

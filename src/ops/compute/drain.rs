@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     asg,
     sizes::{self, Sizes},
+    traffic_guard::traffic_of,
 };
 use crate::{
     ops::{Error, arguments, ownership::STACK_TAG},
@@ -104,6 +105,11 @@ async fn delete_group(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
     let Some(group) = asg::settled(ctx, &name).await? else { return Ok(Undone::Already) };
     if asg::tags(&group).get(STACK_TAG) != Some(&stack) {
         return Ok(Undone::Foreign(format!("expected {name} to be owned by {stack}, found another owner")));
+    }
+    // Whatever became of the undo of the weights: nobody's traffic is cut off.
+    let traffic = traffic_of(ctx, group.target_group_arns()).await?;
+    if !traffic.is_empty() {
+        return Err(Error::Unsafe(format!("{name} still gets traffic: {}", traffic.join("; "))));
     }
     match to_zero(ctx, &group, None, DRAIN).await {
         Ok(()) => delete(ctx, &name, false, None).await?,

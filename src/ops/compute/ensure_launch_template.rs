@@ -15,12 +15,12 @@ use crate::{
     event::{Change, Field},
     ops::{
         Error, Operation, Sensitive, Together, arguments, ec2_tags,
-        network::common::{deleted, filter, nothing_to_undo, report},
-        ownership::{Owned, changed, set},
+        network::common::{deleted, filter, has_tags, nothing_to_undo, report, tag_filters},
+        ownership::{MadeBy, Owned, changed, set},
         require,
     },
     redact::looks,
-    run::{Class, Ctx, Mutation, Seen, Undo, UndoAction, Undone, Wait},
+    run::{Class, Ctx, LookUp, Mutation, Seen, Undo, UndoAction, Undone, Wait},
 };
 
 /// EC2's limit of a template's name.
@@ -187,6 +187,7 @@ async fn create(
     let name = owned.name_within(NAME_LIMIT);
     let undo = Undo::new(&DELETE_LAUNCH_TEMPLATE, format!("delete launch template {name}"), json!({}));
     let declared = Mutation::new("ec2:CreateLaunchTemplate", Class::Token, format!("launch template {name}"))
+        .look_up(&LAUNCH_TEMPLATE_BY_TAGS, json!(owned.made()))
         .undo(undo.keep(options.keep_on_rollback));
     let Made { launch_template_id } = ctx
         .mutate(
@@ -243,8 +244,8 @@ async fn converge(
         Some(version) => version,
         None => {
             let before = known.first().map(of_version).transpose()?.flatten();
-            let latest = template.latest_version_number();
-            let version = create_version(ctx, options, &name, &id, wanted).await?;
+            let latest = template.latest_version_number().unwrap_or_default();
+            let version = create_version(ctx, options, &name, &id, latest, wanted).await?;
             fields.push(changed("version", latest, version));
             let secret = options.user_data.as_ref().is_some_and(Sensitive::is_secret);
             fields.extend(wanted.differences(before.as_ref(), secret));
@@ -268,6 +269,7 @@ async fn create_version(
     options: &EnsureLaunchTemplate,
     name: &str,
     id: &str,
+    latest: i64,
     wanted: &Content,
 ) -> Result<i64, Error> {
     let undo = Undo::new(
@@ -276,7 +278,9 @@ async fn create_version(
         json!({}),
     );
     let subject = format!("version of launch template {name}");
+    let newer = NewerThan { launch_template_id: id.to_owned(), latest };
     let declared = Mutation::new("ec2:CreateLaunchTemplateVersion", Class::Token, subject)
+        .look_up(&LAUNCH_TEMPLATE_VERSION_NEWER_THAN, json!(newer))
         .undo(undo.keep(options.keep_on_rollback));
     let made = ctx
         .mutate(
@@ -315,6 +319,46 @@ async fn set_default(ctx: &Ctx, id: &str, version: i64, undo: Option<Undo>) -> R
         request.customize().interceptor(permit).send()
     })
     .await
+}
+
+/// Finds a launch template by the tags it was created with.
+pub const LAUNCH_TEMPLATE_BY_TAGS: LookUp =
+    LookUp { name: "launch_template_by_tags", run: |ctx, arguments| Box::pin(launch_template_by_tags(ctx, arguments)) };
+
+async fn launch_template_by_tags(ctx: &Ctx, made: Value) -> Result<Option<Value>, Error> {
+    let MadeBy(tags) = arguments(made)?;
+    let filters = tag_filters(&tags);
+    let reply = ctx
+        .read("ec2:DescribeLaunchTemplates", || {
+            ctx.aws().ec2.describe_launch_templates().set_filters(Some(filters.clone())).send()
+        })
+        .await?;
+    let found = reply.launch_templates().iter().find(|template| has_tags(template.tags(), &tags));
+    found.map(|template| Ok(json!(Made { launch_template_id: id_of(template)? }))).transpose()
+}
+
+/// Which version a lost reply spoke of.
+#[derive(Serialize, Deserialize)]
+struct NewerThan {
+    launch_template_id: String,
+    /// The newest that was there before.
+    latest: i64,
+}
+
+/// Finds the version that was made after those that were known. Versions have no tags: where somebody else makes one in the
+/// same moments, theirs cannot be told apart, and none is found.
+pub const LAUNCH_TEMPLATE_VERSION_NEWER_THAN: LookUp = LookUp {
+    name: "launch_template_version_newer_than",
+    run: |ctx, arguments| Box::pin(launch_template_version_newer_than(ctx, arguments)),
+};
+
+async fn launch_template_version_newer_than(ctx: &Ctx, known: Value) -> Result<Option<Value>, Error> {
+    let NewerThan { launch_template_id, latest } = arguments(known)?;
+    let versions = versions(ctx, &launch_template_id).await?;
+    let newer: Vec<i64> =
+        versions.iter().filter_map(|version| version.version_number()).filter(|number| *number > latest).collect();
+    let [version] = newer[..] else { return Ok(None) };
+    Ok(Some(json!(MadeVersion { launch_template_id, version })))
 }
 
 /// Deletes a launch template this run made, with all its versions.

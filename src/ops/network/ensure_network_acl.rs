@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     NetworkAcl, Subnets, Vpc,
-    common::{IN_USE, LET_GO, deleted, is_named, only, report},
+    common::{IN_USE, LET_GO, deleted, has_tags, is_named, only, report, tag_filters},
     network_acl_association as association,
     network_acl_rule::{self as rule, RuleOptions, Rules},
     read,
@@ -17,10 +17,10 @@ use crate::{
     event::{Change, Field},
     ops::{
         Error, IdOf, IdsOf, Operation, Tags, Together, arguments, ec2_tags,
-        ownership::{Owned, set},
+        ownership::{MadeBy, Owned, set},
         require,
     },
-    run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
+    run::{Class, Ctx, LookUp, Mutation, Undo, UndoAction, Undone},
 };
 
 /// Makes sure that a VPC has this network ACL, that it has these rules and no others, and that these subnets have it.
@@ -141,6 +141,7 @@ async fn create(ctx: &Ctx, options: &EnsureNetworkAcl, owned: &Owned) -> Result<
     let name = &owned.name;
     let undo = Undo::new(&DELETE_NETWORK_ACL, format!("delete network acl {name}"), json!({}));
     let declared = Mutation::new("ec2:CreateNetworkAcl", Class::Token, format!("network acl {name}"))
+        .look_up(&NETWORK_ACL_BY_TAGS, json!(owned.made()))
         .undo(undo.keep(options.keep_on_rollback));
     ctx.mutate(
         declared,
@@ -161,6 +162,17 @@ async fn create(ctx: &Ctx, options: &EnsureNetworkAcl, owned: &Owned) -> Result<
         },
     )
     .await
+}
+
+/// Finds a network ACL by the tags it was created with.
+pub const NETWORK_ACL_BY_TAGS: LookUp =
+    LookUp { name: "network_acl_by_tags", run: |ctx, arguments| Box::pin(network_acl_by_tags(ctx, arguments)) };
+
+async fn network_acl_by_tags(ctx: &Ctx, made: Value) -> Result<Option<Value>, Error> {
+    let MadeBy(tags) = arguments(made)?;
+    let mut found = read::network_acls(ctx, &[], &tag_filters(&tags)).await?;
+    found.retain(|acl| has_tags(acl.tags(), &tags));
+    Ok(found.first().map(|acl| json!({ "network_acl_id": acl.network_acl_id() })))
 }
 
 /// Deletes a network ACL this run made.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     RouteTable, Subnets, Vpc,
-    common::{IN_USE, LET_GO, deleted, is_named, only, report},
+    common::{IN_USE, LET_GO, deleted, has_tags, is_named, only, report, tag_filters},
     read,
     route::{self, RouteOptions},
     route_table_association as association,
@@ -17,10 +17,10 @@ use crate::{
     event::Change,
     ops::{
         Error, IdOf, IdsOf, Operation, Tags, Together, arguments, ec2_tags,
-        ownership::{Owned, set},
+        ownership::{MadeBy, Owned, set},
         require,
     },
-    run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
+    run::{Class, Ctx, LookUp, Mutation, Undo, UndoAction, Undone},
 };
 
 /// Makes sure that a VPC has this route table, that it has these routes and no others, and that these subnets use it.
@@ -122,6 +122,7 @@ async fn create(ctx: &Ctx, options: &EnsureRouteTable, owned: &Owned) -> Result<
     let name = &owned.name;
     let undo = Undo::new(&DELETE_ROUTE_TABLE, format!("delete route table {name}"), json!({}));
     let declared = Mutation::new("ec2:CreateRouteTable", Class::Token, format!("route table {name}"))
+        .look_up(&ROUTE_TABLE_BY_TAGS, json!(owned.made()))
         .undo(undo.keep(options.keep_on_rollback));
     ctx.mutate(
         declared,
@@ -142,6 +143,17 @@ async fn create(ctx: &Ctx, options: &EnsureRouteTable, owned: &Owned) -> Result<
         },
     )
     .await
+}
+
+/// Finds a route table by the tags it was created with.
+pub const ROUTE_TABLE_BY_TAGS: LookUp =
+    LookUp { name: "route_table_by_tags", run: |ctx, arguments| Box::pin(route_table_by_tags(ctx, arguments)) };
+
+async fn route_table_by_tags(ctx: &Ctx, made: Value) -> Result<Option<Value>, Error> {
+    let MadeBy(tags) = arguments(made)?;
+    let mut found = read::route_tables(ctx, &[], &tag_filters(&tags)).await?;
+    found.retain(|table| has_tags(table.tags(), &tags));
+    Ok(found.first().map(|table| json!({ "route_table_id": table.route_table_id() })))
 }
 
 /// Deletes a route table this run made.

@@ -7,12 +7,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    common::{LET_GO, deleted},
+    common::{LET_GO, deleted, has_tags, tag_filters},
     read,
 };
 use crate::{
-    ops::{Error, arguments, ec2_tags, ownership::Owned, require},
-    run::{Class, Ctx, Mutation, Seen, Undo, UndoAction, Undone, Wait},
+    ops::{
+        Error, arguments, ec2_tags,
+        ownership::{MadeBy, Owned},
+        require,
+    },
+    run::{Class, Ctx, LookUp, Mutation, Seen, Undo, UndoAction, Undone, Wait},
 };
 
 /// The first time between two looks. AWS says a minute or two passes until one is there or gone.
@@ -35,8 +39,9 @@ pub async fn create(
 ) -> Result<String, Error> {
     let name = &owned.name;
     let undo = Undo::new(&DELETE_NAT_GATEWAY, format!("delete nat gateway {name}"), json!({ "wait": !ours }));
-    let declared =
-        Mutation::new("ec2:CreateNatGateway", Class::Token, format!("nat gateway {name}")).undo(undo.keep(keep));
+    let declared = Mutation::new("ec2:CreateNatGateway", Class::Token, format!("nat gateway {name}"))
+        .look_up(&NAT_GATEWAY_BY_TAGS, json!(owned.made()))
+        .undo(undo.keep(keep));
     let made = ctx
         .mutate(
             declared,
@@ -59,6 +64,17 @@ pub async fn create(
         )
         .await?;
     Ok(made.nat_gateway_id)
+}
+
+/// Finds a NAT gateway by the tags it was created with.
+pub const NAT_GATEWAY_BY_TAGS: LookUp =
+    LookUp { name: "nat_gateway_by_tags", run: |ctx, arguments| Box::pin(nat_gateway_by_tags(ctx, arguments)) };
+
+async fn nat_gateway_by_tags(ctx: &Ctx, made: Value) -> Result<Option<Value>, Error> {
+    let MadeBy(tags) = arguments(made)?;
+    let mut found = read::nat_gateways(ctx, &[], &tag_filters(&tags)).await?;
+    found.retain(|nat| has_tags(nat.tags(), &tags) && !matches!(state(nat), "deleting" | "deleted"));
+    Ok(found.first().map(|nat| json!({ "nat_gateway_id": nat.nat_gateway_id() })))
 }
 
 /// Waits until all are available. One that fails never will be.

@@ -150,6 +150,21 @@ impl Way {
         Ok(())
     }
 
+    /// Refuses to go on when the weights are not those that were set: a read may be behind, so it is looked again.
+    async fn is_ours(&self, ctx: &Ctx, live: Live) -> Result<(), Error> {
+        let ours = self.live.answer.target_groups();
+        if live.answer.target_groups() == ours {
+            return Ok(());
+        }
+        let live = route::settled(ctx, &self.order.route, |answer| answer.target_groups() == ours).await?;
+        let found = live.answer.target_groups();
+        if found == ours {
+            return Ok(());
+        }
+        let (ours, found) = (weights::words(ours), weights::words(found));
+        Err(Error::Unsafe(format!("somebody else changed the weights of {} from {ours} to {found}", live.name)))
+    }
+
     fn change(&self) -> Option<Field> {
         let after = self.moves.last()?;
         let name = format!("weights of {}", self.live.name);
@@ -193,12 +208,7 @@ async fn hold(ctx: &Ctx, ways: &[Way], step: &Step, enough: Enough) -> Result<()
         let lives = all_of(ways.iter().map(|way| route::live(ctx, &way.order.route)));
         let (health, lives) = futures::join!(health, lives).together()?;
         for (way, live) in ways.iter().zip(lives) {
-            let (ours, found) = (way.live.answer.target_groups(), live.answer.target_groups());
-            if ours != found {
-                let (ours, found) = (weights::words(ours), weights::words(found));
-                let why = format!("somebody else changed the weights of {} from {ours} to {found}", live.name);
-                return Err(Error::Unsafe(why));
-            }
+            way.is_ours(ctx, live).await?;
         }
         let seen = health.iter().map(Health::words).collect::<Vec<_>>().join("; ");
         if shown.as_ref() != Some(&seen) {
