@@ -132,6 +132,8 @@ impl Noted {
             "uri": request.uri(),
             "request_headers": headers_of(headers),
             "request": text(request.body().bytes()),
+            // Until there is a reply.
+            "status": 0,
         }))
     }
 }

@@ -312,7 +312,8 @@ mod tests {
         assert_eq!(found("vpc-00000000000000003"), Some(("vpc-", 3, "")));
         assert_eq!(found("AROA0000000000000001F"), Some(("AROA", 31, "")));
         assert_eq!(found("arn:x:loadbalancer/app/web/0000000000000004"), Some(("arn:x:loadbalancer/app/web/", 4, "")));
-        assert_eq!(found(&format!("arn:x:certificate/{uuid}/y")), Some(("arn:x:certificate/", 9, "/y")));
+        let arn = format!("arn:x:certificate/{uuid}/y");
+        assert_eq!(found(&arn), Some(("arn:x:certificate/", 9, "/y")));
         assert_eq!(found("web-1234567890.eu.elb"), Some(("web-", 8, ".eu.elb")));
         assert_eq!(found("vpc-00000000000000099"), None, "it was not given out");
         assert_eq!(found("shop-prod"), None);

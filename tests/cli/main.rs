@@ -3,12 +3,19 @@
 mod check;
 #[path = "../support/chromium.rs"]
 mod chromium;
+#[path = "../support/control_plane.rs"]
+mod control_plane;
 mod exit_codes;
 mod faults;
 #[path = "../support/forge.rs"]
 mod forge;
 mod help;
 mod html;
+#[path = "../support/instances.rs"]
+mod instances;
+mod judges;
+#[path = "../support/load.rs"]
+mod load;
 #[expect(dead_code, reason = "of moto's own environment, these tests use the interpreter")]
 #[path = "../support/moto.rs"]
 mod moto;
@@ -18,9 +25,12 @@ mod policy;
 mod project;
 mod pull_request;
 mod reference;
+#[path = "../support/reverse_proxy.rs"]
+mod reverse_proxy;
 mod rules;
 mod runbooks;
 mod settings;
+mod sockets;
 mod usage;
 mod wrong;
 

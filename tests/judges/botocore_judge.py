@@ -733,7 +733,7 @@ class Exchange:
     uri: str
     request_headers: dict[str, str]  # with names in lower case
     request: str
-    status: int
+    status: int  # 0: no reply came
     response_headers: HeadersDict
     response: str
 
@@ -766,8 +766,9 @@ class Exchange:
 
 
 class Judge:
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, strangers: frozenset[str] = frozenset()) -> None:
         self.findings = findings
+        self.strangers = strangers  # hosts whose replies are not judged
         self.models = Models()
 
     def judge(self, exchange: Exchange, where: str) -> None:
@@ -785,7 +786,9 @@ class Judge:
             report("request", "unsupported", f"this judge does not know the protocol {operation.protocol}")
         else:
             Request(exchange, operation, media, report).judge()
-            Reply(exchange, operation, report).judge()
+            # No reply came, or it is somebody else's to answer for.
+            if exchange.status and urllib.parse.urlsplit(exchange.uri).hostname not in self.strangers:
+                Reply(exchange, operation, report).judge()
 
 
 class Request:
@@ -1187,6 +1190,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("paths", metavar="PATH", nargs="+", type=pathlib.Path, help="a file, or a folder of *.jsonl")
     parser.add_argument("--allow", metavar="FILE", type=pathlib.Path, help="the findings that are exempt")
     parser.add_argument("--json", metavar="FILE", type=pathlib.Path, help="where to write the report as JSON")
+    parser.add_argument("--requests-only", metavar="HOST", action="append", default=[],
+                        help="do not judge the replies of this host; repeatable")
     parser.add_argument("--operations", action="store_true", help="only say which operations are there")
     options = parser.parse_args(arguments)
 
@@ -1194,7 +1199,7 @@ def main(arguments: list[str]) -> int:
     try:
         if options.allow:
             findings.exemptions = read_exemptions(options.allow)
-        judge = Judge(findings)
+        judge = Judge(findings, frozenset(options.requests_only))
         for exchange, where in read(options.paths, findings):
             service = services.setdefault(exchange.service, Service())
             service.exchanges += 1

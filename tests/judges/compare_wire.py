@@ -466,7 +466,7 @@ class Comparison:
         self.differences: list[Difference] = []
         self.foreign: list[Any] = []
         self.compared = loud  # whether anything was that counts
-        self.values: dict[tuple[str, str], set[str]] = {}  # the recorded ones of states, by row and path, as translated
+        self.states: dict[tuple[str, str], tuple[str, str]] = {}  # on both sides, by row and path
         self.paths: set[tuple[str, str]] = set()  # of the recorded members, by row
         self.walked: set[tuple[str, str]] = set()  # of those that both replies have
         self.paired: set[str] = set()  # simulated ids of rows that both show
@@ -510,9 +510,9 @@ class Comparison:
                 self.scalars(recorded, simulated, path, loud, row)
         elif isinstance(recorded, str) and isinstance(simulated, str):
             if STATE.search(path):
-                self.values.setdefault((row, path), set()).add(self.ids.translate(recorded))
+                self.states[row, path] = (self.ids.translate(recorded), simulated)
             if found := self.text(recorded, simulated, path, loud):
-                later = ("value", row, path, simulated) if STATE.search(path) and found[0] == "value" else ()
+                later = ("value", row, path, simulated, self.ids.translate(recorded)) if STATE.search(path) and found[0] == "value" else ()
                 self.add(loud, path, *found, row, *later)
                 if loud and later:
                     self.differences[-1].moving = bool(TRANSITIONAL.search(recorded))
@@ -520,9 +520,9 @@ class Comparison:
             pass
         else:
             if STATE.search(path):
-                self.values.setdefault((row, path), set()).add(str(recorded))
+                self.states[row, path] = (str(recorded), str(simulated))
             if recorded != simulated:
-                later = ("value", row, path, str(simulated)) if STATE.search(path) else ()
+                later = ("value", row, path, str(simulated), str(recorded)) if STATE.search(path) else ()
                 self.add(loud, path, "value", f"{shown(recorded)} in the recording, {shown(simulated)} here", row, *later)
 
     def structure(self, recorded: dict[str, Any], simulated: dict[str, Any], path: str, loud: bool, row: str) -> None:
@@ -889,7 +889,9 @@ class Replay:
         self.compared: dict[int, int] = {}  # the exchanges that were, and how many pages they have
         self.unequal: set[int] = set()
         self.ahead: list[Ahead] = []
-        self.history: dict[tuple[str, str, str], set[str]] = {}  # recorded states, by operation, row and path
+        # States that were recorded and that the simulated AWS has shown, by operation, row and path.
+        self.there: dict[tuple[str, str, str], set[str]] = {}
+        self.here: dict[tuple[str, str, str], set[str]] = {}
         self.rows_shown: set[str] = set()  # recorded ids of rows that both have shown
         self.early: dict[tuple[str, ...], Outcome] = {}  # what succeeded here at an attempt that failed there
         self.done: set[int] = set()  # later pages, compared with the first
@@ -927,7 +929,7 @@ class Replay:
                 self.aws.pass_until((recorded.at - begin).total_seconds())
             self.step(at, recorded)
         for ahead in self.ahead:
-            if not ahead.settled and not self.is_too_new(ahead):
+            if not ahead.settled and not self.is_passed(ahead) and not self.is_too_new(ahead):
                 self.add(ahead.at, ahead.difference)
         for at, count in self.compared.items():
             self.report.tally(self.recording[at].name).equal += 0 if at in self.unequal else count
@@ -1083,6 +1085,7 @@ class Replay:
         else:
             simulated, modelled = self.ask(pages)
         found = best = self.judge(recorded, outcome, simulated, modelled)
+        self.note_states(recorded, found)
         waited = 0
         for step in STEPS:
             if waited + step > min(self.patience, self.may_mend(recorded, outcome, simulated, found)):
@@ -1091,8 +1094,9 @@ class Replay:
             waited += step
             simulated, modelled = self.ask(pages)
             found = self.judge(recorded, outcome, simulated, modelled)
-            if len(found.differences) < len(best.differences) or simulated.ok and not best.simulated.ok:
-                best = found  # later the state may be another one again
+            self.note_states(recorded, found)
+            if found.weight < best.weight:
+                best = found  # not always the last: states go on
         if waited and not best.differences:
             self.report.notes["a reply that was the same only when it was asked for again"] += 1
         found = best
@@ -1101,6 +1105,11 @@ class Replay:
             self.in_vain.update((recorded.name, one.path, one.kind) for one in found.differences)
         self.accept(at, pages, outcome, found)
 
+    def note_states(self, recorded: Recorded, found: "Verdict") -> None:
+        for (row, path), (there, here) in found.comparison.states.items() if found.comparison else ():
+            self.there.setdefault((recorded.name, row, path), set()).add(there)
+            self.here.setdefault((recorded.name, row, path), set()).add(here)
+
     def judge(self, recorded: Recorded, outcome: Outcome, simulated: Outcome, modelled: bool) -> "Verdict":
         exchange = recorded.exchange
         ours = any(NAME.match(name) and (exchange.service, value) in self.names or value in self.ids.ours or
@@ -1108,13 +1117,13 @@ class Replay:
         if not modelled:
             return Verdict(simulated, [Difference("status", "not-modelled", f"{outcome} in the recording; {simulated.message}")])
         if not outcome.ok and not simulated.ok:
-            differences, later = [], ("success",) if outcome.absent else ()
+            differences = []
             if outcome.status != simulated.status:
                 detail = f"{outcome} in the recording, {simulated} here"
-                differences.append(Difference("status", "status", detail, later=later))
+                differences.append(Difference("status", "status", detail))
             if outcome.code != simulated.code:
                 detail = f"{outcome.code} in the recording, {simulated.code} here: {simulated.message}"
-                differences.append(Difference("error", "code", detail, later=later))
+                differences.append(Difference("error", "code", detail))
             return Verdict(simulated, differences)
         if outcome.ok != simulated.ok:
             of_ours = ours or (outcome.ok and Comparison(self.ids, exchange.service, self.names, self.chosen, True,
@@ -1139,7 +1148,7 @@ class Replay:
         fresh = [one for one in found.differences if not one.moving and one.kind != "not-modelled"
                  and lasting(recorded, one) not in self.lasting
                  and (recorded.name, one.path) not in self.report.exemptions]
-        if not fresh or (not recorded.reads and (simulated.ok or not outcome.ok)):
+        if not fresh or (not recorded.reads and (simulated.ok or not outcome.ok and not simulated.absent)):
             return 0
         if simulated.absent:
             return SOON
@@ -1176,15 +1185,10 @@ class Replay:
         self.report.tally(recorded.name).compared += len(pages)
         self.compared[at] = len(pages)
         for difference in found.differences:
-            kind, *rest = difference.later or ("",)
-            if kind == "value" and difference.moving and rest[2] in self.history.get((recorded.name, rest[0], rest[1]), ()):
-                self.report.notes["a state that the recording had before"] += 1
-            elif recorded.reads and difference.kind != "identity" and not self.report.exempt(recorded.name, difference.path):
+            if recorded.reads and difference.kind != "identity" and not self.report.exempt(recorded.name, difference.path):
                 self.ahead.append(Ahead(at, recorded, difference))
             else:
                 self.add(at, difference)
-        for (row, path), values in comparison.values.items() if comparison else ():
-            self.history.setdefault((recorded.name, row, path), set()).update(values)
         self.rows_shown |= comparison.rows_shown if comparison else set()
 
     def is_too_new(self, ahead: Ahead) -> bool:
@@ -1192,9 +1196,21 @@ class Replay:
         kind, *rest = ahead.difference.later or ("",)
         made = [self.made[one] for atom in atoms(rest[0]) if (one := self.ids.there.get(atom)) in self.made] if (
             kind == "shown") else []
-        new = bool(made) and within(SOON, self.recording[max(made)], ahead.recorded)
-        self.report.notes["a row that was too new to be in the recorded reply"] += new
-        return new
+        if not made or not within(SOON, self.recording[max(made)], ahead.recorded):
+            return False
+        self.report.notes["a row that was too new to be in the recorded reply"] += 1
+        return True
+
+    def is_passed(self, ahead: Ahead) -> bool:
+        """Whether it is a state that the other side was in too, before or after."""
+        kind, *rest = ahead.difference.later or ("",)
+        if kind != "value" or not ahead.difference.moving:
+            return False
+        state = (ahead.recorded.name, rest[0], rest[1])
+        if rest[2] not in self.there.get(state, ()) and rest[3] not in self.here.get(state, ()):
+            return False
+        self.report.notes["a state that the other side had at another time"] += 1
+        return True
 
     def follows_a_change(self, at: int) -> bool:
         """Whether the recording has changed something of the same service just before."""
@@ -1219,8 +1235,7 @@ class Replay:
             elif kind == "gone":
                 ahead.settled = same and rest[0] in self.rows_shown and rest[0] not in recorded.exchange.response
             elif comparison and kind == "value":
-                ahead.settled = rest[2] in comparison.values.get((rest[0], rest[1]), ()) or (
-                    difference.moving and alike_now)
+                ahead.settled = rest[2] == comparison.states.get((rest[0], rest[1]), ("", ""))[0]
             elif comparison and kind == "there":
                 ahead.settled = (rest[0], rest[1]) in comparison.paths
             elif comparison and kind == "shown":
@@ -1237,6 +1252,12 @@ class Verdict:
     differences: list[Difference]
     comparison: Comparison | None = None
     skipped: str = ""
+
+    @property
+    def weight(self) -> int:
+        """How much of the replies could not be held against each other, or differs."""
+        weights = {"status": 10_000, "not-modelled": 10_000, "code": 10_000}
+        return sum(weights.get(one.kind, 100 if one.later[:1] in (("gone",), ("shown",)) else 1) for one in self.differences)
 
 
 def within(seconds: int, one: Recorded, other: Recorded) -> bool:
