@@ -11,7 +11,7 @@
 //! load ends, as nobody was promised a service yet.
 //!
 //! **What a server can do.** When a run begins, the servers of a promised route carry its load and half as much again,
-//! together. What comes to one of them beyond that fails: so traffic that is led back onto a fleet that has shrunk
+//! together, and one of them can be lost. What comes to one of them beyond that fails: so traffic that is led back onto a fleet that has shrunk
 //! meanwhile, or on to one that is too small, is seen to fail.
 //!
 //! A request is counted when it arrives. If the connection is cut while it is under way (the instance is terminated,
@@ -162,7 +162,8 @@ impl Load {
         let good = spread.streams.iter().filter(|stream| stream.good).filter_map(|stream| stream.server.as_ref());
         let servers = good.collect::<BTreeSet<_>>().len() as u64;
         if servers > 0 {
-            self.capacity.insert(route.to_owned(), WHOLE * 3 / 2 / servers);
+            let most = (WHOLE * 3 / 2 / servers).max(WHOLE / servers.saturating_sub(1).max(1));
+            self.capacity.insert(route.to_owned(), most);
         }
         self.promised.insert(route.to_owned());
     }

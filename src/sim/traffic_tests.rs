@@ -40,16 +40,17 @@ fn counted(load: &Load, served: u64, failed: u64) {
 
 #[test]
 fn a_server_carries_half_as_much_again_and_no_more() {
-    let three = spread(true, &[("i-1", true), ("i-2", true), ("i-3", true)]);
-    let mut load = promised(&three);
-    load.elapse(at(0), at(20_000), &three, &nobody());
+    let four = spread(true, &[("i-1", true), ("i-2", true), ("i-3", true), ("i-4", true)]);
+    let mut load = promised(&four);
+    load.elapse(at(0), at(20_000), &four, &nobody());
     counted(&load, 1000, 0);
     let two = spread(true, &[("i-1", true), ("i-2", true)]);
     load.elapse(at(20_000), at(40_000), &two, &nobody());
-    counted(&load, 2000, 0);
+    counted(&load, 1750, 250);
+    let mut pair = promised(&two);
     let one = spread(true, &[("i-1", true)]);
-    load.elapse(at(40_000), at(60_000), &one, &nobody());
-    counted(&load, 2500, 500);
+    pair.elapse(at(0), at(20_000), &one, &nobody());
+    counted(&pair, 1000, 0);
 }
 
 #[test]

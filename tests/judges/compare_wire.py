@@ -11,8 +11,8 @@ learnt as both replies are walked in parallel, and later requests are rewritten 
 difference. Times are not compared. Rows of lists are paired by what identifies them, their order does not count.
 
 What the recording did not make itself (the default VPC, a zone that was found by its name) the simulated AWS does not
-have. What shows only such things is not compared but counted. Images and public hosted zones get a stand-in, as whatever
-is built on them could not be compared otherwise.
+have. What shows only such things is not compared but counted. Images and public hosted zones get a stand-in, as
+whatever is built on them could not be compared otherwise.
 
 Time passes as it did in the recording. AWS is sometimes slower and sometimes faster: where the simulated one is behind,
 it is asked again after a while; where it is ahead, the recording has to catch up in a later reply.
@@ -46,9 +46,13 @@ from botocore_judge import MASK, VERSION, Exchange, Finding, Models, Operation, 
 
 READ = re.compile(r"(Describe|Get|List|Lookup|Search|Check|Test|Simulate)[A-Z]")
 # What a client is to repeat; it says nothing of the request.
-TRANSIENT = re.compile(r"Throttl|RequestLimitExceeded|TooManyRequests|PriorRequestNotComplete|ExpiredToken|RequestExpired")
+TRANSIENT = re.compile(r"Throttl|RequestLimitExceeded|TooManyRequests|PriorRequestNotComplete|ExpiredToken|"
+                       r"RequestExpired")
 ABSENT = re.compile(r"not ?found|no ?such|unknown|NonExistent|(do|does) ?not ?exist|cannot be found", re.IGNORECASE)
 PRESENT = re.compile(r"AlreadyExists|Duplicate|Conflict|InUse|Overlap|AlreadyAssociated", re.IGNORECASE)
+
+# Of a reply; what else there is was not recorded.
+RECORDED_HEADERS = ("content-type", "location", "x-amzn-requestid")
 
 # Members that hold a place in a list of pages.
 PLACE = re.compile(r"(Next\w*|\w*Marker|\w*Token|PaginationToken)$")
@@ -78,7 +82,7 @@ ATOM = re.compile(r"""(?<![A-Za-z0-9])(?:
   | (?P<id>[a-z][a-z0-9]*-(?:[a-z]+-)*)(?:[0-9a-f]{17}|[0-9a-f]{8})
   | (?P<hex>[0-9a-f]{14,64})
   | (?P<unique>A[A-Z]{3})(?=[A-Z0-9]*\d)[A-Z0-9]{12,17}
-  | (?P<path>(?<=/hostedzone/)|(?<=/change/)|(?<=/delegationset/))[A-Z0-9]{6,32}
+  | (?P<path>(?<=/hostedzone/)|(?<=/change/))[A-Z0-9]{6,32}
   | (?P<zone>[CZ])(?=[A-Z0-9]*\d)[A-Z0-9]{7,31}
   | (?P<az>[a-z]{3,4}\d-az\d)
 )(?![A-Za-z0-9])""", re.VERBOSE)
@@ -211,8 +215,9 @@ def outcome_of(exchange: Exchange, operation: Operation) -> Outcome | None:
 def members_of(exchange: Exchange) -> Iterator[tuple[str, str]]:
     """The scalars of a request with the names of their members, whatever the protocol."""
     url = urllib.parse.urlsplit(exchange.uri)
-    for segment in url.path.split("/"):
-        yield "", urllib.parse.unquote(segment)
+    segments = [urllib.parse.unquote(segment) for segment in url.path.split("/")]
+    for before, segment in zip(["", *segments], segments):
+        yield "", f"/{before}/{segment}"  # as replies write the ids of such paths
     forms = urllib.parse.parse_qsl(url.query, keep_blank_values=True)
     body = exchange.request
     if body.startswith("{"):
@@ -310,14 +315,14 @@ class Simulator:
     """`BIN sim`, on a port that the system chose.
 
     With a number as `speed`, its time follows the clock on the wall so many times as fast, and this waits for it. With
-    `max`, each request lets the next thing happen, however far it is off: exact for recordings made so themselves, while
-    with others the simulated AWS is ahead of the recording most of the time.
+    `max`, each request lets the next thing happen, however far it is off: exact for recordings made so themselves,
+    while with others the simulated AWS is ahead of the recording most of the time.
     """
 
     def __init__(self, binary: pathlib.Path, seed: int, speed: str) -> None:
+        self.speed = None if speed == "max" else float(speed)
         command = [str(binary), "sim", "--listen", "127.0.0.1:0", "--speed", speed, "--seed", str(seed)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.speed = None if speed == "max" else float(speed)
         assert self.process.stdout is not None
         url = self.process.stdout.readline().strip()
         self.began = time.monotonic()
@@ -364,7 +369,7 @@ class Simulator:
         return (time.monotonic() - self.began) * self.speed
 
     def pass_until(self, seconds: float) -> None:
-        """Until so many seconds have passed since the beginning. What was waited for counts: it need not be once more."""
+        """Until so many seconds have passed since the beginning. What was waited for counts among them."""
         missing = seconds - self.passed()
         if self.speed is not None and missing > 0:
             time.sleep(missing / self.speed)
@@ -420,7 +425,7 @@ def json_translated(name: str, value: Any, translate: Callable[[str], str]) -> A
 # --- Replies ----------------------------------------------------------------------------------------------------------
 
 # What identifies a row of a list, apart from its id.
-KEY = re.compile(r"(^|\.)(Key|Name|(?!Key|Dns|DNS|Host)\w+Name|(Destination)?CidrBlock|CidrIp(v6)?|RuleNumber|Egress|IsEgress|"
+KEY = re.compile(r"(^|\.)(Key|Name|(?!Key|Dns|DNS|Host)\w+Name|(Destination)?CidrBlock|CidrIp(v6)?|RuleNumber|(Is)?Egress|"
                  r"Priority|SetIdentifier|Type|(From|To)?Port|IpProtocol|VersionNumber)$|\{Name\}$")
 OWN = re.compile(r"(\w*)(Id|ID|Arn|ARN)$")
 # Those whose name has nothing in common with that of the list.
@@ -436,9 +441,13 @@ class Difference:
     kind: str
     detail: str
     row: str = ""  # the recorded id of the row that it is in
-    # What of another recorded reply would say that this was a matter of time only: a value, a member or a row.
+    # What of another reply would say that this was a matter of time only: a value, a member or a row.
     later: tuple[str, ...] = ()
     moving: bool = False  # whether the recorded value is one that does not last
+
+    @property
+    def is_row(self) -> bool:
+        return self.later[:1] in (("gone",), ("shown",))
 
     @property
     def place(self) -> tuple[str, str]:
@@ -451,8 +460,8 @@ class Difference:
 class Comparison:
     """Walks through a recorded and a simulated reply in parallel. Learns ids on the way: `ids` is its own copy.
 
-    `loud` says whether what differs counts. Of what the recording did not make it does not, but ids are learnt there too:
-    the newest image has another one here.
+    `loud` says whether what differs counts. Of what the recording did not make it does not, but ids are learnt there
+    too: the newest image has another one here.
     """
 
     def __init__(self, ids: Ids, service: str, names: set[tuple[str, str]], chosen: set[str], reads: bool,
@@ -512,18 +521,22 @@ class Comparison:
             if STATE.search(path):
                 self.states[row, path] = (self.ids.translate(recorded), simulated)
             if found := self.text(recorded, simulated, path, loud):
-                later = ("value", row, path, simulated, self.ids.translate(recorded)) if STATE.search(path) and found[0] == "value" else ()
-                self.add(loud, path, *found, row, *later)
-                if loud and later:
-                    self.differences[-1].moving = bool(TRANSITIONAL.search(recorded))
+                self.differs(recorded, simulated, path, loud, row, *found)
         elif isinstance(recorded, datetime.datetime) and isinstance(simulated, datetime.datetime):
             pass
         else:
             if STATE.search(path):
                 self.states[row, path] = (str(recorded), str(simulated))
             if recorded != simulated:
-                later = ("value", row, path, str(simulated), str(recorded)) if STATE.search(path) else ()
-                self.add(loud, path, "value", f"{shown(recorded)} in the recording, {shown(simulated)} here", row, *later)
+                detail = f"{shown(recorded)} in the recording, {shown(simulated)} here"
+                self.differs(str(recorded), str(simulated), path, loud, row, "value", detail)
+
+    def differs(self, recorded: str, simulated: str, path: str, loud: bool, row: str, kind: str, detail: str) -> None:
+        if kind != "value" or not STATE.search(path):
+            self.add(loud, path, kind, detail, row)
+        elif loud:
+            self.add(loud, path, kind, detail, row, "value", row, path, simulated, self.ids.translate(recorded))
+            self.differences[-1].moving = bool(TRANSITIONAL.search(recorded))
 
     def structure(self, recorded: dict[str, Any], simulated: dict[str, Any], path: str, loud: bool, row: str) -> None:
         begin = len(self.differences)
@@ -553,7 +566,8 @@ class Comparison:
         kinds = [(match[0], kind_of(match)) for match in ATOM.finditer(recorded)]
         if translated == simulated:
             # Fixed ids are the same everywhere; once known, they do not stand for anything else.
-            pairs = [(atom, atom, kind) for atom, kind in kinds if atom not in self.ids.here and atom not in self.chosen]
+            pairs = [(atom, atom, kind) for atom, kind in kinds
+                     if atom not in self.ids.here and atom not in self.chosen]
         elif document(translated) is not None and document(translated) == document(simulated):
             return None
         elif PLACE.search(path) or (is_address(recorded) and is_address(simulated)):
@@ -609,26 +623,27 @@ class Comparison:
     def rows(self, recorded: list[Any], simulated: list[Any], path: str, loud: bool, row: str) -> None:
         pairs, left, right = self.match(recorded, simulated, path.rpartition(".")[2])
         for one, other in pairs:
-            own = self.own_id(one, path) or row
-            ours = loud or self.is_ours(one)
+            own, ours = self.own_id(one, path) or row, loud or self.is_ours(one)
             self.compared |= ours
             if not ours:
                 self.foreign.append(one)
             # A row that is shown is no longer one that was shown too early.
             self.paired.update(text for text in other.values() if isinstance(text, str))
-            self.rows_shown.add(self.own_id(one, path))
+            self.rows_shown.add(own)
             self.walked.add((own, f"{path}[]"))
             self.structure(one, other, f"{path}[]", ours, own)
         for one in left:
             if loud or self.is_ours(one):
                 self.compared = True
-                self.add(True, f"{path}[]", "missing", f"{shown(one)} in the recording", row, "gone", self.own_id(one, path))
+                detail = f"{shown(one)} in the recording"
+                self.add(True, f"{path}[]", "missing", detail, row, "gone", self.own_id(one, path))
             else:
                 self.foreign.append(one)
         for other in right:
             if loud or self.is_ours(other, simulated=True):
                 self.compared = True
-                self.add(True, f"{path}[]", "only-here", f"{shown(other)} here", row, "shown", self.own_id(other, path))
+                detail = f"{shown(other)} here"
+                self.add(True, f"{path}[]", "only-here", detail, row, "shown", self.own_id(other, path))
         if not recorded and not simulated:
             self.compared = True
 
@@ -637,14 +652,15 @@ class Comparison:
         own = own_member(features, path.rpartition(".")[2])
         return features[own] if own else next(iter(features.values()), "")
 
-    def match(self, recorded: list[Any], simulated: list[Any], name: str) -> tuple[list[tuple[Any, Any]], list[Any], list[Any]]:
-        """Pairs rows that are of the same thing."""
+    def match(self, recorded: list[Any], simulated: list[Any],
+              name: str) -> tuple[list[tuple[Any, Any]], list[Any], list[Any]]:
+        """Pairs rows that are of the same thing; also those of each side that have no counterpart."""
         one_side = [(row, self.features(row, True)) for row in recorded]
         other_side = [(row, self.features(row, False)) for row in simulated]
-        owns = Counter(own_member(dict(features), name) for _, features in one_side if features)
+        owns = Counter(own_member(features, name) for _, features in one_side)
         own = owns.most_common(1)[0][0] if owns else ""
-        if own and len({features.get(own) for _, features in one_side}) < sum(
-                features.get(own) is not None and not features[own].startswith("<") for _, features in one_side):
+        known = [features[own] for _, features in one_side if "<" not in features.get(own, "<")]
+        if len(set(known)) < len(known):
             own = ""  # what several rows have in common is not the id of one of them
         scores = []
         for at, (_, features) in enumerate(one_side):
@@ -752,7 +768,7 @@ def score_of(recorded: dict[str, str], simulated: dict[str, str], own: str) -> f
     if own in recorded and own in simulated:
         if recorded[own] != simulated[own]:
             return None
-        same_id = not recorded[own].startswith("<")
+        same_id = "<" not in recorded[own]
         score += 100 if same_id else 1
     for path in recorded.keys() | simulated.keys():
         is_key = bool(KEY.search(path)) and path.count(".") <= 1
@@ -829,11 +845,9 @@ class Report:
     def add_unused_exemptions(self) -> None:
         for (operation, path), exemption in self.exemptions.items():
             if not exemption.used:
-                self.add_anyway(operation, path, exemption)
-
-    def add_anyway(self, operation: str, path: str, exemption: Exemption) -> None:
-        self.found[operation, path, "unused-exemption"] = Finding(
-            operation, path, "unused-exemption", "nothing differs here", exemption.where)
+                kind = "unused-exemption"
+                found = Finding(operation, path, kind, "nothing differs here", exemption.where)
+                self.found[operation, path, kind] = found
 
     def show(self) -> None:
         width = max([len("operation"), *map(len, self.tallies)])
@@ -979,22 +993,23 @@ class Replay:
     def unknown(self, at: int, recorded: Recorded) -> str:
         """Why the request cannot be asked here, if it has ids that have no counterpart."""
         reasons = set()
-        for name, value in recorded.members:
+        for _, value in recorded.members:
             if value in self.ids.here:
                 continue
             for match in ATOM.finditer(value):
                 atom, kind = match[0], kind_of(match)
-                if atom in self.ids.here or kind in ("name", "az") or not self.is_aws_choice(recorded, name, value, match):
+                if atom in self.ids.here or kind in ("name", "az") or not self.is_aws_choice(value, match):
                     continue
                 if kind == "ami-":
                     # Any image that starts a service will do; one for each, so that they can be told apart.
                     number = 1 + sum(here.startswith("ami-healthy-") for here in self.ids.here.values())
                     self.ids.learn(atom, f"ami-healthy-{number}")
                     self.report.notes[f"a stand-in for an image: ami-healthy-{number} for {atom}"] += 1
-                elif kind == "Z" and atom in self.zones and self.make_zone(atom):
+                elif kind == "path" and atom in self.zones and self.make_zone(atom):
                     self.report.notes[f"a stand-in for the hosted zone {self.zones[atom]} {atom}"] += 1
                 elif self.made.get(atom, -1) > at:
-                    detail = f"{atom} is used before the reply that shows it as new, {self.recording[self.made[atom]].where}"
+                    shows = self.recording[self.made[atom]].where
+                    detail = f"{atom} is used before the reply that shows it as new, {shows}"
                     self.report.add(recorded.name, "request", "unknown-id", detail, recorded.where)
                     reasons.add(LOST)
                 elif atom in self.made or (self.first[atom] == "reply" and atom not in self.foreign_ids):
@@ -1003,16 +1018,15 @@ class Replay:
                     reasons.add(FOREIGN)
         return LOST if LOST in reasons else next(iter(reasons), "")
 
-    def is_aws_choice(self, recorded: Recorded, name: str, value: str, match: re.Match[str]) -> bool:
-        if self.first.get(match[0]) == "reply" or value.startswith("arn:"):
+    def is_aws_choice(self, value: str, match: re.Match[str]) -> bool:
+        if self.first.get(match[0]) == "reply" or value.startswith("arn:") or match.lastgroup == "path":
             return True
-        if match.lastgroup == "id":
-            return kind_of(match)[:-1] in EC2_IDS
-        return match.lastgroup == "zone" and recorded.exchange.service == "route53" and not name
+        return match.lastgroup == "id" and kind_of(match)[:-1] in EC2_IDS
 
     def make_zone(self, recorded_id: str) -> bool:
-        body = ('<CreateHostedZoneRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Name>'
-                f"{self.zones[recorded_id]}</Name><CallerReference>{recorded_id}</CallerReference></CreateHostedZoneRequest>")
+        body = ('<CreateHostedZoneRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/">'
+                f"<Name>{self.zones[recorded_id]}</Name><CallerReference>{recorded_id}</CallerReference>"
+                "</CreateHostedZoneRequest>")
         headers = {"authorization": self.signed("us-east-1", "route53"), "content-type": "application/xml"}
         answer = self.aws.send("POST", "/2013-04-01/hostedzone", headers, body)
         found = re.search(r"<Id>/hostedzone/(\w+)</Id>", answer.body)
@@ -1043,9 +1057,9 @@ class Replay:
             answer = self.aws.send(exchange.method, target, headers, body)
             reply = copy.copy(exchange)
             reply.status, reply.response = answer.status, answer.body
-            reply.response_headers = HeadersDict({name: answer.headers[name] for name in
-                                                  ("content-type", "location", "x-amzn-requestid") if name in answer.headers})
-            assert page.operation is not None and page.outcome is not None or len(pages) == 1
+            reply.response_headers = HeadersDict({name: answer.headers[name] for name in RECORDED_HEADERS
+                                                  if name in answer.headers})
+            assert page.operation is not None
             outcome = outcome_of(reply, page.operation) if answer.status else None
             outcome = outcome or Outcome(answer.status, "", "no reply that can be read", {})
             if not answer.modelled or not outcome.ok:
@@ -1095,7 +1109,7 @@ class Replay:
             simulated, modelled = self.ask(pages)
             found = self.judge(recorded, outcome, simulated, modelled)
             self.note_states(recorded, found)
-            if found.weight < best.weight:
+            if found.weight < best.weight or (simulated.ok and not recorded.reads):
                 best = found  # not always the last: states go on
         if waited and not best.differences:
             self.report.notes["a reply that was the same only when it was asked for again"] += 1
@@ -1105,17 +1119,20 @@ class Replay:
             self.in_vain.update((recorded.name, one.path, one.kind) for one in found.differences)
         self.accept(at, pages, outcome, found)
 
+    def comparison(self, recorded: Recorded, loud: bool) -> Comparison:
+        return Comparison(self.ids, recorded.exchange.service, self.names, self.chosen, recorded.reads, loud)
+
     def note_states(self, recorded: Recorded, found: "Verdict") -> None:
         for (row, path), (there, here) in found.comparison.states.items() if found.comparison else ():
             self.there.setdefault((recorded.name, row, path), set()).add(there)
             self.here.setdefault((recorded.name, row, path), set()).add(here)
 
     def judge(self, recorded: Recorded, outcome: Outcome, simulated: Outcome, modelled: bool) -> "Verdict":
-        exchange = recorded.exchange
-        ours = any(NAME.match(name) and (exchange.service, value) in self.names or value in self.ids.ours or
+        ours = any(NAME.match(name) and (recorded.exchange.service, value) in self.names or
                    any(atom in self.ids.ours for atom in atoms(value)) for name, value in recorded.members)
         if not modelled:
-            return Verdict(simulated, [Difference("status", "not-modelled", f"{outcome} in the recording; {simulated.message}")])
+            detail = f"{outcome} in the recording; {simulated.message}"
+            return Verdict(simulated, [Difference("status", "not-modelled", detail)])
         if not outcome.ok and not simulated.ok:
             differences = []
             if outcome.status != simulated.status:
@@ -1126,25 +1143,26 @@ class Replay:
                 differences.append(Difference("error", "code", detail))
             return Verdict(simulated, differences)
         if outcome.ok != simulated.ok:
-            of_ours = ours or (outcome.ok and Comparison(self.ids, exchange.service, self.names, self.chosen, True,
-                                                         False).is_ours(outcome.parsed))
+            of_ours = ours or self.comparison(recorded, False).is_ours(outcome.parsed)
             # Something is there that was there before the recording began, or was made in another way.
             there_before = PRESENT.search(outcome.code) and not recorded.reads
             if not of_ours and (simulated.absent or outcome.absent and recorded.reads or there_before):
                 return Verdict(simulated, [], skipped=FOREIGN)
             message = f": {simulated.message}" if simulated.message else ""
             detail = f"{outcome} in the recording, {simulated} here{message}"
-            return Verdict(simulated, [Difference("status", "status", detail, later=("success",) if outcome.absent else ())])
-        comparison = Comparison(self.ids, exchange.service, self.names, self.chosen, recorded.reads,
-                                ours or not recorded.reads)
+            later = ("success",) if outcome.absent else ()
+            return Verdict(simulated, [Difference("status", "status", detail, later=later)])
+        comparison = self.comparison(recorded, ours or not recorded.reads)
         if outcome.status != simulated.status:
             comparison.add(True, "status", "status", f"{outcome} in the recording, {simulated} here")
         comparison.reply(outcome.parsed, simulated.parsed)
         return Verdict(simulated, comparison.differences, comparison)
 
     def may_mend(self, recorded: Recorded, outcome: Outcome, simulated: Outcome, found: "Verdict") -> int:
-        """How many seconds may help, as the simulated AWS may only be behind. Asking again does no harm: nothing was done,
-        or it is a read."""
+        """How many seconds may help, as the simulated AWS may only be behind.
+
+        Asking again does no harm: nothing was done, or it is a read.
+        """
         fresh = [one for one in found.differences if not one.moving and one.kind != "not-modelled"
                  and lasting(recorded, one) not in self.lasting
                  and (recorded.name, one.path) not in self.report.exemptions]
@@ -1185,17 +1203,19 @@ class Replay:
         self.report.tally(recorded.name).compared += len(pages)
         self.compared[at] = len(pages)
         for difference in found.differences:
-            if recorded.reads and difference.kind != "identity" and not self.report.exempt(recorded.name, difference.path):
+            exempt = self.report.exempt(recorded.name, difference.path)
+            if recorded.reads and difference.kind != "identity" and not exempt:
                 self.ahead.append(Ahead(at, recorded, difference))
             else:
                 self.add(at, difference)
         self.rows_shown |= comparison.rows_shown if comparison else set()
 
     def is_too_new(self, ahead: Ahead) -> bool:
-        """Whether it is a row that was made just before: a reader in AWS may not have caught up, and was not asked again."""
+        """Whether it is a row that was made just before: a reader in AWS may not have caught up."""
         kind, *rest = ahead.difference.later or ("",)
-        made = [self.made[one] for atom in atoms(rest[0]) if (one := self.ids.there.get(atom)) in self.made] if (
-            kind == "shown") else []
+        if kind != "shown":
+            return False
+        made = [self.made[one] for atom in atoms(rest[0]) if (one := self.ids.there.get(atom)) in self.made]
         if not made or not within(SOON, self.recording[max(made)], ahead.recorded):
             return False
         self.report.notes["a row that was too new to be in the recorded reply"] += 1
@@ -1215,7 +1235,8 @@ class Replay:
     def follows_a_change(self, at: int) -> bool:
         """Whether the recording has changed something of the same service just before."""
         recorded = self.recording[at]
-        return any(not other.reads and other.exchange.service == recorded.exchange.service and within(SOON, other, recorded)
+        service = recorded.exchange.service
+        return any(not other.reads and other.exchange.service == service and within(SOON, other, recorded)
                    for other in self.recording[:at])
 
     def settle(self, recorded: Recorded, found: "Verdict", outcome: Outcome) -> None:
@@ -1240,7 +1261,7 @@ class Replay:
                 ahead.settled = (rest[0], rest[1]) in comparison.paths
             elif comparison and kind == "shown":
                 ahead.settled = rest[0] in comparison.paired
-            if same and alike_now and kind not in ("gone", "shown") and within(SOON, ahead.recorded, recorded):
+            if same and alike_now and not difference.is_row and within(SOON, ahead.recorded, recorded):
                 ahead.settled |= self.follows_a_change(ahead.at)  # a reader in AWS had not caught up
             if ahead.settled:
                 self.report.notes["a difference that a later recorded reply does not have any more"] += 1
@@ -1257,7 +1278,7 @@ class Verdict:
     def weight(self) -> int:
         """How much of the replies could not be held against each other, or differs."""
         weights = {"status": 10_000, "not-modelled": 10_000, "code": 10_000}
-        return sum(weights.get(one.kind, 100 if one.later[:1] in (("gone",), ("shown",)) else 1) for one in self.differences)
+        return sum(weights.get(one.kind, 100 if one.is_row else 1) for one in self.differences)
 
 
 def within(seconds: int, one: Recorded, other: Recorded) -> bool:
@@ -1266,8 +1287,7 @@ def within(seconds: int, one: Recorded, other: Recorded) -> bool:
 
 def lasting(recorded: Recorded, difference: Difference) -> tuple[str, str, str, str]:
     """What is the same of a difference when it comes again. A member that is missing is missing everywhere."""
-    is_row = difference.path.endswith("[]")
-    of_member = difference.kind in ("missing", "only-here") and not is_row
+    of_member = difference.kind in ("missing", "only-here") and not difference.path.endswith("[]")
     return recorded.name, difference.path, difference.kind, "" if of_member else difference.detail
 
 

@@ -26,7 +26,6 @@ pub struct Instance {
 
 /// A listener, with the target groups of its default action.
 pub struct Listener {
-    pub arn: String,
     pub port: u16,
     /// ARN and weight of each.
     pub groups: Vec<(String, i64)>,
@@ -66,7 +65,6 @@ impl ControlPlane {
             |shown: &Element| (shown.text("TargetGroupArn").to_owned(), shown.text("Weight").parse().unwrap_or(1));
         let groups = "DefaultActions/member/ForwardConfig/TargetGroups";
         let listener = |shown: &Element| Listener {
-            arn: shown.text("ListenerArn").to_owned(),
             port: number(shown.text("Port")),
             groups: shown.list(groups).iter().map(group).collect(),
         };
@@ -77,14 +75,6 @@ impl ControlPlane {
             listeners.extend(reply.list("Listeners").iter().map(listener));
         }
         Ok(listeners)
-    }
-
-    /// ARN and name of all target groups.
-    pub fn target_groups(&self) -> io::Result<Vec<(String, String)>> {
-        let reply = self.call(BALANCING, "DescribeTargetGroups", &[])?;
-        let group =
-            |shown: &Element| (shown.text("TargetGroupArn").to_owned(), shown.text("TargetGroupName").to_owned());
-        Ok(reply.list("TargetGroups").iter().map(group).collect())
     }
 
     /// The targets of a group, also those that drain.
