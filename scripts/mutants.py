@@ -7,7 +7,7 @@ The places are chosen by the seed among all that cargo-mutants finds in FILES. E
 tests, some minutes: what was tried is kept in FILE (target/mutants.tsv), one `outcome<TAB>mutant` a line, and a second start
 goes on from there. The working tree is left alone: mutants are made in a copy of the last commit.
 
-Needs `cargo install cargo-mutants --version 25.3.1 --locked`.
+Needs `cargo install cargo-mutants --version 27.1.0 --locked`.
 """
 import argparse
 import json

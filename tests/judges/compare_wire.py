@@ -425,8 +425,8 @@ def json_translated(name: str, value: Any, translate: Callable[[str], str]) -> A
 # --- Replies ----------------------------------------------------------------------------------------------------------
 
 # What identifies a row of a list, apart from its id.
-KEY = re.compile(r"(^|\.)(Key|Name|(?!Key|Dns|DNS|Host)\w+Name|(Destination)?CidrBlock|CidrIp(v6)?|RuleNumber|(Is)?Egress|"
-                 r"Priority|SetIdentifier|Type|(From|To)?Port|IpProtocol|VersionNumber)$|\{Name\}$")
+KEY = re.compile(r"(^|\.)(Key|Name|(?!Key|Dns|DNS|Host)\w+Name|(Destination)?CidrBlock|CidrIp(v6)?|RuleNumber|"
+                 r"(Is)?Egress|Priority|SetIdentifier|Type|(From|To)?Port|IpProtocol|VersionNumber)$|\{Name\}$")
 OWN = re.compile(r"(\w*)(Id|ID|Arn|ARN)$")
 # Those whose name has nothing in common with that of the list.
 OWN_OTHERWISE = ("AllocationId", "ResourceId", "Target.Id")
@@ -907,6 +907,7 @@ class Replay:
         self.there: dict[tuple[str, str, str], set[str]] = {}
         self.here: dict[tuple[str, str, str], set[str]] = {}
         self.rows_shown: set[str] = set()  # recorded ids of rows that both have shown
+        self.paired: set[str] = set()  # the simulated ones
         self.early: dict[tuple[str, ...], Outcome] = {}  # what succeeded here at an attempt that failed there
         self.done: set[int] = set()  # later pages, compared with the first
         self.zones: dict[str, str] = {}  # names of public hosted zones by id
@@ -1102,7 +1103,7 @@ class Replay:
         self.note_states(recorded, found)
         waited = 0
         for step in STEPS:
-            if waited + step > min(self.patience, self.may_mend(recorded, outcome, simulated, found)):
+            if waited + step > min(self.patience, self.may_mend(at, outcome, found)):
                 break
             self.aws.wait(step)
             waited += step
@@ -1158,24 +1159,32 @@ class Replay:
         comparison.reply(outcome.parsed, simulated.parsed)
         return Verdict(simulated, comparison.differences, comparison)
 
-    def may_mend(self, recorded: Recorded, outcome: Outcome, simulated: Outcome, found: "Verdict") -> int:
+    def may_mend(self, at: int, outcome: Outcome, found: "Verdict") -> int:
         """How many seconds may help, as the simulated AWS may only be behind.
 
         Asking again does no harm: nothing was done, or it is a read.
         """
-        fresh = [one for one in found.differences if not one.moving and one.kind != "not-modelled"
-                 and lasting(recorded, one) not in self.lasting
-                 and (recorded.name, one.path) not in self.report.exemptions]
-        if not fresh or (not recorded.reads and (simulated.ok or not outcome.ok and not simulated.absent)):
+        recorded, simulated = self.recording[at], found.simulated
+        if not recorded.reads and (simulated.ok or not outcome.ok and not simulated.absent):
             return 0
-        if simulated.absent:
-            return SOON
-        if not simulated.ok and LASTING.search(simulated.code):
+        return max((self.may_help(at, one, simulated) for one in found.differences), default=0)
+
+    def may_help(self, at: int, one: Difference, simulated: Outcome) -> int:
+        recorded = self.recording[at]
+        if (recorded.name, one.path) in self.report.exemptions or lasting(recorded, one) in self.lasting:
             return 0
-        goes_on = not simulated.ok or moves(simulated.parsed) or any(
-            one.kind == "value" and one.later or one.kind == "missing" and one.path.endswith("[]") for one in fresh)
-        in_vain = all((recorded.name, one.path, one.kind) in self.in_vain for one in fresh)
-        return self.patience if goes_on and not in_vain else SOON
+        if one.moving or one.kind in ("identity", "not-modelled") or LASTING.search(simulated.code):
+            return 0
+        long = SOON if (recorded.name, one.path, one.kind) in self.in_vain else self.patience
+        if one.kind in ("status", "code"):
+            return SOON if simulated.ok or simulated.absent else long
+        kind, *rest = one.later or ("",)
+        if kind == "value":
+            later = (other for other in self.recording[at + 1:] if other.name == recorded.name)
+            return 0 if any(rest[2] in other.exchange.response for other in later) else long  # it is ahead
+        if kind == "gone" or kind == "shown" and rest[0] in self.paired:
+            return long
+        return long if one.kind == "missing" and moves(simulated.parsed) else SOON
 
     def accept(self, at: int, pages: list[Recorded], outcome: Outcome, found: "Verdict") -> None:
         recorded, comparison, simulated = pages[0], found.comparison, found.simulated
@@ -1208,7 +1217,9 @@ class Replay:
                 self.ahead.append(Ahead(at, recorded, difference))
             else:
                 self.add(at, difference)
-        self.rows_shown |= comparison.rows_shown if comparison else set()
+        if comparison:
+            self.rows_shown |= comparison.rows_shown
+            self.paired |= comparison.paired
 
     def is_too_new(self, ahead: Ahead) -> bool:
         """Whether it is a row that was made just before: a reader in AWS may not have caught up."""
@@ -1341,10 +1352,10 @@ def made_by(action: str, value: Any) -> Iterator[str]:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Holds a recording made on an AWS against the simulated one.")
     parser.add_argument("recording", metavar="RECORDING", type=pathlib.Path, help="what `run --record-wire` wrote")
-    parser.add_argument("--runner", metavar="BIN", type=pathlib.Path, required=True, help="the binary with the simulator")
+    parser.add_argument("--runner", metavar="BIN", type=pathlib.Path, required=True, help="what has the simulated AWS")
     parser.add_argument("--allow", metavar="FILE", type=pathlib.Path, help="the differences that are exempt")
-    parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the simulated AWS")
-    parser.add_argument("--speed", metavar="N|max", default="60", help="of the simulated AWS, see `runner sim --help`; 60")
+    parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the simulated AWS; 1")
+    parser.add_argument("--speed", metavar="N|max", default="60", help="of the simulated AWS; 60")
     parser.add_argument("--patience", metavar="SECONDS", type=int, default=600,
                         help="how long at most the simulated AWS may be behind, in its own time; 600")
     options = parser.parse_args(arguments)

@@ -242,7 +242,7 @@ fn weights_that_somebody_else_changed_are_not_overwritten() {
     other.ok("ensure_listener", set);
     let report = run.roll_back();
     let left: Vec<&str> = report.left.iter().map(|(what, _)| what.split(' ').next().unwrap_or_default()).collect();
-    assert_eq!(left, ["move", "take"], "neither the weights nor the group, which has some: {report:?}");
+    assert_eq!(left, ["move", "delete", "delete", "take"], "what has traffic stays, with all it needs: {report:?}");
     assert_eq!(service.weights(&mut account.run()), owned(&[("blue", 7), ("green", 3)]));
 }
 

@@ -4,7 +4,7 @@ use aws_sdk_autoscaling::types as autoscaling;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{asg, traffic_guard::traffic_of};
+use super::{asg, traffic_guard::check_idle};
 use crate::{
     event::Field,
     ops::{Error, arguments, ownership::changed},
@@ -29,10 +29,7 @@ pub async fn converge(
     if attach.is_empty() && detach.is_empty() {
         return Ok(Vec::new());
     }
-    let traffic = traffic_of(ctx, &detach).await?;
-    if !traffic.is_empty() {
-        return Err(Error::Unsafe(format!("detaching from {name} what still gets traffic: {}", traffic.join("; "))));
-    }
+    check_idle(ctx, &format!("a target group to be detached from {name}"), &detach).await?;
     for (arns, way) in [(attach, Way::Attach), (detach, Way::Detach)] {
         if !arns.is_empty() {
             let change = Change { auto_scaling_group_name: name.to_owned(), target_group_arns: arns, way };

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     asg,
     sizes::{self, Sizes},
-    traffic_guard::traffic_of,
+    traffic_guard::check_idle_but_for_own,
 };
 use crate::{
     ops::{Error, arguments, ownership::STACK_TAG},
@@ -107,10 +107,7 @@ async fn delete_group(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
         return Ok(Undone::Foreign(format!("expected {name} to be owned by {stack}, found another owner")));
     }
     // Whatever became of the undo of the weights: nobody's traffic is cut off.
-    let traffic = traffic_of(ctx, group.target_group_arns()).await?;
-    if !traffic.is_empty() {
-        return Err(Error::Unsafe(format!("{name} still gets traffic: {}", traffic.join("; "))));
-    }
+    check_idle_but_for_own(ctx, &name, group.target_group_arns()).await?;
     match to_zero(ctx, &group, None, DRAIN).await {
         Ok(()) => delete(ctx, &name, false, None).await?,
         Err(Error::TimedOut { .. }) => delete(ctx, &name, true, None).await?,

@@ -12,7 +12,7 @@ use super::{
     drain,
     scale_asg::differences,
     sizes::{PINNED_TAG, RETIRED_TAG, Sizes},
-    traffic_guard::traffic_of,
+    traffic_guard::check_idle,
 };
 use crate::{
     event::Change,
@@ -72,10 +72,7 @@ impl Operation for RetireAsg {
             return Ok(AutoScalingGroup::absent(name.to_owned()));
         };
         asg::check_owner(ctx, &group)?;
-        let traffic = traffic_of(ctx, group.target_group_arns()).await?;
-        if !traffic.is_empty() {
-            return Err(Error::Unsafe(format!("{name} still gets traffic: {}", traffic.join("; "))));
-        }
+        check_idle(ctx, name, group.target_group_arns()).await?;
         let found = Sizes::of(&group);
         let zero = Sizes { min: 0, desired: 0, ..found };
         let empty = found == zero && group.instances().is_empty();

@@ -11,7 +11,7 @@ use super::{
     AutoScalingGroup,
     asg::{self, GroupTags},
     sizes::{self, PINNED_TAG, Sizes},
-    traffic_guard::traffic_of,
+    traffic_guard::check_idle,
 };
 use crate::{
     event::{Event, Field},
@@ -99,10 +99,7 @@ async fn scale(
     }
     let wanted = Sizes { min, max, desired };
     if desired == 0 && found.desired > 0 {
-        let traffic = traffic_of(ctx, group.target_group_arns()).await?;
-        if !traffic.is_empty() {
-            return Err(Error::Unsafe(format!("{name} still gets traffic: {}", traffic.join("; "))));
-        }
+        check_idle(ctx, name, group.target_group_arns()).await?;
     }
     set(ctx, name, found, wanted).await?;
     report(ctx, differences(found, wanted));

@@ -73,12 +73,15 @@ fn a_target_group_with_traffic_is_not_detached() {
 }
 
 #[test]
-fn scaling_to_nothing_and_back_is_back_when_targets_are_healthy() {
+fn scaling_down_and_back_is_back_when_targets_are_healthy() {
     let account = Account::new();
     let mut run = account.run();
     let (_, blue, _) = live(&mut run);
     let mut deploy = account.run();
-    deploy.ok("scale_asg", json!({ "auto_scaling_group": blue, "min_size": 0, "desired_capacity": 0 }));
+    let nothing = json!({ "auto_scaling_group": blue, "min_size": 0, "desired_capacity": 0 });
+    let refused = deploy.op("scale_asg", nothing).expect_err("it gets traffic");
+    assert!(refused.to_string().contains("still gets traffic"), "{refused}");
+    deploy.ok("scale_asg", json!({ "auto_scaling_group": blue, "desired_capacity": 1 }));
     account.observe();
     let report = deploy.roll_back();
     assert!(report.is_clean(), "{report:?}");
