@@ -138,6 +138,12 @@ class Zones(Zoned):
         with self.refused("InvalidInput", "ValidationError", says="10"):  # ListTagsForResources takes ten
             self.dns.list_tags_for_resources(ResourceType="hostedzone", ResourceIds=[one] * 11)
 
+    def test_a_new_zone_says_where_it_is(self) -> None:
+        # CreateHostedZone, Location: "A unique URL that represents the new hosted zone", a header that the model
+        # requires.
+        made = self.dns.create_hosted_zone(Name="located.com", CallerReference="located")
+        self.assertTrue(made.get("Location", "").endswith(made["HostedZone"]["Id"]), made.get("Location"))
+
 
 class PrivateZones(Zoned):
     def test_with_its_networks(self) -> None:
@@ -305,12 +311,6 @@ class Records(Zoned):
 
 class ToMend(Zoned):
     """What the simulator does differently from AWS."""
-
-    def test_a_new_zone_says_where_it_is(self) -> None:
-        # CreateHostedZone, Location: "A unique URL that represents the new hosted zone", a header that the model
-        # requires.
-        made = self.dns.create_hosted_zone(Name="located.com", CallerReference="located")
-        self.assertTrue(made.get("Location", "").endswith(made["HostedZone"]["Id"]), made.get("Location"))
 
     def test_a_network_that_is_absent(self) -> None:
         # InvalidVPCId: "The VPC ID that you specified either isn't a valid ID or the current account is not authorized

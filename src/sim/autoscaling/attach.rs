@@ -77,7 +77,7 @@ fn attach(tx: &mut Tx, p: &Params, arns: Vec<String>) -> Reply {
             let _ = targets::register(tx, &arn, &instance, None);
         }
     }
-    done()
+    nothing_to_say()
 }
 
 fn in_service(group: &Group) -> Vec<String> {
@@ -102,7 +102,7 @@ fn detach(tx: &mut Tx, p: &Params, arns: Vec<String>) -> Reply {
             tx.get_mut::<Group>(&name)?.leaving.push(arn);
         }
     }
-    done()
+    nothing_to_say()
 }
 
 fn drains(tx: &Tx, group: &Group, arn: &str) -> bool {

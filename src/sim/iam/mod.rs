@@ -152,6 +152,7 @@ fn page<T>(p: &Params, set: &str, rows: Vec<T>, key: impl Fn(&T) -> &str, view: 
     Ok(json!({ (set): rows.iter().map(view).collect::<Vec<_>>(), "IsTruncated": !marker.is_null(), "Marker": marker }))
 }
 
+/// The reply of actions that have no output in the model.
 fn done() -> Reply {
-    Ok(json!({}))
+    Ok(Value::Null)
 }

@@ -211,7 +211,8 @@ fn update_role(tx: &mut Tx, p: &Params) -> Reply {
     if let Some(seconds) = seconds {
         role.max_session_duration = seconds;
     }
-    done()
+    // The model has an output for it, without members.
+    Ok(json!({}))
 }
 
 fn delete_role(tx: &mut Tx, p: &Params) -> Reply {

@@ -210,9 +210,16 @@ fn create_hosted_zone(tx: &mut Tx, p: &Params) -> Reply {
     zone.put(RecordSet::plain(&zone.name, "SOA", 900, vec![soa]));
     let (view, delegation_set) = (zone.view(), zone.delegation_set());
     let vpc = zone.vpcs.first().map(vpc_view);
+    let location = format!("https://route53.amazonaws.com/2013-04-01/hostedzone/{}", zone.id);
     tx.put(zone);
     let change = change::submit(tx, None);
-    Ok(json!({ "HostedZone": view, "ChangeInfo": change, "DelegationSet": delegation_set, "VPC": vpc }))
+    Ok(json!({
+        "Location": location,
+        "HostedZone": view,
+        "ChangeInfo": change,
+        "DelegationSet": delegation_set,
+        "VPC": vpc,
+    }))
 }
 
 fn get_hosted_zone(tx: &mut Tx, p: &Params) -> Reply {
