@@ -124,6 +124,13 @@ pub struct Ec2 {
     prefix_lists: Table<PrefixList>,
 }
 
+impl Ec2 {
+    /// A VPC as it is, without lag.
+    pub fn vpc(&self, id: &str) -> Option<&Vpc> {
+        self.vpcs.peek(id)
+    }
+}
+
 /// What EC2 does by itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
