@@ -114,6 +114,16 @@ impl Subnet {
         size.saturating_sub(5 + used.flat_map(NetworkInterface::ips).count())
     }
 
+    pub fn holds(&self, ip: std::net::Ipv4Addr) -> bool {
+        self.cidr.is_some_and(|cidr| cidr.0.contains(&ip))
+    }
+
+    /// Whether it has a block of IPv6. None that is made here does; in a fork the account's own may.
+    pub fn has_ipv6(&self, tx: &Tx) -> bool {
+        let shown = show(tx, self);
+        shown["ipv6CidrBlockAssociationSet"].as_array().is_some_and(|blocks| !blocks.is_empty())
+    }
+
     /// Its block of IPv4, which everything that is put into a subnet here needs.
     pub fn ipv4(&self) -> Result<Cidr, AwsError> {
         self.cidr.ok_or_else(|| {

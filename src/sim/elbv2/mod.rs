@@ -150,6 +150,43 @@ fn pages<T>(params: &Params, set: &str, rows: Vec<(String, T)>, view: impl Fn(T)
     Ok(json!({ (set): rows, "NextMarker": next }))
 }
 
+/// What comes before the first slash of the resource in an ARN of Elastic Load Balancing: `listener-rule`.
+fn resource_in(arn: &str) -> Option<&str> {
+    let mut parts = arn.splitn(6, ':');
+    let is_ours = parts.next()? == "arn" && parts.nth(1)? == "elasticloadbalancing";
+    let (kind, _) = parts.nth(2)?.split_once('/')?;
+    is_ours.then_some(kind)
+}
+
+/// Refuses what is no ARN of this kind.
+fn check_arn(kind: &str, arn: &str) -> Result<(), AwsError> {
+    let expected = match kind {
+        "load balancer" => "loadbalancer",
+        "target group" => "targetgroup",
+        "rule" => "listener-rule",
+        kind => kind,
+    };
+    if resource_in(arn) == Some(expected) {
+        return Ok(());
+    }
+    Err(AwsError::new("ValidationError", format!("'{arn}' is not a valid {kind} ARN")))
+}
+
+/// The error for an ARN that is not there, or is no ARN of this kind at all.
+fn absent(kind: &str, arn: &str, code: &str) -> AwsError {
+    let (first, rest) = kind.split_at(1);
+    let not_found = || AwsError::new(code, format!("{}{rest} '{arn}' not found", first.to_uppercase()));
+    check_arn(kind, arn).err().unwrap_or_else(not_found)
+}
+
+/// The same where several are named.
+fn among_several(error: AwsError, kinds: &str) -> AwsError {
+    match error.code.as_str() {
+        "ValidationError" => error,
+        _ => AwsError { message: format!("One or more {kinds} not found"), ..error },
+    }
+}
+
 /// The last part of an ARN: 16 hexadecimal digits.
 fn arn_id(tx: &mut Tx) -> String {
     let id = tx.new_id("x");
