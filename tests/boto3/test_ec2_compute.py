@@ -472,8 +472,8 @@ class Protected(Case):
             ec2.terminate_instances(InstanceIds=[found[0]["Instances"][0]["InstanceId"]])
 
 
-class ToMend(Case):
-    """What the simulator does differently from AWS."""
+class Running(Case):
+    """With an instance that runs, and a template that others can be made of."""
 
     @classmethod
     def setUpClass(cls) -> None:

@@ -353,7 +353,7 @@ fn describe_auto_scaling_groups(tx: &mut Tx, p: &Params) -> Reply {
     // Names that are not there are left out, without an error.
     let rows = if names.is_empty() { tx.select::<Group>(&[])? } else { tx.select_some::<Group>(&names) };
     const KNOWN: Filters<Group> = &[("tag-value", |group, _| group.tags.values().cloned().collect())];
-    let rows = select::filter(tx, p, KNOWN, |group| Some(&group.tags), rows)?;
+    let rows = select::filter(tx, p, KNOWN, Some(|group| &group.tags), rows)?;
     let (rows, next) = select::page(&PAGING, p, rows, |group| &group.name)?;
     let instances = p.opt_bool("IncludeInstances")?.unwrap_or(true);
     let view = |group: &Group| {

@@ -275,7 +275,12 @@ fn template(tx: &Tx, specification: &Params) -> Result<Template, AwsError> {
 }
 
 fn in_template(error: AwsError) -> AwsError {
-    invalid(format!("You must use a valid fully-formed launch template. {}", error.message))
+    // Auto Scaling has a code of its own for this one.
+    if error.code == "InvalidQueryParameter" {
+        return error;
+    }
+    let message = format!("You must use a valid fully-formed launch template. {}", error.message);
+    AwsError { unanswered: error.unanswered, ..invalid(message) }
 }
 
 /// Subnets, and their zones.

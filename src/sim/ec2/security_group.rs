@@ -30,7 +30,7 @@ impl Kind for SecurityGroup {
         kind: "security-group",
         ids: "GroupId",
         set: "securityGroupInfo",
-        most: 1000,
+        sizes: 5..=1000,
         absent: ("InvalidGroup.NotFound", "The security group '{}' does not exist"),
     };
     const FILTERS: Filters<SecurityGroup> = &[

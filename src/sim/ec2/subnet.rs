@@ -37,7 +37,7 @@ impl Kind for Subnet {
         kind: "subnet",
         ids: "SubnetId",
         set: "subnetSet",
-        most: 1000,
+        sizes: 5..=1000,
         absent: ("InvalidSubnetID.NotFound", "The subnet ID '{}' does not exist"),
     };
     const FILTERS: Filters<Subnet> = &[

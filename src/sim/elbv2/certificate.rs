@@ -102,6 +102,7 @@ fn describe_listener_certificates(tx: &mut Tx, p: &Params) -> Reply {
     let listener = tx.get::<Listener>(p.str("ListenerArn")?)?;
     let default = listener.certificate.iter().map(|arn| (arn, true));
     let all = default.chain(listener.more_certificates.iter().map(|arn| (arn, false)));
-    let rows = all.map(|(arn, default)| (format!("{arn} {default}"), json!({ "CertificateArn": arn, "IsDefault": default })));
+    let rows =
+        all.map(|(arn, default)| (format!("{arn} {default}"), json!({ "CertificateArn": arn, "IsDefault": default })));
     pages(p, "Certificates", rows.collect(), |row| row)
 }

@@ -177,8 +177,9 @@ fn free_vpc(tx: &Tx, p: &Params, name: &str, own: Option<&str>) -> Result<Vpc, A
     let mut others = others.filter_map(|zone| tx.peek::<Zone>(&zone.id));
     if others.any(|zone| zone.vpcs.contains(&vpc)) {
         let Vpc { id, region } = vpc;
-        let message =
-            format!("The VPC {id} in region {region} has already been associated with a hosted zone of the name {name}");
+        let message = format!(
+            "The VPC {id} in region {region} has already been associated with a hosted zone of the name {name}"
+        );
         return Err(AwsError::new("ConflictingDomainExists", message));
     }
     Ok(vpc)

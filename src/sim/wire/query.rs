@@ -17,7 +17,8 @@ pub fn read(service: &Service, request: &http::Request<Bytes>) -> Result<(String
             // Another version has other actions and parameters of the same names: ELB's 2012-06-01, of classic load
             // balancers, signs as 2015-12-01 does.
             "Version" if value != service.version() => {
-                let message = format!("the simulator does not model the service `{}` of version `{value}`", service.name);
+                let message =
+                    format!("the simulator does not model the service `{}` of version `{value}`", service.name);
                 return Err(AwsError::unanswered("InvalidAction", message));
             }
             "Version" => {}
