@@ -135,7 +135,6 @@ impl Kind for Instance {
         };
         let flag = |path: &str| self.data.opt_str(path) == Some("true");
         let volumes = self.volumes.iter().filter_map(|id| tx.peek::<Volume>(id));
-        let association = self.public_ip.as_ref().map(|ip| json!({ "publicIp": ip }));
         let cpu = self.data.part("CpuOptions");
         json!({
             "instanceId": self.id,
@@ -176,30 +175,7 @@ impl Kind for Instance {
             "enaSupport": true,
             "iamInstanceProfile": self.profile.as_ref().map(|(arn, id)| json!({ "arn": arn, "id": id })),
             "groupSet": groups,
-            "networkInterfaceSet": self.interface.as_ref().filter(|_| !gone).map(|id| json!([{
-                "networkInterfaceId": id,
-                "subnetId": self.subnet,
-                "vpcId": self.vpc,
-                "ownerId": tx.scope.account,
-                "status": "in-use",
-                "macAddress": network_interface::mac_address(id),
-                "privateIpAddress": self.private_ip,
-                "privateIpAddressesSet": [
-                    { "privateIpAddress": self.private_ip, "primary": true, "association": association }
-                ],
-                "sourceDestCheck": true,
-                "groupSet": groups,
-                "attachment": {
-                    "attachmentId": network_interface::attachment_id(id, true),
-                    "deviceIndex": 0,
-                    "networkCardIndex": 0,
-                    "status": "attached",
-                    "attachTime": time(self.launched),
-                    "deleteOnTermination": true,
-                },
-                "association": association,
-                "interfaceType": "interface",
-            }])),
+            "networkInterfaceSet": self.interface.as_ref().filter(|_| !gone).map(|id| [self.interface(tx, id, &groups)]),
             "metadataOptions": {
                 "state": "applied",
                 "httpTokens": option("HttpTokens", "optional"),
@@ -319,6 +295,35 @@ impl std::fmt::Display for State {
 }
 
 impl Instance {
+    /// Its network interface, as the instance shows it.
+    fn interface(&self, tx: &Tx, id: &str, groups: &[Value]) -> Value {
+        let association = self.public_ip.as_ref().map(|ip| json!({ "publicIp": ip }));
+        json!({
+            "networkInterfaceId": id,
+            "subnetId": self.subnet,
+            "vpcId": self.vpc,
+            "ownerId": tx.scope.account,
+            "status": "in-use",
+            "macAddress": network_interface::mac_address(id),
+            "privateIpAddress": self.private_ip,
+            "privateIpAddressesSet": [
+                { "privateIpAddress": self.private_ip, "primary": true, "association": association }
+            ],
+            "sourceDestCheck": true,
+            "groupSet": groups,
+            "attachment": {
+                "attachmentId": network_interface::attachment_id(id, true),
+                "deviceIndex": 0,
+                "networkCardIndex": 0,
+                "status": "attached",
+                "attachTime": time(self.launched),
+                "deleteOnTermination": true,
+            },
+            "association": association,
+            "interfaceType": "interface",
+        })
+    }
+
     /// What its status checks say: the status, and of its reachability.
     fn checked(&self, tx: &Tx) -> (&'static str, &'static str) {
         match self.state {
