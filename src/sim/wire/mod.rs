@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn requests_by_protocol() {
-        let form = "Action=Make&Version=x&Subnets.member.1=a&Subnets.member.2=b&Tags.member.1.Key=k&\
+        let form = "Action=Make&Version=urn:x&Subnets.member.1=a&Subnets.member.2=b&Tags.member.1.Key=k&\
                     Attributes.entry.1.key=x&Attributes.entry.1.value=y&Empty=";
         let request = http::Request::post("https://thing/").body(Bytes::from(form)).unwrap();
         let (action, params) = query::read(&service(Protocol::Query), &request).unwrap();
