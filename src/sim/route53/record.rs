@@ -495,3 +495,24 @@ fn list_record_sets(tx: &mut Tx, p: &Params) -> Reply {
         "MaxItems": size,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_values() {
+        let mx = |value| fields(value, &[Field::Number, Field::Text]);
+        assert!(mx("10 mail.example.com") && mx("10  mail.example.com."));
+        assert!(!mx("mail.example.com") && !mx("10") && !mx("10 a b") && !mx("high mail"));
+        let caa = |value| fields(value, &[Field::Number, Field::Text, Field::Quoted]);
+        assert!(caa("0 issue \"amazon.com\"") && caa("0 issue \"amazon.com; a=b\""));
+        assert!(!caa("amazon.com") && !caa("0 issue amazon.com"));
+    }
+
+    #[test]
+    fn strings_of_values() {
+        assert_eq!(strings("\"a b\" \"c\""), [3, 1]);
+        assert_eq!(strings(r#""say \"x\" \101""#), [9]);
+    }
+}
