@@ -6,8 +6,8 @@ use aws_sdk_route53::{
     Client,
     error::ProvideErrorMetadata,
     types::{
-        AliasTarget, Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType, Tag, TagResourceType,
-        Vpc, VpcRegion,
+        AliasTarget, Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType, Tag,
+        TagResourceType, Vpc, VpcRegion,
     },
 };
 use runner::sim::{Settings, Simulator, Source};
