@@ -24,8 +24,9 @@ use crate::sim::{Exchange, Simulator};
 /// Where the server's own paths begin; no AWS service has such a one.
 const OWN: &str = "/_runner/";
 
-/// What happens later than this is not waited for.
-const FAR: Duration = Duration::from_secs(3600);
+/// What happens later than this is not waited for: far below the hour for which what is deleted is still shown, or the
+/// request after the one that saw it deleted would not find it any more.
+const FAR: Duration = Duration::from_secs(600);
 
 /// How fast the simulated time goes.
 #[derive(Clone, Copy, Debug, PartialEq)]

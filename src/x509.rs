@@ -30,6 +30,10 @@ pub struct Certificate {
     pub issuer: String,
     /// As ACM names it: `RSA_2048`, `EC_prime256v1`.
     pub key_algorithm: String,
+    /// As ACM names them, with the object identifiers of extended ones.
+    pub signature_algorithm: String,
+    pub key_usages: Vec<String>,
+    pub extended_key_usages: Vec<(String, String)>,
     /// The bits of the public key: what [`public_half`] returns for its private key.
     pub public_key: Vec<u8>,
     pub der: Vec<u8>,
@@ -67,6 +71,9 @@ fn read(der: &[u8]) -> Result<Certificate, Fault> {
         subject: certificate.subject().to_string(),
         issuer: certificate.issuer().to_string(),
         key_algorithm: key_algorithm(&certificate)?,
+        signature_algorithm: signature_algorithm(&certificate),
+        key_usages: key_usages(&certificate)?,
+        extended_key_usages: extended_key_usages(&certificate)?,
         public_key: certificate.public_key().subject_public_key.data.to_vec(),
         der: der.to_vec(),
     })
@@ -88,6 +95,57 @@ fn key_algorithm(certificate: &X509Certificate<'_>) -> Result<String, Fault> {
         }
         _ => Err(Fault::Certificate),
     }
+}
+
+fn signature_algorithm(certificate: &X509Certificate<'_>) -> String {
+    let id = certificate.signature_algorithm.algorithm.to_id_string();
+    let name = match id.as_str() {
+        "1.2.840.113549.1.1.5" => "SHA1WITHRSA",
+        "1.2.840.113549.1.1.11" => "SHA256WITHRSA",
+        "1.2.840.113549.1.1.12" => "SHA384WITHRSA",
+        "1.2.840.113549.1.1.13" => "SHA512WITHRSA",
+        "1.2.840.10045.4.3.2" => "SHA256WITHECDSA",
+        "1.2.840.10045.4.3.3" => "SHA384WITHECDSA",
+        "1.2.840.10045.4.3.4" => "SHA512WITHECDSA",
+        _ => return id,
+    };
+    name.to_owned()
+}
+
+/// By their bits, RFC 5280, section 4.2.1.3.
+fn key_usages(certificate: &X509Certificate<'_>) -> Result<Vec<String>, Fault> {
+    const NAMES: [&str; 9] = [
+        "DIGITAL_SIGNATURE",
+        "NON_REPUDIATION",
+        "KEY_ENCIPHERMENT",
+        "DATA_ENCIPHERMENT",
+        "KEY_AGREEMENT",
+        "CERTIFICATE_SIGNING",
+        "CRL_SIGNING",
+        "ENCIPHER_ONLY",
+        "DECIPHER_ONLY",
+    ];
+    let usage = certificate.key_usage().map_err(|_| Fault::Certificate)?;
+    let flags = usage.map_or(0, |usage| usage.value.flags);
+    let named = NAMES.iter().enumerate().filter(|(bit, _)| flags & (1 << bit) != 0);
+    Ok(named.map(|(_, name)| (*name).to_owned()).collect())
+}
+
+fn extended_key_usages(certificate: &X509Certificate<'_>) -> Result<Vec<(String, String)>, Fault> {
+    let Some(usage) = certificate.extended_key_usage().map_err(|_| Fault::Certificate)? else { return Ok(Vec::new()) };
+    let usage = usage.value;
+    let known = [
+        (usage.server_auth, "TLS_WEB_SERVER_AUTHENTICATION", "1.3.6.1.5.5.7.3.1"),
+        (usage.client_auth, "TLS_WEB_CLIENT_AUTHENTICATION", "1.3.6.1.5.5.7.3.2"),
+        (usage.code_signing, "CODE_SIGNING", "1.3.6.1.5.5.7.3.3"),
+        (usage.email_protection, "EMAIL_PROTECTION", "1.3.6.1.5.5.7.3.4"),
+        (usage.time_stamping, "TIME_STAMPING", "1.3.6.1.5.5.7.3.8"),
+        (usage.ocsp_signing, "OCSP_SIGNING", "1.3.6.1.5.5.7.3.9"),
+        (usage.any, "ANY", "2.5.29.37.0"),
+    ];
+    let known = known.into_iter().filter(|(has, ..)| *has).map(|(_, name, id)| (name.to_owned(), id.to_owned()));
+    let others = usage.other.iter().map(|id| ("CUSTOM".to_owned(), id.to_id_string()));
+    Ok(known.chain(others).collect())
 }
 
 /// The bits of the public key that belong to a private key in PEM form: PKCS #8, or as OpenSSL wrote keys before.

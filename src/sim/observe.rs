@@ -42,6 +42,7 @@ const RESIDUES: &[Residue] = &[
 
 /// A field that does not count, and why: it says only that something happened, and AWS has no call to set it back.
 const TRACES: &[Trace] = &[
+    Trace { table: "auto_scaling_groups", field: "given", why: "which target groups it was made with" },
     Trace { table: "auto_scaling_groups", field: "work", why: "Auto Scaling's own memory" },
     Trace { table: "certificates", field: "held_by", why: HELD_BY },
     Trace { table: "instance_profiles", field: "known_from", why: "when EC2 heard of its role" },

@@ -17,12 +17,12 @@ pub fn one(value: impl ToString) -> Vec<String> {
 }
 
 /// Keeps the rows for which every filter has a value that matches one of its patterns. `tags` serves `tag:KEY` and
-/// `tag-key` of kinds that have tags.
+/// `tag-key`; kinds without tags have no such filters.
 pub fn filter<'r, T>(
     tx: &Tx,
     params: &Params,
     known: Filters<T>,
-    tags: fn(&T) -> Option<&Tags>,
+    tags: Option<fn(&T) -> &Tags>,
     mut rows: Vec<&'r T>,
 ) -> Result<Vec<&'r T>, AwsError> {
     // EC2 sends `Filter.1.Value.1`, Auto Scaling `Filters.member.1.Values.member.1`.
@@ -30,10 +30,12 @@ pub fn filter<'r, T>(
         let name = wanted.str("Name")?;
         let patterns = [wanted.strings("Value"), wanted.strings("Values")].concat();
         let matches = |value: &String| patterns.iter().any(|pattern| wildcard::matches(pattern, value));
-        if let Some(key) = name.strip_prefix("tag:") {
-            rows.retain(|row| tags(row).and_then(|tags| tags.get(key)).is_some_and(matches));
-        } else if name == "tag-key" {
-            rows.retain(|row| tags(row).is_some_and(|tags| tags.keys().any(matches)));
+        if let (Some(key), Some(tags)) = (name.strip_prefix("tag:"), tags) {
+            rows.retain(|row| tags(row).get(key).is_some_and(matches));
+        } else if let ("tag-key", Some(tags)) = (name, tags) {
+            rows.retain(|row| tags(row).keys().any(matches));
+        } else if name.starts_with("tag:") {
+            return Err(AwsError::new(INVALID_VALUE, format!("The filter '{name}' is invalid")));
         } else if let Some((_, values)) = known.iter().find(|(known, _)| *known == name) {
             rows.retain(|row| values(row, tx).iter().any(matches));
         } else {

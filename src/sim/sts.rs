@@ -23,6 +23,6 @@ fn get_caller_identity(tx: &mut Tx, _: &Params) -> Reply {
     Ok(json!({
         "UserId": "AROASIMULATED:runner",
         "Account": account,
-        "Arn": format!("arn:aws:sts::{account}:assumed-role/simulated/runner"),
+        "Arn": tx.global_arn("sts", "assumed-role/simulated/runner"),
     }))
 }

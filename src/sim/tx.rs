@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::ec2::Vpc;
 use super::error::{AwsError, Reply};
 use super::fork::{Extent, Looked};
 use super::overlay::AsRead;
@@ -56,6 +57,8 @@ pub struct Tx<'w> {
     pub region: &'w mut Region,
     /// What the account holds outside of regions: IAM, Route 53.
     pub global: &'w mut Global,
+    /// The other regions that were used, by name: what belongs to the account may refer to what is there.
+    pub(super) elsewhere: Vec<(&'w str, &'w Region)>,
     pub(super) ids: &'w mut Ids,
     pub(super) queue: &'w mut Queue,
     pub(super) tokens: &'w mut Tokens,
@@ -159,6 +162,18 @@ impl Tx<'_> {
     pub fn select_some<T: Resource>(&self, ids: &[&str]) -> Vec<&T> {
         ids.iter().for_each(|id| self.look_at::<T>(id));
         ids.iter().filter_map(|id| T::table(self).listed(id, self.now)).collect()
+    }
+
+    /// A VPC of this account in any region, as it is: those of private hosted zones may be in another one.
+    pub fn vpc_in(&self, region: &str, id: &str) -> Option<&Vpc> {
+        if region == self.scope.region {
+            return self.peek::<Vpc>(id);
+        }
+        if let Some(looked) = &self.looked {
+            looked.row::<Vpc>(&Scope { account: self.scope.account.clone(), region: region.to_owned() }, id);
+        }
+        let (_, elsewhere) = self.elsewhere.iter().find(|(name, _)| *name == region)?;
+        elsewhere.ec2.vpc(id)
     }
 
     /// What is known of a row, without reading it.

@@ -152,7 +152,15 @@ impl World {
         let account = self.accounts.entry(scope.account.clone()).or_default();
         // Of a forked account, what AWS put there is read like everything else.
         let pristine = || if self.fork.is_some() { Region::default() } else { Region::pristine(scope) };
-        let region = account.regions.entry(scope.region.clone()).or_insert_with(pristine);
+        account.regions.entry(scope.region.clone()).or_insert_with(pristine);
+        let (mut region, mut elsewhere) = (None, Vec::new());
+        for (name, held) in &mut account.regions {
+            match *name == scope.region {
+                true => region = Some(held),
+                false => elsewhere.push((name.as_str(), &*held)),
+            }
+        }
+        let region = region.expect("it was put in above");
         Tx {
             scope,
             service,
@@ -160,6 +168,7 @@ impl World {
             now: self.now,
             region,
             global: &mut account.global,
+            elsewhere,
             ids: &mut self.ids,
             queue: &mut self.queue,
             tokens: &mut self.tokens,
@@ -283,6 +292,7 @@ impl Region {
             now: Timestamp::UNIX_EPOCH,
             region: &mut region,
             global: &mut Global::default(),
+            elsewhere: Vec::new(),
             ids: &mut Ids::new(family),
             queue: &mut Queue::default(),
             tokens: &mut Tokens::new(),

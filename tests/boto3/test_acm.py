@@ -106,6 +106,10 @@ class Imports(Certified):
         with self.refused("ResourceNotFoundException"):
             self.imported(API, CertificateArn=ABSENT)
 
+    def test_descriptions_say_more(self) -> None:
+        # The example response of DescribeCertificate has these; a pending certificate's too.
+        self.has(self.shown(self.imported(WEB)), "SignatureAlgorithm", "KeyUsages", "ExtendedKeyUsages")
+
 
 class Lists(Certified):
     def test_lists(self) -> None:
@@ -127,6 +131,13 @@ class Lists(Certified):
             self.assertIs(row["InUse"], False)
         with self.refused("InvalidArgsException", "ValidationException"):
             self.acm.list_certificates(NextToken="nonsense")
+
+    def test_an_arn_of_another_form(self) -> None:
+        # The model's pattern for ARNs of ACM. ACM answers "1 validation error detected: Value '…' at 'certificateArn'
+        # failed to satisfy constraint: Member must satisfy regular expression pattern: arn:…".
+        for wrong in ["this is not an arn at all", "arn:aws:iam::210987654321:server-certificate/web"]:
+            with self.subTest(wrong), self.refused("ValidationException", says="certificateArn"):
+                self.acm.describe_certificate(CertificateArn=wrong)
 
 
 class Requests(Certified):
@@ -194,6 +205,18 @@ class Requests(Certified):
         with self.waiting_fails():
             self.wait(self.acm, "certificate_validated", CertificateArn=arn)
 
+    def test_limits_of_the_model(self) -> None:
+        # RequestCertificate: KeyAlgorithm is an enumeration, IdempotencyToken \w+; "the length of the domain name […]
+        # cannot exceed 64 octets".
+        codes = ("ValidationException", "InvalidParameterException", "InvalidDomainValidationOptionsException")
+        for name, wrong in [("algorithm", {"KeyAlgorithm": "RSA_512"}), ("token", {"IdempotencyToken": "no-dash"})]:
+            with self.subTest(name), self.refused(*codes):
+                self.requested("limits.com", **wrong)
+        with self.subTest("name"), self.refused(*codes):
+            self.requested("a" * 60 + ".limits.com")
+        with self.subTest("filter"), self.refused("ValidationException", "InvalidArgsException"):
+            self.acm.list_certificates(Includes={"keyTypes": ["RSA_512"]})
+
 
 class Use(Certified):
     def test_one_in_use_stays(self) -> None:
@@ -227,6 +250,20 @@ class Use(Certified):
             elb.create_listener(LoadBalancerArn=made["LoadBalancers"][0]["LoadBalancerArn"], Protocol="HTTPS", Port=443,
                                 DefaultActions=[action], Certificates=[{"CertificateArn": arn}])
 
+    def test_what_is_in_use_is_renewed(self) -> None:
+        # "Managed certificate renewal": "ELIGIBLE if associated with another AWS service, such as ELB or CloudFront."
+        net, elb, zone = network(self), self.client("elbv2"), self.zone("renewed.com")
+        arn = self.requested("renewed.com")
+        self.validate(zone, arn)
+        self.until(lambda: self.shown(arn)["Status"] == "ISSUED", "it is issued")
+        self.assertEqual(self.shown(arn)["RenewalEligibility"], "INELIGIBLE", "nobody uses it")
+        made = elb.create_load_balancer(Name="web", Subnets=net.subnets, SecurityGroups=[net.group])
+        self.settle()
+        action = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}
+        elb.create_listener(LoadBalancerArn=made["LoadBalancers"][0]["LoadBalancerArn"], Protocol="HTTPS", Port=443,
+                            DefaultActions=[action], Certificates=[{"CertificateArn": arn}])
+        self.assertEqual(self.shown(arn)["RenewalEligibility"], "ELIGIBLE")
+
 
 class Tags(Certified):
     def test_tags(self) -> None:
@@ -251,53 +288,12 @@ class Tags(Certified):
             with self.refused("ResourceNotFoundException"):
                 call(CertificateArn=ABSENT, Tags=tag_list(a="b"))
 
-
-class ToMend(Certified):
-    """What the simulator does differently from AWS."""
-
-    def test_an_arn_of_another_form(self) -> None:
-        # The model's pattern for ARNs of ACM. ACM answers "1 validation error detected: Value '…' at 'certificateArn'
-        # failed to satisfy constraint: Member must satisfy regular expression pattern: arn:…".
-        for wrong in ["this is not an arn at all", "arn:aws:iam::210987654321:server-certificate/web"]:
-            with self.subTest(wrong), self.refused("ValidationException", says="certificateArn"):
-                self.acm.describe_certificate(CertificateArn=wrong)
-
     def test_tags_of_aws(self) -> None:
         # InvalidTagException: "One or both of the values that make up the key-value pair is not valid. For example, you
         # cannot specify a tag value that begins with aws:."
         arn = self.imported(WEB)
         with self.refused("InvalidTagException"):
             self.acm.add_tags_to_certificate(CertificateArn=arn, Tags=[{"Key": "aws:colour", "Value": "blue"}])
-
-    def test_limits_of_the_model(self) -> None:
-        # RequestCertificate: KeyAlgorithm is an enumeration, IdempotencyToken \w+; "the length of the domain name […]
-        # cannot exceed 64 octets".
-        codes = ("ValidationException", "InvalidParameterException", "InvalidDomainValidationOptionsException")
-        for name, wrong in [("algorithm", {"KeyAlgorithm": "RSA_512"}), ("token", {"IdempotencyToken": "no-dash"})]:
-            with self.subTest(name), self.refused(*codes):
-                self.requested("limits.com", **wrong)
-        with self.subTest("name"), self.refused(*codes):
-            self.requested("a" * 60 + ".limits.com")
-        with self.subTest("filter"), self.refused("ValidationException", "InvalidArgsException"):
-            self.acm.list_certificates(Includes={"keyTypes": ["RSA_512"]})
-
-    def test_what_is_in_use_is_renewed(self) -> None:
-        # "Managed certificate renewal": "ELIGIBLE if associated with another AWS service, such as ELB or CloudFront."
-        net, elb, zone = network(self), self.client("elbv2"), self.zone("renewed.com")
-        arn = self.requested("renewed.com")
-        self.validate(zone, arn)
-        self.until(lambda: self.shown(arn)["Status"] == "ISSUED", "it is issued")
-        self.assertEqual(self.shown(arn)["RenewalEligibility"], "INELIGIBLE", "nobody uses it")
-        made = elb.create_load_balancer(Name="web", Subnets=net.subnets, SecurityGroups=[net.group])
-        self.settle()
-        action = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}
-        elb.create_listener(LoadBalancerArn=made["LoadBalancers"][0]["LoadBalancerArn"], Protocol="HTTPS", Port=443,
-                            DefaultActions=[action], Certificates=[{"CertificateArn": arn}])
-        self.assertEqual(self.shown(arn)["RenewalEligibility"], "ELIGIBLE")
-
-    def test_descriptions_say_more(self) -> None:
-        # The example response of DescribeCertificate has these; a pending certificate's too.
-        self.has(self.shown(self.imported(WEB)), "SignatureAlgorithm", "KeyUsages", "ExtendedKeyUsages")
 
 
 if __name__ == "__main__":

@@ -267,6 +267,21 @@ class Groups(Scaled):
         self.paged(self.scaling, "describe_tags", "Tags", 2, lambda tag: (tag["ResourceId"], tag["Key"]),
                    Filters=[{"Name": "key", "Values": ["page"]}])
 
+    def test_the_cooldown_is_honoured(self) -> None:
+        # SetDesiredCapacity, HonorCooldown; the model lists ScalingActivityInProgress: "Scaling activity … is in
+        # progress and blocks this action".
+        self.group("cooling", 1)
+        self.until(lambda: self.states("cooling") == ["Pending"], "one is on its way")
+        with self.refused("ScalingActivityInProgress"):
+            self.scaling.set_desired_capacity(AutoScalingGroupName="cooling", DesiredCapacity=2, HonorCooldown=True)
+
+    def test_zones_and_subnets_must_agree(self) -> None:
+        # CreateAutoScalingGroup, VPCZoneIdentifier: "If you specify VPCZoneIdentifier with AvailabilityZones, the
+        # subnets that you specify must reside in those Availability Zones."
+        third = self.ec2.describe_availability_zones()["AvailabilityZones"][2]["ZoneName"]
+        with self.refused("ValidationError"):
+            self.group("elsewhere", AvailabilityZones=[third])
+
 
 class Instances(Scaled):
     def test_one_is_terminated(self) -> None:
@@ -412,6 +427,37 @@ class TargetGroups(Scaled):
         causes = [it["Cause"] for it in
                   self.scaling.describe_scaling_activities(AutoScalingGroupName="sick")["Activities"]]
         self.assertTrue(any("ELB system health check failure" in cause for cause in causes), causes)
+
+    def test_a_target_group_is_in_service_if_its_health_counts(self) -> None:
+        # DescribeLoadBalancerTargetGroups: "The state transitions to Added after all Auto Scaling instances are
+        # registered with the target group. If Elastic Load Balancing health checks are enabled for the Auto Scaling
+        # group, the state transitions to InService after at least one Auto Scaling instance passes the health check."
+        group = self.target_group("counted")
+        self.serve("counted", group)
+        self.group("counted", 1, HealthCheckType="EC2")
+        self.in_service("counted", 1)
+        self.scaling.attach_load_balancer_target_groups(AutoScalingGroupName="counted", TargetGroupARNs=[group])
+        self.wait(self.elb, "target_in_service", TargetGroupArn=group)
+        shown = self.scaling.describe_load_balancer_target_groups(AutoScalingGroupName="counted")
+        self.assertEqual([it["State"] for it in shown["LoadBalancerTargetGroups"]], ["Added"])
+
+    def test_a_target_group_given_at_creation_is_in_service(self) -> None:
+        # The same page: "Target groups also have an InService state if you attach them in the CreateAutoScalingGroup
+        # API call."
+        group = self.target_group("given")
+        self.group("given", TargetGroupARNs=[group])
+        shown = self.scaling.describe_load_balancer_target_groups(AutoScalingGroupName="given")
+        self.assertEqual([it["State"] for it in shown["LoadBalancerTargetGroups"]], ["InService"])
+
+    def test_traffic_sources_by_type(self) -> None:
+        # DescribeTrafficSources: "If you provide a traffic source type, then the results only include that traffic
+        # source type."
+        group = self.target_group("typed")
+        self.group("typed", TargetGroupARNs=[group])
+        for kind, expected in [("elbv2", [group]), ("vpc-lattice", [])]:
+            shown = self.scaling.describe_traffic_sources(AutoScalingGroupName="typed", TrafficSourceType=kind)
+            with self.subTest(kind):
+                self.assertEqual([it["Identifier"] for it in shown["TrafficSources"]], expected)
 
 
 class Hooks(Scaled):
@@ -598,46 +644,6 @@ class Tags(Scaled):
         with self.refused("ValidationError"):
             self.scaling.create_or_update_tags(Tags=[tag("absent", "colour", "blue")])
 
-
-class ToMend(Scaled):
-    """What the simulator does differently from AWS."""
-
-    def test_the_cooldown_is_honoured(self) -> None:
-        # SetDesiredCapacity, HonorCooldown; the model lists ScalingActivityInProgress: "Scaling activity … is in
-        # progress and blocks this action".
-        self.group("cooling", 1)
-        self.until(lambda: self.states("cooling") == ["Pending"], "one is on its way")
-        with self.refused("ScalingActivityInProgress"):
-            self.scaling.set_desired_capacity(AutoScalingGroupName="cooling", DesiredCapacity=2, HonorCooldown=True)
-
-    def test_a_target_group_is_in_service_if_its_health_counts(self) -> None:
-        # DescribeLoadBalancerTargetGroups: "The state transitions to Added after all Auto Scaling instances are
-        # registered with the target group. If Elastic Load Balancing health checks are enabled for the Auto Scaling
-        # group, the state transitions to InService after at least one Auto Scaling instance passes the health check."
-        group = self.target_group("counted")
-        self.serve("counted", group)
-        self.group("counted", 1, HealthCheckType="EC2")
-        self.in_service("counted", 1)
-        self.scaling.attach_load_balancer_target_groups(AutoScalingGroupName="counted", TargetGroupARNs=[group])
-        self.wait(self.elb, "target_in_service", TargetGroupArn=group)
-        shown = self.scaling.describe_load_balancer_target_groups(AutoScalingGroupName="counted")
-        self.assertEqual([it["State"] for it in shown["LoadBalancerTargetGroups"]], ["Added"])
-
-    def test_a_target_group_given_at_creation_is_in_service(self) -> None:
-        # The same page: "Target groups also have an InService state if you attach them in the CreateAutoScalingGroup
-        # API call."
-        group = self.target_group("given")
-        self.group("given", TargetGroupARNs=[group])
-        shown = self.scaling.describe_load_balancer_target_groups(AutoScalingGroupName="given")
-        self.assertEqual([it["State"] for it in shown["LoadBalancerTargetGroups"]], ["InService"])
-
-    def test_zones_and_subnets_must_agree(self) -> None:
-        # CreateAutoScalingGroup, VPCZoneIdentifier: "If you specify VPCZoneIdentifier with AvailabilityZones, the
-        # subnets that you specify must reside in those Availability Zones."
-        third = self.ec2.describe_availability_zones()["AvailabilityZones"][2]["ZoneName"]
-        with self.refused("ValidationError"):
-            self.group("elsewhere", AvailabilityZones=[third])
-
     def test_enumerations(self) -> None:
         # The model: CapacityDistributionStrategy; Tag, ResourceType: "The only supported value is auto-scaling-group."
         with self.subTest("distribution"), self.refused("ValidationError"):
@@ -645,16 +651,6 @@ class ToMend(Scaled):
         self.group("typed-tag")
         with self.subTest("tag"), self.refused("ValidationError"):
             self.scaling.create_or_update_tags(Tags=[{**tag("typed-tag", "colour"), "ResourceType": "instance"}])
-
-    def test_traffic_sources_by_type(self) -> None:
-        # DescribeTrafficSources: "If you provide a traffic source type, then the results only include that traffic
-        # source type."
-        group = self.target_group("typed")
-        self.group("typed", TargetGroupARNs=[group])
-        for kind, expected in [("elbv2", [group]), ("vpc-lattice", [])]:
-            shown = self.scaling.describe_traffic_sources(AutoScalingGroupName="typed", TrafficSourceType=kind)
-            with self.subTest(kind):
-                self.assertEqual([it["Identifier"] for it in shown["TrafficSources"]], expected)
 
 
 if __name__ == "__main__":

@@ -472,8 +472,8 @@ class Protected(Case):
             ec2.terminate_instances(InstanceIds=[found[0]["Instances"][0]["InstanceId"]])
 
 
-class ToMend(Case):
-    """What the simulator does differently from AWS."""
+class Running(Case):
+    """With an instance that runs, and a template that others can be made of."""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -534,8 +534,7 @@ class ToMend(Case):
                                                    VPCZoneIdentifier=self.net.subnets[0])
 
     def test_images_by_parameter(self) -> None:
-        # RequestLaunchTemplateData, ImageId: "resolve:ssm:public-parameter". It works on AWS; here it should work, or
-        # be refused by name, and is said to be no id.
+        # RequestLaunchTemplateData, ImageId: "resolve:ssm:public-parameter". Here it is refused by name.
         image = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
         try:
             self.ec2.create_launch_template(LaunchTemplateName="newest", LaunchTemplateData={**SMALL, "ImageId": image})

@@ -190,6 +190,14 @@ class Vpcs(Case):
         self.settle()
         self.assertEqual(len(self.ec2.describe_vpcs()["Vpcs"]), before)
 
+    def test_hostnames_need_dns(self) -> None:
+        # ModifyVpcAttribute: "You can only enable DNS hostnames if you've enabled DNS support."
+        vpc = self.ec2.create_vpc(CidrBlock="10.50.0.0/16")["Vpc"]["VpcId"]
+        self.settle()
+        self.ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": False})
+        with self.refused("InvalidParameterCombination", "InvalidParameterValue", "OperationNotPermitted"):
+            self.ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+
 
 class Subnets(Case):
     @classmethod
@@ -838,6 +846,21 @@ class SecurityGroups(Case):
         self.paged(ec2, "describe_security_groups", "SecurityGroups", 5, lambda group: group["GroupId"])
         self.paged(ec2, "describe_security_group_rules", "SecurityGroupRules", 5, lambda it: it["SecurityGroupRuleId"])
 
+    def test_a_permission_twice_in_one_request(self) -> None:
+        # EC2 answers InvalidParameterValue, "The same permission must not appear multiple times": not Duplicate, which
+        # scripts take for a rule that is there already.
+        with self.refused("InvalidParameterValue"):
+            self.ec2.authorize_security_group_ingress(GroupId=self.net.group,
+                                                      IpPermissions=from_block(port=1) + from_block(port=1))
+
+    def test_descriptions_of_rules(self) -> None:
+        # IpRange, Description: "Up to 255 characters in length. Allowed characters are a-z, A-Z, 0-9, spaces, and
+        # ._-:/()#,@[]+=&;{}!$*".
+        for port, text in [(2, "Büro"), (3, "why?"), (4, "d" * 256)]:
+            with self.subTest(text[:5]), self.refused("InvalidParameterValue"):
+                self.ec2.authorize_security_group_ingress(GroupId=self.net.group,
+                                                          IpPermissions=from_block(port=port, text=text))
+
 
 class NatGateways(Case):
     @classmethod
@@ -1005,6 +1028,9 @@ class Interfaces(Case):
 
 
 class Catalogue(Case):
+    def setUp(self) -> None:
+        self.ec2 = self.client("ec2")
+
     def test_zones(self) -> None:
         ec2 = self.client("ec2")
         zones = ec2.describe_availability_zones()["AvailabilityZones"]
@@ -1031,6 +1057,22 @@ class Catalogue(Case):
         self.assertEqual(one, lists[:1])
         with self.refused("InvalidPrefixListID.NotFound", "InvalidPrefixListId.NotFound"):
             ec2.describe_managed_prefix_lists(PrefixListIds=["pl-00000000"])
+
+    def test_pages_of_prefix_lists_may_have_one_row(self) -> None:
+        # The model: PrefixListMaxResults is 1 to 100.
+        self.paged(self.ec2, "describe_managed_prefix_lists", "PrefixLists", 1, lambda each: each["PrefixListId"])
+        with self.refused("InvalidParameterValue", "InvalidMaxResults"):
+            self.ec2.describe_managed_prefix_lists(MaxResults=101)
+
+    def test_kinds_without_tags_have_no_filter_for_them(self) -> None:
+        # DescribeAvailabilityZones, Filters: there is no tag:<key>.
+        with self.refused(*BAD_FILTER):
+            self.ec2.describe_availability_zones(Filters=[{"Name": "tag:Name", "Values": ["a"]}])
+
+    def test_a_zone_group_is_not_the_region(self) -> None:
+        # AvailabilityZone, GroupName: "Availability Zones - us-east-1-zg-1".
+        zone = self.ec2.describe_availability_zones()["AvailabilityZones"][0]
+        self.assertEqual(zone["GroupName"], "eu-central-1-zg-1")
 
 
 class Tags(Case):
@@ -1102,62 +1144,12 @@ class Tags(Case):
         with self.refused("InvalidParameterValue"):
             ec2.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=named("subnet", Name="web"))
 
-
-class ToMend(Case):
-    """What the simulator does differently from AWS."""
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        super().setUpClass()
-        cls.net = network(cls)
-        cls.ec2 = cls.client("ec2")
-
     def test_tags_are_described_by_tag(self) -> None:
         # DescribeTags, Filters: "tag:<key> - The key/value combination of the tag."
         self.ec2.create_tags(Resources=[self.net.vpc], Tags=tag_list(Owner="TeamA"))
         shown = self.ec2.describe_tags(Filters=[{"Name": "tag:Owner", "Values": ["TeamA"]}])["Tags"]
         self.assertEqual([(tag["ResourceId"], tag["Key"], tag["Value"]) for tag in shown],
                          [(self.net.vpc, "Owner", "TeamA")])
-
-    def test_pages_of_prefix_lists_may_have_one_row(self) -> None:
-        # The model: PrefixListMaxResults is 1 to 100.
-        self.paged(self.ec2, "describe_managed_prefix_lists", "PrefixLists", 1, lambda each: each["PrefixListId"])
-        with self.refused("InvalidParameterValue", "InvalidMaxResults"):
-            self.ec2.describe_managed_prefix_lists(MaxResults=101)
-
-    def test_kinds_without_tags_have_no_filter_for_them(self) -> None:
-        # DescribeAvailabilityZones, Filters: there is no tag:<key>.
-        with self.refused(*BAD_FILTER):
-            self.ec2.describe_availability_zones(Filters=[{"Name": "tag:Name", "Values": ["a"]}])
-
-    def test_a_zone_group_is_not_the_region(self) -> None:
-        # AvailabilityZone, GroupName: "Availability Zones - us-east-1-zg-1".
-        zone = self.ec2.describe_availability_zones()["AvailabilityZones"][0]
-        self.assertEqual(zone["GroupName"], "eu-central-1-zg-1")
-
-    def test_interfaces_are_not_paged_by_id(self) -> None:
-        # DescribeNetworkInterfaces, MaxResults: "You cannot specify this parameter and the network interface IDs
-        # parameter in the same request."
-        self.ec2.create_nat_gateway(SubnetId=self.net.subnets[0], ConnectivityType="private")
-        self.settle()
-        ids = [it["NetworkInterfaceId"] for it in self.ec2.describe_network_interfaces()["NetworkInterfaces"]]
-        with self.refused("InvalidParameterCombination"):
-            self.ec2.describe_network_interfaces(NetworkInterfaceIds=ids, MaxResults=5)
-
-    def test_a_permission_twice_in_one_request(self) -> None:
-        # EC2 answers InvalidParameterValue, "The same permission must not appear multiple times": not Duplicate, which
-        # scripts take for a rule that is there already.
-        with self.refused("InvalidParameterValue"):
-            self.ec2.authorize_security_group_ingress(GroupId=self.net.group,
-                                                      IpPermissions=from_block(port=1) + from_block(port=1))
-
-    def test_descriptions_of_rules(self) -> None:
-        # IpRange, Description: "Up to 255 characters in length. Allowed characters are a-z, A-Z, 0-9, spaces, and
-        # ._-:/()#,@[]+=&;{}!$*".
-        for port, text in [(2, "Büro"), (3, "why?"), (4, "d" * 256)]:
-            with self.subTest(text[:5]), self.refused("InvalidParameterValue"):
-                self.ec2.authorize_security_group_ingress(GroupId=self.net.group,
-                                                          IpPermissions=from_block(port=port, text=text))
 
     def test_keys_of_tags_are_given_once(self) -> None:
         # EC2 answers InvalidParameterValue, "Duplicate tag key 'a' specified", and "Tag specification must have at
@@ -1177,13 +1169,24 @@ class ToMend(Case):
         with self.subTest("Tags"), self.refused("MissingParameter"):
             self.ec2.create_tags(Resources=[self.net.vpc], Tags=[])
 
-    def test_hostnames_need_dns(self) -> None:
-        # ModifyVpcAttribute: "You can only enable DNS hostnames if you've enabled DNS support."
-        vpc = self.ec2.create_vpc(CidrBlock="10.50.0.0/16")["Vpc"]["VpcId"]
+
+class PrivateGateways(Case):
+    """The interfaces of gateways, as they are shown."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.net = network(cls)
+        cls.ec2 = cls.client("ec2")
+
+    def test_interfaces_are_not_paged_by_id(self) -> None:
+        # DescribeNetworkInterfaces, MaxResults: "You cannot specify this parameter and the network interface IDs
+        # parameter in the same request."
+        self.ec2.create_nat_gateway(SubnetId=self.net.subnets[0], ConnectivityType="private")
         self.settle()
-        self.ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": False})
-        with self.refused("InvalidParameterCombination", "InvalidParameterValue", "OperationNotPermitted"):
-            self.ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+        ids = [it["NetworkInterfaceId"] for it in self.ec2.describe_network_interfaces()["NetworkInterfaces"]]
+        with self.refused("InvalidParameterCombination"):
+            self.ec2.describe_network_interfaces(NetworkInterfaceIds=ids, MaxResults=5)
 
     def test_interfaces_have_a_hardware_address(self) -> None:
         # NetworkInterface and NetworkInterfaceAttachment, the example response of DescribeNetworkInterfaces.

@@ -241,6 +241,38 @@ class LoadBalancers(Balanced):
         with self.refused("ValidationError"):
             self.elb.describe_load_balancers(Marker="nonsense")
 
+    def test_an_arn_of_another_form(self) -> None:
+        # The API answers ValidationError, "'…' is not a valid load balancer ARN", and so for the other kinds.
+        calls = [
+            ("load balancer", lambda it: self.elb.describe_load_balancers(LoadBalancerArns=[it])),
+            ("target group", lambda it: self.elb.describe_target_groups(TargetGroupArns=[it])),
+            ("listener", lambda it: self.elb.describe_listener_certificates(ListenerArn=it)),
+        ]
+        for kind, call in calls:
+            with self.subTest(kind), self.refused("ValidationError", says=f"is not a valid {kind} ARN"):
+                call("arn:aws:s3:::bucket")
+
+    def test_addresses_of_both_kinds_need_networks_of_both_kinds(self) -> None:
+        # User guide, "IP address types": "The virtual private cloud (VPC) and subnets that you specify for the load
+        # balancer must have associated IPv6 CIDR blocks." No subnet here has one.
+        codes = ("InvalidSubnet", "ValidationError", "InvalidConfigurationRequest")
+        with self.subTest("new"), self.refused(*codes):
+            self.balancer("dual", IpAddressType="dualstack")
+        with self.subTest("changed"), self.refused(*codes):
+            self.elb.set_ip_address_type(LoadBalancerArn=self.balancer("dualled"), IpAddressType="dualstack")
+
+    def test_crossing_zones_cannot_be_switched_off(self) -> None:
+        # LoadBalancerAttribute, load_balancing.cross_zone.enabled: "The default for Application Load Balancers is true,
+        # and can't be changed."
+        with self.refused("ValidationError", "InvalidConfigurationRequest"):
+            self.elb.modify_load_balancer_attributes(LoadBalancerArn=self.balancer("crossing"), Attributes=[
+                {"Key": "load_balancing.cross_zone.enabled", "Value": "false"}])
+
+    def test_twenty_at_a_time(self) -> None:
+        # DescribeLoadBalancers, LoadBalancerArns: "You can specify up to 20 load balancers in a single call."
+        with self.refused("ValidationError"):
+            self.elb.describe_load_balancers(LoadBalancerArns=[self.balancer("twenty")] * 21)
+
 
 class TargetGroups(Balanced):
     def test_a_new_one(self) -> None:
@@ -534,6 +566,17 @@ class Listeners(Balanced):
         with self.refused("ValidationError"):  # "You must specify either a load balancer or one or more listeners."
             self.elb.describe_listeners()
 
+    def test_the_default_certificate_in_the_list(self) -> None:
+        # DescribeListenerCertificates: "If the default certificate is also in the certificate list, it appears twice in
+        # the results (once with IsDefault set to true and once with IsDefault set to false)."
+        acm = self.client("acm")
+        web = acm.import_certificate(Certificate=WEB.certificate, PrivateKey=WEB.key)["CertificateArn"]
+        self.settle()
+        listener = self.listener(self.balancer("twice"), 443, Protocol="HTTPS", Certificates=[{"CertificateArn": web}])
+        self.elb.add_listener_certificates(ListenerArn=listener, Certificates=[{"CertificateArn": web}])
+        shown = self.elb.describe_listener_certificates(ListenerArn=listener)["Certificates"]
+        self.assertCountEqual([it["IsDefault"] for it in shown], [True, False])
+
 
 def path(*values: str) -> dict:
     return {"Field": "path-pattern", "PathPatternConfig": {"Values": list(values)}}
@@ -771,6 +814,35 @@ class Targets(Served):
             with self.refused("TargetGroupNotFound"):
                 call(TargetGroupArn=NO_GROUP, Targets=[{"Id": self.ids[0]}])
 
+    def test_an_address_outside_of_the_network(self) -> None:
+        # TargetDescription, AvailabilityZone: "If the IP address is outside the VPC, this parameter is required." The
+        # API answers ValidationError: "You must specify a valid Availability Zone or select 'all' […]".
+        group = self.group("outside", TargetType="ip")
+        with self.refused("ValidationError", "InvalidTarget"):
+            self.registered(group, "192.168.7.7")
+
+    def test_a_public_address(self) -> None:
+        # TargetDescription, Id: "You can't specify publicly routable IP addresses."
+        group = self.group("public", TargetType="ip")
+        with self.refused("ValidationError", "InvalidTarget"):
+            self.registered(group, "8.8.8.8")
+
+    def test_a_port_of_its_own_is_named_again(self) -> None:
+        # DeregisterTargets, Targets: "If you specified a port override when you registered a target, you must specify
+        # both the target ID and the port when you deregister it."
+        group = self.group("override")
+        self.elb.register_targets(TargetGroupArn=group, Targets=[{"Id": self.ids[0], "Port": 8081}])
+        self.elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": self.ids[0]}])
+        shown = self.elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+        self.assertEqual([it["Target"].get("Port") for it in shown], [8081])
+
+    def test_an_instance_of_another_network(self) -> None:
+        # User guide, "Register targets with your target group": the instance must be in the VPC of the target group.
+        other = network(self, cidr="10.90.0.0/16", name="other")
+        group = self.group("foreign", VpcId=other.vpc)
+        with self.refused("InvalidTarget"):
+            self.registered(group, self.ids[0])
+
 
 class SickTargets(Served):
     image = "ami-never-healthy"
@@ -817,82 +889,6 @@ class Tags(Balanced):
                 self.elb.add_tags(ResourceArns=[absent], Tags=tag_list(a="b"))
             with self.refused(code):
                 self.elb.remove_tags(ResourceArns=[absent], TagKeys=["a"])
-
-
-class ToMend(Served):
-    """What the simulator does differently from AWS."""
-
-    def test_an_arn_of_another_form(self) -> None:
-        # The API answers ValidationError, "'…' is not a valid load balancer ARN", and so for the other kinds.
-        calls = [
-            ("load balancer", lambda it: self.elb.describe_load_balancers(LoadBalancerArns=[it])),
-            ("target group", lambda it: self.elb.describe_target_groups(TargetGroupArns=[it])),
-            ("listener", lambda it: self.elb.describe_listener_certificates(ListenerArn=it)),
-        ]
-        for kind, call in calls:
-            with self.subTest(kind), self.refused("ValidationError", says=f"is not a valid {kind} ARN"):
-                call("arn:aws:s3:::bucket")
-
-    def test_addresses_of_both_kinds_need_networks_of_both_kinds(self) -> None:
-        # User guide, "IP address types": "The virtual private cloud (VPC) and subnets that you specify for the load
-        # balancer must have associated IPv6 CIDR blocks." No subnet here has one.
-        codes = ("InvalidSubnet", "ValidationError", "InvalidConfigurationRequest")
-        with self.subTest("new"), self.refused(*codes):
-            self.balancer("dual", IpAddressType="dualstack")
-        with self.subTest("changed"), self.refused(*codes):
-            self.elb.set_ip_address_type(LoadBalancerArn=self.balancer("dualled"), IpAddressType="dualstack")
-
-    def test_crossing_zones_cannot_be_switched_off(self) -> None:
-        # LoadBalancerAttribute, load_balancing.cross_zone.enabled: "The default for Application Load Balancers is true,
-        # and can't be changed."
-        with self.refused("ValidationError", "InvalidConfigurationRequest"):
-            self.elb.modify_load_balancer_attributes(LoadBalancerArn=self.balancer("crossing"), Attributes=[
-                {"Key": "load_balancing.cross_zone.enabled", "Value": "false"}])
-
-    def test_an_address_outside_of_the_network(self) -> None:
-        # TargetDescription, AvailabilityZone: "If the IP address is outside the VPC, this parameter is required." The
-        # API answers ValidationError: "You must specify a valid Availability Zone or select 'all' […]".
-        group = self.group("outside", TargetType="ip")
-        with self.refused("ValidationError", "InvalidTarget"):
-            self.registered(group, "192.168.7.7")
-
-    def test_a_public_address(self) -> None:
-        # TargetDescription, Id: "You can't specify publicly routable IP addresses."
-        group = self.group("public", TargetType="ip")
-        with self.refused("ValidationError", "InvalidTarget"):
-            self.registered(group, "8.8.8.8")
-
-    def test_a_port_of_its_own_is_named_again(self) -> None:
-        # DeregisterTargets, Targets: "If you specified a port override when you registered a target, you must specify
-        # both the target ID and the port when you deregister it."
-        group = self.group("override")
-        self.elb.register_targets(TargetGroupArn=group, Targets=[{"Id": self.ids[0], "Port": 8081}])
-        self.elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": self.ids[0]}])
-        shown = self.elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
-        self.assertEqual([it["Target"].get("Port") for it in shown], [8081])
-
-    def test_twenty_at_a_time(self) -> None:
-        # DescribeLoadBalancers, LoadBalancerArns: "You can specify up to 20 load balancers in a single call."
-        with self.refused("ValidationError"):
-            self.elb.describe_load_balancers(LoadBalancerArns=[self.balancer("twenty")] * 21)
-
-    def test_an_instance_of_another_network(self) -> None:
-        # User guide, "Register targets with your target group": the instance must be in the VPC of the target group.
-        other = network(self, cidr="10.90.0.0/16", name="other")
-        group = self.group("foreign", VpcId=other.vpc)
-        with self.refused("InvalidTarget"):
-            self.registered(group, self.ids[0])
-
-    def test_the_default_certificate_in_the_list(self) -> None:
-        # DescribeListenerCertificates: "If the default certificate is also in the certificate list, it appears twice in
-        # the results (once with IsDefault set to true and once with IsDefault set to false)."
-        acm = self.client("acm")
-        web = acm.import_certificate(Certificate=WEB.certificate, PrivateKey=WEB.key)["CertificateArn"]
-        self.settle()
-        listener = self.listener(self.balancer("twice"), 443, Protocol="HTTPS", Certificates=[{"CertificateArn": web}])
-        self.elb.add_listener_certificates(ListenerArn=listener, Certificates=[{"CertificateArn": web}])
-        shown = self.elb.describe_listener_certificates(ListenerArn=listener)["Certificates"]
-        self.assertCountEqual([it["IsDefault"] for it in shown], [True, False])
 
 
 if __name__ == "__main__":

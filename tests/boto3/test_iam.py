@@ -214,6 +214,13 @@ class Roles(Identities):
         with self.refused("ValidationError", "InvalidInput"):
             self.iam.list_roles(Marker="nonsense")
 
+    def test_keys_of_tags_have_no_case(self) -> None:
+        # "Tags for IAM resources": "Tag key values […] for IAM users and roles are not case sensitive, but case is
+        # preserved. This means that you cannot have separate Department and department tag keys."
+        self.role("cased", Tags=tag_list(Department="foo"))
+        self.iam.tag_role(RoleName="cased", Tags=tag_list(department="bar"))
+        self.assertEqual([tag["Value"] for tag in self.iam.list_role_tags(RoleName="cased")["Tags"]], ["bar"])
+
 
 class Policies(Identities):
     def test_a_new_policy(self) -> None:
@@ -315,6 +322,10 @@ class Policies(Identities):
         with self.refused("InvalidInput"):
             self.iam.list_policies()
 
+    def test_policies_of_aws_have_dates(self) -> None:
+        # Policy, CreateDate and UpdateDate: the example response of GetPolicy has them.
+        self.has(self.iam.get_policy(PolicyArn=AWS_POLICY)["Policy"], "CreateDate", "UpdateDate")
+
 
 class InstanceProfiles(Identities):
     def test_from_creation_to_deletion(self) -> None:
@@ -388,25 +399,10 @@ class InstanceProfiles(Identities):
         self.advance(30)
         scaling.create_auto_scaling_group(**group)
 
-
-class ToMend(Identities):
-    """What the simulator does differently from AWS."""
-
-    def test_keys_of_tags_have_no_case(self) -> None:
-        # "Tags for IAM resources": "Tag key values […] for IAM users and roles are not case sensitive, but case is
-        # preserved. This means that you cannot have separate Department and department tag keys."
-        self.role("cased", Tags=tag_list(Department="foo"))
-        self.iam.tag_role(RoleName="cased", Tags=tag_list(department="bar"))
-        self.assertEqual([tag["Value"] for tag in self.iam.list_role_tags(RoleName="cased")["Tags"]], ["bar"])
-
     def test_keys_of_tags_are_given_once(self) -> None:
         # IAM answers InvalidInput, "Duplicate tag keys found. Please note that Tag keys are case insensitive."
         with self.refused("InvalidInput"):
             self.profile("twice", Tags=tag_list(a="1") + tag_list(a="2"))
-
-    def test_policies_of_aws_have_dates(self) -> None:
-        # Policy, CreateDate and UpdateDate: the example response of GetPolicy has them.
-        self.has(self.iam.get_policy(PolicyArn=AWS_POLICY)["Policy"], "CreateDate", "UpdateDate")
 
 
 if __name__ == "__main__":

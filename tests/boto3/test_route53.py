@@ -138,6 +138,12 @@ class Zones(Zoned):
         with self.refused("InvalidInput", "ValidationError", says="10"):  # ListTagsForResources takes ten
             self.dns.list_tags_for_resources(ResourceType="hostedzone", ResourceIds=[one] * 11)
 
+    def test_a_new_zone_says_where_it_is(self) -> None:
+        # CreateHostedZone, Location: "A unique URL that represents the new hosted zone", a header that the model
+        # requires.
+        made = self.dns.create_hosted_zone(Name="located.com", CallerReference="located")
+        self.assertTrue(made.get("Location", "").endswith(made["HostedZone"]["Id"]), made.get("Location"))
+
 
 class PrivateZones(Zoned):
     def test_with_its_networks(self) -> None:
@@ -173,6 +179,24 @@ class PrivateZones(Zoned):
         # HostedZoneConfig, PrivateZone; CreateHostedZone, VPC: "(Private hosted zones only)"
         with self.refused("InvalidInput"):
             self.zone("nowhere.com", HostedZoneConfig={"PrivateZone": True})
+
+    def test_a_network_that_is_absent(self) -> None:
+        # InvalidVPCId: "The VPC ID that you specified either isn't a valid ID or the current account is not authorized
+        # to access this VPC."
+        absent = {"VPCRegion": "eu-central-1", "VPCId": "vpc-0123456789abcdef0"}
+        with self.subTest("new"), self.refused("InvalidVPCId", status=400):
+            self.zone("absent.example.com", VPC=absent)
+        zone = self.zone("present.example.com", VPC=self.vpc())
+        with self.subTest("associated"), self.refused("InvalidVPCId", status=400):
+            self.dns.associate_vpc_with_hosted_zone(HostedZoneId=zone, VPC=absent)
+
+    def test_names_that_conflict_by_association(self) -> None:
+        # AssociateVPCWithHostedZone, ConflictingDomainExists: the VPC has another private zone of that name already.
+        vpc, other = self.vpc("10.5.0.0/16"), self.vpc("10.6.0.0/16")
+        self.zone("twice.example.com", VPC=vpc)
+        second = self.zone("twice.example.com", VPC=other)
+        with self.refused("ConflictingDomainExists"):
+            self.dns.associate_vpc_with_hosted_zone(HostedZoneId=second, VPC=vpc)
 
 
 class Records(Zoned):
@@ -301,34 +325,6 @@ class Records(Zoned):
         with self.refused("InvalidInput"):  # "If you specify StartRecordType, you must specify StartRecordName"
             self.dns.list_resource_record_sets(HostedZoneId=zone, StartRecordType="A")
         self.assertEqual(self.dns.get_hosted_zone(Id=zone)["HostedZone"]["ResourceRecordSetCount"], 6)
-
-
-class ToMend(Zoned):
-    """What the simulator does differently from AWS."""
-
-    def test_a_new_zone_says_where_it_is(self) -> None:
-        # CreateHostedZone, Location: "A unique URL that represents the new hosted zone", a header that the model
-        # requires.
-        made = self.dns.create_hosted_zone(Name="located.com", CallerReference="located")
-        self.assertTrue(made.get("Location", "").endswith(made["HostedZone"]["Id"]), made.get("Location"))
-
-    def test_a_network_that_is_absent(self) -> None:
-        # InvalidVPCId: "The VPC ID that you specified either isn't a valid ID or the current account is not authorized
-        # to access this VPC."
-        absent = {"VPCRegion": "eu-central-1", "VPCId": "vpc-0123456789abcdef0"}
-        with self.subTest("new"), self.refused("InvalidVPCId", status=400):
-            self.zone("absent.example.com", VPC=absent)
-        zone = self.zone("present.example.com", VPC=self.vpc())
-        with self.subTest("associated"), self.refused("InvalidVPCId", status=400):
-            self.dns.associate_vpc_with_hosted_zone(HostedZoneId=zone, VPC=absent)
-
-    def test_names_that_conflict_by_association(self) -> None:
-        # AssociateVPCWithHostedZone, ConflictingDomainExists: the VPC has another private zone of that name already.
-        vpc, other = self.vpc("10.5.0.0/16"), self.vpc("10.6.0.0/16")
-        self.zone("twice.example.com", VPC=vpc)
-        second = self.zone("twice.example.com", VPC=other)
-        with self.refused("ConflictingDomainExists"):
-            self.dns.associate_vpc_with_hosted_zone(HostedZoneId=second, VPC=vpc)
 
     def test_aliases_of_load_balancers(self) -> None:
         # AliasTarget, HostedZoneId: the zone of the load balancer. Route 53 answers "Tried to create an alias that

@@ -50,10 +50,6 @@ class Caller(Case):
         self.assertEqual(len(accounts), 1)
         self.assertRegex(accounts.pop(), r"^\d{12}$")
 
-
-class ToMend(Case):
-    """What the simulator does differently from AWS."""
-
     def test_partitions(self) -> None:
         # "Amazon Resource Names (ARNs)": regions in China are of the partition aws-cn.
         shown = self.client("sts", region="cn-north-1").get_caller_identity()

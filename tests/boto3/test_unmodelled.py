@@ -56,6 +56,18 @@ class Services(Case):
             with self.subTest(service), self.not_modelled(code):
                 getattr(self.client(service), operation)()
 
+    def test_classic_load_balancers(self) -> None:
+        # Version 2012-06-01 of the API signs as version 2015-12-01 does and has other actions of the same names.
+        with self.not_modelled("InvalidAction"):
+            self.client("elb").describe_load_balancers()
+
+    def test_services_of_rest_and_json(self) -> None:
+        # Their errors have a code in the body or in `x-amzn-errortype`, not XML.
+        for service, operation in [("lambda", "list_functions"), ("eks", "list_clusters"),
+                                   ("apigateway", "get_rest_apis"), ("efs", "describe_file_systems")]:
+            with self.subTest(service), self.not_modelled("UnknownOperationException", "InvalidAction"):
+                getattr(self.client(service), operation)()
+
 
 class Parameters(Case):
     def test_each_protocol(self) -> None:
@@ -158,26 +170,9 @@ class OwnPaths(Case):
         self.advance(3600)
         self.assertEqual((self.now() - before).total_seconds(), 3600)
 
-
-class ToMend(Case):
-    """What the simulator does differently from AWS."""
-
-    def test_classic_load_balancers(self) -> None:
-        # Version 2012-06-01 of the API signs as version 2015-12-01 does and has other actions of the same names. What
-        # is asked of it is answered as if it were asked of the new one: no load balancers, without an error.
-        with self.not_modelled("InvalidAction"):
-            self.client("elb").describe_load_balancers()
-
-    def test_services_of_rest_and_json(self) -> None:
-        # Their errors have a code in the body or in `x-amzn-errortype`, not XML.
-        for service, operation in [("lambda", "list_functions"), ("eks", "list_clusters"),
-                                   ("apigateway", "get_rest_apis"), ("efs", "describe_file_systems")]:
-            with self.subTest(service), self.not_modelled("UnknownOperationException", "InvalidAction"):
-                getattr(self.client(service), operation)()
-
     def test_what_is_gone_is_shown_for_a_while(self) -> None:
         # VPC guide, "Delete a NAT gateway": it is shown as deleted for about an hour. Served with `--speed max`, the
-        # request after the one that saw `deleted` goes on by this whole hour, if nothing else happens before.
+        # request after the one that saw `deleted` does not go on by this whole hour.
         ec2, net = self.client("ec2"), network(self)
         nat = ec2.create_nat_gateway(SubnetId=net.subnets[0], ConnectivityType="private")["NatGateway"]["NatGatewayId"]
         self.settle()

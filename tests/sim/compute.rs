@@ -99,6 +99,16 @@ fn template_data_is_looked_at() {
     );
     let both =
         [("LaunchTemplateData.SecurityGroupId.1", "sg-1"), ("LaunchTemplateData.NetworkInterface.1.DeviceIndex", "0")];
-    assert_eq!(make(&both).error(), "InvalidParameterCombination");
+    // It is taken, and is of no use.
+    make(&both).ok();
+    let subnet = aws.ec2("DescribeSubnets", &[]).one("subnetId");
+    let group = [
+        ("AutoScalingGroupName", "web"),
+        ("MinSize", "0"),
+        ("MaxSize", "1"),
+        ("LaunchTemplate.LaunchTemplateName", "web"),
+        ("VPCZoneIdentifier", subnet.as_str()),
+    ];
+    assert_eq!(aws.query("autoscaling", "CreateAutoScalingGroup", &group).error(), "InvalidQueryParameter");
     assert_eq!(make(&[("LaunchTemplateData.KernelId", "aki-1")]).error(), "UnknownParameter");
 }

@@ -6,7 +6,8 @@ use aws_sdk_route53::{
     Client,
     error::ProvideErrorMetadata,
     types::{
-        AliasTarget, Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType, Tag, TagResourceType,
+        AliasTarget, Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType, Tag,
+        TagResourceType, Vpc, VpcRegion,
     },
 };
 use runner::sim::{Settings, Simulator, Source};
@@ -97,6 +98,10 @@ async fn what_does_not_belong_is_refused() {
     let target = AliasTarget::builder().hosted_zone_id(zone.id.trim_start_matches("/hostedzone/"));
     let target = target.dns_name("nowhere.example.com").evaluate_target_health(false).build().unwrap();
     let alias = ResourceRecordSet::builder().name("a.example.com").r#type(RrType::A).alias_target(target);
+    // The zone of load balancers in another region.
+    let target = AliasTarget::builder().hosted_zone_id("Z35SXDOTRQ7X7K").evaluate_target_health(false);
+    let target = target.dns_name("web-1.eu-west-1.elb.amazonaws.com").build().unwrap();
+    let astray = ResourceRecordSet::builder().name("a.example.com").r#type(RrType::A).alias_target(target);
     for (set, part) in [
         (set(RrType::A, "example.org", "192.0.2.1"), "is not permitted in zone example.com."),
         (set(RrType::A, "a.example.com", "192.0.2"), "ARRDATAIllegalIPv4Address"),
@@ -105,6 +110,9 @@ async fn what_does_not_belong_is_refused() {
         (set(RrType::Cname, "www.example.com", "a"), "as it conflicts with other records"),
         (weighted("www.example.com", "192.0.2.1", "blue", 1), "cannot be created as a non-weighted set exists"),
         (alias.build().unwrap(), "but that target was not found"),
+        (astray.build().unwrap(), "does not lie within the target zone"),
+        (set(RrType::Mx, "a.example.com", "mail.example.com"), "MXRRDATANotTwoFields"),
+        (set(RrType::A, "a b.example.com", "192.0.2.1"), "UnsupportedCharacter"),
     ] {
         let refused = zone.change(vec![(ChangeAction::Upsert, set)]).await.unwrap_err();
         assert!(refused.contains(part), "{refused}");
@@ -173,6 +181,26 @@ async fn a_zone_with_records_in_it_is_not_deleted() {
 
     delete().await.unwrap();
     assert_eq!(delete().await.unwrap_err().code(), Some("NoSuchHostedZone"));
+}
+
+/// Route 53 is asked in one region, and their networks are in any.
+#[tokio::test]
+async fn private_zones_are_of_networks_that_are_there() {
+    let zone = Zone::new().await;
+    let ec2 = aws_sdk_ec2::Client::new(&sdk::config(&zone.sim));
+    let made = ec2.create_vpc().cidr_block("10.0.0.0/16").send().await.unwrap();
+    let id = made.vpc().unwrap().vpc_id().unwrap();
+    let create = async |reference: &str, id: &str| {
+        let vpc = Vpc::builder().vpc_region(VpcRegion::from("eu-west-1")).vpc_id(id).build();
+        let request = zone.r53.create_hosted_zone().name("internal.example.com").caller_reference(reference);
+        request.vpc(vpc).send().await
+    };
+    let absent = create("2", "vpc-0123456789abcdef0").await.unwrap_err();
+    assert_eq!(absent.code(), Some("InvalidVPCId"));
+    let made = create("3", id).await.unwrap();
+    assert!(made.location().ends_with(made.hosted_zone().unwrap().id()), "{}", made.location());
+    let again = create("4", id).await.unwrap_err();
+    assert_eq!(again.code(), Some("ConflictingDomainExists"));
 }
 
 #[tokio::test]

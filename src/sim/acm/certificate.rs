@@ -82,15 +82,41 @@ pub struct Issued {
     pub serial: String,
     pub subject: String,
     pub issuer: String,
+    /// Of a certificate of an older world nothing is known of these.
+    #[serde(default)]
+    pub signature: String,
+    #[serde(default)]
+    pub key_usages: Vec<String>,
+    /// With their object identifiers.
+    #[serde(default)]
+    pub extended_key_usages: Vec<(String, String)>,
 }
 
 resource!(Certificate, arn, region.acm.certificates, Extent::Row, |arn: &str| {
-    if arn.contains(":acm:") && arn.contains(":certificate/") {
+    if !is_arn(arn) {
+        const PATTERN: &str = r"arn:[\w+=/,.@-]+:acm:[\w+=/,.@-]*:[0-9]+:[\w+=,.@-]+(/[\w+=,.@-]+)*";
+        invalid(format!(
+            "1 validation error detected: Value '{arn}' at 'certificateArn' failed to satisfy constraint: Member must \
+             satisfy regular expression pattern: {PATTERN}"
+        ))
+    } else if arn.contains(":certificate/") {
         AwsError::new("ResourceNotFoundException", format!("Could not find certificate {arn}."))
     } else {
         AwsError::new("InvalidArnException", format!("Invalid arn: {arn}"))
     }
 });
+
+/// Whether it has the form that the model gives to ARNs of ACM.
+fn is_arn(arn: &str) -> bool {
+    let words = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=/,.@-".contains(&byte));
+    match arn.split(':').collect::<Vec<_>>()[..] {
+        ["arn", partition, "acm", region, account, resource] => {
+            let digits = !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_digit());
+            digits && [partition, region, resource].into_iter().all(words) && !resource.is_empty()
+        }
+        _ => false,
+    }
+}
 
 impl Certificate {
     pub fn status(&self, now: Timestamp) -> &'static str {
@@ -128,12 +154,21 @@ impl Certificate {
             "IssuedAt": issued.filter(|_| self.imported.is_none()).map(|issued| epoch(issued.at)),
             "NotBefore": issued.map(|issued| epoch(issued.not_before)),
             "NotAfter": issued.map(|issued| epoch(issued.not_after)),
-            "RenewalEligibility": "INELIGIBLE",
+            "RenewalEligibility": if self.is_renewed(tx) { "ELIGIBLE" } else { "INELIGIBLE" },
         })
+    }
+
+    /// "ELIGIBLE if associated with another AWS service, such as ELB" ("Managed certificate renewal"); what was imported
+    /// is its owner's to renew.
+    fn is_renewed(&self, tx: &Tx) -> bool {
+        self.imported.is_none() && self.state == State::Issued && !in_use_by(tx, self).is_empty()
     }
 
     fn summary(&self, tx: &Tx) -> Value {
         let mut view = self.common(tx);
+        let extended = |issued: &Issued| issued.extended_key_usages.iter().map(|(name, _)| name.clone()).collect();
+        view["KeyUsages"] = json!(self.issued.as_ref().map_or(&[][..], |issued| &issued.key_usages));
+        view["ExtendedKeyUsages"] = json!(self.issued.as_ref().map_or(Vec::new(), extended));
         view["SubjectAlternativeNameSummaries"] = json!(self.names);
         view["HasAdditionalSubjectAlternativeNames"] = json!(false);
         view["InUse"] = json!(!in_use_by(tx, self).is_empty());
@@ -150,6 +185,12 @@ impl Certificate {
         view["Serial"] = json!(issued.map(|issued| &issued.serial));
         view["Subject"] = json!(issued.map_or(format!("CN={}", self.domain), |issued| issued.subject.clone()));
         view["Issuer"] = json!(issued.map(|issued| &issued.issuer));
+        let signature = issued.map(|issued| issued.signature.as_str()).filter(|name| !name.is_empty());
+        view["SignatureAlgorithm"] = json!(signature.unwrap_or(signature_of(&self.key_algorithm)));
+        let usages = issued.map_or(&[][..], |issued| &issued.key_usages);
+        view["KeyUsages"] = usages.iter().map(|name| json!({ "Name": name })).collect();
+        let usages = issued.map_or(&[][..], |issued| &issued.extended_key_usages);
+        view["ExtendedKeyUsages"] = usages.iter().map(|(name, id)| json!({ "Name": name, "OID": id })).collect();
         let logging = if self.transparency { "ENABLED" } else { "DISABLED" };
         view["Options"] = json!({ "CertificateTransparencyLoggingPreference": logging });
         if self.imported.is_none() {
@@ -167,8 +208,13 @@ impl Certificate {
 pub const CALLS: &[&str] =
     &["acm:DescribeCertificate", "acm:GetCertificate", "acm:ListCertificates", "acm:ListTagsForCertificate"];
 
+/// How ACM signs a key of this kind.
+pub fn signature_of(key_algorithm: &str) -> &'static str {
+    if key_algorithm.starts_with("RSA") { "SHA256WITHRSA" } else { "SHA256WITHECDSA" }
+}
+
 /// Whoever lists certificates without saying which keys gets those with two kinds of RSA keys only.
-const KEY_TYPES: &[&str] =
+pub const KEY_TYPES: &[&str] =
     &["RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"];
 
 /// A certificate with its text and tags, or all as a list shows them.
@@ -211,6 +257,8 @@ fn is_by_dns(option: &Params) -> bool {
 fn read(shown: &Params, names: &str) -> Certificate {
     let optional = |path: &str| shown.opt_str(path).map(str::to_owned);
     let imported = shown.has("ImportedAt").then(|| shown.time("ImportedAt"));
+    // A list has the name alone.
+    let usage = |shown: &Params| shown.0.as_str().map_or_else(|| shown.text("Name"), str::to_owned);
     let issued = shown.has("NotAfter").then(|| Issued {
         at: if shown.has("IssuedAt") { shown.time("IssuedAt") } else { imported.unwrap_or_default() },
         not_before: shown.time("NotBefore"),
@@ -218,6 +266,13 @@ fn read(shown: &Params, names: &str) -> Certificate {
         serial: shown.text("Serial"),
         subject: shown.text("Subject"),
         issuer: shown.text("Issuer"),
+        signature: shown.text("SignatureAlgorithm"),
+        key_usages: shown.list("KeyUsages").iter().map(usage).collect(),
+        extended_key_usages: shown
+            .list("ExtendedKeyUsages")
+            .iter()
+            .map(|shown| (usage(shown), shown.text("OID")))
+            .collect(),
     });
     let private = shown.opt_str("Type") == Some("PRIVATE");
     Certificate {
@@ -275,6 +330,10 @@ fn list_certificates(tx: &mut Tx, p: &Params) -> Reply {
     if key_types.is_empty() {
         key_types = vec!["RSA_1024", "RSA_2048"];
     }
+    const STATUSES: &[&str] =
+        &["PENDING_VALIDATION", "ISSUED", "INACTIVE", "EXPIRED", "VALIDATION_TIMED_OUT", "REVOKED", "FAILED"];
+    key_types.iter().try_for_each(|kind| among("includes.keyTypes", kind, KEY_TYPES))?;
+    statuses.iter().try_for_each(|status| among("certificateStatuses", status, STATUSES))?;
     let mut all = tx.select::<Certificate>(&[])?;
     all.retain(|certificate| {
         (statuses.is_empty() || statuses.contains(&certificate.status(tx.now)))

@@ -9,10 +9,6 @@ pub const ACTIONS: &[Action] = &[Action {
     run: import_certificate,
 }];
 
-/// "Prerequisites for importing certificates".
-const KEYS: &[&str] =
-    &["RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"];
-
 fn import_certificate(tx: &mut Tx, p: &Params) -> Reply {
     let body = decoded(p.str("Certificate")?)?;
     let chain = p.opt_str("CertificateChain").map(decoded).transpose()?;
@@ -27,6 +23,9 @@ fn import_certificate(tx: &mut Tx, p: &Params) -> Reply {
         serial: read.serial,
         subject: read.subject,
         issuer: read.issuer,
+        signature: read.signature_algorithm,
+        key_usages: read.key_usages,
+        extended_key_usages: read.extended_key_usages,
     };
     let imported = Some(tx.now);
     if let Some(arn) = p.opt_str("CertificateArn") {
@@ -90,7 +89,8 @@ fn check(tx: &Tx, body: &str, chain: Option<&str>, public_half: &str) -> Result<
                        in this field.";
         return Err(invalid(message));
     }
-    if !KEYS.contains(&read.key_algorithm.as_str()) {
+    // "Prerequisites for importing certificates".
+    if !certificate::KEY_TYPES.contains(&read.key_algorithm.as_str()) {
         return Err(invalid("The certificate's key algorithm is not supported."));
     }
     if public_half == UNREADABLE {

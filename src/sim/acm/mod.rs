@@ -102,9 +102,27 @@ fn invalid(message: impl Into<String>) -> AwsError {
     AwsError::new("ValidationException", message)
 }
 
-/// Both limits of a certificate's tags.
+/// Refuses what is none of an enumeration.
+fn among(path: &str, value: &str, known: &[&str]) -> Result<(), AwsError> {
+    if known.contains(&value) {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "1 validation error detected: Value '{value}' at '{path}' failed to satisfy constraint: Member must satisfy enum \
+         value set: [{}]",
+        known.join(", ")
+    )))
+}
+
+/// Both limits of a certificate's tags. "You cannot specify a tag value that begins with aws:", nor such a key.
 fn add_tags(tags: &mut Tags, p: &Params) -> Result<(), AwsError> {
-    tags.extend(tags::read(&p.list("Tags"))?);
+    let list = p.list("Tags");
+    let reserved = |tag: &Params| ["Key", "Value"].iter().any(|part| tag.text(part).starts_with("aws:"));
+    if list.iter().any(reserved) {
+        let message = "Tag keys and values that begin with aws: are reserved.";
+        return Err(AwsError::new("InvalidTagException", message));
+    }
+    tags.extend(tags::read(&list)?);
     if tags.len() > 50 {
         return Err(AwsError::new("TooManyTagsException", "A certificate can have at most 50 tags."));
     }

@@ -69,6 +69,20 @@ impl Validation {
 }
 
 fn request_certificate(tx: &mut Tx, p: &Params) -> Reply {
+    let is_word = |token: &str| token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if let Some(token) = p.opt_str("IdempotencyToken").filter(|it| !is_word(it) || !(1..=32).contains(&it.len())) {
+        return Err(invalid(format!(
+            "1 validation error detected: Value '{token}' at 'idempotencyToken' failed to satisfy constraint: Member must \
+             satisfy regular expression pattern: \\w+"
+        )));
+    }
+    let key_algorithm = p.opt_str("KeyAlgorithm").unwrap_or("RSA_2048");
+    among("keyAlgorithm", key_algorithm, certificate::KEY_TYPES)?;
+    // "Other listed algorithms are for imported certificates only."
+    if !["RSA_2048", "EC_prime256v1", "EC_secp384r1"].contains(&key_algorithm) {
+        let message = format!("The key algorithm {key_algorithm} is not supported for requested certificates.");
+        return Err(AwsError::new("InvalidParameterException", message));
+    }
     tx.once(p, "IdempotencyToken", TOKEN_LIFE, |tx| {
         match p.opt_str("ValidationMethod") {
             Some("DNS") => {}
@@ -78,6 +92,11 @@ fn request_certificate(tx: &mut Tx, p: &Params) -> Reply {
             }
         }
         let domain = p.str("DomainName")?.to_ascii_lowercase();
+        // "In compliance with RFC 5280, the length of the domain name […] cannot exceed 64 octets".
+        if domain.len() > 64 {
+            let message = format!("The domain name {domain} is longer than 64 octets; other names may be.");
+            return Err(AwsError::new("InvalidParameterException", message));
+        }
         let mut names = vec![domain.clone()];
         for name in p.strings("SubjectAlternativeNames") {
             let name = name.to_ascii_lowercase();
@@ -100,7 +119,7 @@ fn request_certificate(tx: &mut Tx, p: &Params) -> Reply {
             state: State::Pending,
             created: tx.now,
             imported: None,
-            key_algorithm: p.opt_str("KeyAlgorithm").unwrap_or("RSA_2048").to_owned(),
+            key_algorithm: key_algorithm.to_owned(),
             issued: None,
             body: None,
             chain: None,
@@ -185,6 +204,13 @@ pub fn checked(tx: &mut Tx, arn: &str) {
 }
 
 fn issue(certificate: &Certificate, now: Timestamp) -> Issued {
+    // Only RSA keys encrypt other keys.
+    let rsa = certificate.key_algorithm.starts_with("RSA");
+    let usages = if rsa { vec!["DIGITAL_SIGNATURE", "KEY_ENCIPHERMENT"] } else { vec!["DIGITAL_SIGNATURE"] };
+    let extended = [
+        ("TLS_WEB_SERVER_AUTHENTICATION", "1.3.6.1.5.5.7.3.1"),
+        ("TLS_WEB_CLIENT_AUTHENTICATION", "1.3.6.1.5.5.7.3.2"),
+    ];
     let serial = certificate.arn.bytes().fold(0, |seed, byte| mix(seed ^ u64::from(byte))).to_be_bytes();
     Issued {
         at: now,
@@ -193,5 +219,8 @@ fn issue(certificate: &Certificate, now: Timestamp) -> Issued {
         serial: serial.map(|byte| format!("{byte:02x}")).join(":"),
         subject: format!("CN={}", certificate.domain),
         issuer: "Amazon".to_owned(),
+        signature: certificate::signature_of(&certificate.key_algorithm).to_owned(),
+        key_usages: usages.into_iter().map(str::to_owned).collect(),
+        extended_key_usages: extended.map(|(name, id)| (name.to_owned(), id.to_owned())).into(),
     }
 }

@@ -127,6 +127,19 @@ pub fn end(tx: &mut Tx, id: &str, status: Status, message: Option<String>) {
     }
 }
 
+/// The activity for which a group waits before it changes its capacity: one that is under way, or has ended less than
+/// the cooldown ago.
+pub fn blocking(tx: &Tx, group: &str, cooldown: i64) -> Option<String> {
+    let arn = &tx.peek::<Group>(group)?.arn;
+    let blocks = |activity: &&Activity| match (activity.end, activity.status) {
+        (None, _) => true,
+        (Some(end), Status::Successful) => tx.now.duration_since(end).as_secs() < cooldown,
+        (Some(_), _) => false,
+    };
+    let activity = tx.all::<Activity>().filter(|activity| activity.arn == *arn).find(blocks)?;
+    Some(activity.id.clone())
+}
+
 /// The newest first.
 fn describe_scaling_activities(tx: &mut Tx, p: &Params) -> Reply {
     let (ids, group) = (p.strings("ActivityIds"), p.opt_str("AutoScalingGroupName"));

@@ -77,7 +77,7 @@ fn attach(tx: &mut Tx, p: &Params, arns: Vec<String>) -> Reply {
             let _ = targets::register(tx, &arn, &instance, None);
         }
     }
-    done()
+    nothing_to_say()
 }
 
 fn in_service(group: &Group) -> Vec<String> {
@@ -93,6 +93,7 @@ fn detach(tx: &mut Tx, p: &Params, arns: Vec<String>) -> Reply {
             return Err(invalid("Trying to remove Target Groups that are not part of the group"));
         }
         group.target_groups.retain(|known| *known != arn);
+        group.given.retain(|known| *known != arn);
         for instance in in_service(group) {
             targets::deregister(tx, &arn, &instance, None);
         }
@@ -102,7 +103,7 @@ fn detach(tx: &mut Tx, p: &Params, arns: Vec<String>) -> Reply {
             tx.get_mut::<Group>(&name)?.leaving.push(arn);
         }
     }
-    done()
+    nothing_to_say()
 }
 
 fn drains(tx: &Tx, group: &Group, arn: &str) -> bool {
@@ -118,13 +119,16 @@ pub fn forget_drained(tx: &mut Tx, name: &str) {
     }
 }
 
-/// ARN and state of each target group; one that has drained is not shown any more.
+/// ARN and state of each target group; one that has drained is not shown any more. "If Elastic Load Balancing health checks
+/// are enabled […], the state transitions to InService after at least one Auto Scaling instance passes the health check";
+/// "target groups also have an InService state if you attach them in the CreateAutoScalingGroup API call".
 fn states(tx: &Tx, group: &Group) -> Vec<(String, &'static str)> {
     let healthy = |arn: &String| {
         group.members.iter().any(|member| targets::state(tx, arn, &member.instance) == Some(TargetState::Healthy))
     };
-    let attached =
-        group.target_groups.iter().map(|arn| (arn.clone(), if healthy(arn) { "InService" } else { "Added" }));
+    let counts = group.settings.counts_targets();
+    let serves = |arn: &String| group.given.contains(arn) || (counts && healthy(arn));
+    let attached = group.target_groups.iter().map(|arn| (arn.clone(), if serves(arn) { "InService" } else { "Added" }));
     let leaving = group.leaving.iter().filter(|arn| drains(tx, group, arn)).map(|arn| (arn.clone(), "Removing"));
     attached.chain(leaving).collect()
 }
@@ -139,7 +143,10 @@ fn describe_load_balancer_target_groups(tx: &mut Tx, p: &Params) -> Reply {
 
 fn describe_traffic_sources(tx: &mut Tx, p: &Params) -> Reply {
     let group = tx.get::<Group>(p.str("AutoScalingGroupName")?)?;
-    let (rows, next) = select::page(&PAGING, p, states(tx, group), |(arn, _)| arn)?;
+    // Sources of other types are not modelled: there are none.
+    let of_type = p.opt_str("TrafficSourceType").is_none_or(|kind| kind == "elbv2");
+    let rows = if of_type { states(tx, group) } else { Vec::new() };
+    let (rows, next) = select::page(&PAGING, p, rows, |(arn, _)| arn)?;
     let view: Vec<Value> = rows
         .into_iter()
         .map(|(arn, state)| json!({ "TrafficSource": arn, "Identifier": arn, "Type": "elbv2", "State": state }))

@@ -51,6 +51,9 @@ pub struct Group {
     pub subnets: Vec<String>,
     pub zones: Vec<String>,
     pub target_groups: Vec<String>,
+    /// Target groups it was made with: they are in service from the start. AWS has no call to say so later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<String>,
     /// Target groups that were detached and still drain.
     pub leaving: Vec<String>,
     pub settings: settings::Settings,
@@ -121,6 +124,7 @@ impl Group {
             subnets: subnets.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect(),
             zones: sorted(text("AvailabilityZones")),
             target_groups: sorted(text("TargetGroupARNs")),
+            given: Vec::new(),
             leaving: Vec::new(),
             settings: settings::Settings::shown(shown),
             hooks: BTreeMap::new(),
@@ -243,6 +247,7 @@ fn create_auto_scaling_group(tx: &mut Tx, p: &Params) -> Reply {
         source,
         subnets,
         zones,
+        given: target_groups.clone(),
         target_groups,
         leaving: Vec::new(),
         settings: settings::Settings::read(tx, p)?,
@@ -311,7 +316,14 @@ fn set_desired_capacity(tx: &mut Tx, p: &Params) -> Reply {
             return Err(invalid(message));
         }
     }
-    group.desired = desired;
+    let cooldown = group.settings.default_cooldown;
+    if p.opt_bool("HonorCooldown")? == Some(true)
+        && let Some(id) = activity::blocking(tx, &name, cooldown)
+    {
+        let message = format!("Scaling activity {id} is in progress and blocks this action");
+        return Err(AwsError::new("ScalingActivityInProgress", message));
+    }
+    to_change(tx, p)?.desired = desired;
     let cause = format!(
         "a user request explicitly set group desired capacity changing the desired capacity from {before} to {desired}."
     );
@@ -353,7 +365,7 @@ fn describe_auto_scaling_groups(tx: &mut Tx, p: &Params) -> Reply {
     // Names that are not there are left out, without an error.
     let rows = if names.is_empty() { tx.select::<Group>(&[])? } else { tx.select_some::<Group>(&names) };
     const KNOWN: Filters<Group> = &[("tag-value", |group, _| group.tags.values().cloned().collect())];
-    let rows = select::filter(tx, p, KNOWN, |group| Some(&group.tags), rows)?;
+    let rows = select::filter(tx, p, KNOWN, Some(|group| &group.tags), rows)?;
     let (rows, next) = select::page(&PAGING, p, rows, |group| &group.name)?;
     let instances = p.opt_bool("IncludeInstances")?.unwrap_or(true);
     let view = |group: &Group| {

@@ -138,7 +138,7 @@ fn put_lifecycle_hook(tx: &mut Tx, p: &Params) -> Reply {
     let group = group::to_change(tx, p)?;
     let hook = Hook::read(p, group.hooks.get(name))?;
     group.hooks.insert(name.to_owned(), hook);
-    done()
+    nothing_to_say()
 }
 
 fn describe_lifecycle_hooks(tx: &mut Tx, p: &Params) -> Reply {
@@ -163,7 +163,7 @@ fn delete_lifecycle_hook(tx: &mut Tx, p: &Params) -> Reply {
         .map(|member| member.instance.clone())
         .collect();
     waiting.iter().for_each(|instance| complete(tx, &name, instance, hook, None));
-    done()
+    nothing_to_say()
 }
 
 /// Has an instance wait for the hooks of a transition. False if there are none.
@@ -209,7 +209,7 @@ fn complete_lifecycle_action(tx: &mut Tx, p: &Params) -> Reply {
     let (name, instance) = (group.name.clone(), member.instance.clone());
     let abandoned = (result == "ABANDON").then_some("Lifecycle Action Completed with ABANDON Result");
     complete(tx, &name, &instance, hook, abandoned);
-    done()
+    nothing_to_say()
 }
 
 /// Nobody said anything: the hook's default result.

@@ -48,6 +48,11 @@ pub fn load(reader: &Reader, name: Option<&str>, rows: &mut Rows) -> Result<(), 
 
         group.hooks = hooks.iter().map(Hook::shown).collect();
         group.policies = policies.iter().map(Policy::shown).collect();
+        // Of a group whose health counts, this does not tell.
+        if !group.settings.counts_targets() {
+            let serving = targets.iter().filter(|target| target.opt_str("State") == Some("InService"));
+            group.given = serving.map(|target| target.text("LoadBalancerTargetGroupARN")).collect();
+        }
         let leaving = targets.iter().filter(|target| target.opt_str("State") == Some("Removing"));
         group.leaving = leaving.map(|target| target.text("LoadBalancerTargetGroupARN")).collect();
         let known: Vec<Activity> = activities.iter().map(activity::read).collect();

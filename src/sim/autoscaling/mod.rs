@@ -151,8 +151,13 @@ fn invalid(message: impl Into<String>) -> AwsError {
     AwsError::new("ValidationError", message)
 }
 
-/// The reply of actions that have nothing to say.
+/// The reply of actions that have no output in the model.
 fn done() -> Reply {
+    Ok(Value::Null)
+}
+
+/// The reply of actions whose output has no members.
+fn nothing_to_say() -> Reply {
     Ok(json!({}))
 }
 

@@ -123,7 +123,7 @@ fn set_instance_protection(tx: &mut Tx, p: &Params) -> Reply {
         };
         group.member(id).ok_or_else(missing)?.protected = protect;
     }
-    done()
+    nothing_to_say()
 }
 
 fn set_instance_health(tx: &mut Tx, p: &Params) -> Reply {

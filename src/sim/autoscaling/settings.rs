@@ -101,6 +101,11 @@ impl Settings {
         }
     }
 
+    /// Whether health checks of load balancers count.
+    pub fn counts_targets(&self) -> bool {
+        self.health_check_type.split(',').any(|kind| kind == "ELB")
+    }
+
     /// Takes over what the request says, and leaves the rest.
     pub fn update(&mut self, p: &Params) -> Result<(), AwsError> {
         let text = |name| p.opt_str(name).map(str::to_owned);
@@ -147,6 +152,9 @@ impl Settings {
             self.default_instance_warmup = (seconds >= 0).then_some(seconds);
         }
         if let Some(distribution) = p.opt_str("AvailabilityZoneDistribution.CapacityDistributionStrategy") {
+            if !["balanced-only", "balanced-best-effort"].contains(&distribution) {
+                return Err(invalid(format!("{distribution} is not a valid capacity distribution strategy")));
+            }
             self.distribution = distribution.to_owned();
         }
         let low = p.opt_int("InstanceMaintenancePolicy.MinHealthyPercentage")?;
@@ -275,7 +283,12 @@ fn template(tx: &Tx, specification: &Params) -> Result<Template, AwsError> {
 }
 
 fn in_template(error: AwsError) -> AwsError {
-    invalid(format!("You must use a valid fully-formed launch template. {}", error.message))
+    // Auto Scaling has a code of its own for this one.
+    if error.code == "InvalidQueryParameter" {
+        return error;
+    }
+    let message = format!("You must use a valid fully-formed launch template. {}", error.message);
+    AwsError { unanswered: error.unanswered, ..invalid(message) }
 }
 
 /// Subnets, and their zones.
@@ -297,6 +310,11 @@ pub fn places(tx: &Tx, p: &Params) -> Result<Option<Places>, AwsError> {
         if !zones.contains(&subnet.zone) {
             zones.push(subnet.zone.clone());
         }
+    }
+    // "The subnets that you specify must reside in those Availability Zones."
+    let given = p.strings("AvailabilityZones");
+    if !given.is_empty() && zones.iter().any(|zone| !given.contains(&zone.as_str())) {
+        return Err(invalid("The availability zones of the specified subnets and the AutoScalingGroup do not match"));
     }
     vpcs.dedup();
     if vpcs.len() > 1 {

@@ -20,6 +20,7 @@ pub fn read(p: &Params, name: &str) -> Result<(Tags, BTreeSet<String>), AwsError
     if let Some(other) = list.iter().filter_map(|tag| tag.opt_str("ResourceId")).find(|id| *id != name) {
         return Err(invalid(format!("The tag's resource id {other} is not the group's name {name}")));
     }
+    list.iter().try_for_each(check_type)?;
     let mut propagated = BTreeSet::new();
     for tag in &list {
         if tag.opt_bool("PropagateAtLaunch")?.unwrap_or(false) {
@@ -27,6 +28,14 @@ pub fn read(p: &Params, name: &str) -> Result<(Tags, BTreeSet<String>), AwsError
         }
     }
     Ok((tags::read(&list)?, propagated))
+}
+
+/// "The only supported value is auto-scaling-group."
+fn check_type(tag: &Params) -> Result<(), AwsError> {
+    match tag.opt_str("ResourceType") {
+        None | Some("auto-scaling-group") => Ok(()),
+        Some(other) => Err(invalid(format!("The resource type {other} of a tag is not auto-scaling-group"))),
+    }
 }
 
 /// The inverse of `view`.
@@ -73,6 +82,7 @@ fn create_or_update_tags(tx: &mut Tx, p: &Params) -> Reply {
 
 fn delete_tags(tx: &mut Tx, p: &Params) -> Reply {
     for tag in p.list("Tags") {
+        check_type(&tag)?;
         let (key, value) = (tag.str("Key")?, tag.opt_str("Value"));
         let group = group_of(tx, &tag)?;
         if group.tags.get(key).is_some_and(|known| value.is_none_or(|value| value == known)) {

@@ -31,7 +31,7 @@ impl Kind for Address {
         kind: "elastic-ip",
         ids: "AllocationId",
         set: "addressesSet",
-        most: 1000,
+        sizes: 5..=1000,
         absent: ("InvalidAllocationID.NotFound", "The allocation ID '{}' does not exist"),
     };
     const FILTERS: Filters<Address> = &[
@@ -110,7 +110,7 @@ fn describe_addresses(tx: &mut Tx, p: &Params) -> Reply {
         return Err(AwsError::new("InvalidAddress.NotFound", format!("Address '{unknown}' not found.")));
     }
     rows.retain(|row| ips.is_empty() || ips.contains(&&*row.public_ip));
-    let rows = select::filter(tx, p, Address::FILTERS, |row| Some(row.tags()), rows)?;
+    let rows = select::filter(tx, p, Address::FILTERS, Some(Address::tags), rows)?;
     Ok(json!({ "addressesSet": rows.into_iter().map(|row| show(tx, row)).collect::<Vec<_>>() }))
 }
 

@@ -122,6 +122,10 @@ impl Image {
 
 /// The image of that id, as instances are launched from it.
 pub fn find(tx: &Tx, id: &str) -> Result<Image, AwsError> {
+    // The name of a parameter that holds the id (RequestLaunchTemplateData, ImageId).
+    if id.starts_with("resolve:ssm:") {
+        return Err(AwsError::not_modelled("InvalidAMIID.Malformed", "image", id, "ImageId"));
+    }
     if tx.is_fork() && !tx.settings.assume_images {
         return tx.get::<Image>(id).cloned();
     }
@@ -262,7 +266,7 @@ fn describe_images(tx: &mut Tx, p: &Params) -> Reply {
         owners.iter().any(|owner| *owner == alias || *owner == image.owner(tx))
     };
     images.retain(|image| owners.is_empty() || owned(image));
-    let images = select::filter(tx, p, KNOWN, |image| Some(&image.tags), images.iter().collect())?;
+    let images = select::filter(tx, p, KNOWN, Some(|image| &image.tags), images.iter().collect())?;
     let (images, next) = select::page(&PAGING, p, images, |image| &image.id)?;
     let set: Vec<Value> = images.into_iter().map(|image| image.view(tx)).collect();
     Ok(json!({ "imagesSet": set, "nextToken": next }))

@@ -104,7 +104,7 @@ impl Kind for Instance {
         kind: "instance",
         ids: "InstanceId",
         set: "instancesSet",
-        most: 1000,
+        sizes: 5..=1000,
         absent: ("InvalidInstanceID.NotFound", "The instance ID '{}' does not exist"),
     };
     const FILTERS: Filters<Instance> = &[
@@ -135,6 +135,7 @@ impl Kind for Instance {
         };
         let flag = |path: &str| self.data.opt_str(path) == Some("true");
         let volumes = self.volumes.iter().filter_map(|id| tx.peek::<Volume>(id));
+        let cpu = self.data.part("CpuOptions");
         json!({
             "instanceId": self.id,
             "imageId": self.image,
@@ -146,6 +147,7 @@ impl Kind for Instance {
             "reason": self.reason.as_ref().map(|(_, message)| message),
             "keyName": self.data.opt_str("KeyName"),
             "amiLaunchIndex": 0,
+            "clientToken": client_token(&self.id),
             "instanceType": self.instance_type,
             "launchTime": time(self.launched),
             "placement": {
@@ -162,18 +164,18 @@ impl Kind for Instance {
             "blockDeviceMapping": volumes.map(Volume::on_instance).collect::<Vec<_>>(),
             "virtualizationType": "hvm",
             "hypervisor": "xen",
+            "cpuOptions": cpu.has("CoreCount").then(|| json!({
+                "coreCount": cpu.get("CoreCount"),
+                "threadsPerCore": cpu.get("ThreadsPerCore"),
+            })),
+            "platformDetails": "Linux/UNIX",
+            "usageOperation": "RunInstances",
+            "sourceDestCheck": (!gone).then_some(true),
             "ebsOptimized": flag("EbsOptimized"),
             "enaSupport": true,
             "iamInstanceProfile": self.profile.as_ref().map(|(arn, id)| json!({ "arn": arn, "id": id })),
             "groupSet": groups,
-            "networkInterfaceSet": self.interface.as_ref().filter(|_| !gone).map(|id| json!([{
-                "networkInterfaceId": id,
-                "subnetId": self.subnet,
-                "vpcId": self.vpc,
-                "privateIpAddress": self.private_ip,
-                "status": "in-use",
-                "groupSet": groups,
-            }])),
+            "networkInterfaceSet": self.interface.as_ref().filter(|_| !gone).map(|id| [self.interface(tx, id, &groups)]),
             "metadataOptions": {
                 "state": "applied",
                 "httpTokens": option("HttpTokens", "optional"),
@@ -248,7 +250,7 @@ impl Shown for Instance {
 
 /// Reads all instances: EC2 groups them by the request that launched them.
 pub fn load(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
-    let pages = json!({ "MaxResults": Instance::NAMES.most });
+    let pages = json!({ "MaxResults": Instance::NAMES.sizes.end() });
     for reservation in reader.pages("ec2", Instance::DESCRIBE, pages, "reservationSet", TOKEN)? {
         for shown in reservation.list(Instance::NAMES.set) {
             let Some(row) = Instance::read(&shown) else { continue };
@@ -289,6 +291,48 @@ impl State {
 impl std::fmt::Display for State {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         self.serialize(f)
+    }
+}
+
+impl Instance {
+    /// Its network interface, as the instance shows it.
+    fn interface(&self, tx: &Tx, id: &str, groups: &[Value]) -> Value {
+        let association = self.public_ip.as_ref().map(|ip| json!({ "publicIp": ip }));
+        json!({
+            "networkInterfaceId": id,
+            "subnetId": self.subnet,
+            "vpcId": self.vpc,
+            "ownerId": tx.scope.account,
+            "status": "in-use",
+            "macAddress": network_interface::mac_address(id),
+            "privateIpAddress": self.private_ip,
+            "privateIpAddressesSet": [
+                { "privateIpAddress": self.private_ip, "primary": true, "association": association }
+            ],
+            "sourceDestCheck": true,
+            "groupSet": groups,
+            "attachment": {
+                "attachmentId": network_interface::attachment_id(id, true),
+                "deviceIndex": 0,
+                "networkCardIndex": 0,
+                "status": "attached",
+                "attachTime": time(self.launched),
+                "deleteOnTermination": true,
+            },
+            "association": association,
+            "interfaceType": "interface",
+        })
+    }
+
+    /// What its status checks say: the status, and of its reachability.
+    fn checked(&self, tx: &Tx) -> (&'static str, &'static str) {
+        match self.state {
+            State::Running if tx.now.duration_since(self.launched).unsigned_abs() >= CHECKED => ("ok", "passed"),
+            State::Running => ("initializing", "initializing"),
+            State::Pending | State::ShuttingDown | State::Terminated | State::Stopping | State::Stopped => {
+                ("not-applicable", "not-applicable")
+            }
+        }
     }
 }
 
@@ -346,6 +390,16 @@ fn going_down(tx: &Tx, id: &str) -> Duration {
     tx.between(id, Duration::from_secs(20), Duration::from_secs(40))
 }
 
+/// The account from which Auto Scaling launches for others.
+const AUTO_SCALING: &str = "940372691376";
+
+/// Like the one that Auto Scaling gives with each launch.
+fn client_token(id: &str) -> String {
+    let (high, low) = (digest(id), digest(&format!("{id}/token")));
+    let hex = format!("{high:016x}{low:016x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
 /// EC2 groups instances by the request that launched them.
 fn describe_instances(tx: &mut Tx, p: &Params) -> Reply {
     // The model spells the paging parameters of this call small.
@@ -355,13 +409,15 @@ fn describe_instances(tx: &mut Tx, p: &Params) -> Reply {
             p.0[large] = value;
         }
     }
+    check_not_paged_by_id::<Instance>(&p)?;
     let rows = tx.select::<Instance>(&p.strings("InstanceId"))?;
-    let rows = select::filter(tx, &p, Instance::FILTERS, |row| Some(row.tags()), rows)?;
+    let rows = select::filter(tx, &p, Instance::FILTERS, Some(Instance::tags), rows)?;
     let (rows, next) = select::page(&PAGING, &p, rows, |row| row.id())?;
     let view = |instance: &Instance| {
         json!({
             "reservationId": instance.reservation,
             "ownerId": tx.scope.account,
+            "requesterId": instance.tags.contains_key("aws:autoscaling:groupName").then_some(AUTO_SCALING),
             "groupSet": [],
             "instancesSet": [show(tx, instance)],
         })
@@ -370,20 +426,23 @@ fn describe_instances(tx: &mut Tx, p: &Params) -> Reply {
 }
 
 fn describe_instance_status(tx: &mut Tx, p: &Params) -> Reply {
+    const KNOWN: Filters<Instance> = &[
+        ("availability-zone", |instance, _| one(&instance.zone)),
+        ("instance-state-code", |instance, _| one(instance.state.code())),
+        ("instance-state-name", |instance, _| one(instance.state)),
+        ("instance-status.reachability", |instance, tx| one(instance.checked(tx).1)),
+        ("instance-status.status", |instance, tx| one(instance.checked(tx).0)),
+        ("system-status.reachability", |instance, tx| one(instance.checked(tx).1)),
+        ("system-status.status", |instance, tx| one(instance.checked(tx).0)),
+    ];
+    check_not_paged_by_id::<Instance>(p)?;
     let all = [p.opt_bool("IncludeAllInstances")?, p.opt_bool("includeAllInstances")?].contains(&Some(true));
     let mut rows = tx.select::<Instance>(&p.strings("InstanceId"))?;
     rows.retain(|instance| all || instance.state == State::Running);
-    let rows = select::filter(tx, p, Instance::FILTERS, |row| Some(row.tags()), rows)?;
+    let rows = select::filter(tx, p, KNOWN, None, rows)?;
     let (rows, next) = select::page(&PAGING, p, rows, |row| row.id())?;
     let view = |instance: &Instance| {
-        let checked = tx.now.duration_since(instance.launched).unsigned_abs() >= CHECKED;
-        let (status, reachability) = match instance.state {
-            State::Running if checked => ("ok", "passed"),
-            State::Running => ("initializing", "initializing"),
-            State::Pending | State::ShuttingDown | State::Terminated | State::Stopping | State::Stopped => {
-                ("not-applicable", "not-applicable")
-            }
-        };
+        let (status, reachability) = instance.checked(tx);
         let checks = json!({ "status": status, "details": [{ "name": "reachability", "status": reachability }] });
         json!({
             "instanceId": instance.id,
@@ -397,8 +456,12 @@ fn describe_instance_status(tx: &mut Tx, p: &Params) -> Reply {
 }
 
 fn terminate_instances(tx: &mut Tx, p: &Params) -> Reply {
+    let ids = p.strings("InstanceId");
+    if ids.is_empty() {
+        return Err(AwsError::new("InvalidParameterCombination", "No instances specified"));
+    }
     let mut changes = Vec::new();
-    for id in p.strings("InstanceId") {
+    for id in ids {
         let instance = tx.get::<Instance>(id)?;
         if instance.data.opt_str("DisableApiTermination") == Some("true") && instance.state.lives() {
             let message = format!(

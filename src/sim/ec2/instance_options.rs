@@ -8,6 +8,10 @@ pub fn of_data(data: &Params) -> Params {
     let text = |path: &str, default: &str| data.opt_str(path).unwrap_or(default).to_owned();
     let option = |name: &str, default: &str| text(&format!("MetadataOptions.{name}"), default);
     Params(json!({
+        "CpuOptions": {
+            "CoreCount": data.opt_str("CpuOptions.CoreCount"),
+            "ThreadsPerCore": data.opt_str("CpuOptions.ThreadsPerCore"),
+        },
         "DisableApiTermination": data.opt_str("DisableApiTermination").filter(|on| *on == "true"),
         "EbsOptimized": text("EbsOptimized", "false"),
         "KeyName": data.opt_str("KeyName"),
@@ -26,10 +30,26 @@ pub fn of_data(data: &Params) -> Params {
     }))
 }
 
+/// The same of an instance whose type has so many cores with so many threads, where the data says nothing else.
+pub fn at_launch(data: &Params, (cores, threads): (u32, u32)) -> Params {
+    let mut kept = of_data(data);
+    for (name, number) in [("CoreCount", cores), ("ThreadsPerCore", threads)] {
+        let option = &mut kept.0["CpuOptions"][name];
+        if option.is_null() {
+            *option = json!(number.to_string());
+        }
+    }
+    kept
+}
+
 /// The same of an instance that is shown: the inverse of what its `view` makes of them.
 pub fn of_shown(shown: &Params) -> Params {
     let options = shown.part("metadataOptions");
     of_data(&Params(json!({
+        "CpuOptions": {
+            "CoreCount": shown.get("cpuOptions.coreCount"),
+            "ThreadsPerCore": shown.get("cpuOptions.threadsPerCore"),
+        },
         "EbsOptimized": shown.get("ebsOptimized"),
         "KeyName": shown.get("keyName"),
         "MetadataOptions": {

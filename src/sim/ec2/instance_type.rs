@@ -22,6 +22,16 @@ pub struct InstanceType {
     pub exhausted: bool,
 }
 
+impl InstanceType {
+    /// Cores, and threads of each: two on Intel's processors and AMD's older ones, but for T2.
+    pub fn cores(&self) -> (u32, u32) {
+        let family = self.name.split('.').next().unwrap_or_default();
+        let single = !self.architectures.iter().any(|it| it == "x86_64") || family == "t2" || family.ends_with("7a");
+        let threads = if single || self.vcpus < 2 { 1 } else { 2 };
+        (self.vcpus / threads, threads)
+    }
+}
+
 resource!(InstanceType, name, region.ec2.instance_types, Extent::Row, |name: &str| AwsError::new(
     "InvalidParameterValue",
     format!("Invalid value '{name}' for InstanceType.")
@@ -137,7 +147,7 @@ fn describe_instance_types(tx: &mut Tx, p: &Params) -> Reply {
         return Err(AwsError::new("InvalidInstanceType", message));
     }
     types.retain(|kind| named.is_empty() || named.contains(&kind.name.as_str()));
-    let types = select::filter(tx, p, KNOWN, |_| None, types.iter().collect())?;
+    let types = select::filter(tx, p, KNOWN, None, types.iter().collect())?;
     let (types, next) = select::page(&Paging { default: 100, sizes: 5..=100, ..PAGING }, p, types, |kind| &kind.name)?;
     let view = |kind: &InstanceType| {
         json!({
@@ -183,7 +193,7 @@ fn describe_instance_type_offerings(tx: &mut Tx, p: &Params) -> Reply {
     let types = all();
     let all: Vec<Offering> =
         types.iter().flat_map(|kind| places.iter().map(move |place| offering(kind, place))).collect();
-    let offerings = select::filter(tx, p, KNOWN, |_| None, all.iter().collect())?;
+    let offerings = select::filter(tx, p, KNOWN, None, all.iter().collect())?;
     let (offerings, next) = select::page(&PAGING, p, offerings, |offering| &offering.key)?;
     let view = |offering: &Offering| json!({ "instanceType": offering.kind, "locationType": location_type, "location": offering.location });
     Ok(json!({ "instanceTypeOfferingSet": offerings.into_iter().map(view).collect::<Vec<_>>(), "nextToken": next }))
@@ -202,5 +212,10 @@ mod tests {
         assert_eq!(of("c6i.2xlarge"), Some((8, 16384)));
         assert_eq!(of("t3.4xlarge"), None);
         assert_eq!(of("m5.medium"), None);
+        let cores = |name| modelled(name).map(|kind| kind.cores());
+        assert_eq!(
+            (cores("t3.small"), cores("m7g.large"), cores("m7a.large")),
+            (Some((1, 2)), Some((2, 1)), Some((2, 1)))
+        );
     }
 }

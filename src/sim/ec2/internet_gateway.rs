@@ -29,7 +29,7 @@ impl Kind for InternetGateway {
         kind: "internet-gateway",
         ids: "InternetGatewayId",
         set: "internetGatewaySet",
-        most: 1000,
+        sizes: 5..=1000,
         absent: ("InvalidInternetGatewayID.NotFound", "The internetGateway ID '{}' does not exist"),
     };
     const FILTERS: Filters<InternetGateway> = &[

@@ -4,7 +4,7 @@ use super::image::{self, Image, Service};
 use super::instance::{App, Instance, State, Step};
 use super::instance_type::{self, InstanceType};
 use super::network_interface::{self, Wanted};
-use super::volume::Volume;
+use super::volume::{self, Volume};
 use super::*;
 use crate::sim::iam;
 
@@ -18,6 +18,12 @@ pub struct Launch<'a> {
 
 /// What EC2 refuses whatever the subnet: what Auto Scaling asks for (as a dry run) when it gets a template.
 pub fn check(tx: &Tx, data: &Params) -> Result<(Image, InstanceType), AwsError> {
+    // EC2 takes such a template, and launches nothing from it.
+    if !data.list("NetworkInterface").is_empty() && !data.strings("SecurityGroupId").is_empty() {
+        let message =
+            "Invalid launch template: When a network interface is provided, the security groups must be a part of it.";
+        return Err(AwsError::new("InvalidQueryParameter", message));
+    }
     let image = image::find(tx, data.str("ImageId")?)?;
     if image.state != "available" {
         let message = format!("The image ID '{}' is not available", image.id);
@@ -100,6 +106,7 @@ pub fn launch(tx: &mut Tx, Launch { data, subnet, tags }: Launch) -> Result<Inst
         ..Wanted::default()
     };
     let interface = network_interface::attach(tx, wanted)?;
+    let cores = kind.cores();
     let volumes = volumes(tx, data, &image, &id, &at.zone)?;
     let instance = Instance {
         reservation,
@@ -121,7 +128,7 @@ pub fn launch(tx: &mut Tx, Launch { data, subnet, tags }: Launch) -> Result<Inst
         service: if tx.settings.never_healthy { Service::NeverHealthy } else { image.service },
         app: App::Booting,
         profile: profile(data).and_then(|given| iam::instance_profile(tx, given)),
-        data: instance_options::of_data(data),
+        data: instance_options::at_launch(data, cores),
         tags: tags_of(data, "instance", tags)?,
         id,
     };
@@ -173,13 +180,17 @@ fn volumes(tx: &mut Tx, data: &Params, image: &Image, instance: &str, zone: &str
             None => image.root_size,
         };
         let gp3 = volume_type == "gp3";
+        let iops = match volume_type {
+            "gp2" => Some(volume::baseline(size)),
+            _ => mapping.opt_int("Ebs.Iops")?.or(gp3.then_some(3000)),
+        };
         let volume = Volume {
             id: tx.new_id("vol"),
             zone: zone.to_owned(),
             created: tx.now,
             size,
             volume_type: volume_type.to_owned(),
-            iops: mapping.opt_int("Ebs.Iops")?.or(gp3.then_some(3000)),
+            iops,
             throughput: mapping.opt_int("Ebs.Throughput")?.or(gp3.then_some(125)),
             encrypted: mapping.opt_bool("Ebs.Encrypted")?.unwrap_or(false),
             kms_key: mapping.opt_str("Ebs.KmsKeyId").map(str::to_owned),

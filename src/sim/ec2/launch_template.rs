@@ -49,7 +49,7 @@ impl Kind for LaunchTemplate {
         kind: "launch-template",
         ids: "LaunchTemplateId",
         set: "launchTemplates",
-        most: 200,
+        sizes: 1..=200,
         absent: (
             "InvalidLaunchTemplateId.NotFound",
             "The specified launch template, with template ID {}, does not exist.",
@@ -184,16 +184,14 @@ fn create_launch_template(tx: &mut Tx, p: &Params) -> Reply {
 
 fn describe_launch_templates(tx: &mut Tx, p: &Params) -> Reply {
     let names = p.strings("LaunchTemplateName");
-    if names.is_empty() {
-        return describe::<LaunchTemplate>(tx, p);
-    }
-    let mut rows = tx.select::<LaunchTemplate>(&[])?;
-    rows.retain(|template| names.contains(&template.name.as_str()));
-    if rows.len() < names.len() {
-        let message = "At least one of the launch templates specified in the request does not exist.";
+    let mut rows = tx.select::<LaunchTemplate>(&p.strings("LaunchTemplateId"))?;
+    if let Some(absent) = names.iter().find(|name| !rows.iter().any(|row| row.name == **name)) {
+        let message =
+            format!("At least one of the launch templates specified in the request does not exist, such as {absent}.");
         return Err(AwsError::new("InvalidLaunchTemplateName.NotFoundException", message));
     }
-    Ok(json!({ "launchTemplates": rows.into_iter().map(|row| show(tx, row)).collect::<Vec<_>>() }))
+    rows.retain(|template| names.is_empty() || names.contains(&template.name.as_str()));
+    list(tx, p, rows)
 }
 
 fn modify_launch_template(tx: &mut Tx, p: &Params) -> Reply {

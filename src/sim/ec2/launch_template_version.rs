@@ -185,11 +185,6 @@ pub fn read(p: &Params) -> Result<Params, AwsError> {
             return Err(AwsError::new("InvalidParameterValue", "User data is limited to 16384 bytes"));
         }
     }
-    if data.has("NetworkInterface") && data.has("SecurityGroupId") {
-        let message =
-            "Network interfaces and an instance-level security groups may not be specified on the same request";
-        return Err(AwsError::new("InvalidParameterCombination", message));
-    }
     if let Some(hops) = data.opt_int("MetadataOptions.HttpPutResponseHopLimit")?
         && !(1..=64).contains(&hops)
     {

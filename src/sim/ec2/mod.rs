@@ -38,7 +38,7 @@ use super::fork::Extent;
 use super::read::{Read, Reader, Rows, Token};
 use super::select::{self, Filters, Paging, one};
 use super::service::{Action, Service, no_secrets};
-use super::table::Table;
+use super::table::{Table, mix};
 use super::tags::{self, Tags};
 use super::tx::{Resource, Tx, resource};
 use super::wire::{Params, Protocol};
@@ -124,6 +124,13 @@ pub struct Ec2 {
     prefix_lists: Table<PrefixList>,
 }
 
+impl Ec2 {
+    /// A VPC as it is, without lag.
+    pub fn vpc(&self, id: &str) -> Option<&Vpc> {
+        self.vpcs.peek(id)
+    }
+}
+
 /// What EC2 does by itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
@@ -168,8 +175,8 @@ pub struct Names {
     /// The parameter that lists ids in the describe, and the element that holds the rows of its reply.
     pub ids: &'static str,
     pub set: &'static str,
-    /// Rows of a page at most.
-    pub most: i64,
+    /// How many rows a page may have.
+    pub sizes: std::ops::RangeInclusive<i64>,
     /// Code and message (`{}` is the id) when there is no such row.
     pub absent: (&'static str, &'static str),
 }
@@ -228,9 +235,9 @@ fn put<T: Shown>(shown: &Params, rows: &mut Rows) {
 
 /// What a describe shows: all, or the one of that id if it is there.
 fn shown<T: Shown>(reader: &Reader, id: Option<&str>) -> Result<Vec<Params>, AwsError> {
-    let Names { ids, set, most, absent, .. } = T::NAMES;
+    let Names { ids, set, sizes, absent, .. } = T::NAMES;
     match id {
-        None => reader.pages("ec2", T::DESCRIBE, json!({ "MaxResults": most }), set, TOKEN),
+        None => reader.pages("ec2", T::DESCRIBE, json!({ "MaxResults": sizes.end() }), set, TOKEN),
         Some(id) => {
             // Not there, or no id of this kind.
             let code = absent.0.trim_end_matches(".NotFound");
@@ -287,11 +294,44 @@ const PAGING: Paging = Paging {
 /// The describe of any kind: by ids or all, filtered, in pages.
 fn describe<T: Kind>(tx: &mut Tx, params: &Params) -> Reply {
     let rows = tx.select::<T>(&params.strings(T::NAMES.ids))?;
-    let rows = select::filter(tx, params, T::FILTERS, |row| Some(row.tags()), rows)?;
-    let paging = Paging { sizes: 5..=T::NAMES.most, ..PAGING };
+    list(tx, params, rows)
+}
+
+/// Rows that a request names, filtered, in pages.
+fn list<T: Kind>(tx: &Tx, params: &Params, rows: Vec<&T>) -> Reply {
+    let rows = select::filter(tx, params, T::FILTERS, Some(T::tags), rows)?;
+    let paging = Paging { sizes: T::NAMES.sizes, ..PAGING };
     let (rows, next) = select::page(&paging, params, rows, |row| row.id())?;
     let set: Vec<Value> = rows.into_iter().map(|row| show(tx, row)).collect();
     Ok(json!({ (T::NAMES.set): set, "nextToken": next }))
+}
+
+/// "You cannot specify this parameter and the … IDs parameter in the same request": some describes page only what is not
+/// named.
+fn check_not_paged_by_id<T: Kind>(params: &Params) -> Result<(), AwsError> {
+    let Names { ids, set, .. } = T::NAMES;
+    if params.has("MaxResults") && !params.strings(ids).is_empty() {
+        let message = format!("The parameter {set} cannot be used with the parameter maxResults");
+        return Err(AwsError::new("InvalidParameterCombination", message));
+    }
+    Ok(())
+}
+
+/// A number that is always the same for an id: of it are names that nothing refers to.
+fn digest(id: &str) -> u64 {
+    id.bytes().fold(0, |hash, byte| mix(hash ^ u64::from(byte)))
+}
+
+/// The tags of a list. EC2 refuses a key that is there twice.
+fn read_tags(list: &[Params]) -> Result<Tags, AwsError> {
+    for (at, tag) in list.iter().enumerate() {
+        let key = tag.opt_str("Key");
+        if list[..at].iter().any(|other| other.opt_str("Key") == key) {
+            let message = format!("Duplicate tag key '{}' specified.", key.unwrap_or_default());
+            return Err(AwsError::new("InvalidParameterValue", message));
+        }
+    }
+    tags::read(list)
 }
 
 /// The tags a creating request gives to a resource of this kind.
@@ -303,7 +343,11 @@ fn tags_for<T: Kind>(params: &Params) -> Result<Tags, AwsError> {
             let why = format!("'{resource_type}' is not a valid taggable resource type for this operation.");
             return Err(AwsError::new("InvalidParameterValue", why));
         }
-        tags.extend(tags::read(&specification.list("Tag"))?);
+        let given = specification.list("Tag");
+        if given.is_empty() {
+            return Err(AwsError::new("InvalidParameterValue", "Tag specification must have at least one tag"));
+        }
+        tags.extend(read_tags(&given)?);
     }
     Ok(tags)
 }

@@ -65,7 +65,7 @@ impl Kind for NatGateway {
         kind: "natgateway",
         ids: "NatGatewayId",
         set: "natGatewaySet",
-        most: 1000,
+        sizes: 5..=1000,
         absent: ("NatGatewayNotFound", "NatGateway {} was not found"),
     };
     const FILTERS: Filters<NatGateway> = &[

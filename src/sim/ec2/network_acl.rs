@@ -60,7 +60,7 @@ impl Kind for NetworkAcl {
         kind: "network-acl",
         ids: "NetworkAclId",
         set: "networkAclSet",
-        most: 1000,
+        sizes: 5..=1000,
         absent: ("InvalidNetworkAclID.NotFound", "The networkAcl ID '{}' does not exist"),
     };
     const FILTERS: Filters<NetworkAcl> = &[

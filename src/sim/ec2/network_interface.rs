@@ -11,7 +11,7 @@ use super::*;
 pub const ACTIONS: &[Action] = &[Action {
     name: "DescribeNetworkInterfaces",
     params: &["NetworkInterfaceId[]", FILTERS, PAGES],
-    run: describe::<NetworkInterface>,
+    run: describe_network_interfaces,
 }];
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ impl Kind for NetworkInterface {
         kind: "network-interface",
         ids: "NetworkInterfaceId",
         set: "networkInterfaceSet",
-        most: 1000,
+        sizes: 5..=1000,
         absent: ("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '{}' does not exist"),
     };
     const FILTERS: Filters<NetworkInterface> = &[
@@ -88,6 +88,7 @@ impl Kind for NetworkInterface {
             "requesterId": self.requester,
             "requesterManaged": self.requester.is_some(),
             "status": "in-use",
+            "macAddress": mac_address(&self.id),
             "privateIpAddress": self.private_ip,
             "privateIpAddressesSet": [
                 { "privateIpAddress": self.private_ip, "primary": true, "association": association }
@@ -95,6 +96,10 @@ impl Kind for NetworkInterface {
             "sourceDestCheck": self.interface_type != "nat_gateway",
             "groupSet": self.groups.iter().map(group).collect::<Vec<_>>(),
             "attachment": {
+                "attachmentId": attachment_id(&self.id, self.instance.is_some()),
+                // The first of an instance; those of load balancers and gateways are the second.
+                "deviceIndex": if self.instance.is_some() { 0 } else { 1 },
+                "networkCardIndex": 0,
                 "instanceId": self.instance,
                 "instanceOwnerId": self.requester.as_ref().unwrap_or(&tx.scope.account),
                 "status": "attached",
@@ -135,6 +140,22 @@ impl NetworkInterface {
     pub fn ips(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.private_ip).chain(&self.secondary_ips).map(String::as_str)
     }
+}
+
+/// Its hardware address: one that is administered locally.
+pub fn mac_address(id: &str) -> String {
+    let [_, a, b, c, d, e, ..] = digest(id).to_be_bytes();
+    format!("02:{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}")
+}
+
+/// `eni-attach-…` on an instance, `ela-attach-…` on what AWS runs itself.
+pub fn attachment_id(id: &str, on_instance: bool) -> String {
+    format!("{}-attach-0{:016x}", if on_instance { "eni" } else { "ela" }, digest(id))
+}
+
+fn describe_network_interfaces(tx: &mut Tx, p: &Params) -> Reply {
+    check_not_paged_by_id::<NetworkInterface>(p)?;
+    describe::<NetworkInterface>(tx, p)
 }
 
 /// Puts an interface into a subnet, with its lowest free address.

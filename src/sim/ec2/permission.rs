@@ -37,13 +37,14 @@ pub fn read(tx: &Tx, p: &Params, vpc: &str) -> Result<Vec<(Permission, Option<St
         let before = all.len();
         let mut add = |peer: Peer, of: &Params| {
             let permission = Permission { protocol: protocol.clone(), ports, peer };
-            all.push((permission, of.opt_str("Description").map(str::to_owned)));
+            all.push((permission, description(of)?));
+            Ok::<_, AwsError>(())
         };
         for range in permission.list("IpRanges") {
-            add(Peer::Ipv4(block::<ipnet::Ipv4Net>(range.str("CidrIp")?, |net| net.trunc())?), &range);
+            add(Peer::Ipv4(block::<ipnet::Ipv4Net>(range.str("CidrIp")?, |net| net.trunc())?), &range)?;
         }
         for range in permission.list("Ipv6Ranges") {
-            add(Peer::Ipv6(block::<ipnet::Ipv6Net>(range.str("CidrIpv6")?, |net| net.trunc())?), &range);
+            add(Peer::Ipv6(block::<ipnet::Ipv6Net>(range.str("CidrIpv6")?, |net| net.trunc())?), &range)?;
         }
         for pair in permission.list("Groups") {
             let group = tx.get::<SecurityGroup>(pair.str("GroupId")?)?;
@@ -51,12 +52,12 @@ pub fn read(tx: &Tx, p: &Params, vpc: &str) -> Result<Vec<(Permission, Option<St
                 let message = "You have specified two resources that belong to different networks.";
                 return Err(AwsError::new("InvalidGroup.NotFound", message));
             }
-            add(Peer::Group(group.id.clone()), &pair);
+            add(Peer::Group(group.id.clone()), &pair)?;
         }
         for list in permission.list("PrefixListIds") {
             let id = list.str("PrefixListId")?;
             prefix_list::check(tx, id)?;
-            add(Peer::PrefixList(id.to_owned()), &list);
+            add(Peer::PrefixList(id.to_owned()), &list)?;
         }
         if all.len() == before {
             let message = "The permission must name a CIDR block, a security group or a prefix list";
@@ -64,6 +65,19 @@ pub fn read(tx: &Tx, p: &Params, vpc: &str) -> Result<Vec<(Permission, Option<St
         }
     }
     if all.is_empty() { Err(AwsError::missing("ipPermissions")) } else { Ok(all) }
+}
+
+/// Up to 255 characters of a set (IpRange, Description).
+fn description(of: &Params) -> Result<Option<String>, AwsError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(c);
+    match of.opt_str("Description") {
+        Some(text) if text.len() > 255 || !text.chars().all(allowed) => {
+            let message = "Invalid rule description. Valid descriptions are strings less than 256 characters from the \
+                           following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*";
+            Err(AwsError::new("InvalidParameterValue", message))
+        }
+        text => Ok(text.map(str::to_owned)),
+    }
 }
 
 fn protocol_and_ports(p: &Params) -> Result<(String, Option<(i64, i64)>), AwsError> {

@@ -57,8 +57,9 @@ fn describe_managed_prefix_lists(tx: &mut Tx, p: &Params) -> Reply {
     ids.iter().try_for_each(|id| check(tx, id))?;
     let lists = all(&tx.scope.region);
     let rows = lists.iter().filter(|list| ids.is_empty() || ids.contains(&&*list.id)).collect();
-    let rows = select::filter(tx, p, KNOWN, |_| None, rows)?;
-    let (rows, next) = select::page(&PAGING, p, rows, |list| &list.id)?;
+    let rows = select::filter(tx, p, KNOWN, None, rows)?;
+    let paging = Paging { sizes: 1..=100, ..PAGING };
+    let (rows, next) = select::page(&paging, p, rows, |list| &list.id)?;
     let view = |list: &PrefixList| {
         let region = &tx.scope.region;
         json!({

@@ -49,7 +49,7 @@ impl Kind for RouteTable {
         kind: "route-table",
         ids: "RouteTableId",
         set: "routeTableSet",
-        most: 100,
+        sizes: 5..=100,
         absent: ("InvalidRouteTableID.NotFound", "The routeTable ID '{}' does not exist"),
     };
     const FILTERS: Filters<RouteTable> = &[

@@ -30,7 +30,7 @@ impl Kind for SecurityGroup {
         kind: "security-group",
         ids: "GroupId",
         set: "securityGroupInfo",
-        most: 1000,
+        sizes: 5..=1000,
         absent: ("InvalidGroup.NotFound", "The security group '{}' does not exist"),
     };
     const FILTERS: Filters<SecurityGroup> = &[
@@ -170,7 +170,6 @@ fn create_security_group(tx: &mut Tx, p: &Params) -> Reply {
     let group = SecurityGroup { id: tx.new_id("sg"), name, description, vpc, tags };
     add(tx, group.clone());
     Ok(json!({
-        "return": true,
         "groupId": group.id,
         "securityGroupArn": group.arn(tx),
         "tagSet": tag_set(&group.tags),

@@ -59,7 +59,7 @@ impl Kind for SecurityGroupRule {
         kind: "security-group-rule",
         ids: "SecurityGroupRuleId",
         set: "securityGroupRuleSet",
-        most: 1000,
+        sizes: 5..=1000,
         absent: ("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '{}' does not exist"),
     };
     const FILTERS: Filters<SecurityGroupRule> =
@@ -127,8 +127,14 @@ pub fn add(
 fn authorize(tx: &mut Tx, p: &Params, egress: bool) -> Reply {
     let group = tx.get::<SecurityGroup>(p.str("GroupId")?)?.clone();
     let tags = tags_for::<SecurityGroupRule>(p)?;
+    let permissions = permission::read(tx, p, &group.vpc)?;
+    let twice = |at: usize| permissions[..at].iter().any(|(other, _)| *other == permissions[at].0);
+    if (0..permissions.len()).any(twice) {
+        let message = "The same permission must not appear multiple times";
+        return Err(AwsError::new("InvalidParameterValue", message));
+    }
     let mut added = Vec::new();
-    for (permission, description) in permission::read(tx, p, &group.vpc)? {
+    for (permission, description) in permissions {
         if group.rules(tx).any(|rule| rule.egress == egress && rule.permission == permission) {
             let message = format!("the specified rule \"{permission}\" already exists");
             return Err(AwsError::new("InvalidPermission.Duplicate", message));

@@ -37,7 +37,7 @@ impl Kind for Subnet {
         kind: "subnet",
         ids: "SubnetId",
         set: "subnetSet",
-        most: 1000,
+        sizes: 5..=1000,
         absent: ("InvalidSubnetID.NotFound", "The subnet ID '{}' does not exist"),
     };
     const FILTERS: Filters<Subnet> = &[
@@ -112,6 +112,16 @@ impl Subnet {
         let size = self.cidr.map_or(0, |cidr| 1usize << (32 - cidr.0.prefix_len()));
         let used = tx.all::<NetworkInterface>().filter(|interface| interface.subnet == self.id);
         size.saturating_sub(5 + used.flat_map(NetworkInterface::ips).count())
+    }
+
+    pub fn holds(&self, ip: std::net::Ipv4Addr) -> bool {
+        self.cidr.is_some_and(|cidr| cidr.0.contains(&ip))
+    }
+
+    /// Whether it has a block of IPv6. None that is made here does; in a fork the account's own may.
+    pub fn has_ipv6(&self, tx: &Tx) -> bool {
+        let shown = show(tx, self);
+        shown["ipv6CidrBlockAssociationSet"].as_array().is_some_and(|blocks| !blocks.is_empty())
     }
 
     /// Its block of IPv4, which everything that is put into a subnet here needs.

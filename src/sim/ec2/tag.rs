@@ -39,6 +39,8 @@ struct Tag {
     kind: &'static str,
     key: String,
     value: String,
+    /// The same as a map, for `tag:KEY`.
+    itself: Tags,
 }
 
 impl AnyKind {
@@ -53,6 +55,7 @@ impl AnyKind {
                     kind: T::NAMES.kind,
                     key: key.clone(),
                     value: value.clone(),
+                    itself: Tags::from([(key.clone(), value.clone())]),
                 };
                 rows.flat_map(|row| row.tags().iter().map(move |pair| tag(row, pair))).collect()
             },
@@ -67,9 +70,20 @@ fn find<'t>(tx: &'t mut Tx, id: &str) -> Result<&'t mut Tags, AwsError> {
     (kind.ok_or_else(unknown)?.find)(tx, id)
 }
 
+/// The ids a request names; none is not enough.
+fn resources(p: &Params) -> Result<Vec<&str>, AwsError> {
+    match p.strings("ResourceId") {
+        ids if ids.is_empty() => Err(AwsError::missing("resourceIdSet")),
+        ids => Ok(ids),
+    }
+}
+
 fn create_tags(tx: &mut Tx, p: &Params) -> Reply {
-    let tags = tags::read(&p.list("Tag"))?;
-    for id in p.strings("ResourceId") {
+    let tags = read_tags(&p.list("Tag"))?;
+    if tags.is_empty() {
+        return Err(AwsError::missing("tagSet"));
+    }
+    for id in resources(p)? {
         let of = find(tx, id)?;
         of.extend(tags.clone());
         // AWS's limit, its own tags aside.
@@ -84,7 +98,7 @@ fn create_tags(tx: &mut Tx, p: &Params) -> Reply {
 /// A value must match to be deleted, if one is given; without any tag, all go but AWS's own.
 fn delete_tags(tx: &mut Tx, p: &Params) -> Reply {
     let tags = p.list("Tag");
-    for id in p.strings("ResourceId") {
+    for id in resources(p)? {
         let of = find(tx, id)?;
         of.retain(|key, value| {
             let named = |tag: &Params| {
@@ -104,7 +118,11 @@ fn describe_tags(tx: &mut Tx, p: &Params) -> Reply {
         ("value", |tag, _| one(&tag.value)),
     ];
     let tags: Vec<Tag> = KINDS.iter().flat_map(|kind| (kind.list)(tx)).collect();
-    let tags = select::filter(tx, p, KNOWN, |_| None, tags.iter().collect())?;
+    // A filter of other describes, not of this one.
+    if p.list("Filter").iter().any(|filter| filter.opt_str("Name") == Some("tag-key")) {
+        return Err(AwsError::new("InvalidParameterValue", "The filter 'tag-key' is invalid"));
+    }
+    let tags = select::filter(tx, p, KNOWN, Some(|tag| &tag.itself), tags.iter().collect())?;
     let keyed: Vec<(String, &Tag)> =
         tags.into_iter().map(|tag| (format!("{}/{}", tag.resource, tag.key), tag)).collect();
     let (tags, next) = select::page(&PAGING, p, keyed, |(key, _)| key)?;

@@ -32,7 +32,7 @@ impl Kind for Volume {
         kind: "volume",
         ids: "VolumeId",
         set: "volumeSet",
-        most: 1000,
+        sizes: 5..=1000,
         absent: ("InvalidVolume.NotFound", "The volume '{}' does not exist."),
     };
     const FILTERS: Filters<Volume> = &[
@@ -63,7 +63,7 @@ impl Kind for Volume {
             "createTime": time(self.created),
             "attachmentSet": attachment.into_iter().collect::<Vec<_>>(),
             "volumeType": self.volume_type,
-            "iops": self.iops,
+            "iops": self.iops.or_else(|| (self.volume_type == "gp2").then(|| baseline(self.size))),
             "throughput": self.throughput,
             "encrypted": self.encrypted,
             "kmsKeyId": self.kms_key,
@@ -112,6 +112,11 @@ impl Volume {
             },
         })
     }
+}
+
+/// What a gp2 volume of so many GiB performs: "3 IOPS per GiB", 100 to 16,000.
+pub fn baseline(size: i64) -> i64 {
+    (3 * size).clamp(100, 16_000)
 }
 
 /// The volumes of a terminated instance go, or are free.

@@ -55,7 +55,7 @@ impl Kind for Vpc {
         kind: "vpc",
         ids: "VpcId",
         set: "vpcSet",
-        most: 1000,
+        sizes: 5..=1000,
         absent: ("InvalidVpcID.NotFound", "The vpc ID '{}' does not exist"),
     };
     const FILTERS: Filters<Vpc> = &[
@@ -223,6 +223,11 @@ fn modify_vpc_attribute(tx: &mut Tx, p: &Params) -> Reply {
     };
     let value = p.bool(&format!("{name}.Value"))?;
     let vpc = tx.get_mut::<Vpc>(p.str("VpcId")?)?;
+    // "You can only enable DNS hostnames if you've enabled DNS support."
+    if name == "EnableDnsHostnames" && value && !vpc.dns_support {
+        let message = "DNS hostnames cannot be enabled while DNS support is disabled";
+        return Err(AwsError::new("InvalidParameterCombination", message));
+    }
     match name {
         "EnableDnsSupport" => vpc.dns_support = value,
         "EnableDnsHostnames" => vpc.dns_hostnames = value,

@@ -81,9 +81,14 @@ pub fn chosen(tx: &Tx, p: &Params) -> Result<AvailabilityZone, AwsError> {
     found.ok_or_else(|| AwsError::invalid(parameter, wanted, &why))
 }
 
+/// "For Availability Zones, `us-east-1-zg-1`."
+fn group_name(tx: &Tx) -> String {
+    format!("{}-zg-1", tx.scope.region)
+}
+
 fn describe_availability_zones(tx: &mut Tx, p: &Params) -> Reply {
     const KNOWN: Filters<AvailabilityZone> = &[
-        ("group-name", |_, tx| one(&tx.scope.region)),
+        ("group-name", |_, tx| one(group_name(tx))),
         ("opt-in-status", |_, _| one("opt-in-not-required")),
         ("region-name", |_, tx| one(&tx.scope.region)),
         ("state", |_, _| one("available")),
@@ -101,7 +106,7 @@ fn describe_availability_zones(tx: &mut Tx, p: &Params) -> Reply {
     let asked = |zone: &&AvailabilityZone| {
         (names.is_empty() && ids.is_empty()) || names.contains(&&*zone.name) || ids.contains(&&*zone.id)
     };
-    let rows = select::filter(tx, p, KNOWN, |_| None, zones.iter().filter(asked).collect())?;
+    let rows = select::filter(tx, p, KNOWN, None, zones.iter().filter(asked).collect())?;
     let view = |zone: &AvailabilityZone| {
         json!({
             "zoneName": zone.name,
@@ -109,7 +114,7 @@ fn describe_availability_zones(tx: &mut Tx, p: &Params) -> Reply {
             "zoneState": "available",
             "zoneType": "availability-zone",
             "regionName": region,
-            "groupName": region,
+            "groupName": group_name(tx),
             "networkBorderGroup": region,
             "optInStatus": "opt-in-not-required",
             "messageSet": [],

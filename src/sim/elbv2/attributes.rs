@@ -62,7 +62,6 @@ const OF_BALANCERS: &[Known] = &[
     ("access_logs.s3.prefix", "", Text),
     ("deletion_protection.enabled", "false", Flag),
     ("ipv6.deny_all_igw_traffic", "false", Flag),
-    ("load_balancing.cross_zone.enabled", "false", Flag),
     ("zonal_shift.config.enabled", "false", Flag),
 ];
 
@@ -75,6 +74,8 @@ const OF_APPLICATION_BALANCERS: &[Known] = &[
     ("health_check_logs.s3.enabled", "false", Flag),
     ("health_check_logs.s3.prefix", "", Text),
     ("idle_timeout.timeout_seconds", "60", Number(1, 4000)),
+    // "The default for Application Load Balancers is true, and can't be changed."
+    ("load_balancing.cross_zone.enabled", "true", OneOf(&["true"])),
     ("routing.http.desync_mitigation_mode", "defensive", OneOf(&["monitor", "defensive", "strictest"])),
     ("routing.http.drop_invalid_header_fields.enabled", "false", Flag),
     ("routing.http.preserve_host_header.enabled", "false", Flag),
@@ -91,6 +92,7 @@ const OF_NETWORK_BALANCERS: &[Known] = &[
         "any_availability_zone",
         OneOf(&["availability_zone_affinity", "partial_availability_zone_affinity", "any_availability_zone"]),
     ),
+    ("load_balancing.cross_zone.enabled", "false", Flag),
     ("secondary_ips.auto_assigned.per_subnet", "0", Number(0, 7)),
 ];
 
@@ -206,9 +208,6 @@ fn defaults(known: Vec<&'static Known>) -> Attributes {
 
 pub fn of_load_balancer(network: bool, internal: bool) -> Attributes {
     let mut attributes = defaults(of_balancers(network));
-    if !network {
-        attributes.insert("load_balancing.cross_zone.enabled".into(), "true".into());
-    }
     attributes.insert("ipv6.deny_all_igw_traffic".into(), internal.to_string());
     attributes
 }

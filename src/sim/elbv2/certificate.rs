@@ -72,7 +72,8 @@ fn add_listener_certificates(tx: &mut Tx, p: &Params) -> Reply {
         return Err(AwsError::new("ValidationError", message));
     }
     for arn in &arns {
-        if listener.certificate.as_ref() != Some(arn) && !listener.more_certificates.contains(arn) {
+        // "If the default certificate is also in the certificate list, it appears twice" when they are described.
+        if !listener.more_certificates.contains(arn) {
             listener.more_certificates.push(arn.clone());
         }
     }
@@ -87,7 +88,9 @@ fn add_listener_certificates(tx: &mut Tx, p: &Params) -> Reply {
 fn remove_listener_certificates(tx: &mut Tx, p: &Params) -> Reply {
     let arns = named(p)?;
     let listener = tx.get_mut::<Listener>(p.str("ListenerArn")?)?;
-    if let Some(default) = arns.iter().find(|arn| listener.certificate.as_ref() == Some(*arn)) {
+    let is_only_default =
+        |arn: &&String| listener.certificate.as_ref() == Some(*arn) && !listener.more_certificates.contains(arn);
+    if let Some(default) = arns.iter().find(is_only_default) {
         let message = format!("Default certificate '{default}' cannot be removed");
         return Err(AwsError::new("OperationNotPermitted", message));
     }
@@ -99,6 +102,7 @@ fn describe_listener_certificates(tx: &mut Tx, p: &Params) -> Reply {
     let listener = tx.get::<Listener>(p.str("ListenerArn")?)?;
     let default = listener.certificate.iter().map(|arn| (arn, true));
     let all = default.chain(listener.more_certificates.iter().map(|arn| (arn, false)));
-    let rows = all.map(|(arn, default)| (arn.clone(), json!({ "CertificateArn": arn, "IsDefault": default })));
+    let rows =
+        all.map(|(arn, default)| (format!("{arn} {default}"), json!({ "CertificateArn": arn, "IsDefault": default })));
     pages(p, "Certificates", rows.collect(), |row| row)
 }

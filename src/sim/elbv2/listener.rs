@@ -45,7 +45,7 @@ resource!(
     arn,
     region.elbv2.listeners,
     Extent::With { kind: "LoadBalancer", of: fork::balancer_of },
-    |arn: &str| AwsError::new("ListenerNotFound", format!("Listener '{arn}' not found"))
+    |arn: &str| absent("listener", arn, "ListenerNotFound")
 );
 
 impl Listener {
@@ -96,7 +96,7 @@ pub fn load(reader: &Reader, balancer: &str) -> Result<Vec<(Params, Listener)>, 
         if listener.is_secure() {
             let all = reader.pages(service, "DescribeListenerCertificates", of, "Certificates", TOKEN)?;
             let more = all.iter().filter(|one| !one.flag("IsDefault")).map(|one| one.text("CertificateArn"));
-            listener.more_certificates = more.filter(|arn| Some(arn) != listener.certificate.as_ref()).collect();
+            listener.more_certificates = more.collect();
         }
         listeners.push((shown, listener));
     }
@@ -206,9 +206,7 @@ fn secure(tx: &Tx, p: &Params, listener: &mut Listener) -> Result<(), AwsError> 
 
 fn describe_listeners(tx: &mut Tx, p: &Params) -> Reply {
     let arns = p.strings("ListenerArns");
-    let mut rows = tx
-        .select::<Listener>(&arns)
-        .map_err(|_| AwsError::new("ListenerNotFound", "One or more listeners not found"))?;
+    let mut rows = tx.select::<Listener>(&arns).map_err(|error| among_several(error, "listeners"))?;
     match p.opt_str("LoadBalancerArn") {
         Some(balancer) => {
             tx.get::<LoadBalancer>(balancer)?;

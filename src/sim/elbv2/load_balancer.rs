@@ -45,10 +45,9 @@ pub struct LoadBalancer {
     pub tags: Tags,
 }
 
-resource!(LoadBalancer, arn, region.elbv2.load_balancers, Extent::Row, |arn: &str| AwsError::new(
-    "LoadBalancerNotFound",
-    format!("Load balancer '{arn}' not found")
-));
+resource!(LoadBalancer, arn, region.elbv2.load_balancers, Extent::Row, |arn: &str| {
+    absent("load balancer", arn, "LoadBalancerNotFound")
+});
 
 impl LoadBalancer {
     pub fn type_name(&self) -> &'static str {
@@ -190,6 +189,7 @@ fn create_load_balancer(tx: &mut Tx, p: &Params) -> Reply {
     let internal = choice(p, "Scheme", &["internet-facing", "internal"], "internet-facing")? == "internal";
     let ip_address_type = placement::ip_address_type(p, network, "ipv4")?.to_owned();
     let (vpc, subnets) = placement::subnets(tx, p, network, internal)?;
+    placement::check_addresses(tx, &ip_address_type, subnets.keys())?;
     let mut security_groups = placement::security_groups(tx, p, &vpc)?;
     if security_groups.is_empty() && !network {
         let default = tx.all::<SecurityGroup>().find(|group| group.vpc == vpc && group.name == "default");
@@ -256,9 +256,11 @@ fn describe_load_balancers(tx: &mut Tx, p: &Params) -> Reply {
     if !arns.is_empty() && !names.is_empty() {
         return Err(AwsError::new("ValidationError", "Load balancer ARNs and names cannot be specified together"));
     }
-    let mut rows = tx
-        .select::<LoadBalancer>(&arns)
-        .map_err(|_| AwsError::new("LoadBalancerNotFound", "One or more load balancers not found"))?;
+    // "You can specify up to 20 load balancers in a single call."
+    if arns.len() > 20 {
+        return Err(AwsError::new("ValidationError", "Up to '20' load balancer ARNs can be specified"));
+    }
+    let mut rows = tx.select::<LoadBalancer>(&arns).map_err(|error| among_several(error, "load balancers"))?;
     if let Some(absent) = names.iter().find(|name| !rows.iter().any(|row| row.name == **name)) {
         return Err(AwsError::new("LoadBalancerNotFound", format!("Load balancers '[{absent}]' not found")));
     }
@@ -271,6 +273,7 @@ fn describe_load_balancers(tx: &mut Tx, p: &Params) -> Reply {
 /// "If the load balancer does not exist or has already been deleted, the call succeeds." Its listeners and rules go.
 fn delete_load_balancer(tx: &mut Tx, p: &Params) -> Reply {
     let arn = p.str("LoadBalancerArn")?;
+    check_arn("load balancer", arn)?;
     let Some(balancer) = tx.peek::<LoadBalancer>(arn) else { return Ok(json!({})) };
     if balancer.attributes.get("deletion_protection.enabled").is_some_and(|on| on == "true") {
         let message = format!("Load balancer '{arn}' cannot be deleted because deletion protection is enabled");

@@ -42,6 +42,7 @@ use super::wire::{self, Params, Protocol};
 pub use certificate::used_by as users_of_certificate;
 use listener::Listener;
 pub use load_balancer::LoadBalancer;
+pub use region::hosted_zone_of;
 use rule::Rule;
 pub use target_group::TargetGroup;
 
@@ -147,6 +148,43 @@ fn pages<T>(params: &Params, set: &str, rows: Vec<(String, T)>, view: impl Fn(T)
     let (rows, next) = select::page(&PAGING, params, rows, |(key, _)| key)?;
     let rows: Vec<Value> = rows.into_iter().map(|(_, row)| view(row)).collect();
     Ok(json!({ (set): rows, "NextMarker": next }))
+}
+
+/// What comes before the first slash of the resource in an ARN of Elastic Load Balancing: `listener-rule`.
+fn resource_in(arn: &str) -> Option<&str> {
+    let mut parts = arn.splitn(6, ':');
+    let is_ours = parts.next()? == "arn" && parts.nth(1)? == "elasticloadbalancing";
+    let (kind, _) = parts.nth(2)?.split_once('/')?;
+    is_ours.then_some(kind)
+}
+
+/// Refuses what is no ARN of this kind.
+fn check_arn(kind: &str, arn: &str) -> Result<(), AwsError> {
+    let expected = match kind {
+        "load balancer" => "loadbalancer",
+        "target group" => "targetgroup",
+        "rule" => "listener-rule",
+        kind => kind,
+    };
+    if resource_in(arn) == Some(expected) {
+        return Ok(());
+    }
+    Err(AwsError::new("ValidationError", format!("'{arn}' is not a valid {kind} ARN")))
+}
+
+/// The error for an ARN that is not there, or is no ARN of this kind at all.
+fn absent(kind: &str, arn: &str, code: &str) -> AwsError {
+    let (first, rest) = kind.split_at(1);
+    let not_found = || AwsError::new(code, format!("{}{rest} '{arn}' not found", first.to_uppercase()));
+    check_arn(kind, arn).err().unwrap_or_else(not_found)
+}
+
+/// The same where several are named.
+fn among_several(error: AwsError, kinds: &str) -> AwsError {
+    match error.code.as_str() {
+        "ValidationError" => error,
+        _ => AwsError { message: format!("One or more {kinds} not found"), ..error },
+    }
 }
 
 /// The last part of an ARN: 16 hexadecimal digits.

@@ -47,6 +47,21 @@ pub fn ip_address_type<'p>(p: &'p Params, network: bool, default: &'p str) -> Re
     Ok(kind)
 }
 
+/// "The virtual private cloud (VPC) and subnets that you specify for the load balancer must have associated IPv6 CIDR
+/// blocks" ("IP address types").
+pub fn check_addresses<'s>(
+    tx: &Tx,
+    ip_address_type: &str,
+    mut subnets: impl Iterator<Item = &'s String>,
+) -> Result<(), AwsError> {
+    let lacks = |id: &String| tx.peek::<Subnet>(id).is_some_and(|subnet| !subnet.has_ipv6(tx));
+    if ip_address_type != "ipv4" && subnets.any(lacks) {
+        let message = "You must specify subnets with an associated IPv6 CIDR block.";
+        return Err(AwsError::new("ValidationError", message));
+    }
+    Ok(())
+}
+
 /// The subnets a request names, with their zones: of one VPC, one per zone, two zones at least for an application
 /// load balancer.
 pub fn subnets(
@@ -167,6 +182,7 @@ fn set_subnets(tx: &mut Tx, p: &Params) -> Reply {
         balancer.places.entry(subnet).or_insert(Place { zone });
     }
     balancer.ip_address_type = ip_address_type(p, balancer.network, &balancer.ip_address_type)?.to_owned();
+    check_addresses(tx, &balancer.ip_address_type, balancer.places.keys())?;
     place(tx, &balancer, new.iter())?;
     let reply = json!({ "AvailabilityZones": balancer.zones(), "IpAddressType": balancer.ip_address_type });
     *tx.get_mut::<LoadBalancer>(arn)? = balancer;
@@ -196,8 +212,11 @@ fn set_security_groups(tx: &mut Tx, p: &Params) -> Reply {
 }
 
 fn set_ip_address_type(tx: &mut Tx, p: &Params) -> Reply {
-    let balancer = tx.get_mut::<LoadBalancer>(p.str("LoadBalancerArn")?)?;
+    let arn = p.str("LoadBalancerArn")?;
+    let balancer = tx.get::<LoadBalancer>(arn)?;
     p.str("IpAddressType")?;
-    balancer.ip_address_type = ip_address_type(p, balancer.network, "ipv4")?.to_owned();
-    Ok(json!({ "IpAddressType": balancer.ip_address_type }))
+    let kind = ip_address_type(p, balancer.network, "ipv4")?;
+    check_addresses(tx, kind, balancer.places.keys())?;
+    tx.get_mut::<LoadBalancer>(arn)?.ip_address_type = kind.to_owned();
+    Ok(json!({ "IpAddressType": kind }))
 }

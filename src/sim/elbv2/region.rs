@@ -36,7 +36,34 @@ pub fn hosted_zone(region: &str, network: bool) -> Option<&'static str> {
     Some(if network { network_zone } else { application_zone })
 }
 
+/// The hosted zone that the name of a load balancer lies in, if it is one and its region is known here:
+/// `NAME.REGION.elb.amazonaws.com` of an application load balancer, `NAME.elb.REGION.amazonaws.com` of a network one.
+pub fn hosted_zone_of(dns_name: &str) -> Option<&'static str> {
+    let labels = dns_name.trim_end_matches('.').trim_end_matches(".cn").strip_suffix(".amazonaws.com")?;
+    let mut labels = labels.rsplit('.');
+    match (labels.next()?, labels.next()?) {
+        ("elb", region) => hosted_zone(region, false),
+        (region, "elb") => hosted_zone(region, true),
+        _ => None,
+    }
+}
+
 /// The domain AWS's own names in a region end with.
 pub fn domain(region: &str) -> &'static str {
     if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hosted_zone_of;
+
+    #[test]
+    fn names_of_load_balancers() {
+        assert_eq!(hosted_zone_of("web-1.eu-central-1.elb.amazonaws.com."), Some("Z215JYRZR1TBD5"));
+        assert_eq!(hosted_zone_of("dualstack.web-1.eu-central-1.elb.amazonaws.com"), Some("Z215JYRZR1TBD5"));
+        assert_eq!(hosted_zone_of("web-1.elb.eu-central-1.amazonaws.com."), Some("Z3F0SRJ5LGBH90"));
+        assert_eq!(hosted_zone_of("web-1.cn-north-1.elb.amazonaws.com.cn."), Some("Z1GDH35T77C1KE"));
+        assert_eq!(hosted_zone_of("x.s3-website.eu-central-1.amazonaws.com."), None);
+        assert_eq!(hosted_zone_of("www.example.com."), None);
+    }
 }

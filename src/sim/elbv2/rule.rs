@@ -29,7 +29,7 @@ pub struct Rule {
 }
 
 resource!(Rule, arn, region.elbv2.rules, Extent::With { kind: "LoadBalancer", of: fork::balancer_of }, |arn: &str| {
-    AwsError::new("RuleNotFound", format!("Rule '{arn}' not found"))
+    absent("rule", arn, "RuleNotFound")
 });
 
 impl Rule {
@@ -133,7 +133,7 @@ fn describe_rules(tx: &mut Tx, p: &Params) -> Reply {
                     Some(listener) => (last(listener), view_default(listener, tx)),
                     None => {
                         let rules = tx.select::<Rule>(&[arn]);
-                        let rules = rules.map_err(|_| AwsError::new("RuleNotFound", "One or more rules not found"))?;
+                        let rules = rules.map_err(|error| among_several(error, "rules"))?;
                         (key(rules[0]), tx.shown(rules[0], Rule::view))
                     }
                 });

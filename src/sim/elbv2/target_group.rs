@@ -55,10 +55,9 @@ pub struct HealthCheck {
     pub codes: Option<String>,
 }
 
-resource!(TargetGroup, arn, region.elbv2.target_groups, Extent::Row, |arn: &str| AwsError::new(
-    "TargetGroupNotFound",
-    format!("Target group '{arn}' not found")
-));
+resource!(TargetGroup, arn, region.elbv2.target_groups, Extent::Row, |arn: &str| {
+    absent("target group", arn, "TargetGroupNotFound")
+});
 
 pub const CALLS: &[&str] = &[
     "elasticloadbalancing:DescribeTags",
@@ -311,13 +310,12 @@ impl HealthCheck {
 }
 
 fn describe_target_groups(tx: &mut Tx, p: &Params) -> Reply {
-    let absent = || AwsError::new("TargetGroupNotFound", "One or more target groups not found");
     let (arns, names) = (p.strings("TargetGroupArns"), p.strings("Names"));
-    let mut rows = tx.select::<TargetGroup>(&arns).map_err(|_| absent())?;
+    let mut rows = tx.select::<TargetGroup>(&arns).map_err(|error| among_several(error, "target groups"))?;
     if !names.is_empty() {
         rows.retain(|row| names.contains(&&*row.name));
         if rows.len() < names.len() {
-            return Err(absent());
+            return Err(AwsError::new("TargetGroupNotFound", "One or more target groups not found"));
         }
     }
     if let Some(balancer) = p.opt_str("LoadBalancerArn") {
@@ -340,6 +338,7 @@ fn modify_target_group(tx: &mut Tx, p: &Params) -> Reply {
 /// "You can delete a target group if it is not referenced by any actions." Deleting what is not there succeeds.
 fn delete_target_group(tx: &mut Tx, p: &Params) -> Reply {
     let arn = p.str("TargetGroupArn")?;
+    check_arn("target group", arn)?;
     if !route::balancers_of(tx, arn).is_empty() {
         let message = format!("Target group '{arn}' is currently in use by a listener or a rule");
         return Err(AwsError::new("ResourceInUse", message));

@@ -2,9 +2,11 @@
 //!
 //! Auto Scaling and EC2 come in by [`register`], [`deregister`], [`state`] and [`gone`].
 
+use std::net::IpAddr;
+
 use super::*;
 use crate::sim::ec2::instance::{self, App, State};
-use crate::sim::ec2::{Instance, NetworkInterface};
+use crate::sim::ec2::{Instance, NetworkInterface, Subnet};
 use jiff::Timestamp;
 
 pub const ACTIONS: &[Action] = &[
@@ -305,31 +307,62 @@ fn named(p: &Params) -> Result<Vec<(String, Option<u16>)>, AwsError> {
     p.list("Targets").iter().map(one).collect()
 }
 
-/// "If the target is an EC2 instance, it must be in the running state when you register it."
 fn register_targets(tx: &mut Tx, p: &Params) -> Reply {
     let group = tx.get::<TargetGroup>(p.str("TargetGroupArn")?)?.clone();
     for (id, port) in named(p)? {
-        let good = match group.target_type == "instance" {
-            true => instance::app(tx, &id) != App::Absent,
-            false => id.parse::<std::net::IpAddr>().is_ok(),
-        };
-        if !good {
-            let message = match group.target_type == "instance" {
-                true => format!("The following targets are not in a running state and cannot be registered: '{id}'"),
-                false => format!("The IP address '{id}' is not a valid IPv4 or IPv6 address"),
-            };
-            return Err(AwsError::new("InvalidTarget", message));
+        match group.target_type == "instance" {
+            true => check_instance(tx, &group, &id)?,
+            false => check_address(tx, &group, &id)?,
         }
         register(tx, &group.arn, &id, port)?;
     }
     Ok(json!({}))
 }
 
+/// "If the target is an EC2 instance, it must be in the running state when you register it", and in the VPC of the group.
+fn check_instance(tx: &Tx, group: &TargetGroup, id: &str) -> Result<(), AwsError> {
+    if instance::app(tx, id) == App::Absent {
+        let message = format!("The following targets are not in a running state and cannot be registered: '{id}'");
+        return Err(AwsError::new("InvalidTarget", message));
+    }
+    if tx.peek::<Instance>(id).is_some_and(|instance| instance.vpc != group.vpc) {
+        let message = format!("The following targets are not in the target group VPC '{}': '{id}'", group.vpc);
+        return Err(AwsError::new("InvalidTarget", message));
+    }
+    Ok(())
+}
+
+/// An address of a subnet of the VPC. "If the IP address is outside the VPC", its availability zone is required, which is
+/// not modelled; and "you can't specify publicly routable IP addresses" (TargetDescription).
+fn check_address(tx: &Tx, group: &TargetGroup, id: &str) -> Result<(), AwsError> {
+    let refuse = |why: String| Err(AwsError::new("ValidationError", why));
+    let ip = match (id.parse::<IpAddr>(), group.ip_address_type == "ipv6") {
+        (Ok(IpAddr::V4(ip)), false) => ip,
+        // Which blocks of IPv6 a VPC has is not known here.
+        (Ok(IpAddr::V6(_)), true) => return Ok(()),
+        (_, ipv6) => {
+            let kind = if ipv6 { "IPv6" } else { "IPv4" };
+            return refuse(format!("The IP address '{id}' is not a valid {kind} address"));
+        }
+    };
+    if tx.all::<Subnet>().any(|subnet| subnet.vpc == group.vpc && subnet.holds(ip)) {
+        return Ok(());
+    }
+    // RFC 1918 and RFC 6598.
+    let is_shared = matches!(ip.octets(), [100, 64..=127, ..]);
+    match ip.is_private() || is_shared {
+        true => refuse(format!("The Availability Zone is required for IP address '{id}' because it is not in the VPC")),
+        false => refuse(format!("The IP address '{id}' is publicly routable and cannot be a target")),
+    }
+}
+
 fn deregister_targets(tx: &mut Tx, p: &Params) -> Reply {
     let arn = p.str("TargetGroupArn")?;
-    tx.get::<TargetGroup>(arn)?;
+    // "If you specified a port override when you registered a target, you must specify both the target ID and the port
+    // when you deregister it."
+    let own = tx.get::<TargetGroup>(arn)?.port;
     for (id, port) in named(p)? {
-        deregister(tx, arn, &id, port);
+        deregister(tx, arn, &id, Some(port.unwrap_or(own)));
     }
     Ok(json!({}))
 }

@@ -123,9 +123,22 @@ fn new_id(tx: &mut Tx, prefix: &str) -> String {
 }
 
 fn add_tags(tags: &mut Tags, p: &Params) -> Result<(), AwsError> {
-    tags.extend(tags::read(&p.list("Tags"))?);
+    let list = p.list("Tags");
+    check_unique(&list, |one, other| one == other)?;
+    tags.extend(tags::read(&list)?);
     if tags.len() > 50 {
         return Err(limit("The number of tags has reached the maximum limit."));
+    }
+    Ok(())
+}
+
+/// Refuses keys that are given twice: which are the same differs between kinds of resources.
+fn check_unique(list: &[Params], same: fn(&str, &str) -> bool) -> Result<(), AwsError> {
+    let key = |tag: &Params| tag.text("Key");
+    let twice = |(at, tag): (usize, &Params)| list[..at].iter().any(|other| same(&key(other), &key(tag)));
+    if list.iter().enumerate().any(twice) {
+        let message = "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
+        return Err(AwsError::new("InvalidInput", message));
     }
     Ok(())
 }
@@ -152,6 +165,7 @@ fn page<T>(p: &Params, set: &str, rows: Vec<T>, key: impl Fn(&T) -> &str, view: 
     Ok(json!({ (set): rows.iter().map(view).collect::<Vec<_>>(), "IsTruncated": !marker.is_null(), "Marker": marker }))
 }
 
+/// The reply of actions that have no output in the model.
 fn done() -> Reply {
-    Ok(json!({}))
+    Ok(Value::Null)
 }

@@ -222,6 +222,9 @@ fn get_policy(tx: &mut Tx, p: &Params) -> Reply {
     Ok(json!({ "Policy": tx.shown(policy, Policy::whole) }))
 }
 
+/// The day of most of AWS's policies; here of all.
+const AWS_MADE_THEM: &str = "2015-02-06T18:40:15Z";
+
 fn managed_view(tx: &Tx, arn: &str, path_and_name: &str) -> Value {
     let (path, name) = path_and_name.rsplit_once('/').map_or(("", path_and_name), |(path, name)| (path, name));
     json!({
@@ -233,6 +236,8 @@ fn managed_view(tx: &Tx, arn: &str, path_and_name: &str) -> Value {
         "AttachmentCount": attachments(tx, arn).len(),
         "PermissionsBoundaryUsageCount": boundaries(tx, arn).len(),
         "IsAttachable": true,
+        "CreateDate": AWS_MADE_THEM,
+        "UpdateDate": AWS_MADE_THEM,
     })
 }
 

@@ -138,6 +138,7 @@ fn create_role(tx: &mut Tx, p: &Params) -> Reply {
     if tx.all::<Role>().any(|role| role.name.eq_ignore_ascii_case(name)) {
         return Err(exists(&format!("Role with name {name}")));
     }
+    check_unique(&p.list("Tags"), str::eq_ignore_ascii_case)?;
     let role = Role {
         name: name.to_owned(),
         id: new_id(tx, "AROA"),
@@ -211,7 +212,8 @@ fn update_role(tx: &mut Tx, p: &Params) -> Reply {
     if let Some(seconds) = seconds {
         role.max_session_duration = seconds;
     }
-    done()
+    // The model has an output for it, without members.
+    Ok(json!({}))
 }
 
 fn delete_role(tx: &mut Tx, p: &Params) -> Reply {
@@ -251,7 +253,12 @@ fn delete_boundary(tx: &mut Tx, p: &Params) -> Reply {
 }
 
 fn tag_role(tx: &mut Tx, p: &Params) -> Reply {
-    add_tags(&mut role(tx, p)?.tags, p)?;
+    let role = role(tx, p)?;
+    // "You cannot have separate Department and department tag keys": the new one replaces the old.
+    let given = p.list("Tags");
+    check_unique(&given, str::eq_ignore_ascii_case)?;
+    role.tags.retain(|key, _| !given.iter().any(|tag| tag.text("Key").eq_ignore_ascii_case(key)));
+    add_tags(&mut role.tags, p)?;
     done()
 }
 

@@ -6,6 +6,7 @@ use serde_json::Map;
 
 use super::name::{is_in, normal, reversed, shown};
 use super::*;
+use crate::sim::elbv2;
 
 pub const ACTIONS: &[Action] = &[
     Action {
@@ -28,6 +29,9 @@ pub const ACTIONS: &[Action] = &[
         run: list_record_sets,
     },
 ];
+
+/// Where AWS's own names are that an alias can point at.
+const AWS_DOMAINS: [&str; 3] = [".amazonaws.com.", ".amazonaws.com.cn.", ".cloudfront.net."];
 
 /// Those whose values are checked at least roughly; others fail closed.
 const TYPES: &[&str] = &["A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SPF", "SRV", "TXT"];
@@ -108,6 +112,21 @@ impl RecordSet {
             alias,
             other: Map::new(),
         };
+        // The model: SetIdentifier has 1 to 128 characters, Weight is 0 to 255, TTL is 0 to 2147483647.
+        let within = |number: Option<i64>, most: i64| number.is_none_or(|number| (0..=most).contains(&number));
+        let length = record.identifier.as_deref().map_or(1, |identifier| identifier.chars().count());
+        for (name, good) in [
+            ("setIdentifier", (1..=128).contains(&length)),
+            ("weight", within(record.weight, 255)),
+            ("tTL", within(record.ttl, i64::from(i32::MAX))),
+        ] {
+            if !good {
+                return Err(invalid_input(format!(
+                    "1 validation error detected: Value at 'changeBatch.changes.1.member.resourceRecordSet.{name}' \
+                     failed to satisfy constraint: it is out of range"
+                )));
+            }
+        }
         let plain = record.ttl.is_some() && !record.values.is_empty();
         let how_many = usize::from(plain) + usize::from(record.alias.is_some());
         if how_many != 1 || (record.alias.is_some() && (record.ttl.is_some() || !record.values.is_empty())) {
@@ -162,8 +181,15 @@ impl RecordSet {
         sorted(self) == sorted(other)
     }
 
-    /// What is wrong with its values by themselves.
+    /// What is wrong with its name or its values by themselves.
     fn fault(&self) -> Option<String> {
+        if let Some((what, why)) = name::fault(&self.name) {
+            return Some(format!("FATAL problem: {what} ({why}) encountered with '{}'", self.name));
+        }
+        let twice = |(at, value): (usize, &String)| self.values[..at].contains(value);
+        if let Some((_, value)) = self.values.iter().enumerate().find(|pair| twice(*pair)) {
+            return Some(format!("Duplicate Resource Record: '{value}'"));
+        }
         let fatal = |what: &str, why: &str, value: &str| {
             format!("Invalid Resource Record: 'FATAL problem: {what} ({why}) encountered with '{value}''")
         };
@@ -178,9 +204,73 @@ impl RecordSet {
             "TXT" | "SPF" if !is_quoted(value) => {
                 Some(fatal("InvalidCharacterString", "Value should be enclosed in quotation marks", value))
             }
+            // "A single string can include up to 255 characters"; more of them are written side by side.
+            "TXT" | "SPF" if strings(value).into_iter().any(|length| length > 255) => {
+                Some(fatal("CharacterStringTooLong", "Value is too long", value))
+            }
+            "MX" if !fields(value, &[Field::Number, Field::Text]) => {
+                Some(fatal("MXRRDATANotTwoFields", "MX record doesn't have 2 fields", value))
+            }
+            "SRV" if !fields(value, &[Field::Number, Field::Number, Field::Number, Field::Text]) => {
+                Some(fatal("SRVRRDATANotFourFields", "SRV record doesn't have 4 fields", value))
+            }
+            "CAA" if !fields(value, &[Field::Number, Field::Text, Field::Quoted]) => {
+                Some(fatal("CAARRDATANotThreeFields", "CAA record doesn't have 3 fields", value))
+            }
             _ => None,
         })
     }
+}
+
+/// A field of a value, as "Supported DNS record types" has them.
+enum Field {
+    Number,
+    Text,
+    /// The last of a value: it may have blanks.
+    Quoted,
+}
+
+/// Whether a value has these fields and no more.
+fn fields(value: &str, wanted: &[Field]) -> bool {
+    let mut rest = value.trim();
+    let good = wanted.iter().all(|field| {
+        let (found, more) = match field {
+            Field::Quoted => (rest, ""),
+            Field::Number | Field::Text => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+        };
+        rest = more.trim_start();
+        match field {
+            Field::Number => found.parse::<u16>().is_ok(),
+            Field::Text => !found.is_empty(),
+            Field::Quoted => found.len() > 1 && found.starts_with('"') && found.ends_with('"'),
+        }
+    });
+    good && rest.is_empty()
+}
+
+/// The lengths of the strings in quotes. Behind a backslash is a character, or the octal code of one.
+fn strings(value: &str) -> Vec<usize> {
+    let (mut lengths, mut open) = (Vec::new(), None);
+    let mut characters = value.chars().peekable();
+    while let Some(character) = characters.next() {
+        match (character, &mut open) {
+            ('"', Some(length)) => {
+                lengths.push(*length);
+                open = None;
+            }
+            ('"', None) => open = Some(0),
+            ('\\', Some(length)) => {
+                let digits = (0..3).map_while(|_| characters.next_if(char::is_ascii_digit)).count();
+                if digits == 0 {
+                    characters.next();
+                }
+                *length += 1;
+            }
+            (_, Some(length)) => *length += character.len_utf8(),
+            (_, None) => {}
+        }
+    }
+    lengths
 }
 
 /// Reads all record sets of a zone.
@@ -217,6 +307,9 @@ fn change_record_sets(tx: &mut Tx, p: &Params) -> Reply {
     if batch.is_empty() {
         return Err(invalid_input("1 validation error detected: ChangeBatch.Changes must have at least one member"));
     }
+    if let Some(fault) = too_large(&batch) {
+        return Err(AwsError::new("InvalidChangeBatch", format!("[{fault}]")));
+    }
     let mut records = zone.records.clone();
     let mut faults = twice(&batch);
     if faults.is_empty() {
@@ -233,6 +326,22 @@ fn change_record_sets(tx: &mut Tx, p: &Params) -> Reply {
     tx.get_mut::<Zone>(&zone.id)?.records = records;
     let change = change::submit(tx, p.opt_str("ChangeBatch.Comment"));
     Ok(json!({ "ChangeInfo": change }))
+}
+
+/// "A request cannot contain more than 1,000 ResourceRecord elements (including alias records)", nor more than 32,000
+/// characters in their values; of an UPSERT, both count twice.
+fn too_large(batch: &[(String, RecordSet)]) -> Option<String> {
+    let (mut records, mut characters) = (0, 0);
+    for (action, RecordSet { values, .. }) in batch {
+        let times = if action == "UPSERT" { 2 } else { 1 };
+        records += times * values.len().max(1);
+        characters += times * values.iter().map(|value| value.chars().count()).sum::<usize>();
+    }
+    match (records > 1000, characters > 32_000) {
+        (true, _) => Some("Number of records limit of 1000 exceeded.".to_owned()),
+        (false, true) => Some("Number of characters limit of 32000 exceeded.".to_owned()),
+        (false, false) => None,
+    }
 }
 
 /// A batch may delete and make a record set, and not make it twice.
@@ -351,7 +460,11 @@ fn alias_fault(tx: &Tx, zone: &Zone, records: &BTreeMap<String, RecordSet>, reco
     let (target, records) = match ours.then(|| tx.peek::<Zone>(&alias.zone)).flatten() {
         Some(target) if target.id == zone.id => (target, records),
         Some(target) => (target, &target.records),
-        None if alias.name.ends_with(".amazonaws.com.") || alias.name.ends_with(".cloudfront.net.") => return None,
+        // The names of load balancers are each in a zone of their region.
+        None if elbv2::hosted_zone_of(&alias.name).is_some_and(|zone| zone != alias.zone) => {
+            return Some(format!("{what} the alias target name does not lie within the target zone"));
+        }
+        None if AWS_DOMAINS.iter().any(|domain| alias.name.ends_with(domain)) => return None,
         None => return Some(format!("{what} the alias target name does not lie within the target zone")),
     };
     if !is_in(&alias.name, &target.name) {
@@ -381,4 +494,25 @@ fn list_record_sets(tx: &mut Tx, p: &Params) -> Reply {
         "NextRecordIdentifier": next.and_then(|record| record.identifier.as_ref()),
         "MaxItems": size,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_values() {
+        let mx = |value| fields(value, &[Field::Number, Field::Text]);
+        assert!(mx("10 mail.example.com") && mx("10  mail.example.com."));
+        assert!(!mx("mail.example.com") && !mx("10") && !mx("10 a b") && !mx("high mail"));
+        let caa = |value| fields(value, &[Field::Number, Field::Text, Field::Quoted]);
+        assert!(caa("0 issue \"amazon.com\"") && caa("0 issue \"amazon.com; a=b\""));
+        assert!(!caa("amazon.com") && !caa("0 issue amazon.com"));
+    }
+
+    #[test]
+    fn strings_of_values() {
+        assert_eq!(strings("\"a b\" \"c\""), [3, 1]);
+        assert_eq!(strings(r#""say \"x\" \101""#), [9]);
+    }
 }

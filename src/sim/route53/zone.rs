@@ -60,7 +60,7 @@ pub struct Zone {
     pub tags: Tags,
 }
 
-/// Not looked up: it may be of any region.
+/// It may be of any region.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Vpc {
     region: String,
@@ -165,6 +165,26 @@ fn vpc(p: &Params) -> Result<Vpc, AwsError> {
     Ok(Vpc { region: p.str("VPC.VPCRegion")?.to_owned(), id: p.str("VPC.VPCId")?.to_owned() })
 }
 
+/// The VPC a request names, which is there and of this account, and has no other private zone of this name.
+fn free_vpc(tx: &Tx, p: &Params, name: &str, own: Option<&str>) -> Result<Vpc, AwsError> {
+    let vpc = vpc(p)?;
+    if tx.vpc_in(&vpc.region, &vpc.id).is_none() {
+        let message = format!("The VPC {} in region {} that you provided is not authorized", vpc.id, vpc.region);
+        return Err(AwsError::new("InvalidVPCId", message));
+    }
+    // Lists do not show the VPCs.
+    let others = tx.all::<Zone>().filter(|zone| zone.private && zone.name == name && Some(&*zone.id) != own);
+    let mut others = others.filter_map(|zone| tx.peek::<Zone>(&zone.id));
+    if others.any(|zone| zone.vpcs.contains(&vpc)) {
+        let Vpc { id, region } = vpc;
+        let message = format!(
+            "The VPC {id} in region {region} has already been associated with a hosted zone of the name {name}"
+        );
+        return Err(AwsError::new("ConflictingDomainExists", message));
+    }
+    Ok(vpc)
+}
+
 fn vpc_view(vpc: &Vpc) -> Value {
     json!({ "VPCRegion": vpc.region, "VPCId": vpc.id })
 }
@@ -176,20 +196,15 @@ fn zone<'t>(tx: &'t mut Tx, p: &Params, parameter: &str) -> Result<&'t mut Zone,
 fn create_hosted_zone(tx: &mut Tx, p: &Params) -> Reply {
     let (name, caller_reference) = (normal(p.str("Name")?), p.str("CallerReference")?.to_owned());
     check(&name)?;
+    // The model: CallerReference has 1 to 128 characters.
+    if !(1..=128).contains(&caller_reference.chars().count()) {
+        return Err(invalid_input("The caller reference must have 1 to 128 characters"));
+    }
     if tx.all::<Zone>().any(|zone| zone.caller_reference == caller_reference) {
         let message = "A hosted zone has already been created with the specified caller reference.";
         return Err(AwsError::new("HostedZoneAlreadyExists", message).status(409));
     }
-    let vpcs = if p.has("VPC") { vec![vpc(p)?] } else { Vec::new() };
-    // Lists do not show the VPCs.
-    let conflicts = |zone: &Zone| {
-        let zone = tx.peek::<Zone>(&zone.id);
-        zone.is_some_and(|zone| zone.vpcs.iter().any(|vpc| vpcs.contains(vpc)))
-    };
-    if !vpcs.is_empty() && tx.all::<Zone>().any(|zone| zone.name == name && zone.private && conflicts(zone)) {
-        let message = format!("A conflicting domain is already associated with the given VPC: {name}");
-        return Err(AwsError::new("ConflictingDomainExists", message));
-    }
+    let vpcs = if p.has("VPC") { vec![free_vpc(tx, p, &name, None)?] } else { Vec::new() };
     if p.opt_bool("HostedZoneConfig.PrivateZone")? == Some(true) && vpcs.is_empty() {
         return Err(invalid_input("When you're creating a private hosted zone, you must specify a VPC"));
     }
@@ -210,9 +225,16 @@ fn create_hosted_zone(tx: &mut Tx, p: &Params) -> Reply {
     zone.put(RecordSet::plain(&zone.name, "SOA", 900, vec![soa]));
     let (view, delegation_set) = (zone.view(), zone.delegation_set());
     let vpc = zone.vpcs.first().map(vpc_view);
+    let location = format!("https://route53.amazonaws.com/2013-04-01/hostedzone/{}", zone.id);
     tx.put(zone);
     let change = change::submit(tx, None);
-    Ok(json!({ "HostedZone": view, "ChangeInfo": change, "DelegationSet": delegation_set, "VPC": vpc }))
+    Ok(json!({
+        "Location": location,
+        "HostedZone": view,
+        "ChangeInfo": change,
+        "DelegationSet": delegation_set,
+        "VPC": vpc,
+    }))
 }
 
 fn get_hosted_zone(tx: &mut Tx, p: &Params) -> Reply {
@@ -282,11 +304,14 @@ fn delete_hosted_zone(tx: &mut Tx, p: &Params) -> Reply {
 }
 
 fn associate_vpc(tx: &mut Tx, p: &Params) -> Reply {
-    let (vpc, zone) = (vpc(p)?, zone(tx, p, "HostedZoneId")?);
-    if !zone.private {
+    let found = zone(tx, p, "HostedZoneId")?;
+    if !found.private {
         let message = "You're trying to associate a VPC with a public hosted zone.";
         return Err(AwsError::new("PublicZoneVPCAssociation", message));
     }
+    let (id, name) = (found.id.clone(), found.name.clone());
+    let vpc = free_vpc(tx, p, &name, Some(&id))?;
+    let zone = zone(tx, p, "HostedZoneId")?;
     if !zone.vpcs.contains(&vpc) {
         zone.vpcs.push(vpc);
     }

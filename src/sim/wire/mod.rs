@@ -12,7 +12,7 @@ mod tree;
 mod xml;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 
 pub use params::Params;
 pub use rest_xml::Route;
@@ -56,19 +56,20 @@ pub struct Caller {
     pub region: String,
 }
 
+/// Access key, region and service of the credential scope.
+fn signed(request: &http::Request<Bytes>) -> Option<[&str; 3]> {
+    let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let (_, rest) = header.split_once("Credential=")?;
+    let mut parts = rest.split([',', ' ']).next()?.split('/');
+    let (key, _date) = (parts.next()?, parts.next()?);
+    Some([key, parts.next()?, parts.next()?])
+}
+
 /// Reads who is asked by whom. This comes first: the service decides how everything else is read and answered.
 pub fn caller(request: &http::Request<Bytes>) -> Result<Caller, AwsError> {
-    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let scope = header
-        .split_once("Credential=")
-        .map(|(_, rest)| rest.split([',', ' ']).next().unwrap_or_default())
-        .unwrap_or_default();
-    let mut parts = scope.split('/');
-    let (Some(key), Some(_date), Some(region), Some(service)) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(AwsError::new("MissingAuthenticationToken", "Request is missing Authentication Token").status(403));
-    };
+    let [key, region, service] = signed(request).ok_or_else(|| {
+        AwsError::new("MissingAuthenticationToken", "Request is missing Authentication Token").status(403)
+    })?;
     let service = service::find(service).ok_or_else(|| {
         AwsError::unanswered("InvalidAction", format!("the simulator does not model the service `{service}`"))
     })?;
@@ -80,7 +81,7 @@ pub fn caller(request: &http::Request<Bytes>) -> Result<Caller, AwsError> {
 /// Reads what is asked.
 pub fn read(caller: Caller, request: &http::Request<Bytes>) -> Result<Request, AwsError> {
     let (action, params) = match caller.service.protocol {
-        Protocol::Ec2 | Protocol::Query => query::read(request)?,
+        Protocol::Ec2 | Protocol::Query => query::read(caller.service, request)?,
         Protocol::RestXml(routes) => rest_xml::read(routes, request)?,
         Protocol::Json(_) => json::read(request)?,
     };
@@ -88,15 +89,38 @@ pub fn read(caller: Caller, request: &http::Request<Bytes>) -> Result<Request, A
     Ok(Request { service: service.name, action, account, region, params })
 }
 
+/// The services of AWS that speak XML over methods and paths; all others that do so speak JSON.
+const SPEAK_REST_XML: &[&str] = &["cloudfront", "route53", "s3", "s3-object-lambda", "s3-outposts", "s3express"];
+
+/// Whether errors are read as REST-JSON: a request that is no form, names no target, and is for no service of XML.
+fn is_rest_json(request: &http::Request<Bytes>) -> bool {
+    let is = |value: &http::HeaderValue| value.as_bytes().starts_with(b"application/x-www-form-urlencoded");
+    let is_form = request.headers().get(CONTENT_TYPE).is_some_and(is);
+    let has_action = || {
+        let query = request.uri().query().unwrap_or_default();
+        form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "Action")
+    };
+    signed(request).is_some_and(|[.., service]| !SPEAK_REST_XML.contains(&service)) && !is_form && !has_action()
+}
+
 /// The answer to a request for a service we do not know, in the protocol it was asked in.
 pub fn refuse(request: &http::Request<Bytes>, error: AwsError, id: &str) -> Box<http::Response<Bytes>> {
-    let is_json = request.headers().contains_key("x-amz-target");
+    let has_target = request.headers().contains_key("x-amz-target");
+    let is_rest = !has_target && is_rest_json(request);
+    let is_json = has_target || is_rest;
     let service = Service { protocol: Protocol::Json(""), ..service::NOBODY };
     let error = match (error.code.as_str(), is_json) {
         ("InvalidAction", true) => AwsError { code: "UnknownOperationException".to_owned(), ..error },
         _ => error,
     };
-    Box::new(write(is_json.then_some(&service), "", Err(error), id))
+    let code = http::HeaderValue::from_str(&error.code);
+    let mut response = write(is_json.then_some(&service), "", Err(error), id);
+    // Where errors of REST-JSON have their code.
+    if let (true, Ok(code)) = (is_rest, code) {
+        response.headers_mut().insert("x-amzn-errortype", code);
+        response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    }
+    Box::new(response)
 }
 
 /// Writes the answer of `service`. A request that names no service we know is answered as the query protocol would.
@@ -105,6 +129,7 @@ pub fn write(service: Option<&Service>, action: &str, reply: Reply, id: &str) ->
     let namespace = service.map_or("", |service| service.namespace);
     let reply = reply.map_err(|error| in_words_of(protocol, error));
     let mut status = reply.as_ref().map_or_else(|error| error.status, |_| 200);
+    let mut location = None;
     let (content_type, body) = match (protocol, &reply) {
         (Protocol::Ec2, Ok(value)) => ("text/xml;charset=UTF-8", xml::ec2(namespace, action, value, id)),
         (Protocol::Ec2, Err(error)) => ("text/xml;charset=UTF-8", xml::ec2_error(error, id)),
@@ -112,7 +137,10 @@ pub fn write(service: Option<&Service>, action: &str, reply: Reply, id: &str) ->
         (Protocol::Query, Err(error)) => ("text/xml", xml::error(namespace, error, id)),
         (Protocol::RestXml(routes), Ok(value)) => {
             status = rest_xml::status(routes, action);
-            ("text/xml", xml::rest(namespace, action, value))
+            // The one member of Route 53's replies that is a header.
+            let mut value = value.clone();
+            location = value.as_object_mut().and_then(|fields| fields.remove("Location"));
+            ("text/xml", xml::rest(namespace, action, &value))
         }
         (Protocol::RestXml(_), Err(error)) => ("text/xml", xml::error(namespace, error, id)),
         (Protocol::Json(_), Ok(value)) => ("application/x-amz-json-1.1", json::reply(value)),
@@ -124,6 +152,9 @@ pub fn write(service: Option<&Service>, action: &str, reply: Reply, id: &str) ->
     headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
     if reply.is_err_and(|error| error.unanswered) {
         headers.insert(UNANSWERED, http::HeaderValue::from_static("true"));
+    }
+    if let Some(Ok(location)) = location.as_ref().and_then(serde_json::Value::as_str).map(http::HeaderValue::from_str) {
+        headers.insert(LOCATION, location);
     }
     if let Ok(id) = http::HeaderValue::from_str(id) {
         headers.insert("x-amzn-requestid", id);
@@ -198,6 +229,40 @@ mod tests {
         );
         let (_, json) = written(Protocol::Json("Things"), reply());
         assert_eq!(json, r#"{"Things":[{"Name":"a&b","Size":1}]}"#);
+        let (_, none) = written(Protocol::Query, Ok(serde_json::Value::Null));
+        assert_eq!(
+            none,
+            "<GetThingResponse xmlns=\"urn:x\"><ResponseMetadata><RequestId>r1</RequestId></ResponseMetadata>\
+             </GetThingResponse>"
+        );
+        let located = write(
+            Some(&service(Protocol::RestXml(ROUTES))),
+            "GetThing",
+            Ok(json!({ "Location": "https://x/1", "Size": 1 })),
+            "r1",
+        );
+        assert_eq!(located.headers()[LOCATION], "https://x/1");
+        assert!(!located.body().windows(8).any(|part| part == b"Location"));
+    }
+
+    #[test]
+    fn a_service_that_is_not_known_is_refused_in_its_protocol() {
+        let refused = |service: &str, headers: &[(&str, &str)]| {
+            let scope = format!("AWS4-HMAC-SHA256 Credential=KEY/20260101/eu-west-1/{service}/aws4_request, x");
+            let mut request = http::Request::get("https://x/2015-03-31/functions").header(AUTHORIZATION, scope);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(Bytes::new()).unwrap();
+            let error = caller(&request).err().unwrap();
+            let response = refuse(&request, error, "r1");
+            (response.headers().contains_key("x-amzn-errortype"), response.body().starts_with(b"{"))
+        };
+        assert_eq!(refused("lambda", &[]), (true, true));
+        assert_eq!(refused("s3", &[]), (false, false));
+        assert_eq!(refused("kms", &[("x-amz-target", "TrentService.ListKeys")]), (false, true));
+        let form = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
+        assert_eq!(refused("sns", &form), (false, false));
     }
 
     #[test]
@@ -214,16 +279,21 @@ mod tests {
 
     #[test]
     fn requests_by_protocol() {
-        let form = "Action=Make&Version=1&Subnets.member.1=a&Subnets.member.2=b&Tags.member.1.Key=k&\
+        let form = "Action=Make&Version=urn:x&Subnets.member.1=a&Subnets.member.2=b&Tags.member.1.Key=k&\
                     Attributes.entry.1.key=x&Attributes.entry.1.value=y&Empty=";
         let request = http::Request::post("https://thing/").body(Bytes::from(form)).unwrap();
-        let (action, params) = query::read(&request).unwrap();
+        let (action, params) = query::read(&service(Protocol::Query), &request).unwrap();
         assert_eq!(action, "Make");
         assert_eq!(params.strings("Subnets"), ["a", "b"]);
         assert_eq!(params.list("Tags")[0].str("Key").unwrap(), "k");
         assert_eq!(params.list("Attributes")[0].0, json!({ "key": "x", "value": "y" }));
         assert!(params.list("Empty").is_empty());
         assert_eq!(params.paths(), ["Subnets[]", "Tags[].Key", "Attributes[].key", "Attributes[].value", "Empty"]);
+
+        let form = "Action=Make&Version=2012-06-01";
+        let request = http::Request::post("https://thing/").body(Bytes::from(form)).unwrap();
+        let refused = query::read(&service(Protocol::Query), &request).unwrap_err();
+        assert_eq!((&*refused.code, refused.unanswered), ("InvalidAction", true));
 
         let request = http::Request::post("https://thing/")
             .header("x-amz-target", "CertificateManager.ListThings")

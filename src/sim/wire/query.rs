@@ -4,8 +4,9 @@ use bytes::Bytes;
 
 use super::Params;
 use crate::sim::error::AwsError;
+use crate::sim::service::Service;
 
-pub fn read(request: &http::Request<Bytes>) -> Result<(String, Params), AwsError> {
+pub fn read(service: &Service, request: &http::Request<Bytes>) -> Result<(String, Params), AwsError> {
     let mut action = None;
     let body = form_urlencoded::parse(request.body());
     let in_url = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
@@ -13,6 +14,13 @@ pub fn read(request: &http::Request<Bytes>) -> Result<(String, Params), AwsError
     for (name, value) in in_url.chain(body) {
         match name.as_ref() {
             "Action" => action = Some(value.into_owned()),
+            // Another version has other actions and parameters of the same names: ELB's 2012-06-01, of classic load
+            // balancers, signs as 2015-12-01 does.
+            "Version" if value != service.version() => {
+                let message =
+                    format!("the simulator does not model the service `{}` of version `{value}`", service.name);
+                return Err(AwsError::unanswered("InvalidAction", message));
+            }
             "Version" => {}
             _ => pairs.push((without_list_markers(&name), value.into_owned())),
         }

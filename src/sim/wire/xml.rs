@@ -34,13 +34,15 @@ pub fn ec2_error(error: &AwsError, id: &str) -> String {
     )
 }
 
+/// Actions that have no output in the service model reply with null: AWS sends no result element for them.
 pub fn query(namespace: &str, action: &str, value: &Value, id: &str) -> String {
-    let mut out = format!("{DECLARATION}<{action}Response xmlns=\"{namespace}\"><{action}Result>");
-    children(&mut out, value, Lists::Wrapped("member"));
-    out + format!(
-        "</{action}Result><ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{action}Response>"
-    )
-    .as_str()
+    let mut out = format!("{DECLARATION}<{action}Response xmlns=\"{namespace}\">");
+    if !value.is_null() {
+        out.push_str(&format!("<{action}Result>"));
+        children(&mut out, value, Lists::Wrapped("member"));
+        out.push_str(&format!("</{action}Result>"));
+    }
+    out + format!("<ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{action}Response>").as_str()
 }
 
 pub fn rest(namespace: &str, action: &str, value: &Value) -> String {
