@@ -913,6 +913,7 @@ class Replay:
         self.zones: dict[str, str] = {}  # names of public hosted zones by id
         self.first: dict[str, str] = {}  # where an id is seen first: in a request or in a reply
         self.made: dict[str, int] = {}  # the exchange whose reply showed an id as that of something new
+        self.course: dict[tuple[str, str], list[tuple[int, str]]] = {}  # recorded states, by operation and path
         self.successes: dict[tuple[str, ...], list[int]] = {}
         self.attempts: dict[tuple[str, ...], int] = {}  # the last of each
         for at, recorded in enumerate(recording):
@@ -930,6 +931,8 @@ class Replay:
         outcome = recorded.outcome
         if outcome and outcome.ok:
             self.successes.setdefault(recorded.key, []).append(at)
+            for path, state in states(outcome.parsed, "reply"):
+                self.course.setdefault((recorded.name, path), []).append((at, state))
             if not recorded.reads:
                 for identifier in made_by(exchange.action, outcome.parsed):
                     self.made.setdefault(identifier, at)
@@ -1180,8 +1183,8 @@ class Replay:
             return SOON if simulated.ok or simulated.absent else long
         kind, *rest = one.later or ("",)
         if kind == "value":
-            later = (other for other in self.recording[at + 1:] if other.name == recorded.name)
-            return 0 if any(rest[2] in other.exchange.response for other in later) else long  # it is ahead
+            course = self.course.get((recorded.name, one.path), [])
+            return 0 if any(later > at and state == rest[2] for later, state in course) else long  # it is ahead
         if kind == "gone" or kind == "shown" and rest[0] in self.paired:
             return long
         return long if one.kind == "missing" and moves(simulated.parsed) else SOON
@@ -1288,8 +1291,10 @@ class Verdict:
     @property
     def weight(self) -> int:
         """How much of the replies could not be held against each other, or differs."""
-        weights = {"status": 10_000, "not-modelled": 10_000, "code": 10_000}
-        return sum(weights.get(one.kind, 100 if one.is_row else 1) for one in self.differences)
+        weights = {"status": 100_000, "not-modelled": 100_000, "code": 100_000}
+        row = (0, 1000, 10)  # within a row that is not there at all nothing could differ
+        return sum(weights.get(one.kind, row[min(one.path.count("[]"), 2)] if one.is_row else 1)
+                   for one in self.differences)
 
 
 def within(seconds: int, one: Recorded, other: Recorded) -> bool:
@@ -1302,13 +1307,21 @@ def lasting(recorded: Recorded, difference: Difference) -> tuple[str, str, str, 
     return recorded.name, difference.path, difference.kind, "" if of_member else difference.detail
 
 
-def moves(value: Any, name: str = "") -> bool:
-    """Whether a reply shows a state that does not last."""
+def states(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """The states that a reply shows, by their paths."""
     if isinstance(value, dict):
-        return any(moves(item, key) for key, item in value.items())
-    if isinstance(value, list):
-        return any(moves(item, name) for item in value)
-    return isinstance(value, str) and bool(STATE.search(name)) and bool(TRANSITIONAL.search(value))
+        for name, item in value.items():
+            yield from states(item, f"{path}.{name}")
+    elif isinstance(value, list):
+        for item in value:
+            yield from states(item, f"{path}[]")
+    elif STATE.search(path):
+        yield path, str(value)
+
+
+def moves(parsed: dict[str, Any]) -> bool:
+    """Whether a reply shows a state that does not last."""
+    return any(TRANSITIONAL.search(state) for _, state in states(parsed, "reply"))
 
 
 def place(parsed: dict[str, Any]) -> dict[str, str]:

@@ -171,12 +171,12 @@ async fn converge(ctx: &Ctx, options: &EnsureVpc, owned: &Owned, vpc: &ec2::Vpc)
     Ok(vpc_id)
 }
 
-/// The two attributes: which, wanted, found. Host names need DNS support, so that comes first.
+/// The two attributes: which, wanted, found. Host names need DNS support: that comes first, and goes last, so that the way
+/// back, newest first, is a way that AWS takes.
 fn attributes(options: &EnsureVpc, support: bool, hostnames: bool) -> [(VpcAttributeName, bool, bool); 2] {
-    [
-        (VpcAttributeName::EnableDnsSupport, options.enable_dns_support, support),
-        (VpcAttributeName::EnableDnsHostnames, options.enable_dns_hostnames, hostnames),
-    ]
+    let support = (VpcAttributeName::EnableDnsSupport, options.enable_dns_support, support);
+    let hostnames = (VpcAttributeName::EnableDnsHostnames, options.enable_dns_hostnames, hostnames);
+    if options.enable_dns_support { [support, hostnames] } else { [hostnames, support] }
 }
 
 fn snake(attribute: &VpcAttributeName) -> &'static str {
