@@ -12,7 +12,12 @@ use super::{
     print,
     sweep::{self, Baseline, Bounds, Case, NoBaseline, report},
 };
-use crate::{api, report::Verbosity, settings::Target, sim::Fault};
+use crate::{
+    api,
+    report::{Ink, Verbosity},
+    settings::Target,
+    sim::Fault,
+};
 
 /// Try a runbook against faults, on the simulated AWS
 ///
@@ -79,7 +84,11 @@ pub fn test(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
     let _tokio = tokio.enter();
     let baseline = Baseline::new(settings, runbook).map_err(no_baseline)?;
     if !args.sweep && args.case.is_empty() {
-        return print(&format!("✓ deploys with {} calls, and changes nothing when run again\n", baseline.calls.len()));
+        let done = console.out.paint(Ink::Green, console.out.done());
+        return print(&format!(
+            "{done} deploys with {} calls, and changes nothing when run again\n",
+            baseline.calls.len()
+        ));
     }
     let cases = match (&args.case[..], args.double) {
         ([], None) => sweep::all(&baseline.calls, seed),
@@ -91,7 +100,7 @@ pub fn test(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
     let bar = sweep::bar(console.interactive && global.verbosity() >= Verbosity::Normal);
     let swept = sweep::sweep(&baseline, &cases, bounds, &bar);
     bar.finish_and_clear();
-    print(&report::text(&baseline, &swept, |case| replay(args, case)))?;
+    print(&report::text(&baseline, &swept, &console.out, |case| replay(args, case)))?;
     match report::failures(&swept) {
         0 => Ok(exit::DONE),
         failed => Err(Failure::new(exit::FAILED, miette!("{failed} of {} cases failed", swept.judged.len()))),

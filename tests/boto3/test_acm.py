@@ -257,7 +257,7 @@ class Use(Certified):
         self.validate(zone, arn)
         self.until(lambda: self.shown(arn)["Status"] == "ISSUED", "it is issued")
         self.assertEqual(self.shown(arn)["RenewalEligibility"], "INELIGIBLE", "nobody uses it")
-        made = elb.create_load_balancer(Name="web", Subnets=net.subnets, SecurityGroups=[net.group])
+        made = elb.create_load_balancer(Name="renewed", Subnets=net.subnets, SecurityGroups=[net.group])
         self.settle()
         action = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}
         elb.create_listener(LoadBalancerArn=made["LoadBalancers"][0]["LoadBalancerArn"], Protocol="HTTPS", Port=443,

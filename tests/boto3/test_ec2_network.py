@@ -120,6 +120,8 @@ class Vpcs(Case):
             self.ec2.modify_vpc_attribute(VpcId=vpc, **{f"Enable{attribute}": {"Value": not default}})
             shown = self.ec2.describe_vpc_attribute(VpcId=vpc, Attribute=small)
             self.assertEqual(shown[f"Enable{attribute}"], {"Value": not default})
+            # Host names need DNS support, so it is on again for them.
+            self.ec2.modify_vpc_attribute(VpcId=vpc, **{f"Enable{attribute}": {"Value": default}})
         with self.refused("InvalidVpcID.NotFound"):
             self.ec2.modify_vpc_attribute(VpcId=f"vpc-{ABSENT}", EnableDnsSupport={"Value": True})
         with self.refused("InvalidVpcID.NotFound"):

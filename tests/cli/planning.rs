@@ -264,7 +264,7 @@ fn a_plan_that_loses_requests_is_no_good_one() {
         "kill.rhai",
         r#"environment("prod");
 stack("shop");
-scale_asg(#{ auto_scaling_group: find_asg("web-blue"), min_size: 0, desired_capacity: 0 });
+scale_asg(#{ auto_scaling_group: find_asg("web-blue"), min_size: 1, desired_capacity: 1 });
 sleep("10m");
 "#,
     );

@@ -45,6 +45,7 @@ from botocore.awsrequest import HeadersDict
 from botocore_judge import MASK, VERSION, Exchange, Finding, Models, Operation, Reply, short, tag
 
 READ = re.compile(r"(Describe|Get|List|Lookup|Search|Check|Test|Simulate)[A-Z]")
+ENDS = re.compile(r"Delete|Terminate|Deregister|Detach|Disassociate|Release|Remove|Update|Set")
 # What a client is to repeat; it says nothing of the request.
 TRANSIENT = re.compile(r"Throttl|RequestLimitExceeded|TooManyRequests|PriorRequestNotComplete|ExpiredToken|"
                        r"RequestExpired")
@@ -68,7 +69,7 @@ LASTING = re.compile(r"Validation|InvalidParameter|InvalidInput|Missing|Malforme
 
 # Seconds between two looks at what may take a while; readers have caught up with a change after the first few.
 STEPS = (2, 3, 5, 10, 20, 30, 60, 120, 300, 600)
-SOON = 10
+SOON, A_WHILE = 10, 60
 
 
 # --- Ids --------------------------------------------------------------------------------------------------------------
@@ -326,16 +327,17 @@ class Simulator:
         assert self.process.stdout is not None
         url = self.process.stdout.readline().strip()
         self.began = time.monotonic()
+        self.connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
         try:
             if not url.startswith("http://"):
                 raise OSError(f"{binary} did not say where it listens, but {url!r}")
-            self.connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
             self.first = self.now()
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
+        self.connection.close()
         self.process.terminate()
         try:
             self.process.wait(10)
@@ -907,7 +909,7 @@ class Replay:
         self.there: dict[tuple[str, str, str], set[str]] = {}
         self.here: dict[tuple[str, str, str], set[str]] = {}
         self.rows_shown: set[str] = set()  # recorded ids of rows that both have shown
-        self.paired: set[str] = set()  # the simulated ones
+        self.ended: set[str] = set()  # services of which the recording has deleted something
         self.early: dict[tuple[str, ...], Outcome] = {}  # what succeeded here at an attempt that failed there
         self.done: set[int] = set()  # later pages, compared with the first
         self.zones: dict[str, str] = {}  # names of public hosted zones by id
@@ -918,7 +920,8 @@ class Replay:
         self.attempts: dict[tuple[str, ...], int] = {}  # the last of each
         for at, recorded in enumerate(recording):
             self.survey(at, recorded)
-        self.chosen = {atom for atom, where in self.first.items() if where == "request"}
+        # What a client made up is to come back as it is.
+        self.chosen = {atom for atom, where in self.first.items() if where == "request" and atom not in self.made}
 
     def survey(self, at: int, recorded: Recorded) -> None:
         exchange = recorded.exchange
@@ -1176,18 +1179,18 @@ class Replay:
         recorded = self.recording[at]
         if (recorded.name, one.path) in self.report.exemptions or lasting(recorded, one) in self.lasting:
             return 0
-        if one.moving or one.kind in ("identity", "not-modelled") or LASTING.search(simulated.code):
+        if one.moving or one.kind in ("identity", "not-modelled"):
             return 0
         long = SOON if (recorded.name, one.path, one.kind) in self.in_vain else self.patience
         if one.kind in ("status", "code"):
-            return SOON if simulated.ok or simulated.absent else long
+            return SOON if simulated.ok or simulated.absent else 0 if LASTING.search(simulated.code) else long
         kind, *rest = one.later or ("",)
         if kind == "value":
             course = self.course.get((recorded.name, one.path), [])
             return 0 if any(later > at and state == rest[2] for later, state in course) else long  # it is ahead
-        if kind == "gone" or kind == "shown" and rest[0] in self.paired:
+        if kind == "gone" or kind == "shown" and recorded.exchange.service in self.ended:
             return long
-        return long if one.kind == "missing" and moves(simulated.parsed) else SOON
+        return min(long, A_WHILE) if one.kind == "missing" and moves(simulated.parsed) else SOON
 
     def accept(self, at: int, pages: list[Recorded], outcome: Outcome, found: "Verdict") -> None:
         recorded, comparison, simulated = pages[0], found.comparison, found.simulated
@@ -1222,7 +1225,8 @@ class Replay:
                 self.add(at, difference)
         if comparison:
             self.rows_shown |= comparison.rows_shown
-            self.paired |= comparison.paired
+            if ENDS.match(recorded.exchange.action):
+                self.ended.add(recorded.exchange.service)
 
     def is_too_new(self, ahead: Ahead) -> bool:
         """Whether it is a row that was made just before: a reader in AWS may not have caught up."""

@@ -15,12 +15,19 @@ use crate::{
 const NOT_ON_MOTO: &[(&str, &str)] =
     &[("ensure_launch_template", "DeleteLaunchTemplateVersions is not implemented; tags set later are not shown")];
 
+/// Where the two answer otherwise, by operation: what, why, and which of them AWS's documentation supports. All of what an
+/// operation returns and says is compared, but for ids and addresses.
+const DIFFERENT: &[(&str, &str, &str)] = &[];
+
 /// The calls of the parts, for the test to pin.
+#[derive(Debug, PartialEq)]
 pub struct Contract {
     pub created: Vec<String>,
     pub created_depth: usize,
     pub unchanged_depth: usize,
     pub updated: Vec<String>,
+    /// What the operation returned, and said it changed.
+    told: Vec<(String, Value)>,
 }
 
 /// Tries the contract of `operation` in new accounts. `setup` makes what it needs and returns the
@@ -31,9 +38,47 @@ pub fn contract(operation: &str, setup: impl Fn(&mut Trial<'_>) -> (Value, Value
     if NOT_ON_MOTO.iter().all(|(exempt, _)| *exempt != operation) {
         let name = moto().new_account();
         let account = Account::moto(moto().url(), name.clone());
-        try_on(&account, operation, &setup, || moto().boto3(&name, "observe()"));
+        let on_moto = try_on(&account, operation, &setup, || moto().boto3(&name, "observe()"));
+        assert_eq!((&on_moto.created, &on_moto.updated), (&contract.created, &contract.updated), "other calls on moto");
+        agree(operation, &contract.told, &on_moto.told);
     }
     contract
+}
+
+/// Both told the same, but for what is known to differ.
+fn agree(operation: &str, simulated: &[(String, Value)], on_moto: &[(String, Value)]) {
+    let known = |what: &str| DIFFERENT.iter().any(|(of, differs, _)| *of == operation && *differs == what);
+    let names = |told: &[(String, Value)]| -> Vec<String> {
+        told.iter().map(|(what, _)| what.clone()).filter(|what| !known(what)).collect()
+    };
+    assert_eq!(names(simulated), names(on_moto), "{operation} tells of other things on moto");
+    let of_moto = on_moto.iter().filter(|(what, _)| !known(what));
+    let differences: Vec<String> = simulated
+        .iter()
+        .filter(|(what, _)| !known(what))
+        .zip(of_moto)
+        .filter(|(ours, theirs)| ours != theirs)
+        .map(|((what, ours), (_, theirs))| format!("{what}: {ours} simulated, {theirs} on moto"))
+        .collect();
+    assert_eq!(differences, [""; 0], "{operation}");
+}
+
+/// A value without what AWS chooses: ids, account numbers, digits of names and addresses.
+fn told(value: &Value) -> Value {
+    match value {
+        Value::String(text) => {
+            let is_chosen = |word: &str| word.len() >= 8 && word.bytes().any(|byte| byte.is_ascii_digit());
+            let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
+            let word = |word: &str| {
+                let (body, end) = word.split_at(word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()).len());
+                format!("{}{end}", if is_chosen(body) { "*" } else { body })
+            };
+            words.map(word).collect::<String>().into()
+        }
+        Value::Array(items) => items.iter().map(told).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), told(value))).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
 }
 
 fn try_on(
@@ -49,6 +94,8 @@ fn try_on(
     let mut first = account.run();
     let made = first.ok(operation, options.clone());
     assert_eq!(made["change"], "created", "from nothing");
+    let returned = made.as_object().into_iter().flatten().map(|(name, value)| (format!("handle.{name}"), told(value)));
+    let mut all_told: Vec<(String, Value)> = returned.collect();
     let (created, created_depth) = (first.mutations(), first.depth());
     let after = observe();
     assert_ne!(after, before, "something was made");
@@ -61,6 +108,7 @@ fn try_on(
     let mut third = account.run();
     assert_eq!(third.ok(operation, changed.clone())["change"], "updated", "changed options");
     let updated = third.mutations();
+    all_told.extend(third.fields().into_iter().map(|field| (format!("updated.{}", field.name), told(&field.after))));
     let mut fourth = account.run();
     let again = fourth.ok(operation, changed);
     assert_eq!(again["change"], "unchanged", "changed options, again: {:?}", fourth.fields());
@@ -71,5 +119,5 @@ fn try_on(
     let report = first.roll_back();
     assert!(report.is_clean(), "undone: {report:?}");
     assert_same(&observe(), &before, "undone");
-    Contract { created, created_depth, unchanged_depth: second.depth(), updated }
+    Contract { created, created_depth, unchanged_depth: second.depth(), updated, told: all_told }
 }

@@ -7,9 +7,12 @@ use std::{
 
 use super::{Baseline, Case};
 use crate::{
-    cli::{exit, rehearse::Rehearsal},
+    cli::{
+        exit,
+        rehearse::{Rehearsal, Stage},
+    },
     event::{Report, Stamped},
-    sim::FaultKind,
+    sim::{Fault, FaultKind, Shape},
 };
 
 /// How a case ended.
@@ -70,23 +73,18 @@ pub fn judge(baseline: &Baseline, Case(faults): &Case) -> Judged {
     let run = baseline.watched(&stage, Box::new(digest.clone()));
     let unused = stage.simulator.faults_unused();
     stage.simulator.ask_for([]);
-    let mut judged = Judged {
-        ending: Ending::Failed,
-        faults: Vec::new(),
-        served: run.traffic.served,
-        lost: run.traffic.failed,
-        runs: 1,
-    };
-    if run.traffic.failed > 0 {
-        judged.faults.push(format!("{} requests failed", run.traffic.failed));
-    }
-
     // What an alarm adds to a fleet stays.
     let grows = faults.iter().any(|fault| fault.kind == FaultKind::Alarm);
-    let normal = |shape: crate::sim::Shape| if grows { shape.without_sizes() } else { shape };
+    let normal = |shape: Shape| if grows { shape.without_sizes() } else { shape };
     let deployed = normal(baseline.deployed.clone());
     let shape = normal(Baseline::settled(&stage));
-    let lasts = faults.iter().any(|fault| fault.lasting);
+    // Those that fail when the run is over count too.
+    let traffic = stage.simulator.traffic();
+    let mut judged =
+        Judged { ending: Ending::Failed, faults: Vec::new(), served: traffic.served, lost: traffic.failed, runs: 1 };
+    if traffic.failed > 0 {
+        judged.faults.push(format!("{} requests failed", traffic.failed));
+    }
     let why = why(&run);
     judged.ending = match run.exit {
         exit::DONE => {
@@ -97,9 +95,10 @@ pub fn judge(baseline: &Baseline, Case(faults): &Case) -> Judged {
             Ending::Deployed
         }
         exit::UNFINISHED => Ending::Finished,
-        exit::ROLLBACK_FAILED if lasts || faults.len() > 1 => Ending::Told,
         exit::ROLLBACK_FAILED => {
-            judged.faults.push(format!("the rollback failed: {why}"));
+            if faults.iter().all(|fault| !fault.lasting) && faults.len() == 1 {
+                judged.faults.push(format!("the rollback failed: {why}"));
+            }
             Ending::Told
         }
         exit::BUG => {
@@ -109,11 +108,10 @@ pub fn judge(baseline: &Baseline, Case(faults): &Case) -> Judged {
         exit => {
             let gone = normal(baseline.empty.clone()).unlike(&shape).more;
             let beyond = shape.names_beyond(&normal(baseline.kept.clone()));
-            if !beyond.is_empty() {
-                judged.faults.push(format!("taken back (exit {}), but there is {}", exit.code, beyond.join(", ")));
-            }
-            if !gone.is_empty() {
-                judged.faults.push(format!("taken back (exit {}), but gone is {}", exit.code, gone.join(", ")));
+            for (what, rows) in [("there is", beyond), ("gone is", gone)] {
+                if !rows.is_empty() {
+                    judged.faults.push(format!("taken back (exit {}), but {what} {}", exit.code, rows.join(", ")));
+                }
             }
             Ending::TakenBack
         }
@@ -121,14 +119,10 @@ pub fn judge(baseline: &Baseline, Case(faults): &Case) -> Judged {
     if judged.ending != Ending::Deployed {
         finish(baseline, &stage, &mut judged, &deployed, normal);
     }
-
-    let again = baseline.stage(faults.iter().cloned());
-    let second = Digest::default();
-    judged.runs += 1;
-    baseline.watched(&again, Box::new(second.clone()));
-    if second.number() != digest.number() {
+    if again(baseline, faults) != digest.number() {
         judged.faults.push("the same seed gave another run".to_owned());
     }
+    judged.runs += 1;
     if !judged.faults.is_empty() {
         judged.ending = Ending::Failed;
     } else if unused.len() == faults.len() {
@@ -137,14 +131,15 @@ pub fn judge(baseline: &Baseline, Case(faults): &Case) -> Judged {
     judged
 }
 
+/// The same once more, as a number.
+fn again(baseline: &Baseline, faults: &[Fault]) -> u64 {
+    let digest = Digest::default();
+    baseline.watched(&baseline.stage(faults.iter().cloned()), Box::new(digest.clone()));
+    digest.number()
+}
+
 /// The next run, without faults, has to make of it what a run without faults makes.
-fn finish(
-    baseline: &Baseline,
-    stage: &crate::cli::rehearse::Stage,
-    judged: &mut Judged,
-    deployed: &crate::sim::Shape,
-    normal: impl Fn(crate::sim::Shape) -> crate::sim::Shape,
-) {
+fn finish(baseline: &Baseline, stage: &Stage, judged: &mut Judged, deployed: &Shape, normal: impl Fn(Shape) -> Shape) {
     let next = baseline.run(stage);
     judged.runs += 1;
     judged.served += next.traffic.served;

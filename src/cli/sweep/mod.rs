@@ -62,7 +62,7 @@ pub fn sweep(baseline: &Baseline, cases: &[Case], bounds: Bounds, bar: &Progress
             let Some(case) = cases[..tried].get(at).filter(|_| !is_late) else { break };
             let result = judge::judge(baseline, case);
             if result.ending == Ending::Failed {
-                bar.println(format!("✗ {case}: {}", result.faults.join("; ")));
+                bar.println(format!("{case}: {}", result.faults.join("; ")));
             }
             judged.lock().unwrap_or_else(PoisonError::into_inner).push((at, case.clone(), result));
             bar.inc(1);

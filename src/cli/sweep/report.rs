@@ -3,12 +3,15 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{Baseline, Ending, Swept};
-use crate::sim::FaultKind;
+use crate::{
+    report::{Ink, Look},
+    sim::FaultKind,
+};
 
 const HEADS: [&str; 6] = ["deployed", "taken back", "finished by the next run", "told", "not used", "FAILED"];
 
 /// The table; under it each failed case with the command that replays it.
-pub fn text(baseline: &Baseline, swept: &Swept, replay: impl Fn(&str) -> String) -> String {
+pub fn text(baseline: &Baseline, swept: &Swept, look: &Look, replay: impl Fn(&str) -> String) -> String {
     let mut rows: BTreeMap<FaultKind, [usize; 6]> = BTreeMap::new();
     let mut total = [0; 6];
     for (case, judged) in &swept.judged {
@@ -48,7 +51,7 @@ pub fn text(baseline: &Baseline, swept: &Swept, replay: impl Fn(&str) -> String)
         served + lost,
     );
     for (case, judged) in swept.judged.iter().filter(|(_, judged)| judged.ending == Ending::Failed) {
-        let _ = writeln!(out, "\n✗ {case}");
+        let _ = writeln!(out, "\n{} {case}", look.paint(Ink::Red, look.failed()));
         for fault in &judged.faults {
             let _ = writeln!(out, "    {fault}");
         }
