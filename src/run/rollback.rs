@@ -1,7 +1,7 @@
 //! Goes backwards: capacity, traffic, then hooks and undos, newest first.
 //!
 //! A step that fails is reported and the next one has its turn: what can be taken back, is. But where traffic cannot be moved
-//! back, what comes after it stays: the traffic goes through it.
+//! back, or a fleet stays, so does what was done before: it rests on it.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ impl Run {
             kept: count(|entry| matches!(entry, Armed::Undo(armed) if armed.undo.keep)),
             hooks: count(|entry| matches!(entry, Armed::Hook(_))),
         });
-        // The move of traffic that failed.
+        // What could not be taken back and rests on all that was done before.
         let mut stuck: Option<String> = None;
         for (index, entry) in entries.into_iter().enumerate() {
             match entry {
@@ -64,10 +64,11 @@ impl Run {
                     self.leave(*armed, stuck.as_deref().unwrap_or_default(), &mut report);
                 }
                 Armed::Undo(armed) => {
-                    let (phase, description) = (armed.undo.phase, armed.undo.description.clone());
+                    let rests = armed.undo.rests || armed.undo.phase == Phase::Traffic;
+                    let description = armed.undo.description.clone();
                     let is_taken_back = self.run_undo(index, *armed, &mut report);
-                    if phase == Phase::Traffic && !is_taken_back {
-                        stuck = Some(description);
+                    if rests && !is_taken_back {
+                        stuck.get_or_insert(description);
                     }
                 }
             }
@@ -75,10 +76,10 @@ impl Run {
         report
     }
 
-    /// Leaves what traffic may go through.
+    /// Leaves what something rests on that could not be taken back.
     fn leave(&self, armed: ArmedUndo, stuck: &str, report: &mut RollbackReport) {
         let undo = armed.undo.description;
-        let detail = format!("not tried, as traffic may go through it; first {stuck}");
+        let detail = format!("not tried, as it may be needed; first {stuck}");
         report.left.push((undo.clone(), detail.clone()));
         let outcome = UndoOutcome::Failed;
         self.journal().note(Record::UndoEnded { undo: undo.clone(), outcome: format!("{outcome:?}") });

@@ -60,6 +60,13 @@ pub struct Undo {
     /// Several changes of one thing are one undo, to the first value: the field `ours` of the
     /// arguments follows, the others stay.
     pub key: Option<String>,
+    /// What this is about rests on what was done before it: if it stays, so does that.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub rests: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Undo {
@@ -71,7 +78,14 @@ impl Undo {
             phase: Phase::Rest,
             keep: false,
             key: None,
+            rests: false,
         }
+    }
+
+    /// It is a fleet, or something else that goes on working and needs what was made before it. See [`Undo::rests`].
+    pub fn rests(mut self) -> Self {
+        self.rests = true;
+        self
     }
 
     /// Nothing takes this change back. `description` is what would have to be done: `bring back nat gateway nat-1`.
@@ -195,6 +209,7 @@ mod tests {
             phase,
             keep: false,
             key: key.map(str::to_owned),
+            rests: false,
         };
         ArmedUndo { undo, scope: None, unresolved: None }
     }

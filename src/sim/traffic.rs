@@ -159,10 +159,19 @@ impl Load {
 
     /// A route that served when the run began, as is learned only now.
     pub fn promise(&mut self, route: &str, spread: &Spread) {
-        let good = spread.streams.iter().filter(|stream| stream.good).filter_map(|stream| stream.server.as_ref());
-        let servers = good.collect::<BTreeSet<_>>().len() as u64;
-        if servers > 0 {
-            let most = (WHOLE * 3 / 2 / servers).max(WHOLE / servers.saturating_sub(1).max(1));
+        // By group: its share of the requests, and its servers.
+        let mut groups: BTreeMap<&str, (u64, BTreeSet<&Server>)> = BTreeMap::new();
+        for stream in spread.streams.iter().filter(|stream| stream.good) {
+            let Some(server) = &stream.server else { continue };
+            let (share, servers) = groups.entry(&server.group).or_default();
+            *share += stream.share;
+            servers.insert(server);
+        }
+        let most = groups.values().map(|(share, servers)| {
+            let servers = servers.len() as u64;
+            (share * 3 / 2 / servers).max(share / (servers - 1).max(1))
+        });
+        if let Some(most) = most.max() {
             self.capacity.insert(route.to_owned(), most);
         }
         self.promised.insert(route.to_owned());

@@ -102,7 +102,7 @@ async fn late(ctx: &Ctx, name: &str) -> Result<autoscaling::AutoScalingGroup, Er
 
 async fn create(ctx: &Ctx, options: &LaunchAsg, owned: &Owned, name: &str, sizes: Sizes) -> Result<(), Error> {
     let settings = asg_settings::wanted(options);
-    let undo = Undo::new(&DELETE_GROUP, format!("delete Auto Scaling group {name}"), json!({}));
+    let undo = Undo::new(&DELETE_GROUP, format!("delete Auto Scaling group {name}"), json!({})).rests();
     let looked_up = json!({ "auto_scaling_group_name": name, "stack": owned.stack });
     let subject = format!("Auto Scaling group {name}");
     let declared = Mutation::new("autoscaling:CreateAutoScalingGroup", Class::Unique, subject)
