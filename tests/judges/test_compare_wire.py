@@ -7,6 +7,7 @@ record that and hold the recording against itself. Run with
 """
 import base64
 import contextlib
+import datetime
 import io
 import json
 import os
@@ -56,8 +57,8 @@ def ec2_error(code: str, message: str = "no") -> Answer:
 
 
 def error(code: str, status: int = 400, message: str = "no") -> Answer:
-    return Answer(status, {}, f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>"
-                              "</Error><RequestId>r</RequestId></ErrorResponse>")
+    return Answer(status, {}, f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code>"
+                              f"<Message>{message}</Message></Error><RequestId>r</RequestId></ErrorResponse>")
 
 
 def vpc(identifier: str, state: str = "available", cidr: str = "10.0.0.0/16", name: str = "", more: str = "") -> str:
@@ -80,9 +81,18 @@ def balancer(arn: str, name: str, state: str = "active") -> str:
             f"<LoadBalancerName>web</LoadBalancerName><State><Code>{state}</Code></State></member></LoadBalancers>")
 
 
-def zone(identifier: str, more: str = "") -> str:
-    return (f"<HostedZone><Id>/hostedzone/{identifier}</Id><Name>example.com.</Name><CallerReference>c</CallerReference>"
-            f"<Config><PrivateZone>false</PrivateZone></Config></HostedZone>{more}")
+def zone(identifier: str) -> str:
+    return (f"<HostedZone><Id>/hostedzone/{identifier}</Id><Name>example.com.</Name>"
+            f"<CallerReference>c</CallerReference><Config><PrivateZone>false</PrivateZone></Config></HostedZone>")
+
+
+def zone_created(identifier: str, status: int = 201) -> Answer:
+    location = {"location": f"https://x/hostedzone/{identifier}"}
+    return Answer(status, location, rest("CreateHostedZone", zone(identifier)))
+
+
+def role(action: str, name: str) -> str:
+    return query(action, f"<Role><RoleName>{name}</RoleName></Role>")
 
 
 def changed(identifier: str) -> str:
@@ -96,7 +106,7 @@ def changed(identifier: str) -> str:
 def made(service: str, action: str, params: dict, reply: str | Answer | None, at: float = 0) -> dict:
     """A line of a recording."""
     record = exchange(service, action, params, validate=False)
-    moment = compare_wire.datetime.datetime.fromtimestamp(BEGIN + at, compare_wire.datetime.UTC)
+    moment = datetime.datetime.fromtimestamp(BEGIN + at, datetime.UTC)
     record |= {"at": moment.isoformat().replace("+00:00", "Z")}
     if reply is None:
         return {key: value for key, value in record.items() if key not in ("status", "response", "response_headers")}
@@ -209,12 +219,13 @@ class Ids(Case):
                    for letter in "ab" for at in (1, 2)]
         target_groups = [query("CreateTargetGroup", "<TargetGroups><member><TargetGroupArn>" + arn + "</TargetGroupArn>"
                                "</member></TargetGroups>") for arn in targets]
-        empty = query("CreateAutoScalingGroup", "").replace("<CreateAutoScalingGroupResult></CreateAutoScalingGroupResult>", "")
+        empty = query("CreateAutoScalingGroup", "")
         self.check([made("ec2", "CreateSubnet", {"VpcId": "v", "CidrBlock": "10.0.0.0/24"}, subnets[0]),
                     made("ec2", "CreateSubnet", {"VpcId": "v", "CidrBlock": "10.0.1.0/24"}, subnets[1]),
                     made("elasticloadbalancing", "CreateTargetGroup", {"Name": "web"}, target_groups[0]),
                     made("autoscaling", "CreateAutoScalingGroup", group, empty)],
-                   {"CreateSubnet": subnets[2:], "CreateTargetGroup": [target_groups[1]], "CreateAutoScalingGroup": [empty]})
+                   {"CreateSubnet": subnets[2:], "CreateTargetGroup": [target_groups[1]],
+                    "CreateAutoScalingGroup": [empty]})
         sent = self.sent("CreateAutoScalingGroup")
         self.assertIn(targets[1], sent)
         self.assertIn("subnet-0bbbbbbbbbbbbbbb1,subnet-0bbbbbbbbbbbbbbb2", sent)
@@ -233,13 +244,11 @@ class Ids(Case):
         self.check([made("elasticloadbalancing", "CreateLoadBalancer", {"Name": "web"},
                          query("CreateLoadBalancer", balancer(LB_THERE, DNS_THERE))),
                     made("route53", "CreateHostedZone", {"Name": "example.com", "CallerReference": "c"},
-                         Answer(201, {"location": "https://x/hostedzone/Z0AAAAAAAA"},
-                                rest("CreateHostedZone", zone("Z0AAAAAAAA")))),
+                         zone_created("Z0AAAAAAAA")),
                     made("route53", "ChangeResourceRecordSets", {"HostedZoneId": "Z0AAAAAAAA", "ChangeBatch": {
                         "Changes": [{"Action": "CREATE", "ResourceRecordSet": alias}]}}, changed("C0AAAAAAAA"))],
                    {"CreateLoadBalancer": [query("CreateLoadBalancer", balancer(LB_HERE, DNS_HERE))],
-                    "POST /2013-04-01/hostedzone": [Answer(201, {"location": "https://x/hostedzone/Z0BBBBBBBB"},
-                                                           rest("CreateHostedZone", zone("Z0BBBBBBBB")))],
+                    "POST /2013-04-01/hostedzone": [zone_created("Z0BBBBBBBB")],
                     "POST /2013-04-01/hostedzone/Z0BBBBBBBB/rrset": [changed("C0BBBBBBBB")]})
         self.assertIn(f"<DNSName>dualstack.{DNS_HERE}</DNSName>", self.aws.sent[-1][2])
 
@@ -291,9 +300,9 @@ class Replies(Case):
         self.check([failed], {"CreateVpc": [created(HERE)]}, ("status", "status"))
         self.check([failed], {"CreateVpc": [Answer(403, {}, ec2_error("InvalidVpc.Range").body)]}, ("status", "status"))
         self.check([failed], {"CreateVpc": [Answer(0, {}, "")]}, ("status", "status"), ("error", "code"))
-        gets = made("route53", "CreateHostedZone", {"Name": "example.com", "CallerReference": "c"},
-                    Answer(201, {}, rest("CreateHostedZone", zone("Z0AAAAAAAA"))))
-        self.check([gets], {"POST": [Answer(200, {}, rest("CreateHostedZone", zone("Z0BBBBBBBB")))]}, ("status", "status"))
+        line = made("route53", "CreateHostedZone", {"Name": "example.com", "CallerReference": "c"},
+                    zone_created("Z0AAAAAAAA"))
+        self.check([line], {"POST": [zone_created("Z0BBBBBBBB", status=200)]}, ("status", "status"))
 
     def test_what_is_not_modelled_is_a_difference(self) -> None:
         refused = Answer(400, {"x-runner-unanswered": "true"}, ec2_error("InvalidAction", "not modelled").body)
@@ -304,11 +313,11 @@ class Replies(Case):
             return query("GetRolePolicy", "<RoleName>web</RoleName><PolicyName>p</PolicyName>"
                                           f"<PolicyDocument>{urllib.parse.quote(document)}</PolicyDocument>")
 
-        role = query("CreateRole", "<Role><RoleName>web</RoleName></Role>")
-        lines = [made("iam", "CreateRole", {"RoleName": "web"}, role),
+        new = role("CreateRole", "web")
+        lines = [made("iam", "CreateRole", {"RoleName": "web"}, new),
                  made("iam", "GetRolePolicy", {"RoleName": "web", "PolicyName": "p"}, reply('{"a": [1], "b": 2}'))]
-        self.check(lines, {"CreateRole": [role], "GetRolePolicy": [reply('{"b":2,"a":[1]}')]})
-        self.check(lines, {"CreateRole": [role], "GetRolePolicy": [reply('{"b":3,"a":[1]}')]},
+        self.check(lines, {"CreateRole": [new], "GetRolePolicy": [reply('{"b":2,"a":[1]}')]})
+        self.check(lines, {"CreateRole": [new], "GetRolePolicy": [reply('{"b":3,"a":[1]}')]},
                    ("reply.PolicyDocument", "value"))
 
     def test_secrets(self) -> None:
@@ -319,9 +328,10 @@ class Replies(Case):
                    {"CreateLaunchTemplateVersion": [reply.format("c2VjcmV0")]})
         data = re.search(r"UserData=(\S+)", self.sent("CreateLaunchTemplateVersion"))
         self.assertTrue(data and base64.b64decode(data[1], validate=True))
-        imports = made("acm", "ImportCertificate", {"Certificate": b"c", "PrivateKey": b"k"}, json.dumps({"CertificateArn": "a"}))
-        imports["request"] = json.dumps({"Certificate": "Yw==", "PrivateKey": "(secret)"})
-        report = self.check([imports], {})
+        reply = json.dumps({"CertificateArn": "a"})
+        line = made("acm", "ImportCertificate", {"Certificate": b"c", "PrivateKey": b"k"}, reply)
+        line["request"] = json.dumps({"Certificate": "Yw==", "PrivateKey": "(secret)"})
+        report = self.check([line], {})
         self.assertEqual((len(report.skipped), self.aws.sent), (1, []))
 
 
@@ -329,8 +339,8 @@ class Lists(Case):
     BOTH = {"CreateVpc": [created(HERE, name="a"), created(OTHER_HERE, name="b")]}
 
     def lists(self, there: list[str], here: list[str], *expected: tuple[str, str], patience: int = 600) -> Report:
-        lines = [create_vpc(name="a"), made("ec2", "CreateVpc", {"CidrBlock": "10.1.0.0/16"}, created(OTHER_VPC, name="b")),
-                 made("ec2", "DescribeVpcs", {}, listed(*there), 60)]
+        other = made("ec2", "CreateVpc", {"CidrBlock": "10.1.0.0/16"}, created(OTHER_VPC, name="b"))
+        lines = [create_vpc(name="a"), other, made("ec2", "DescribeVpcs", {}, listed(*there), 60)]
         return self.check(lines, self.BOTH | {"DescribeVpcs": [listed(*here)]}, *expected, patience=patience)
 
     def test_order_does_not_count(self) -> None:
@@ -353,10 +363,11 @@ class Lists(Case):
             return ec2("DescribeSecurityGroups", f"<securityGroupInfo>{rows}</securityGroupInfo>")
 
         params = {"Filters": [{"Name": "vpc-id", "Values": [VPC]}]}
+        deleted = ec2("DeleteSecurityGroup", "")
         lines = [create_vpc(), made("ec2", "DescribeSecurityGroups", params, groups("a", "x", "y"), 60),
-                 made("ec2", "DeleteSecurityGroup", {"GroupId": "sg-0aaaaaaaaaaaaaaa0"}, ec2("DeleteSecurityGroup", ""))]
+                 made("ec2", "DeleteSecurityGroup", {"GroupId": "sg-0aaaaaaaaaaaaaaa0"}, deleted)]
         replies = {"CreateVpc": [created(HERE)], "DescribeSecurityGroups": [groups("b", "y", "x")],
-                   "DeleteSecurityGroup": [ec2("DeleteSecurityGroup", "")]}
+                   "DeleteSecurityGroup": [deleted]}
         self.check(lines, replies)
         self.assertIn("GroupId=sg-0bbbbbbbbbbbbbbb1", self.sent("DeleteSecurityGroup"))
         self.check(lines[:2], replies | {"DescribeSecurityGroups": [groups("b", "y", "z")]},
@@ -367,11 +378,11 @@ class Lists(Case):
             return query("ListRolePolicies", "<PolicyNames>" + "".join(f"<member>{name}</member>" for name in names)
                          + "</PolicyNames><IsTruncated>false</IsTruncated>")
 
-        role = query("CreateRole", "<Role><RoleName>web</RoleName></Role>")
-        lines = [made("iam", "CreateRole", {"RoleName": "web"}, role),
+        new = role("CreateRole", "web")
+        lines = [made("iam", "CreateRole", {"RoleName": "web"}, new),
                  made("iam", "ListRolePolicies", {"RoleName": "web"}, reply("a", "b"), 60)]
-        self.check(lines, {"CreateRole": [role], "ListRolePolicies": [reply("b", "a")]})
-        self.check(lines, {"CreateRole": [role], "ListRolePolicies": [reply("a", "c")]},
+        self.check(lines, {"CreateRole": [new], "ListRolePolicies": [reply("b", "a")]})
+        self.check(lines, {"CreateRole": [new], "ListRolePolicies": [reply("a", "c")]},
                    ("reply.PolicyNames[]", "missing"), ("reply.PolicyNames[]", "only-here"))
 
     def test_pages(self) -> None:
@@ -409,25 +420,53 @@ class Foreign(Case):
         report = self.check([subnet], {})
         self.assertEqual((list(report.skipped), self.aws.sent), ([("ec2:CreateSubnet", compare_wire.FOREIGN)], []))
 
+    def test_what_became_of_others_is_not_lost(self) -> None:
+        default = vpc("vpc-0ddddddddddddddd1", cidr="172.31.0.0/16")
+        theirs = made("ec2", "DescribeVpcs", {"VpcIds": ["vpc-0ddddddddddddddd1"]}, listed(default))
+        for rows in ((default,), (default, vpc(VPC))):
+            here = listed(*[vpc(HERE)] * (len(rows) - 1))
+            report = self.check([create_vpc(), made("ec2", "DescribeVpcs", {}, listed(*rows)), theirs],
+                                {"CreateVpc": [created(HERE)], "DescribeVpcs": [here]})
+            self.assertNotIn(("ec2:DescribeVpcs", compare_wire.LOST), report.skipped)
+            self.assertIn(theirs["action"], [operation.partition(":")[2] for operation, _ in report.skipped])
+
+    def test_ids_of_others_that_are_alone_are_learnt(self) -> None:
+        def parameter(image: str) -> str:
+            return json.dumps({"Parameter": {"Name": "/a", "Type": "String", "Value": image, "Version": len(image)}})
+
+        there, here, none = "ami-0aaaaaaaaaaaaaaaa", "ami-0bbbbbbb", ec2("DescribeImages", "<imagesSet/>")
+        report = self.check([made("ssm", "GetParameter", {"Name": "/a"}, parameter(there)),
+                             made("ec2", "DescribeImages", {"ImageIds": [there]}, none)],
+                            {"GetParameter": [parameter(here)], "DescribeImages": [none]})
+        self.assertIn(f"ImageId.1={here}", self.sent("DescribeImages"))
+        self.assertEqual(list(report.skipped), [("ssm:GetParameter", compare_wire.FOREIGN)])
+
+    def test_where_others_take_up_pages(self) -> None:
+        replies = {"CreateVpc": [created(HERE)], "DescribeVpcs": [listed(vpc(HERE))]}
+        page = listed(vpc(VPC), vpc("vpc-0ddddddddddddddd1"), token="more")
+        self.check([create_vpc(), made("ec2", "DescribeVpcs", {}, page)], replies)
+        page = listed(vpc(VPC), token="more")
+        self.check([create_vpc(), made("ec2", "DescribeVpcs", {}, page)], replies, ("reply.NextToken", "missing"))
+
     def test_what_others_named(self) -> None:
-        role = query("GetRole", "<Role><RoleName>theirs</RoleName></Role>")
-        report = self.check([made("iam", "GetRole", {"RoleName": "theirs"}, role)], {"GetRole": [error("NoSuchEntity", 404)]})
+        line = made("iam", "GetRole", {"RoleName": "theirs"}, role("GetRole", "theirs"))
+        report = self.check([line], {"GetRole": [error("NoSuchEntity", 404)]})
         self.assertEqual(self.counts(report), (1, 0, 0))
-        there = made("iam", "CreateRole", {"RoleName": "theirs"}, error("EntityAlreadyExists", 409))
-        report = self.check([there], {"CreateRole": [query("CreateRole", "<Role><RoleName>theirs</RoleName></Role>")]})
+        line = made("iam", "CreateRole", {"RoleName": "theirs"}, error("EntityAlreadyExists", 409))
+        report = self.check([line], {"CreateRole": [role("CreateRole", "theirs")]})
         self.assertEqual(self.counts(report), (1, 0, 0))
 
     def test_what_the_recording_named_is_its_own(self) -> None:
-        role = query("CreateRole", "<Role><RoleName>web</RoleName></Role>")
-        lines = [made("iam", "CreateRole", {"RoleName": "web"}, role),
-                 made("iam", "GetRole", {"RoleName": "web"}, query("GetRole", "<Role><RoleName>web</RoleName></Role>"), 60)]
-        self.check(lines, {"CreateRole": [role], "GetRole": [error("NoSuchEntity", 404)]}, ("status", "status"))
-        lines = [made("iam", "CreateRole", {"RoleName": "web"}, role),
-                 made("iam", "CreateRole", {"RoleName": "web"}, error("EntityAlreadyExists", 409))]
-        self.check(lines, {"CreateRole": [role, role]}, ("status", "status"))
+        new = role("CreateRole", "web")
+        first = made("iam", "CreateRole", {"RoleName": "web"}, new)
+        found = made("iam", "GetRole", {"RoleName": "web"}, role("GetRole", "web"), 60)
+        self.check([first, found], {"CreateRole": [new], "GetRole": [error("NoSuchEntity", 404)]}, ("status", "status"))
+        second = made("iam", "CreateRole", {"RoleName": "web"}, error("EntityAlreadyExists", 409))
+        self.check([first, second], {"CreateRole": [new]}, ("status", "status"))
 
     def test_images_have_a_stand_in(self) -> None:
-        reply = ec2("CreateLaunchTemplate", "<launchTemplate><launchTemplateId>lt-0{}</launchTemplateId></launchTemplate>")
+        reply = ec2("CreateLaunchTemplate", "<launchTemplate><launchTemplateId>lt-0{}</launchTemplateId>"
+                                            "</launchTemplate>")
         params = {"LaunchTemplateName": "web", "LaunchTemplateData": {"ImageId": "ami-0aaaaaaaaaaaaaaaa"}}
         report = self.check([made("ec2", "CreateLaunchTemplate", params, reply.format("a" * 16))],
                             {"CreateLaunchTemplate": [reply.format("b" * 16)]})
@@ -435,15 +474,15 @@ class Foreign(Case):
         self.assertTrue(any("stand-in" in note for note in report.notes))
 
     def test_public_zones_have_a_stand_in(self) -> None:
-        found = rest("ListHostedZones", f"<HostedZones>{zone('Z0AAAAAAAA')}</HostedZones><IsTruncated>false</IsTruncated>"
-                                        "<MaxItems>100</MaxItems>")
-        none = rest("ListHostedZones", "<HostedZones/><IsTruncated>false</IsTruncated><MaxItems>100</MaxItems>")
+        end = "<IsTruncated>false</IsTruncated><MaxItems>100</MaxItems>"
+        found = rest("ListHostedZones", f"<HostedZones>{zone('Z0AAAAAAAA')}</HostedZones>{end}")
+        none = rest("ListHostedZones", f"<HostedZones/>{end}")
         change = {"HostedZoneId": "Z0AAAAAAAA", "ChangeBatch": {"Changes": [{"Action": "CREATE", "ResourceRecordSet": {
             "Name": "a.example.com", "Type": "TXT", "TTL": 60, "ResourceRecords": [{"Value": '"a"'}]}}]}}
         report = self.check([made("route53", "ListHostedZones", {}, found),
                              made("route53", "ChangeResourceRecordSets", change, changed("C0AAAAAAAA"))],
                             {"GET": [none],
-                             "POST /2013-04-01/hostedzone": [Answer(201, {}, rest("CreateHostedZone", zone("Z0BBBBBBBB")))],
+                             "POST /2013-04-01/hostedzone": [zone_created("Z0BBBBBBBB")],
                              "POST /2013-04-01/hostedzone/Z0BBBBBBBB/rrset": [changed("C0BBBBBBBB")]})
         self.assertEqual(self.counts(report), (2, 1, 1))
 
@@ -494,6 +533,85 @@ class Time(Case):
         elsewhere = describe_vpc(vpc(VPC, state="failed"), at=100)
         self.check([create_vpc(), pending, elsewhere], replies, ("reply.Vpcs[].State", "value"))
 
+    def test_what_is_ahead_is_not_waited_for(self) -> None:
+        lines = [create_vpc(), describe_vpc(vpc(VPC, state="failed")), describe_vpc(vpc(VPC), at=100)]
+        self.check(lines, {"CreateVpc": [created(HERE)], "DescribeVpcs": [listed(vpc(HERE))]})
+        self.assertEqual(self.aws.waited, 0)
+
+    def test_the_same_is_not_waited_for_twice(self) -> None:
+        lines = [create_vpc(), *[describe_vpc(vpc(VPC, more="<ownerId>1</ownerId>"), at=at) for at in (100, 200, 300)]]
+        replies = {"CreateVpc": [created(HERE)], "DescribeVpcs": [listed(vpc(HERE))]}
+        report = self.check(lines, replies, ("reply.Vpcs[].OwnerId", "missing"))
+        self.assertEqual((self.aws.waited, self.counts(report)), (compare_wire.SOON, (4, 4, 1)))
+        lines = [create_vpc(), *[describe_vpc(vpc(VPC, state=state), at=100) for state in ("a", "b", "c")]]
+        self.check(lines, replies, ("reply.Vpcs[].State", "value"))
+        self.assertEqual(self.aws.waited, sum(compare_wire.STEPS[:9]) + 2 * compare_wire.SOON)
+
+    def test_two_states_on_the_way(self) -> None:
+        replies = {"CreateVpc": [created(HERE)],
+                   "DescribeVpcs": [listed(vpc(HERE, state=state)) for state in ("initial", "pending", "available")]}
+        lines = [create_vpc(), describe_vpc(vpc(VPC, state="pending")), describe_vpc(vpc(VPC), at=100)]
+        self.check(lines, replies)
+        replies["DescribeVpcs"] = [listed(vpc(HERE, state=state)) for state in ("initial", "available")]
+        self.check(lines, replies, ("reply.Vpcs[].State", "value"))
+
+    def test_members_may_come_earlier(self) -> None:
+        replies = {"CreateVpc": [created(HERE)], "DescribeVpcs": [listed(vpc(HERE, more="<ownerId>1</ownerId>"))]}
+        lines = [create_vpc(), describe_vpc(vpc(VPC), at=100)]
+        self.check(lines, replies, ("reply.Vpcs[].OwnerId", "only-here"))
+        self.check([*lines, describe_vpc(vpc(VPC, more="<ownerId>1</ownerId>"), at=200)], replies)
+
+    def test_what_stands_beside_a_state_goes_with_it(self) -> None:
+        def health(state: str, reason: str = "") -> str:
+            reason = f"<Reason>{reason}</Reason>" if reason else ""
+            return query("DescribeTargetHealth", "<TargetHealthDescriptions><member><Target><Id>i-1</Id></Target>"
+                         f"<TargetHealth><State>{state}</State>{reason}</TargetHealth></member>"
+                         "</TargetHealthDescriptions>")
+
+        def group(letter: str) -> str:
+            return query("CreateTargetGroup", "<TargetGroups><member><TargetGroupArn>" + TARGETS + letter * 16 +
+                         "</TargetGroupArn></member></TargetGroups>")
+
+        def lines(*replies: str) -> list[dict]:
+            params = {"TargetGroupArn": TARGETS + "a" * 16}
+            return [made("elasticloadbalancing", "CreateTargetGroup", {"Name": "web"}, group("a")),
+                    *[made("elasticloadbalancing", "DescribeTargetHealth", params, reply, 100 * at)
+                      for at, reply in enumerate(replies, 1)]]
+
+        replies = {"CreateTargetGroup": [group("b")], "DescribeTargetHealth": [health("healthy")]}
+        self.check(lines(health("initial", "a"), health("healthy")), replies)
+        path = "reply.TargetHealthDescriptions[].TargetHealth"
+        self.check(lines(health("healthy", "a"), health("healthy")), replies, (f"{path}.Reason", "missing"))
+
+    def test_rows_may_come_and_go_earlier(self) -> None:
+        def lines(*replies: str) -> list[dict]:
+            return [create_vpc(), *[made("ec2", "DescribeVpcs", {}, reply, 100 * at)
+                                    for at, reply in enumerate(replies, 1)]]
+
+        none, one = listed(), listed(vpc(VPC))
+        replies = {"CreateVpc": [created(HERE)], "DescribeVpcs": [listed(vpc(HERE))]}
+        self.check(lines(none, one), replies)
+        self.check(lines(none, none), replies, ("reply.Vpcs[]", "only-here"))
+        gone = {"CreateVpc": [created(HERE)], "DescribeVpcs": [listed(vpc(HERE)), listed()]}
+        self.check(lines(one, one, none), gone)
+        self.check(lines(one, one, one), gone, ("reply.Vpcs[]", "missing"))
+        never = {"CreateVpc": [created(HERE)], "DescribeVpcs": [listed()]}
+        self.check(lines(one, none), never, ("reply.Vpcs[]", "missing"))
+
+    def test_rows_that_are_too_new(self) -> None:
+        replies = {"CreateVpc": [created(HERE)], "DescribeVpcs": [listed(vpc(HERE))]}
+        for at, expected in ((2, []), (60, [("reply.Vpcs[]", "only-here")])):
+            self.check([create_vpc(), made("ec2", "DescribeVpcs", {"VpcIds": [VPC]}, listed(), at)], replies, *expected)
+
+    def test_what_is_deleted_may_take_longer_to_go(self) -> None:
+        deleted = ec2("DeleteVpc", "<return>true</return>")
+        lines = [create_vpc(), made("ec2", "DeleteVpc", {"VpcId": VPC}, deleted, 50),
+                 made("ec2", "DescribeVpcs", {"Filters": [{"Name": "vpc-id", "Values": [VPC]}]}, listed(), 100)]
+        replies = {"CreateVpc": [created(HERE)], "DeleteVpc": [deleted],
+                   "DescribeVpcs": [listed(vpc(HERE))] * 6 + [listed()]}
+        self.check(lines, replies)
+        self.check([lines[0], lines[2]], replies, ("reply.Vpcs[]", "only-here"))
+
     def test_other_values_do_not_come_later(self) -> None:
         lines = [create_vpc(), describe_vpc(vpc(VPC, cidr="10.1.0.0/16"), at=50), describe_vpc(vpc(VPC), at=100)]
         self.check(lines, {"CreateVpc": [created(HERE)], "DescribeVpcs": [listed(vpc(HERE))]},
@@ -503,7 +621,8 @@ class Time(Case):
         modified = ec2("ModifyVpcTenancy", "<returnValue>true</returnValue>")
 
         def lines(later: float) -> list[dict]:
-            return [create_vpc(), made("ec2", "ModifyVpcTenancy", {"VpcId": VPC, "InstanceTenancy": "default"}, modified, 100),
+            params = {"VpcId": VPC, "InstanceTenancy": "default"}
+            return [create_vpc(), made("ec2", "ModifyVpcTenancy", params, modified, 100),
                     describe_vpc(vpc(VPC, cidr="10.1.0.0/16"), at=101), describe_vpc(vpc(VPC), at=101 + later)]
 
         replies = {"CreateVpc": [created(HERE)], "DescribeVpcs": [listed(vpc(HERE))], "ModifyVpcTenancy": [modified]}
@@ -605,11 +724,10 @@ class Itself(unittest.TestCase):
             scope = f"123456789012/20260101/us-east-1/{service}/aws4_request"
             headers = {name.lower(): value for name, value in record["request_headers"].items()}
             headers["authorization"] = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
-            answer = simulator.send(record["method"], url.path + (f"?{url.query}" if url.query else ""), headers,
-                                    record["request"])
+            target = url.path + (f"?{url.query}" if url.query else "")
+            answer = simulator.send(record["method"], target, headers, record["request"])
             cls.lines.append(record | {"status": answer.status, "response": answer.body,
-                                       "response_headers": {name: answer.headers[name] for name in compare_wire.RECORDED_HEADERS
-                                                            if name in answer.headers}, "at": simulator.now().isoformat()})
+                                       "response_headers": answer.headers, "at": simulator.now().isoformat()})
             return answer.body
 
         try:
@@ -655,8 +773,8 @@ class Itself(unittest.TestCase):
 
     def test_each_reply_is_held_against_something(self) -> None:
         for at, line in enumerate(self.lines):
-            failed = line | {"status": 400, "response": ec2_error("Other").body if line["service"] == "ec2" else json.dumps(
-                {"__type": "Other", "message": "no"}) if line["service"] == "acm" else error("Other").body}
+            errors = {"ec2": ec2_error("Other").body, "acm": json.dumps({"__type": "Other", "message": "no"})}
+            failed = line | {"status": 400, "response": errors.get(line["service"], error("Other").body)}
             status, out = self.compare([*self.lines[:at], failed, *self.lines[at + 1:]])
             self.assertEqual((status, f"{line['service']}:{line['action']}" in out), (1, True), line["action"])
 
