@@ -224,7 +224,11 @@ impl Fork {
             return Ok(reply.clone());
         }
         let want = Want { scope: scope.clone(), kind: format!("{service}:{action}"), id: None };
-        let reply = self.live_for(&want)?.call(scope, service, action, params)?;
+        let mut reply = self.live_for(&want)?.call(scope, service, action, params)?;
+        if let Some(reply) = reply.as_object_mut() {
+            // Each reply has one of its own.
+            reply.remove("requestId");
+        }
         self.passed.own().insert(key, reply.clone());
         Ok(reply)
     }
