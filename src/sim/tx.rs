@@ -109,10 +109,13 @@ macro_rules! resource {
 pub(crate) use resource;
 
 impl Tx<'_> {
-    /// The row of that id, or AWS's error; a row just made may not be found yet.
+    /// The row of that id, or AWS's error. A caller may not find a row that was just made; what happens by itself sees what
+    /// is there.
     pub fn get<T: Resource>(&self, id: &str) -> Result<&T, AwsError> {
         self.look_at::<T>(id);
-        T::table(self).get(id, self.now).ok_or_else(|| T::absent(id))
+        let table = T::table(self);
+        let found = if self.action.is_empty() { table.peek(id) } else { table.get(id, self.now) };
+        found.ok_or_else(|| T::absent(id))
     }
 
     /// A row to be changed. One that was read from an account and is not fully understood is refused, by name.

@@ -50,8 +50,12 @@ fn what_stays_is_taken_back() {
 
 #[test]
 fn a_fault_in_vain_is_told() {
-    let ran = run(&small(), &["ec2:CreateVpc#2=throttle", "ec2:CreateVpc#1=instance-death"]);
-    assert_eq!(ran.code, Some(0), "{ran}");
+    let run = ["run", "vpc.rhai", "--sim", "--world", "fresh", "--sim-fault"];
+    for fault in ["ec2:CreateVpc#2=throttle", "ec2:CreateVpc#1=instance-death"] {
+        let ran = small().runner(&[&run[..], &[fault]].concat());
+        assert_eq!(ran.code, Some(0), "{ran}");
+        assert!(ran.stderr.contains(&format!("the fault `{fault}` did not happen")), "{ran}");
+    }
     let plan = ["plan", "vpc.rhai", "--sim", "--world", "fresh", "--sim-fault", "ec2:DeleteVpc#1=denied"];
     insta::assert_snapshot!(small().runner(&plan));
 }
@@ -86,6 +90,20 @@ fn a_runbook_that_is_not_stable_is_told() {
     let ran = project.runner(&["test", "again.rhai"]);
     assert_eq!(ran.code, Some(1), "{ran}");
     assert!(ran.stderr.contains("a second run is not without changes"), "{ran}");
+}
+
+#[test]
+fn a_shortage_ends_with_the_fault() {
+    let image = ["--param", "image=ami-healthy-1"];
+    let project = Project::new()
+        .file("runner.toml", include_str!("../../runner.toml"))
+        .file("prod.rhai", include_str!("../../runbooks/prod-deploy.rhai"));
+    let short =
+        ["run", "prod.rhai", "--sim", "-qq", "--sim-fault", "*:CreateAutoScalingGroup#1+=insufficient-capacity"];
+    let ran = project.runner(&[&short[..], &image].concat());
+    assert_eq!(ran.code, Some(10), "{ran}");
+    let ran = project.runner(&[&["run", "prod.rhai", "--sim", "-qq"][..], &image].concat());
+    assert_eq!(ran.code, Some(0), "{ran}");
 }
 
 #[test]

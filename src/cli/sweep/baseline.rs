@@ -99,9 +99,13 @@ impl Baseline {
         this.calls = stage.simulator.calls();
         this.traffic = first.traffic;
         this.deployed = Self::settled(&stage);
+        stage.simulator.note_calls();
         let again = this.run(&stage);
         if let Some(failure) = again.failure {
             return Err(NoBaseline::Unstable(format!("it fails: {}", failure.message)));
+        }
+        if let Some(change) = stage.simulator.calls().iter().find(|call| call.changes()) {
+            return Err(NoBaseline::Unstable(format!("it sends {}:{}", change.service, change.action)));
         }
         let unlike = Self::settled(&stage).unlike(&this.deployed);
         if !unlike.is_nothing() {
