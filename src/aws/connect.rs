@@ -135,6 +135,11 @@ impl Connections {
         let _ = self.log.set(Arc::new(log));
     }
 
+    /// Why what was sent could not be written down, if it could not.
+    pub fn record_failure(&self) -> Option<String> {
+        self.log.get()?.failure()
+    }
+
     /// The clients of `scope`, with the identity they act as.
     pub async fn clients(&self, scope: &Scope, identity: &Identity) -> Result<Arc<Clients>, ConnectError> {
         if let Some(clients) = self.made().get(scope) {

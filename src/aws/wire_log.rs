@@ -42,6 +42,8 @@ struct Out {
     file: fs::File,
     /// Exchanges that are in the file, apart from their ids; `None`: all are written.
     seen: Option<HashSet<u64>>,
+    /// Why an exchange could not be written: the first time.
+    failed: Option<io::Error>,
 }
 
 /// A request that is about to leave.
@@ -55,7 +57,7 @@ impl WireLog {
     /// When it cannot be made.
     pub fn create(path: &Path, secrets: Secrets) -> io::Result<Self> {
         let file = private::open(fs::OpenOptions::new().write(true).truncate(true).create(true), path)?;
-        Ok(Self { out: Mutex::new(Out { file, seen: None }), secrets })
+        Ok(Self { out: Mutex::new(Out { file, seen: None, failed: None }), secrets })
     }
 
     /// The one this process was told to write by its environment.
@@ -64,13 +66,13 @@ impl WireLog {
         let open = || {
             let path = Path::new(&env::var_os(VARIABLE)?).join(format!("{}.jsonl", process::id()));
             let file = private::open(fs::OpenOptions::new().append(true).create(true), &path).ok()?;
-            let out = Mutex::new(Out { file, seen: Some(HashSet::new()) });
+            let out = Mutex::new(Out { file, seen: Some(HashSet::new()), failed: None });
             Some(Arc::new(WireLog { out, secrets: Secrets::default() }))
         };
         LOG.get_or_init(open).clone()
     }
 
-    /// Writes an exchange down. That it cannot be written is no reason to stop a run.
+    /// Writes an exchange down. That it cannot be written is no reason to stop a run: see `failure`.
     pub(super) fn write(&self, Noted(mut exchange): Noted, reply: Option<&HttpResponse>, now: Timestamp) {
         if let Some(reply) = reply {
             let header = |name: &str| reply.headers().get(name).map(str::to_owned);
@@ -91,7 +93,15 @@ impl WireLog {
         }
         exchange["at"] = now.to_string().into();
         // One write per line: processes that share a file do not tear each other's lines.
-        let _ = out.file.write_all(format!("{exchange}\n").as_bytes());
+        if let Err(error) = out.file.write_all(format!("{exchange}\n").as_bytes()) {
+            out.failed.get_or_insert(error);
+        }
+    }
+
+    /// Why not all that was sent is in the file, if it is not.
+    pub fn failure(&self) -> Option<String> {
+        let out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        out.failed.as_ref().map(ToString::to_string)
     }
 
     fn without_secrets(&self, body: &str) -> String {

@@ -72,6 +72,7 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
         Some(failure) => conclude(&run, failure),
     };
     run.warn_of_unused_overrides();
+    run.warn_of_unwritten_wire();
     for fault in place.faults_unused() {
         run.emit(Event::Warning { message: unused(&fault) });
     }

@@ -149,6 +149,13 @@ impl Run {
         Ok(())
     }
 
+    /// Says so if not all requests and replies could be written.
+    pub fn warn_of_unwritten_wire(&self) {
+        if let Some(error) = self.connections.record_failure() {
+            self.emit(Event::Warning { message: format!("not all requests and replies are recorded: {error}") });
+        }
+    }
+
     /// Emits what each mutation asks for, before it is sent.
     pub fn show_requests(&self) {
         self.shows_requests.store(true, Ordering::Relaxed);

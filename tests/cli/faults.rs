@@ -92,6 +92,14 @@ fn a_runbook_that_is_not_stable_is_told() {
     assert!(ran.stderr.contains("a second run is not without changes"), "{ran}");
 }
 
+/// A full disk: nothing of the run is lost, and the file is not taken for whole.
+#[test]
+fn a_recording_that_is_not_whole_is_told() {
+    let ran = small().runner(&["run", "vpc.rhai", "--sim", "--world", "fresh", "--record-wire", "/dev/full"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stderr.contains("not all requests and replies are recorded: No space left"), "{ran}");
+}
+
 #[test]
 fn a_shortage_ends_with_the_fault() {
     let image = ["--param", "image=ami-healthy-1"];
