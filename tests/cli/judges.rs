@@ -53,5 +53,5 @@ fn judged(wire: &Path) {
     let wire = wire.to_str().expect("UTF-8");
     let allow = Path::new(ROOT).join("tests/judges/allowed.txt");
     let allow = allow.to_str().expect("UTF-8");
-    content(&["tests/judges/botocore_judge.py", "--allow", allow, wire], &[]);
+    content(&["tests/judges/botocore_judge.py", "--part", "--allow", allow, wire], &[]);
 }
