@@ -134,6 +134,8 @@ pub enum Event {
         /// As AWS names it: `ec2:CreateVpc`.
         call: String,
         mutation: bool,
+        /// Whether it is one of the looks of a wait: how many there are depends on how long AWS takes.
+        poll: bool,
         /// Counts from 1.
         attempt: u32,
         /// AWS's error code, or what happened to the connection. `None`: it succeeded.

@@ -102,6 +102,10 @@ impl Host {
         if self.inputs.environments.values().any(|environment| environment.policy != Governed::Freely) {
             self.run.require_environment();
         }
+        let called = runbook.called(self.stdlib);
+        self.run.expect_operations(
+            OPERATIONS.iter().map(|entry| entry.name).filter(|name| called.contains(*name)).collect(),
+        );
         let (run, library) = (Arc::clone(&self.run), Arc::clone(runbook.library()));
         let session = Session::new(run, self.inputs.clone(), library, runbook.project().clone());
         let printed = Arc::clone(&session);

@@ -40,7 +40,7 @@ impl Event {
                 edit.values(request);
                 maybe(undo);
             }
-            Self::Call { id: _, call: _, mutation: _, attempt: _, error, elapsed: _ } => maybe(error),
+            Self::Call { id: _, call: _, mutation: _, poll: _, attempt: _, error, elapsed: _ } => maybe(error),
             Self::Retrying { id: _, call: _, reason, delay: _ } => edit.text(reason),
             Self::Waiting { id: _, what, seen, elapsed: _, timeout: _ } => each(&mut [what, seen]),
             Self::Waited { id: _, what, elapsed: _, timeout: _ } => edit.text(what),

@@ -308,6 +308,7 @@ impl Made {
             id: id.into(),
             call: call.into(),
             mutation,
+            poll: false,
             attempt,
             error: error.map(Into::into),
             elapsed: seconds(0.12),

@@ -6,7 +6,10 @@ use super::{
     Ink, Live, Look, lines, live, summary,
     words::{self, clean, friendly, plural, value},
 };
-use crate::event::{Event, Report, Stamped, UndoOutcome};
+use crate::{
+    event::{Event, Report, Stamped, UndoOutcome},
+    run::SURVEY,
+};
 
 /// How much is shown: `-qq`, `-q`, nothing, `-v`, `-vv`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,7 +60,7 @@ impl Terminal {
             result_look: result.1,
             verbosity,
             operations: live::Operations::new(live, progress.1),
-            names: BTreeMap::new(),
+            names: BTreeMap::from([(SURVEY.to_owned(), SURVEY.to_owned())]),
             simulated: false,
             shown_error: None,
             shown_denial: None,

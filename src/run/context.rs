@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    future::Future,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -15,8 +16,21 @@ use super::{Record, Run, session::Defaults};
 use crate::{
     aws::{Clients, Scope},
     event::{Change, Event, Field},
-    ops::{Error, catalog::Prepared},
+    ops::{Error, catalog::Prepared, survey},
 };
+
+/// The id of the calls that are made before the first operation, for all of them.
+pub const SURVEY: &str = "survey";
+
+tokio::task_local! {
+    /// Set while a wait looks.
+    static POLLING: ();
+}
+
+/// Whether a call is one of the looks of a wait.
+pub(super) fn is_polling() -> bool {
+    POLLING.try_with(|()| ()).is_ok()
+}
 
 /// The context of one operation, or of one undo. Cheap to clone.
 #[derive(Clone)]
@@ -96,6 +110,7 @@ impl Ctx {
         let result = async {
             self.judge_operation(name)?;
             self.connect().await?;
+            self.survey().await;
             (prepared.run)(self).await
         };
         let result = result.await;
@@ -164,6 +179,21 @@ impl Ctx {
             let _ = self.clients.set(clients);
         }
         Ok(())
+    }
+
+    /// Reads what the operations of the runbook are going to look at, before the first of them. What cannot be read is left
+    /// to the operation that needs it; so is all that `within` leads to, where few of them may be called or allowed.
+    async fn survey(&self) {
+        let Some((operations, made)) = self.run.survey() else { return };
+        if self.scope.is_some() || self.run.defaults().stack.is_none() || self.run.is_rolling_back() {
+            return;
+        }
+        made.get_or_init(|| async {
+            let op = Op { id: SURVEY.to_owned(), state: Mutex::default() };
+            let ctx = Self { op: Arc::new(op), stage: None, place: None, ..self.clone() };
+            survey::read(&ctx, operations).await;
+        })
+        .await;
     }
 
     /// The SDK clients of the scope this operation runs in.
@@ -263,7 +293,7 @@ impl Ctx {
         let mut interval = wait.every;
         let mut shown: Option<String> = None;
         loop {
-            let seen = match look().await? {
+            let seen = match self.polling(look()).await? {
                 Seen::Ready(value) => {
                     if shown.is_some() {
                         let (id, elapsed) = (self.op.id.clone(), self.since(started));
@@ -290,6 +320,11 @@ impl Ctx {
             self.sleep(interval.min(left)).await?;
             interval = (interval + wait.every / 4).min(wait.every * 3);
         }
+    }
+
+    /// Does what is part of a wait, but for the time it takes.
+    pub async fn polling<T>(&self, look: impl Future<Output = T>) -> T {
+        POLLING.scope((), look).await
     }
 
     /// Writes down what was seen before the first change: "the weight before" must stay what it

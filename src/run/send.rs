@@ -21,7 +21,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Class, Ctx, LookUp, Mutation, Record,
+    Class, Ctx, LookUp, Mutation, Record, context,
     journal::hex,
     undo::{self, ArmedUndo, Undo},
 };
@@ -203,10 +203,16 @@ impl Ctx {
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
         let started = self.now();
+        if mutation {
+            self.run.shared().sent(call);
+        }
         let result = match send.await {
             Err(error) if let Some(refusal) = retry::held_back::<Box<Refusal>, _>(&error) => return Err(refusal.into()),
             result => result.map_err(|error| retry::classify(call, error, attempt)),
         };
+        if mutation {
+            self.run.shared().sent(call);
+        }
         match &result {
             // It never left.
             Err(error) if error.kind == CallErrorKind::Undeclared => {}
@@ -215,8 +221,8 @@ impl Ctx {
         }
         let error = result.as_ref().err();
         let error = error.map(|error| error.code.clone().unwrap_or_else(|| error.message.clone()));
-        let (id, call) = (self.op.id.clone(), call.to_owned());
-        self.emit(Event::Call { id, call, mutation, attempt, error, elapsed: self.since(started) });
+        let (id, call, poll) = (self.op.id.clone(), call.to_owned(), context::is_polling());
+        self.emit(Event::Call { id, call, mutation, poll, attempt, error, elapsed: self.since(started) });
         result.map_err(|error| Box::new(error).into())
     }
 

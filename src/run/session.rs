@@ -1,9 +1,9 @@
 //! One run, from its id to its figures.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
@@ -12,7 +12,9 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Branch, Ctx, Journal, JournalError, Record, policy::Standing, rollback::Hook, undo::UndoStack};
+use super::{
+    Branch, Ctx, Journal, JournalError, Record, policy::Standing, rollback::Hook, shared::SharedReads, undo::UndoStack,
+};
 use crate::{
     aws::{Clients, ConnectError, Connections, Endpoint, Identity, Scope, WireLog, retry::Fresh},
     clock::Clock,
@@ -58,6 +60,10 @@ pub struct Run {
     started: Timestamp,
     interrupt: Interrupt,
     shows_requests: AtomicBool,
+    shared: SharedReads,
+    /// The operations that the runbook names.
+    expected: OnceLock<BTreeSet<&'static str>>,
+    surveyed: tokio::sync::OnceCell<()>,
     state: Mutex<State>,
 }
 
@@ -111,6 +117,9 @@ impl Run {
             seed,
             interrupt: Interrupt::default(),
             shows_requests: AtomicBool::new(false),
+            shared: SharedReads::default(),
+            expected: OnceLock::new(),
+            surveyed: tokio::sync::OnceCell::new(),
             state: Mutex::default(),
         })
     }
@@ -163,6 +172,21 @@ impl Run {
 
     pub(super) fn shows_requests(&self) -> bool {
         self.shows_requests.load(Ordering::Relaxed)
+    }
+
+    /// Says which operations are going to be called: what they look at is read at once, before the first of them.
+    pub fn expect_operations(&self, names: BTreeSet<&'static str>) {
+        // A run has one runbook.
+        let _ = self.expected.set(names);
+    }
+
+    pub(super) fn shared(&self) -> &SharedReads {
+        &self.shared
+    }
+
+    /// The operations that are expected, and whether what they look at has been read.
+    pub(super) fn survey(&self) -> Option<(&BTreeSet<&'static str>, &tokio::sync::OnceCell<()>)> {
+        Some((self.expected.get()?, &self.surveyed))
     }
 
     pub(super) fn journal(&self) -> &Journal {

@@ -105,31 +105,40 @@ impl Runbook {
     /// The calls of a function in the runbook and in all modules it imports by a literal path.
     /// Modules that cannot be imported are left out: running it will say why.
     pub fn all_calls(&self, stdlib: Stdlib, function: &str) -> Vec<Call> {
+        let scripts = self.with_modules(stdlib).into_iter();
+        scripts.flat_map(|(name, ast)| syntax::calls(&name, &ast, function)).collect()
+    }
+
+    /// The names of all functions that the runbook and those modules call.
+    pub fn called(&self, stdlib: Stdlib) -> BTreeSet<String> {
+        self.with_modules(stdlib).iter().flat_map(|(_, ast)| syntax::called(ast)).collect()
+    }
+
+    fn with_modules(&self, stdlib: Stdlib) -> Vec<(String, Arc<AST>)> {
         let library = Arc::new(Library::default());
         let limits = Limits::default();
         let engine = engine::parser(&limits);
         let most = limits.modules;
         let (name, project, host) = (self.name.clone(), self.project.clone(), Arc::clone(&self.host));
         let resolver = Resolver::new(name, Sources { project, limits, stdlib }, host, library);
-        let mut calls = self.calls(function);
-        let mut seen = BTreeSet::from([self.name.clone()]);
-        let mut waiting = vec![Arc::clone(&self.ast)];
-        while let Some(ast) = waiting.pop() {
+        let mut scripts = vec![(self.name.clone(), Arc::clone(&self.ast))];
+        let mut next = 0;
+        while let Some((_, ast)) = scripts.get(next).cloned() {
+            next += 1;
             for path in syntax::imports(&ast) {
-                if seen.len() > most {
-                    return calls;
+                if scripts.len() > most {
+                    return scripts;
                 }
                 let Some(Ok(module)) = resolver.resolve_ast(&engine, ast.source(), &path, Position::NONE) else {
                     continue;
                 };
                 let name = module.source().unwrap_or_default().to_owned();
-                if seen.insert(name.clone()) {
-                    calls.extend(syntax::calls(&name, &module, function));
-                    waiting.push(Arc::new(module));
+                if scripts.iter().all(|(known, _)| *known != name) {
+                    scripts.push((name, Arc::new(module)));
                 }
             }
         }
-        calls
+        scripts
     }
 
     /// The environment the runbook names: the literal of its first `environment("…")`.

@@ -104,6 +104,20 @@ pub fn calls(file: &str, ast: &AST, name: &str) -> Vec<Call> {
     calls
 }
 
+/// The names of all functions that are called without a module before them.
+pub fn called(ast: &AST) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    walk(ast, |node| {
+        if let Some((call, _)) = call(node)
+            && !call.is_qualified()
+        {
+            names.insert(call.name.to_string());
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    names
+}
+
 /// Whether the function `name` is called at `position`.
 pub(super) fn calls_at(ast: &AST, name: &str, position: Position) -> bool {
     let found = walk(ast, |node| match call(node) {

@@ -10,7 +10,7 @@ use crate::{
         Error,
         tagged::{Tagged, restore},
     },
-    run::{Class, Ctx, Mutation, Undo, UndoAction},
+    run::{Class, Ctx, Mutation, Reading, Undo, UndoAction},
 };
 
 pub type TagMap = BTreeMap<String, String>;
@@ -36,6 +36,27 @@ pub async fn list(ctx: &Ctx, statuses: &[CertificateStatus]) -> Result<Vec<Certi
             return Ok(all);
         }
     }
+}
+
+/// All certificates, as they were a moment ago.
+pub async fn shared_list(ctx: &Ctx) -> Result<Vec<CertificateSummary>, Error> {
+    const READING: Reading = Reading { call: "acm:ListCertificates", changed_by: &["Certificate"] };
+    ctx.shared(READING, "", async || list(ctx, &[]).await).await
+}
+
+/// What a list says of an issued certificate, if that is all that a comparison needs: it shows the first hundred names, and
+/// not every endpoint shows any.
+pub fn told(summary: &CertificateSummary) -> Option<CertificateDetail> {
+    let names = summary.subject_alternative_name_summaries();
+    let is_issued = summary.status() == Some(&CertificateStatus::Issued);
+    let has_all = !names.is_empty() && summary.has_additional_subject_alternative_names() == Some(false);
+    let algorithm = summary.key_algorithm().filter(|_| is_issued && has_all)?;
+    let detail = CertificateDetail::builder()
+        .set_domain_name(summary.domain_name.clone())
+        .set_subject_alternative_names(Some(names.to_vec()))
+        .key_algorithm(algorithm.clone())
+        .status(CertificateStatus::Issued);
+    Some(detail.build())
 }
 
 fn key_types() -> Vec<KeyAlgorithm> {

@@ -16,7 +16,7 @@ use crate::{
         Duration, Error, IdOf, Operation, Sensitive, Tags,
         dns::HostedZone,
         ownership::{Owned, changed, set},
-        tagged,
+        require, tagged,
     },
     run::Ctx,
     x509,
@@ -145,7 +145,7 @@ impl Operation for EnsureCertificate {
         let (plan, names) = options.plan()?;
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         let (arn, names, is_new, fields) = match options.find(ctx, &owned, &names).await? {
-            Some((arn, tags)) => options.converge(ctx, &owned, &plan, names, arn, &tags).await?,
+            Some((summary, tags)) => options.converge(ctx, &owned, &plan, names, &summary, &tags).await?,
             None => options.create(ctx, &owned, &plan, names).await?,
         };
         let change = match fields.is_empty() {
@@ -224,8 +224,13 @@ impl EnsureCertificate {
     }
 
     /// The certificate with this tag `Name`, and its tags. Those with a name in common are looked at first.
-    async fn find(&self, ctx: &Ctx, owned: &Owned, names: &[String]) -> Result<Option<(String, acm::TagMap)>, Error> {
-        let all = acm::list(ctx, &[]).await?;
+    async fn find(
+        &self,
+        ctx: &Ctx,
+        owned: &Owned,
+        names: &[String],
+    ) -> Result<Option<(CertificateSummary, acm::TagMap)>, Error> {
+        let all = acm::shared_list(ctx).await?;
         let dns = self.method == Method::Dns;
         let usable = |certificate: &&CertificateSummary| {
             let issued_by_acm = certificate.r#type().is_none_or(|kind| *kind == CertificateType::AmazonIssued);
@@ -252,9 +257,9 @@ impl EnsureCertificate {
             let mut ours = tagged.into_iter().filter(|(_, tags)| tags.get("Name") == Some(&owned.name));
             let newest = ours.by_ref().max_by_key(|(certificate, _)| certificate.created_at().map(|date| date.secs()));
             if let Some((certificate, tags)) = newest {
-                let arn = certificate.certificate_arn().unwrap_or_default().to_owned();
+                let arn = certificate.certificate_arn().unwrap_or_default();
                 owned.check(&format!("certificate {} ({arn})", owned.name), &tags, self.adopt)?;
-                return Ok(Some((arn, tags)));
+                return Ok(Some((certificate.clone(), tags)));
             }
         }
         Ok(None)
@@ -286,10 +291,15 @@ impl EnsureCertificate {
         owned: &Owned,
         plan: &Plan,
         names: Vec<String>,
-        arn: String,
+        summary: &CertificateSummary,
         tags: &acm::TagMap,
     ) -> Result<Outcome, Error> {
-        let found = acm::describe(ctx, &arn).await?;
+        let arn: String = require("acm:ListCertificates", "CertificateArn", summary.certificate_arn())?;
+        let told = acm::told(summary).filter(|_| matches!(plan, Plan::Dns { .. }));
+        let found = match told {
+            Some(told) => told,
+            None => acm::describe(ctx, &arn).await?,
+        };
         let algorithm = acm::key_algorithm(&found);
         let wanted = match plan {
             Plan::Imported { key_algorithm, .. } => Some(key_algorithm.as_str()),

@@ -1,6 +1,6 @@
 //! Certificates: made here and imported, imported from elsewhere, or issued by ACM.
 
-mod acm;
+pub(super) mod acm;
 pub mod ensure_certificate;
 pub mod find_certificate;
 pub mod import;

@@ -14,7 +14,7 @@ use crate::{
         require,
         tagged::{Tagged, restore},
     },
-    run::{Class, Ctx, Mutation, Seen, Undo, UndoAction, Wait},
+    run::{Class, Ctx, Mutation, Reading, Seen, Undo, UndoAction, Wait},
 };
 
 pub const DESCRIBE: &str = "autoscaling:DescribeAutoScalingGroups";
@@ -35,11 +35,51 @@ pub async fn find(ctx: &Ctx, name: &str) -> Result<Option<autoscaling::AutoScali
     Ok(groups.into_iter().find(|group| group.auto_scaling_group_name() == Some(name)))
 }
 
+/// What a group shows can be changed by any action, and by Auto Scaling itself: who changes one by what it shows reads it
+/// again.
+const SEEN: Reading = Reading { call: DESCRIBE, changed_by: &[""] };
+
+/// The groups of the stack, as they were a moment ago.
+///
+/// # Errors
+/// If the call fails.
+pub async fn of_stack(ctx: &Ctx) -> Result<Vec<autoscaling::AutoScalingGroup>, Error> {
+    let stack = ctx.stack()?;
+    let ours = autoscaling::Filter::builder().name(format!("tag:{STACK_TAG}")).values(&stack).build();
+    let read = async || {
+        ctx.read(DESCRIBE, || {
+            let pages = ctx.aws().autoscaling.describe_auto_scaling_groups().filters(ours.clone()).into_paginator();
+            pages.items().send().collect::<Result<Vec<_>, _>>()
+        })
+        .await
+    };
+    ctx.shared(SEEN, &stack, read).await
+}
+
+/// The group of that name as it was a moment ago. One that has the stack's name and not its tag may not be seen: to make
+/// another one is refused by AWS.
+///
+/// # Errors
+/// If the call fails; a group that is not there is none.
+pub async fn seen(ctx: &Ctx, name: &str) -> Result<Option<autoscaling::AutoScalingGroup>, Error> {
+    let stack = ctx.stack().unwrap_or_default();
+    let ours = ctx.known::<Vec<autoscaling::AutoScalingGroup>>(SEEN, &stack).await;
+    let is_known = ours.is_some() && name.starts_with(&format!("{stack}-"));
+    let found = ours.unwrap_or_default().into_iter().find(|group| group.auto_scaling_group_name() == Some(name));
+    if found.is_some() || is_known {
+        return Ok(found);
+    }
+    ctx.shared(SEEN, name, async || find(ctx, name).await).await
+}
+
 /// The group of that name, which may be shown only after a moment if it is new.
 ///
 /// # Errors
 /// [`Error::NotFound`] if it is not there.
 pub async fn existing(ctx: &Ctx, name: &str) -> Result<autoscaling::AutoScalingGroup, Error> {
+    if let Some(found) = find(ctx, name).await? {
+        return Ok(found);
+    }
     let what = format!("Auto Scaling group {name}");
     let wait = Wait { what: format!("{what} to be listed"), timeout: LISTED, every: Duration::from_secs(2) };
     let found = ctx
@@ -56,6 +96,10 @@ pub async fn existing(ctx: &Ctx, name: &str) -> Result<autoscaling::AutoScalingG
 /// # Errors
 /// If its deletion does not end.
 pub async fn settled(ctx: &Ctx, name: &str) -> Result<Option<autoscaling::AutoScalingGroup>, Error> {
+    let found = find(ctx, name).await?;
+    if found.as_ref().is_none_or(|group| group.status().is_none()) {
+        return Ok(found);
+    }
     let (timeout, every) = (Duration::from_secs(20 * 60), Duration::from_secs(5));
     ctx.wait(Wait { what: format!("the deletion of Auto Scaling group {name}"), timeout, every }, async || {
         Ok(match find(ctx, name).await? {

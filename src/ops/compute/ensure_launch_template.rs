@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 
 use super::{
     LaunchTemplate, LaunchTemplateComparison, find_image,
-    template_content::{Content, of_version},
+    template_content::{Content, Root, of_version},
     template_options::{CompareLaunchTemplate, EnsureLaunchTemplate},
 };
 use crate::{
     event::{Change, Field},
     ops::{
-        Error, Operation, Sensitive, Together, arguments, ec2_tags,
+        Error, Operation, Sensitive, arguments, ec2_tags,
         network::common::{deleted, filter, has_tags, nothing_to_undo, report, tag_filters},
-        ownership::{MadeBy, Owned, changed, set},
+        ownership::{MadeBy, Owned, STACK_TAG, changed, set},
         require,
     },
     redact::looks,
-    run::{Class, Ctx, LookUp, Mutation, Seen, Undo, UndoAction, Undone, Wait},
+    run::{Class, Ctx, LookUp, Mutation, Reading, Seen, Undo, UndoAction, Undone, Wait},
 };
 
 /// EC2's limit of a template's name.
@@ -59,17 +59,18 @@ impl Operation for EnsureLaunchTemplate {
 
     async fn run(ctx: &Ctx, options: Self) -> Result<LaunchTemplate, Error> {
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
-        let Found { wanted, template } = find(ctx, &options, &owned).await?;
-        let template = match template {
-            Some(template) => template,
-            None => match create(ctx, &options, &owned, &wanted).await {
-                Err(error) if error.is(&["InvalidLaunchTemplateName.AlreadyExistsException"]) => {
-                    late(ctx, &owned.name_within(NAME_LIMIT)).await?
-                }
-                created => return created,
-            },
-        };
-        converge(ctx, &options, &owned, &wanted, template).await
+        options.check()?;
+        let name = owned.name_within(NAME_LIMIT);
+        if let Some(template) = seen(ctx, &name).await? {
+            return converge(ctx, &options, &owned, template).await;
+        }
+        let wanted = wanted(ctx, &options, &owned).await?;
+        match create(ctx, &options, &owned, &wanted).await {
+            Err(error) if error.is(&["InvalidLaunchTemplateName.AlreadyExistsException"]) => {
+                converge(ctx, &options, &owned, late(ctx, &name).await?).await
+            }
+            created => created,
+        }
     }
 }
 
@@ -88,13 +89,13 @@ impl Operation for CompareLaunchTemplate {
 
     async fn run(ctx: &Ctx, Self(options): Self) -> Result<LaunchTemplateComparison, Error> {
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
-        let Found { wanted, template } = find(ctx, &options, &owned).await?;
+        options.check()?;
         let launch_template_name = owned.name_within(NAME_LIMIT);
-        let Some(template) = template else {
+        let Some(template) = seen(ctx, &launch_template_name).await? else {
             return Ok(LaunchTemplateComparison { launch_template_name, ..LaunchTemplateComparison::default() });
         };
         let id = id_of(&template)?;
-        let version = same(&versions(ctx, &id).await?, &wanted)?;
+        let version = same(&versions(ctx, &id).await?, &options, &owned)?;
         Ok(LaunchTemplateComparison {
             launch_template_id: id,
             launch_template_name,
@@ -104,18 +105,39 @@ impl Operation for CompareLaunchTemplate {
     }
 }
 
-/// What is wanted, and the template there is.
-struct Found {
-    wanted: Content,
-    template: Option<ec2::LaunchTemplate>,
+/// What the options ask for. The image has to be there: from what it says of its volumes the content is made.
+async fn wanted(ctx: &Ctx, options: &EnsureLaunchTemplate, owned: &Owned) -> Result<Content, Error> {
+    let image = find_image::by_id(ctx, options.image_id.as_str()).await?;
+    Ok(Content::wanted(options, owned, &Root::of(&image)))
 }
 
-async fn find(ctx: &Ctx, options: &EnsureLaunchTemplate, owned: &Owned) -> Result<Found, Error> {
-    options.check()?;
-    let name = owned.name_within(NAME_LIMIT);
-    let (image, template) =
-        futures::join!(find_image::by_id(ctx, options.image_id.as_str()), by_name(ctx, &name),).together()?;
-    Ok(Found { wanted: Content::wanted(options, owned, &image), template })
+const TEMPLATES: Reading = Reading { call: "ec2:DescribeLaunchTemplates", changed_by: &["LaunchTemplate", "Tags"] };
+const VERSIONS: Reading = Reading { call: "ec2:DescribeLaunchTemplateVersions", changed_by: &["LaunchTemplate"] };
+
+/// The templates of the stack, as they were a moment ago.
+///
+/// # Errors
+/// If the call fails.
+pub async fn of_stack(ctx: &Ctx) -> Result<Vec<ec2::LaunchTemplate>, Error> {
+    let stack = ctx.stack()?;
+    let ours = filter(format!("tag:{STACK_TAG}"), &stack);
+    let read = async || {
+        ctx.read("ec2:DescribeLaunchTemplates", || {
+            let pages = ctx.aws().ec2.describe_launch_templates().filters(ours.clone()).into_paginator();
+            pages.items().send().collect::<Result<Vec<_>, _>>()
+        })
+        .await
+    };
+    ctx.shared(TEMPLATES, &stack, read).await
+}
+
+/// The template of that name as it was a moment ago. One without the stack's tag may not be seen: to make another one is
+/// refused by AWS.
+async fn seen(ctx: &Ctx, name: &str) -> Result<Option<ec2::LaunchTemplate>, Error> {
+    match ctx.known::<Vec<ec2::LaunchTemplate>>(TEMPLATES, &ctx.stack()?).await {
+        Some(all) => Ok(all.into_iter().find(|template| template.launch_template_name() == Some(name))),
+        None => ctx.shared(TEMPLATES, name, async || by_name(ctx, name).await).await,
+    }
 }
 
 /// The template of that id, if there is one.
@@ -154,20 +176,31 @@ async fn late(ctx: &Ctx, name: &str) -> Result<ec2::LaunchTemplate, Error> {
 
 /// The versions, newest first. One page holds the newest 200: what is older is not looked for.
 async fn versions(ctx: &Ctx, id: &str) -> Result<Vec<ec2::LaunchTemplateVersion>, Error> {
-    let reply = ctx
-        .read("ec2:DescribeLaunchTemplateVersions", || {
+    let read = async || {
+        let call = "ec2:DescribeLaunchTemplateVersions";
+        ctx.read(call, || {
             ctx.aws().ec2.describe_launch_template_versions().launch_template_id(id).max_results(200).send()
         })
-        .await?;
+        .await
+    };
+    let reply = ctx.shared(VERSIONS, id, read).await?;
     let mut versions = reply.launch_template_versions.unwrap_or_default();
     versions.sort_by_key(|version| std::cmp::Reverse(version.version_number()));
     Ok(versions)
 }
 
-/// The newest version that has the content.
-fn same(versions: &[ec2::LaunchTemplateVersion], wanted: &Content) -> Result<Option<i64>, Error> {
+/// The newest version that has what the options ask for. Of an image it is known what its volumes are like from the version
+/// that was made of it: images do not change.
+fn same(
+    versions: &[ec2::LaunchTemplateVersion],
+    options: &EnsureLaunchTemplate,
+    owned: &Owned,
+) -> Result<Option<i64>, Error> {
     for version in versions {
-        if of_version(version)?.as_ref() == Some(wanted) {
+        let Some(content) = of_version(version)?.filter(|content| content.is_of(options.image_id.as_str())) else {
+            continue;
+        };
+        if content.roots().any(|root| Content::wanted(options, owned, &root) == content) {
             return Ok(version.version_number());
         }
     }
@@ -232,26 +265,27 @@ async fn converge(
     ctx: &Ctx,
     options: &EnsureLaunchTemplate,
     owned: &Owned,
-    wanted: &Content,
     template: ec2::LaunchTemplate,
 ) -> Result<LaunchTemplate, Error> {
     let (id, name) = (id_of(&template)?, owned.name_within(NAME_LIMIT));
     let tags = ec2_tags::from_ec2(template.tags());
     owned.check(&format!("launch template {name} ({id})"), &tags, options.adopt)?;
     let known = versions(ctx, &id).await?;
-    let mut fields: Vec<Field> = ec2_tags::converge(ctx, &id, owned, &tags).await?;
-    let version = match same(&known, wanted)? {
+    let mut fields = Vec::new();
+    let version = match same(&known, options, owned)? {
         Some(version) => version,
         None => {
+            let wanted = wanted(ctx, options, owned).await?;
             let before = known.first().map(of_version).transpose()?.flatten();
             let latest = template.latest_version_number().unwrap_or_default();
-            let version = create_version(ctx, options, &name, &id, latest, wanted).await?;
+            let version = create_version(ctx, options, &name, &id, latest, &wanted).await?;
             fields.push(changed("version", latest, version));
             let secret = options.user_data.as_ref().is_some_and(Sensitive::is_secret);
             fields.extend(wanted.differences(before.as_ref(), secret));
             version
         }
     };
+    fields.extend(ec2_tags::converge(ctx, &id, owned, &tags).await?);
     let default = template.default_version_number().unwrap_or_default();
     if options.set_default_version && default != version {
         let change = DefaultVersion { launch_template_id: id.clone(), before: default, ours: version };

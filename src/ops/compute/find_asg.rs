@@ -45,9 +45,9 @@ impl Operation for FindAsg {
             (None, Some(name)) => name,
             _ => return Err(Error::option("", "expected `name` or `auto_scaling_group_name`")),
         };
-        let group = match options.required {
-            true => Some(asg::existing(ctx, &name).await?),
-            false => asg::find(ctx, &name).await?,
+        let group = match asg::seen(ctx, &name).await? {
+            None if options.required => Some(asg::existing(ctx, &name).await?),
+            seen => seen,
         };
         group.map_or_else(|| Ok(AutoScalingGroup::absent(name)), |group| asg::handle(&group))
     }

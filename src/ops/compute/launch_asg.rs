@@ -1,5 +1,7 @@
 //! `launch_asg`: a fleet, made or brought to what is wanted.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_autoscaling::types as autoscaling;
 use serde_json::{Value, json};
 
@@ -45,8 +47,13 @@ impl Operation for LaunchAsg {
         options.check()?;
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         let name = asg::name_of(&owned);
-        let (found, live) = futures::join!(asg::settled(ctx, &name), live(ctx, &options)).together()?;
+        let (seen, live) = futures::join!(asg::seen(ctx, &name), live(ctx, &options)).together()?;
         let sizes = first_sizes(ctx, &options, live)?;
+        // What is changed by what it shows is read again.
+        let found = match seen {
+            Some(group) if !is_as_wanted(&options, &owned, &group, sizes) => asg::settled(ctx, &name).await?,
+            seen => seen,
+        };
         let group = match found {
             Some(group) => group,
             None => match create(ctx, &options, &owned, &name, sizes).await {
@@ -174,6 +181,17 @@ fn request(
     request
 }
 
+/// Whether nothing that a group shows is to be changed. Its hooks and scaling policies it does not show.
+fn is_as_wanted(options: &LaunchAsg, owned: &Owned, group: &autoscaling::AutoScalingGroup, asked: Sizes) -> bool {
+    let target_groups = |arns: &[String]| arns.iter().cloned().collect::<BTreeSet<_>>();
+    group.status().is_none()
+        && owned.missing(&asg::tags(group)).is_empty()
+        && target_groups(group.target_group_arns()) == target_groups(options.target_groups.as_slice())
+        && asg_settings::missing(&asg_settings::wanted(options), &asg_settings::found(group)).is_empty()
+        && wanted_sizes(group, asked) == Sizes::of(group)
+        && group.enabled_metrics().is_empty() != options.enable_metrics_collection
+}
+
 /// Returns whether there was nothing to change.
 async fn converge(
     ctx: &Ctx,
@@ -204,7 +222,15 @@ async fn converge(
     Ok(unchanged)
 }
 
-/// Bounds as asked for; the desired capacity is raised to what is asked for, and lowered only as the maximum demands.
+/// Bounds as asked for; the desired capacity is raised to what is asked for, and lowered only as the maximum demands. The
+/// minimum of a pinned group is left.
+fn wanted_sizes(group: &autoscaling::AutoScalingGroup, asked: Sizes) -> Sizes {
+    let found = Sizes::of(group);
+    let pinned = asg::tags(group).contains_key(PINNED_TAG);
+    let min = if pinned { found.min.min(asked.max) } else { asked.min };
+    Sizes { min, max: asked.max, desired: found.desired.max(asked.desired).clamp(min, asked.max) }
+}
+
 async fn converge_sizes(
     ctx: &Ctx,
     name: &str,
@@ -212,10 +238,8 @@ async fn converge_sizes(
     asked: Sizes,
 ) -> Result<Vec<Field>, Error> {
     let found = Sizes::of(group);
-    let pinned = asg::tags(group).contains_key(PINNED_TAG);
-    let min = if pinned { found.min.min(asked.max) } else { asked.min };
-    let wanted = Sizes { min, max: asked.max, desired: found.desired.max(asked.desired).clamp(min, asked.max) };
-    if pinned && found.min != asked.min {
+    let wanted = wanted_sizes(group, asked);
+    if asg::tags(group).contains_key(PINNED_TAG) && found.min != asked.min {
         let message = format!(
             "{name} is pinned at {}: its min_size is left; `scale_asg` with `unpin: true` lets it go",
             found.min

@@ -61,7 +61,10 @@ impl Operation for ScaleAsg {
             return Err(Error::option("", "expected sizes, or `pin: true`, or `unpin: true`"));
         }
         let name = options.auto_scaling_group.as_str();
-        let group = asg::existing(ctx, name).await?;
+        let group = match asg::seen(ctx, name).await? {
+            Some(group) if options.unpin && !asg::tags(&group).contains_key(PINNED_TAG) => group,
+            _ => asg::existing(ctx, name).await?,
+        };
         asg::check_owner(ctx, &group)?;
         let found = Sizes::of(&group);
         ctx.capture("sizes", &found);

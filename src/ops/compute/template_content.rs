@@ -71,15 +71,42 @@ struct Device {
     delete_on_termination: Option<bool>,
 }
 
+/// The root volume of an image.
+pub struct Root {
+    device: String,
+    /// In GiB.
+    volume_size: Option<i32>,
+}
+
+impl Root {
+    pub fn of(image: &ec2::Image) -> Self {
+        let device = image.root_device_name().unwrap_or("/dev/xvda").to_owned();
+        let mapping = image.block_device_mappings().iter().find(|mapping| mapping.device_name() == Some(&device));
+        let volume_size = mapping.and_then(|mapping| mapping.ebs()?.volume_size());
+        Self { device, volume_size }
+    }
+}
+
 /// The types of resources that get the template's tags.
 const TAGGED: [&str; 2] = ["instance", "volume"];
 
 impl Content {
-    /// What the options ask for, of that image.
-    pub fn wanted(options: &EnsureLaunchTemplate, owned: &Owned, image: &ec2::Image) -> Self {
+    /// Whether it is of that image.
+    pub fn is_of(&self, image_id: &str) -> bool {
+        self.image_id.as_deref() == Some(image_id)
+    }
+
+    /// Its volumes, each of which may be the root of its image.
+    pub fn roots(&self) -> impl Iterator<Item = Root> {
+        let devices = self.block_device_mappings.iter();
+        devices.map(|(device, volume)| Root { device: device.clone(), volume_size: volume.volume_size })
+    }
+
+    /// What the options ask for, of an image with that root volume.
+    pub fn wanted(options: &EnsureLaunchTemplate, owned: &Owned, root: &Root) -> Self {
         let on = |on: bool| Some(if on { "enabled" } else { "disabled" }.to_owned());
         let metadata = &options.metadata_options;
-        let root = image.root_device_name().unwrap_or("/dev/xvda");
+        let Root { device: root, volume_size } = root;
         let mut devices: BTreeMap<String, Device> = BTreeMap::new();
         for mapping in &options.block_device_mappings {
             let name = mapping.device_name.as_deref().unwrap_or(root).to_owned();
@@ -93,9 +120,9 @@ impl Content {
             ..Device::default()
         };
         // The image's own size is written out: EC2 would take it, other endpoints want to be told.
-        let device = devices.entry(root.to_owned()).or_insert(usual);
+        let device = devices.entry(root.clone()).or_insert(usual);
         if device.volume_size.is_none() && device.snapshot_id.is_none() {
-            device.volume_size = size_in(image, root);
+            device.volume_size = *volume_size;
         }
         Self {
             image_id: Some(options.image_id.to_string()),
@@ -324,12 +351,6 @@ impl Device {
             .set_delete_on_termination(self.delete_on_termination)
             .build()
     }
-}
-
-/// The size of a volume that the image has.
-fn size_in(image: &ec2::Image, device: &str) -> Option<i32> {
-    let mapping = image.block_device_mappings().iter().find(|mapping| mapping.device_name() == Some(device))?;
-    mapping.ebs()?.volume_size()
 }
 
 /// The one interface that is written when public addresses are asked for: EC2 takes them, and then the groups, there.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    HostedZone, bare_id,
+    HostedZone, bare_id, record_set,
     zone::{self, GONE, ZoneTags},
 };
 use crate::{
@@ -85,7 +85,11 @@ async fn pick(
     owned: &Owned,
     zones: Vec<Zone>,
 ) -> Result<Option<(Zone, TagMap)>, Error> {
-    let tags = all_of(zones.iter().map(|zone| ZoneTags::read(ctx, bare_id(zone.id())))).await?;
+    let tags = all_of(zones.iter().map(|zone| ZoneTags::read(ctx, bare_id(zone.id()))));
+    // Its records are needed next. If they cannot be read, that is said then.
+    let records = all_of(zones.iter().map(|zone| record_set::first_page(ctx, bare_id(zone.id()))));
+    let (tags, _) = futures::join!(tags, records);
+    let tags = tags?;
     let all: Vec<(Zone, TagMap)> = zones.into_iter().zip(tags).collect();
     let ours = |(zone, tags): &(Zone, TagMap)| match tags.get(STACK_TAG) {
         Some(owner) => *owner == owned.stack,
@@ -154,14 +158,17 @@ async fn converge(
     let id = bare_id(zone.id());
     let found = zone.config().and_then(|config| config.comment()).unwrap_or_default();
     let comment = options.comment.as_deref().filter(|wanted| *wanted != found);
-    let (name_servers, mut fields, changed) =
-        futures::join!(zone::name_servers(ctx, id), tagged::converge::<ZoneTags>(ctx, id, owned, tags), async {
+    let (name_servers, mut fields, changed) = futures::join!(
+        zone::seen_name_servers(ctx, id, zone.name()),
+        tagged::converge::<ZoneTags>(ctx, id, owned, tags),
+        async {
             match comment {
                 Some(wanted) => change_comment(ctx, id, found, wanted).await.map(Some),
                 None => Ok(None),
             }
-        },)
-        .together()?;
+        },
+    )
+    .together()?;
     fields.extend(changed);
     ctx.did(if fields.is_empty() { Change::Unchanged } else { Change::Updated }, fields);
     Ok(zone::handle(zone, name_servers))

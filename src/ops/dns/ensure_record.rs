@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::{
     HostedZone, Record, bare_id, normal, plain,
-    record_set::{Batch, Content, RecordSet, in_sync, read},
+    record_set::{Batch, Content, RecordSet, in_sync, seen},
 };
 use crate::{
     event::{Change, Field},
     ops::{
-        Duration, Error, IdOf, Operation, Together,
+        Duration, Error, IdOf, Operation,
         options::describe,
         ownership::{STACK_TAG, changed, set},
     },
@@ -153,9 +153,7 @@ impl Operation for EnsureRecord {
         let stack = ctx.stack()?;
         let zone = bare_id(options.hosted_zone_id.as_str());
         let evidence_name = evidence_name(&wanted);
-        let (found, evidence) =
-            futures::join!(read(ctx, zone, &wanted.name, &wanted.r#type), read(ctx, zone, &evidence_name, "TXT"),)
-                .together()?;
+        let [found, evidence] = seen(ctx, zone, [(&wanted.name, &wanted.r#type), (&evidence_name, "TXT")]).await?;
         let resource = format!("record {} {}", wanted.r#type, plain(&wanted.name));
         let owner = evidence.as_ref().and_then(owner);
         if owner.as_ref() != Some(&stack) && (found.is_some() || owner.is_some()) && !options.adopt {

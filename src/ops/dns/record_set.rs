@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::{normal, zone::GONE};
 use crate::{
-    ops::{Error, all_of, arguments, require},
-    run::{Class, Ctx, LookUp, Mutation, Phase, Seen, Undo, UndoAction, Undone, Wait},
+    ops::{Error, Together, all_of, arguments, require},
+    run::{Class, Ctx, LookUp, Mutation, Phase, Reading, Seen, Undo, UndoAction, Undone, Wait},
 };
 
 /// A record set without a routing policy.
@@ -78,6 +78,35 @@ impl RecordSet {
     }
 }
 
+/// The first record sets of a zone, as they were a moment ago, and whether these are all. Its own are the first: `NS`, `SOA`.
+///
+/// # Errors
+/// If the call fails.
+pub async fn first_page(ctx: &Ctx, zone: &str) -> Result<(Vec<ResourceRecordSet>, bool), Error> {
+    const READING: Reading =
+        Reading { call: "route53:ListResourceRecordSets", changed_by: &["ResourceRecordSets", "HostedZone"] };
+    let read = async || {
+        let request = || ctx.aws().route53.list_resource_record_sets().hosted_zone_id(zone).send();
+        let reply = ctx.read("route53:ListResourceRecordSets", request).await?;
+        Ok((reply.resource_record_sets, !reply.is_truncated))
+    };
+    ctx.shared(READING, zone, read).await
+}
+
+/// The record sets of these names and types, as they were a moment ago. All are found in one page, or each on its own.
+///
+/// # Errors
+/// As [`read`].
+pub async fn seen(ctx: &Ctx, zone: &str, wanted: [(&str, &str); 2]) -> Result<[Option<RecordSet>; 2], Error> {
+    if let (page, true) = first_page(ctx, zone).await? {
+        let [a, b] = wanted.map(|(name, r#type)| among(&page, name, r#type));
+        return Ok([a?, b?]);
+    }
+    let [a, b] = wanted.map(|(name, r#type)| read(ctx, zone, name, r#type));
+    let (a, b) = futures::join!(a, b).together()?;
+    Ok([a, b])
+}
+
 /// The record set of this name and type.
 ///
 /// # Errors
@@ -88,8 +117,12 @@ pub async fn read(ctx: &Ctx, zone: &str, name: &str, r#type: &str) -> Result<Opt
         request.start_record_type(RrType::from(r#type)).max_items(1).send()
     };
     let reply = ctx.read("route53:ListResourceRecordSets", request).await?;
+    among(reply.resource_record_sets(), name, r#type)
+}
+
+fn among(sets: &[ResourceRecordSet], name: &str, r#type: &str) -> Result<Option<RecordSet>, Error> {
     let is_it = |set: &&ResourceRecordSet| normal(set.name()) == normal(name) && set.r#type().as_str() == r#type;
-    let Some(set) = reply.resource_record_sets().iter().find(is_it) else { return Ok(None) };
+    let Some(set) = sets.iter().find(is_it) else { return Ok(None) };
     if let Some(identifier) = set.set_identifier() {
         let message = format!("record {type} {name} has a routing policy (set identifier {identifier})");
         return Err(Error::Unsafe(message));

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_route53::types::{HostedZone as Zone, Tag, TagResourceType};
+use aws_sdk_route53::types::{HostedZone as Zone, RrType, Tag, TagResourceType};
 
-use super::{HostedZone, bare_id, normal, plain};
+use super::{HostedZone, bare_id, normal, plain, record_set};
 use crate::{
     ops::{
         Error,
@@ -34,6 +34,17 @@ pub async fn find(ctx: &Ctx, name: &str, private: bool) -> Result<Vec<Zone>, Err
         start = next.map(|next| (next, reply.next_hosted_zone_id));
     }
     Ok(found)
+}
+
+/// The name servers that a zone's own record names, which is what its parent delegates to. It is among the records that
+/// operations on it need anyway.
+pub async fn seen_name_servers(ctx: &Ctx, id: &str, name: &str) -> Result<Vec<String>, Error> {
+    let (records, _) = record_set::first_page(ctx, id).await?;
+    let own = records.iter().find(|set| normal(set.name()) == normal(name) && *set.r#type() == RrType::Ns);
+    match own {
+        Some(own) => Ok(own.resource_records().iter().map(|record| plain(record.value())).collect()),
+        None => name_servers(ctx, id).await,
+    }
 }
 
 /// The name servers of a zone; a private one has none.

@@ -95,8 +95,10 @@ impl Operation for EnsureRole {
     async fn run(ctx: &Ctx, options: Self) -> Result<Role, Error> {
         options.check()?;
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
-        let made = match find(ctx, &owned.name_within(64)).await? {
-            Some(role) => converge(ctx, &options, &owned, &role).await?,
+        let name = owned.name_within(64);
+        let (role, policies) = futures::join!(find(ctx, &name), inline_of(ctx, &options, &name)).together()?;
+        let made = match role {
+            Some(role) => converge(ctx, &options, &owned, &role, policies).await?,
             None => create(ctx, &options, &owned).await?,
         };
         Ok(Role { role_name: made.role_name, arn: made.arn, role_id: made.role_id, path: options.path })
@@ -205,7 +207,24 @@ async fn create(ctx: &Ctx, options: &EnsureRole, owned: &Owned) -> Result<Made, 
     Ok(made)
 }
 
-async fn converge(ctx: &Ctx, options: &EnsureRole, owned: &Owned, role: &IamRole) -> Result<Made, Error> {
+/// The names of the inline policies there are, if it matters. A role that is not there has none.
+async fn inline_of(ctx: &Ctx, options: &EnsureRole, role: &str) -> Result<Vec<String>, Error> {
+    if options.inline_policies.is_none() {
+        return Ok(Vec::new());
+    }
+    match inline_names(ctx, role).await {
+        Err(error) if error.is(GONE) => Ok(Vec::new()),
+        names => names,
+    }
+}
+
+async fn converge(
+    ctx: &Ctx,
+    options: &EnsureRole,
+    owned: &Owned,
+    role: &IamRole,
+    policies: Vec<String>,
+) -> Result<Made, Error> {
     let name = role.role_name();
     let resource = format!("role {name}");
     let tags = from_iam(role.tags());
@@ -214,7 +233,7 @@ async fn converge(ctx: &Ctx, options: &EnsureRole, owned: &Owned, role: &IamRole
         let (found, wanted) = (role.path().to_owned(), options.path.clone());
         return Err(Error::NeedsReplacement { resource, field: "path", found, wanted });
     }
-    let differences = differences(ctx, options, role).await?;
+    let differences = differences(ctx, options, role, policies).await?;
     let mut fields = tagged::converge::<RoleTags>(ctx, name, owned, &tags).await?;
     for takes_away in [false, true] {
         let these = differences.iter().filter(|difference| difference.takes_away() == takes_away);
@@ -225,14 +244,17 @@ async fn converge(ctx: &Ctx, options: &EnsureRole, owned: &Owned, role: &IamRole
     Ok(made(role))
 }
 
-async fn differences(ctx: &Ctx, options: &EnsureRole, role: &IamRole) -> Result<Vec<Difference>, Error> {
+async fn differences(
+    ctx: &Ctx,
+    options: &EnsureRole,
+    role: &IamRole,
+    policies: Vec<String>,
+) -> Result<Vec<Difference>, Error> {
     let name = role.role_name();
     let (inline, attached) = futures::join!(
         async {
-            match &options.inline_policies {
-                Some(_) => inline_policies(ctx, name).await,
-                None => Ok(BTreeMap::new()),
-            }
+            let documents = all_of(policies.iter().map(|policy| inline(ctx, name, policy))).await?;
+            Ok(policies.into_iter().zip(documents).collect::<BTreeMap<_, _>>())
         },
         async {
             match &options.managed_policy_arns {
@@ -252,12 +274,6 @@ async fn differences(ctx: &Ctx, options: &EnsureRole, role: &IamRole) -> Result<
     all.retain(Difference::is_one);
     all.extend(options.policies(&inline, &attached));
     Ok(all)
-}
-
-async fn inline_policies(ctx: &Ctx, role: &str) -> Result<BTreeMap<String, Value>, Error> {
-    let names = inline_names(ctx, role).await?;
-    let documents = all_of(names.iter().map(|name| inline(ctx, role, name))).await?;
-    Ok(names.into_iter().zip(documents).collect())
 }
 
 /// Finds a role by its name, which is unique in the account.

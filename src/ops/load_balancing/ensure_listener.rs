@@ -14,7 +14,7 @@ use super::{
     protocol::Protocol,
     read,
     route::{self, Route},
-    tags,
+    shared, tags,
 };
 use crate::{
     event::{Change, Field},
@@ -100,13 +100,17 @@ impl Operation for EnsureListener {
         let name = name.unwrap_or_else(|| format!("{}-{}", options.protocol.as_str().to_lowercase(), options.port));
         let owned = Owned::new(ctx, &name, &options.tags)?;
         let balancer = options.load_balancer.as_str();
-        let listener_arn = match on_port(ctx, balancer, options.port).await? {
+        let listeners = shared::listeners_of(ctx, balancer).await?;
+        let listener_arn = match on_port(listeners, balancer, options.port)? {
             Some(found) => converge(ctx, &options, &owned, &answer, &found).await?,
             None => match create(ctx, &options, &owned, &answer).await {
                 Ok(arn) => arn,
                 // It is there after all: made by a run that was cut off, and slow to be listed.
                 Err(error) if error.is(&["DuplicateListener"]) => {
-                    let found = read::soon(ctx, error, async || on_port(ctx, balancer, options.port).await).await?;
+                    let found = read::soon(ctx, error, async || {
+                        on_port(read::listeners_of(ctx, balancer).await?, balancer, options.port)
+                    })
+                    .await?;
                     converge(ctx, &options, &owned, &answer, &found).await?
                 }
                 Err(error) => return Err(error),
@@ -169,8 +173,7 @@ pub(super) fn wanted(given: &Answer, live: &Answer, weights: Option<Weights>) ->
     }
 }
 
-async fn on_port(ctx: &Ctx, balancer: &str, port: u16) -> Result<Option<elb::Listener>, Error> {
-    let mut found = read::listeners_of(ctx, balancer).await?;
+fn on_port(mut found: Vec<elb::Listener>, balancer: &str, port: u16) -> Result<Option<elb::Listener>, Error> {
     found.retain(|listener| listener.port() == Some(port.into()));
     only(&format!("listener {}:{port}", name_in(balancer)), found, elb::Listener::listener_arn)
 }
@@ -227,7 +230,7 @@ async fn converge(
     found: &elb::Listener,
 ) -> Result<String, Error> {
     let arn: String = require("elasticloadbalancing:DescribeListeners", "ListenerArn", found.listener_arn())?;
-    let tags = read::tags(ctx, &arn).await?;
+    let tags = shared::tags(ctx, &arn).await?;
     owned.check(&options.subject(), &tags, options.adopt)?;
     let wanted = options.settings();
     // The protocol first: HTTP has no certificates, and what a TCP listener may forward to differs.
@@ -275,7 +278,8 @@ struct OnPort {
 
 async fn listener_on_port(ctx: &Ctx, given: Value) -> Result<Option<Value>, Error> {
     let OnPort { load_balancer, port, stack } = arguments(given)?;
-    let Some(found) = on_port(ctx, &load_balancer, port).await? else { return Ok(None) };
+    let listeners = read::listeners_of(ctx, &load_balancer).await?;
+    let Some(found) = on_port(listeners, &load_balancer, port)? else { return Ok(None) };
     let arn = found.listener_arn().unwrap_or_default();
     let ours = read::tags(ctx, arn).await?.get(STACK_TAG) == Some(&stack);
     Ok(ours.then(|| json!({ "listener_arn": arn })))

@@ -11,10 +11,10 @@ use super::{
     LoadBalancer,
     attributes::{self, Attributes},
     placement::{self, Aspect},
-    read, tags,
+    read, shared, tags,
 };
 use crate::{
-    event::Change,
+    event::{Change, Field},
     ops::{
         Duration, Error, IdOf, IdsOf, Operation, Tags, Together, arguments,
         network::{
@@ -162,14 +162,21 @@ impl Operation for EnsureLoadBalancer {
         let wanted = options.attributes()?;
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         let name = owned.name_within(32);
-        let arn = match read::load_balancer_named(ctx, &name).await? {
-            Some(found) => converge(ctx, &options, &owned, &wanted, &found).await?,
+        let arn = match shared::load_balancer_named(ctx, &name).await? {
+            Some(found) => {
+                let is_changed = converge(ctx, &options, &owned, &wanted, &found).await?;
+                if !is_changed && is_active(&found) {
+                    return LoadBalancer::from_elb(&found);
+                }
+                require("elasticloadbalancing:DescribeLoadBalancers", "LoadBalancerArn", found.load_balancer_arn())?
+            }
             None => match create(ctx, &options, &owned, &name).await {
                 Ok(made) => finish(ctx, &wanted, made).await?,
                 // It is there after all: made by a run that was cut off, and slow to be listed.
                 Err(error) if error.is(&["DuplicateLoadBalancerName"]) => {
                     let found = read::soon(ctx, error, async || read::load_balancer_named(ctx, &name).await).await?;
-                    converge(ctx, &options, &owned, &wanted, &found).await?
+                    converge(ctx, &options, &owned, &wanted, &found).await?;
+                    require("elasticloadbalancing:DescribeLoadBalancers", "LoadBalancerArn", found.load_balancer_arn())?
                 }
                 Err(error) => return Err(error),
             },
@@ -266,17 +273,18 @@ async fn finish(ctx: &Ctx, wanted: &Attributes, made: Made) -> Result<String, Er
     Ok(arn)
 }
 
+/// Returns whether anything was changed.
 async fn converge(
     ctx: &Ctx,
     options: &EnsureLoadBalancer,
     owned: &Owned,
     wanted: &Attributes,
     found: &elb::LoadBalancer,
-) -> Result<String, Error> {
+) -> Result<bool, Error> {
     let described = LoadBalancer::from_elb(found)?;
     let arn = described.load_balancer_arn;
     let resource = format!("load balancer {}", described.load_balancer_name);
-    let (tags, present) = futures::join!(read::tags(ctx, &arn), async {
+    let (tags, present) = futures::join!(shared::tags(ctx, &arn), async {
         if wanted.is_empty() { Ok(Attributes::new()) } else { attributes::read(ctx, &arn).await }
     })
     .together()?;
@@ -296,23 +304,31 @@ async fn converge(
         tagged::converge::<tags::Resource>(ctx, &arn, owned, &tags),
     )
     .together()?;
-    report(ctx, [subnets, groups, kind].into_iter().flatten().chain(attributes).chain(tags).collect());
-    Ok(arn)
+    let fields: Vec<Field> = [subnets, groups, kind].into_iter().flatten().chain(attributes).chain(tags).collect();
+    let is_changed = !fields.is_empty();
+    report(ctx, fields);
+    Ok(is_changed)
+}
+
+/// An endpoint that says nothing of a state has nothing to wait for.
+fn is_active(found: &elb::LoadBalancer) -> bool {
+    matches!(found.state().and_then(elb::LoadBalancerState::code), Some(LoadBalancerStateEnum::Active) | None)
 }
 
 async fn wait_active(ctx: &Ctx, arn: &str, name: &str, timeout: Time) -> Result<elb::LoadBalancer, Error> {
     let what = format!("load balancer {name} to be active");
     ctx.wait(Wait { what: what.clone(), timeout, every: Time::from_secs(5) }, async || {
         let found = read::load_balancer(ctx, arn).await?;
+        if is_active(&found) {
+            return Ok(Seen::Ready(found));
+        }
         let state = found.state();
         match state.and_then(elb::LoadBalancerState::code) {
-            // An endpoint that says nothing has nothing to wait for.
-            Some(LoadBalancerStateEnum::Active) | None => Ok(Seen::Ready(found)),
             Some(LoadBalancerStateEnum::Failed) => {
                 let reason = state.and_then(|state| state.reason()).unwrap_or("it failed").to_owned();
                 Err(Error::Hopeless { what: what.clone(), reason })
             }
-            Some(other) => Ok(Seen::Pending(other.as_str().to_owned())),
+            other => Ok(Seen::Pending(other.map_or("", LoadBalancerStateEnum::as_str).to_owned())),
         }
     })
     .await

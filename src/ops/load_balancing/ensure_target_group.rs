@@ -14,7 +14,7 @@ use super::{
     health_check::{self, HealthCheck, Parts, with_parts},
     name_in,
     protocol::Protocol,
-    read, tags,
+    read, shared, tags,
 };
 use crate::{
     event::Change,
@@ -184,7 +184,7 @@ impl Operation for EnsureTargetGroup {
         let (check, wanted) = (options.health_check.parts()?, options.attributes()?);
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         let name = owned.name_within(32);
-        let target_group_arn = match read::target_group_named(ctx, &name).await? {
+        let target_group_arn = match shared::target_group_named(ctx, &name).await? {
             Some(found) => converge(ctx, &options, &owned, &check, &wanted, &found).await?,
             None => match create(ctx, &options, &owned, &name, &check).await {
                 Ok(made) => finish(ctx, &wanted, made).await?,
@@ -309,8 +309,8 @@ async fn converge(
     let described = TargetGroup::from_elb(found)?;
     let arn = described.target_group_arn;
     let resource = format!("target group {}", described.target_group_name);
-    let (tags, present) = futures::join!(read::tags(ctx, &arn), async {
-        if wanted.is_empty() { Ok(Attributes::new()) } else { attributes::read(ctx, &arn).await }
+    let (tags, present) = futures::join!(shared::tags(ctx, &arn), async {
+        if wanted.is_empty() { Ok(Attributes::new()) } else { shared::attributes(ctx, &arn).await }
     })
     .together()?;
     owned.check(&resource, &tags, options.adopt)?;

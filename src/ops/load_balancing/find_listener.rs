@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Listener, LoadBalancer, name_in, read};
+use super::{Listener, LoadBalancer, name_in, shared};
 use crate::{
     ops::{Error, IdOf, Operation},
     run::Ctx,
@@ -33,7 +33,7 @@ impl Operation for FindListener {
     }
 
     async fn run(ctx: &Ctx, options: Self) -> Result<Listener, Error> {
-        let listeners = read::listeners_of(ctx, options.load_balancer.as_str()).await?;
+        let listeners = shared::listeners_of(ctx, options.load_balancer.as_str()).await?;
         let mut handles = listeners.iter().map(Listener::from_elb).collect::<Result<Vec<_>, _>>()?;
         let ports: Vec<String> = handles.iter().map(|handle| handle.port.to_string()).collect();
         handles.retain(|handle| options.port.is_none_or(|port| handle.port == i32::from(port)));

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{LoadBalancer, read};
+use super::{LoadBalancer, read, shared};
 use crate::{
     ops::{Error, Operation, Tags, network::common::only},
     run::Ctx,
@@ -40,7 +40,7 @@ impl Operation for FindLoadBalancer {
                 Err(error) if error.is(&["LoadBalancerNotFound"]) => Vec::new(),
                 found => vec![found?],
             },
-            Some(name) => read::load_balancer_named(ctx, name).await?.into_iter().collect(),
+            Some(name) => shared::load_balancer_named(ctx, name).await?.into_iter().collect(),
             None if options.tags.0.is_empty() => {
                 let message = "expected a `load_balancer` or `tags` to find it by, found neither";
                 return Err(Error::option("", message));

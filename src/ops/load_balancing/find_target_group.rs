@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{TargetGroup, read};
+use super::{TargetGroup, read, shared};
 use crate::{
     ops::{Error, Operation},
     run::Ctx,
@@ -38,7 +38,7 @@ impl Operation for FindTargetGroup {
                 found => Some(found?),
             }
         } else {
-            read::target_group_named(ctx, &described).await?
+            shared::target_group_named(ctx, &described).await?
         };
         let found = found.ok_or(Error::NotFound { what: format!("target group {described}"), hint: None })?;
         TargetGroup::from_elb(&found)

@@ -19,6 +19,7 @@ mod protocol;
 pub mod read;
 pub mod route;
 pub mod rule_settings;
+pub(super) mod shared;
 pub mod tags;
 
 pub use health_check::RESTORE_HEALTH_CHECK;

@@ -77,6 +77,20 @@ pub async fn load_balancers(ctx: &Ctx) -> Result<Vec<LoadBalancer>, Error> {
     .await
 }
 
+/// The load balancers of the region, if one page has them all.
+pub async fn one_page_of_load_balancers(ctx: &Ctx) -> Result<Option<Vec<LoadBalancer>>, Error> {
+    let call = "elasticloadbalancing:DescribeLoadBalancers";
+    let reply = ctx.read(call, || ctx.aws().elbv2.describe_load_balancers().send()).await?;
+    Ok(reply.load_balancers.filter(|_| reply.next_marker.is_none()))
+}
+
+/// The target groups of the region, if one page has them all.
+pub async fn one_page_of_target_groups(ctx: &Ctx) -> Result<Option<Vec<TargetGroup>>, Error> {
+    let call = "elasticloadbalancing:DescribeTargetGroups";
+    let reply = ctx.read(call, || ctx.aws().elbv2.describe_target_groups().send()).await?;
+    Ok(reply.target_groups.filter(|_| reply.next_marker.is_none()))
+}
+
 /// The target group of that name.
 pub async fn target_group_named(ctx: &Ctx, name: &str) -> Result<Option<TargetGroup>, Error> {
     let found = ctx

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, json};
 
-use super::{Listener, ListenerRule, action::Answer, read};
+use super::{Listener, ListenerRule, action::Answer, read, shared};
 use crate::{
     ops::{Error, IdOf, Kind, arguments, network::common::nothing_to_undo, options::HANDLE},
     run::{Class, Ctx, Mutation, Phase, Undo, UndoAction, Undone},
@@ -92,7 +92,6 @@ impl JsonSchema for Route {
 /// # Errors
 /// [`Error::NotFound`] if it is not there; [`Error::Option`] for a default rule: AWS changes it through its listener.
 pub async fn live(ctx: &Ctx, route: &Route) -> Result<Live, Error> {
-    let balancer = route.load_balancer();
     let gone = |error: Error| match error.is(&["ListenerNotFound", "RuleNotFound"]) {
         true => Error::NotFound { what: format!("route {route}"), hint: None },
         false => error,
@@ -104,13 +103,28 @@ pub async fn live(ctx: &Ctx, route: &Route) -> Result<Live, Error> {
             return Err(Error::option("route", message));
         }
         let actions = rule.actions().to_vec();
-        let name = format!("{balancer} rule {}", rule.priority().unwrap_or_default());
+        let name = format!("{} rule {}", route.load_balancer(), rule.priority().unwrap_or_default());
         return Ok(Live { name, answer: Answer::of(&actions), actions });
     }
     let listener = read::listener(ctx, route.as_str()).await.map_err(gone)?;
+    Ok(of_listener(route, &listener))
+}
+
+/// The route as it was a moment ago, if its listener has just been read; else as it is. For who decides nothing by it.
+///
+/// # Errors
+/// As [`live`].
+pub async fn seen(ctx: &Ctx, route: &Route) -> Result<Live, Error> {
+    match shared::known_listener(ctx, route.as_str()).await {
+        Some(listener) => Ok(of_listener(route, &listener)),
+        None => live(ctx, route).await,
+    }
+}
+
+fn of_listener(route: &Route, listener: &elb::Listener) -> Live {
     let actions = listener.default_actions().to_vec();
-    let name = format!("{balancer}:{}", listener.port().unwrap_or_default());
-    Ok(Live { name, answer: Answer::of(&actions), actions })
+    let name = format!("{}:{}", route.load_balancer(), listener.port().unwrap_or_default());
+    Live { name, answer: Answer::of(&actions), actions }
 }
 
 /// Reads a route until it shows what `expected` says, or for as long as reads may be behind. Returns the last read.

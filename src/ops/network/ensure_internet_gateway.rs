@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::{
     InternetGateway, Vpc,
     common::{IN_USE, LET_GO, deleted, filter, fixed, is_named, is_of_stack, only, report},
-    read,
+    read, shared,
 };
 use crate::{
     event::Change,
     ops::{
-        Error, IdOf, Operation, Tags, Together, arguments, ec2_tags,
+        Error, IdOf, Operation, Tags, arguments, ec2_tags,
         ownership::{Owned, changed, set},
         require,
     },
@@ -61,7 +61,8 @@ impl Operation for EnsureInternetGateway {
     async fn run(ctx: &Ctx, options: Self) -> Result<InternetGateway, Error> {
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         let vpc_id = options.vpc_id.as_str();
-        let (attached, named) = futures::join!(of_vpc(ctx, vpc_id), by_name(ctx, &owned.name)).together()?;
+        let gateways = shared::internet_gateways(ctx).await?;
+        let (attached, named) = (attached_to(gateways.clone(), vpc_id)?, named(gateways, &owned.name)?);
         let internet_gateway_id = match attached.or(named) {
             Some(gateway) => converge(ctx, &options, &owned, &gateway).await?,
             None => {
@@ -80,14 +81,12 @@ fn vpc_of(gateway: &ec2::InternetGateway) -> Option<&str> {
     gateway.attachments().first().and_then(|attachment| attachment.vpc_id())
 }
 
-async fn of_vpc(ctx: &Ctx, vpc_id: &str) -> Result<Option<ec2::InternetGateway>, Error> {
-    let mut found = read::internet_gateways(ctx, &[filter("attachment.vpc-id", vpc_id)]).await?;
+fn attached_to(mut found: Vec<ec2::InternetGateway>, vpc_id: &str) -> Result<Option<ec2::InternetGateway>, Error> {
     found.retain(|gateway| vpc_of(gateway) == Some(vpc_id));
     only(&format!("internet gateway of {vpc_id}"), found, ec2::InternetGateway::internet_gateway_id)
 }
 
-async fn by_name(ctx: &Ctx, name: &str) -> Result<Option<ec2::InternetGateway>, Error> {
-    let mut found = read::internet_gateways(ctx, &[filter("tag:Name", name)]).await?;
+fn named(mut found: Vec<ec2::InternetGateway>, name: &str) -> Result<Option<ec2::InternetGateway>, Error> {
     found.retain(|gateway| is_named(gateway.tags(), name));
     only(&format!("internet gateway {name}"), found, ec2::InternetGateway::internet_gateway_id)
 }
@@ -177,7 +176,8 @@ struct ByName {
 
 async fn internet_gateway_by_name(ctx: &Ctx, wanted: Value) -> Result<Option<Value>, Error> {
     let ByName { name, stack } = arguments(wanted)?;
-    let found = by_name(ctx, &name).await?.filter(|gateway| is_of_stack(gateway.tags(), &stack));
+    let found = named(read::internet_gateways(ctx, &[filter("tag:Name", &name)]).await?, &name)?;
+    let found = found.filter(|gateway| is_of_stack(gateway.tags(), &stack));
     Ok(found.map(|gateway| json!({ "internet_gateway_id": gateway.internet_gateway_id() })))
 }
 
@@ -195,7 +195,8 @@ pub const INTERNET_GATEWAY_ATTACHED: LookUp = LookUp {
 
 async fn internet_gateway_attached(ctx: &Ctx, wanted: Value) -> Result<Option<Value>, Error> {
     let Attachment { internet_gateway_id, vpc_id } = arguments(wanted)?;
-    let attached = of_vpc(ctx, &vpc_id).await?;
+    let attached = read::internet_gateways(ctx, &[filter("attachment.vpc-id", &vpc_id)]).await?;
+    let attached = attached_to(attached, &vpc_id)?;
     let is_it = attached.is_some_and(|gateway| gateway.internet_gateway_id() == Some(&internet_gateway_id));
     Ok(is_it.then_some(Value::Null))
 }

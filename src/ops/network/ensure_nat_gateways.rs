@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     NatGateway, NatGateways, Subnet, Subnets, Vpc, address,
-    common::{filter, fixed, is_named, is_of_stack, only, report},
-    nat_gateway, read,
+    common::{fixed, is_named, only, report},
+    nat_gateway, read, shared,
     surplus_nat_gateways::Surplus,
 };
 use crate::{
     event::Change,
     ops::{
         Duration, Error, IdOf, IdsOf, Operation, Tags, Together, all_of, ec2_tags,
-        ownership::{Owned, STACK_TAG, set},
+        ownership::{Owned, set},
         require,
     },
     run::Ctx,
@@ -79,6 +79,17 @@ struct Place<'a> {
     found: Option<&'a ec2::NatGateway>,
 }
 
+impl Place<'_> {
+    fn is_available(&self) -> bool {
+        self.found.is_some_and(|nat| nat_gateway::state(nat) == "available")
+    }
+
+    fn is_as_wanted(&self) -> bool {
+        let is_tagged = |nat: &ec2::NatGateway| self.owned.missing(&ec2_tags::from_ec2(nat.tags())).is_empty();
+        self.is_available() && self.found.is_some_and(is_tagged)
+    }
+}
+
 /// The address a gateway gets.
 struct Allocation {
     id: String,
@@ -105,11 +116,13 @@ impl Operation for EnsureNatGateways {
         }
         let stack = ctx.stack()?;
         let vpc_id = options.vpc_id.as_str();
-        let (subnets, nats, addresses) =
-            futures::join!(zoned(ctx, options.subnet_ids.as_slice()), alive(ctx, vpc_id), of_stack(ctx, &stack),)
-                .together()?;
+        let (subnets, nats) =
+            futures::join!(zoned(ctx, vpc_id, options.subnet_ids.as_slice()), alive(ctx, vpc_id)).together()?;
         let places = options.places(ctx, &subnets, &nats)?;
         options.check(&places)?;
+        // Addresses are taken, tagged and released with their gateways.
+        let is_as_wanted = nats.len() == places.len() && places.iter().all(Place::is_as_wanted);
+        let addresses = if is_as_wanted { Vec::new() } else { shared::addresses_of(ctx, &stack).await? };
         // First all addresses, then all gateways: undone backwards, the gateways go together and are waited for once.
         let allocations = places.iter().enumerate();
         let allocations = allocations.map(async |(index, place)| options.allocate(ctx, place, index, &addresses).await);
@@ -119,7 +132,7 @@ impl Operation for EnsureNatGateways {
             None => options.create(ctx, place, allocation).await,
         });
         let ids = all_of(ids).await?;
-        let settled = places.iter().all(|place| place.found.is_some_and(|nat| nat_gateway::state(nat) == "available"));
+        let settled = places.iter().all(Place::is_available);
         let available = match settled {
             true => nats.clone(),
             false => nat_gateway::wait_available(ctx, &ids, options.timeout.0).await?,
@@ -234,11 +247,15 @@ impl EnsureNatGateways {
 }
 
 /// The given subnets with their zones, in the order of the zones.
-async fn zoned(ctx: &Ctx, ids: &[String]) -> Result<Vec<Subnet>, Error> {
+async fn zoned(ctx: &Ctx, vpc_id: &str, ids: &[String]) -> Result<Vec<Subnet>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let found = read::subnets(ctx, ids, &[]).await?;
+    let mut found = shared::subnets_of(ctx, vpc_id).await?;
+    if !ids.iter().all(|id| found.iter().any(|subnet| subnet.subnet_id() == Some(id))) {
+        // AWS says which of them are not there.
+        found = read::subnets(ctx, ids, &[]).await?;
+    }
     let subnet = |id: &String| {
         let subnet = found.iter().find(|subnet| subnet.subnet_id() == Some(id));
         Subnet::from_ec2(
@@ -253,16 +270,9 @@ async fn zoned(ctx: &Ctx, ids: &[String]) -> Result<Vec<Subnet>, Error> {
 
 /// The gateways of a VPC that are there, or will be. The others are shown for an hour after their end.
 async fn alive(ctx: &Ctx, vpc_id: &str) -> Result<Vec<ec2::NatGateway>, Error> {
-    let mut nats = read::nat_gateways_of(ctx, vpc_id, &[]).await?;
+    let mut nats = shared::nat_gateways_of(ctx, vpc_id).await?;
     nats.retain(|nat| matches!(nat_gateway::state(nat), "pending" | "available"));
     Ok(nats)
-}
-
-/// The addresses of the stack.
-async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<ec2::Address>, Error> {
-    let mut addresses = read::addresses(ctx, &[filter(format!("tag:{STACK_TAG}"), stack)]).await?;
-    addresses.retain(|address| is_of_stack(address.tags(), stack));
-    Ok(addresses)
 }
 
 fn handle(

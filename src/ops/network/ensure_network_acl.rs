@@ -12,6 +12,7 @@ use super::{
     network_acl_rule::{self as rule, RuleOptions, Rules},
     read,
     setting::Undoing,
+    shared,
 };
 use crate::{
     event::{Change, Field},
@@ -81,7 +82,7 @@ impl Operation for EnsureNetworkAcl {
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         let vpc_id = options.vpc_id.as_str();
         // All of the VPC: the others show which subnets they have.
-        let acls = read::network_acls_of(ctx, vpc_id, &[]).await?;
+        let acls = shared::network_acls_of(ctx, vpc_id).await?;
         let named = acls.iter().filter(|acl| is_named(acl.tags(), &owned.name)).collect();
         let found = only(&format!("network acl {}", owned.name), named, |acl| acl.network_acl_id())?;
         let subnets = options.subnet_ids.as_ref().map(IdsOf::as_slice);

@@ -12,6 +12,7 @@ use super::{
     route::{self, RouteOptions},
     route_table_association as association,
     setting::Undoing,
+    shared,
 };
 use crate::{
     event::Change,
@@ -77,7 +78,7 @@ impl Operation for EnsureRouteTable {
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         let vpc_id = options.vpc_id.as_str();
         // All of the VPC: the others show which subnets they have.
-        let tables = read::route_tables_of(ctx, vpc_id, &[]).await?;
+        let tables = shared::route_tables_of(ctx, vpc_id).await?;
         let named = tables.iter().filter(|table| is_named(table.tags(), &owned.name)).collect();
         let found = only(&format!("route table {}", owned.name), named, |table| table.route_table_id())?;
         let subnets = options.subnet_ids.as_ref().map(IdsOf::as_slice);

@@ -11,6 +11,7 @@ use super::{
     read,
     security_group_rule::{self as rule, Peer, RuleOptions, Rules},
     security_group_rules::Direction,
+    shared,
 };
 use crate::{
     event::{Change, Field},
@@ -93,14 +94,13 @@ impl Operation for EnsureSecurityGroup {
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         let group_name = owned.name_within(LONGEST_NAME);
         let vpc_id = options.vpc_id.as_str();
-        // The name of a group is its own: no two of a VPC have the same.
-        let by_name = [filter("group-name", &group_name)];
         let (groups, _, _) = futures::join!(
-            read::security_groups_of(ctx, vpc_id, &by_name),
+            shared::security_groups_of(ctx, vpc_id),
             name_prefix_lists(ctx, &mut ingress),
             name_prefix_lists(ctx, &mut egress),
         )
         .together()?;
+        // The name of a group is its own: no two of a VPC have the same.
         let found = groups.iter().find(|group| group.group_name() == Some(&group_name));
         let group_id = match found {
             Some(group) => converge(ctx, &options, &owned, group, [ingress, egress]).await?,

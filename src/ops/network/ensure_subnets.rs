@@ -1,5 +1,7 @@
 //! `ensure_subnets`: the subnets of one tier, one per availability zone.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_ec2::types::{self as ec2, AttributeBooleanValue, ResourceType, SubnetState};
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
@@ -10,7 +12,7 @@ use super::{
     Subnet, Subnets, Vpc,
     carve::{Length, Range},
     common::{IN_USE, LET_GO, deleted, filter, fixed, is_named, is_of_stack, nothing_to_undo, only, report},
-    read,
+    read, shared,
     subnets::TIER_TAG,
     zones::{self, Zones},
 };
@@ -89,9 +91,8 @@ impl Operation for EnsureSubnets {
     async fn run(ctx: &Ctx, options: Self) -> Result<Subnets, Error> {
         let (given, length) = (options.given_blocks()?, options.length()?);
         let vpc_id = options.vpc_id.as_str();
-        let (whole, existing, zones) =
-            futures::join!(range_of(ctx, vpc_id), read::subnets_of(ctx, vpc_id, &[]), options.candidates(ctx))
-                .together()?;
+        let (whole, existing) = futures::join!(range_of(ctx, vpc_id), shared::subnets_of(ctx, vpc_id)).together()?;
+        let zones = options.candidates(ctx, &existing).await?;
         let taken = existing.iter().filter_map(|subnet| subnet.cidr_block()?.parse().ok()).collect();
         let range = Range::new(whole, length, taken);
         let mut places = options.places(ctx, zones, &existing, given)?;
@@ -143,12 +144,27 @@ impl EnsureSubnets {
         }
     }
 
-    /// The zones to choose from. Those that are named need no look: AWS knows them.
-    async fn candidates(&self, ctx: &Ctx) -> Result<Vec<String>, Error> {
-        match &self.availability_zones {
-            Zones::Names(names) => Ok(names.clone()),
-            Zones::Count(_) => zones::of_region(ctx).await,
+    /// The zones to choose from. Those that are named need no look: AWS knows them. Nor do those of subnets that are there,
+    /// if there are enough of them: a network stays where it is.
+    async fn candidates(&self, ctx: &Ctx, existing: &[ec2::Subnet]) -> Result<Vec<String>, Error> {
+        let count = match &self.availability_zones {
+            Zones::Names(names) => return Ok(names.clone()),
+            Zones::Count(count) => *count,
+        };
+        let mut in_use = BTreeSet::new();
+        for subnet in existing {
+            let zone = subnet.availability_zone().unwrap_or_default();
+            if is_named(subnet.tags(), &self.owned(ctx, zone)?.name) {
+                in_use.insert(zone.to_owned());
+            }
         }
+        if in_use.len() >= count { Ok(in_use.into_iter().collect()) } else { shared::zones(ctx).await }
+    }
+
+    fn owned(&self, ctx: &Ctx, zone: &str) -> Result<Owned, Error> {
+        let mut tags = self.tags.clone();
+        tags.0.entry(TIER_TAG.to_owned()).or_insert_with(|| self.tier.clone());
+        Owned::new(ctx, &format!("{}-{zone}", self.name()), &tags)
     }
 
     fn places(
@@ -158,10 +174,8 @@ impl EnsureSubnets {
         existing: &[ec2::Subnet],
         given: Option<Vec<Ipv4Net>>,
     ) -> Result<Vec<Place>, Error> {
-        let mut tags = self.tags.clone();
-        tags.0.entry(TIER_TAG.to_owned()).or_insert_with(|| self.tier.clone());
         let place = |zone: String| {
-            let owned = Owned::new(ctx, &format!("{}-{zone}", self.name()), &tags)?;
+            let owned = self.owned(ctx, &zone)?;
             let found = existing.iter().filter(|subnet| is_named(subnet.tags(), &owned.name)).cloned().collect();
             let found = only(&format!("subnet {}", owned.name), found, ec2::Subnet::subnet_id)?;
             Ok(Place { zone, owned, found, block: None })
@@ -180,8 +194,7 @@ impl EnsureSubnets {
 const ONE_WAY: &str = "`cidr_blocks`, `prefix_length` and `new_bits` exclude each other";
 
 async fn range_of(ctx: &Ctx, vpc_id: &str) -> Result<Ipv4Net, Error> {
-    let vpcs = read::vpcs(ctx, &[vpc_id.to_owned()], &[]).await?;
-    let block = vpcs.first().and_then(|vpc| vpc.cidr_block()?.parse().ok());
+    let block = shared::vpc(ctx, vpc_id).await?.and_then(|vpc| vpc.cidr_block()?.parse().ok());
     block.ok_or(Error::Reply { call: "ec2:DescribeVpcs", member: "cidrBlock" })
 }
 

@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 use super::{
     Vpc,
     common::{IN_USE, LET_GO, deleted, filter, fixed, is_named, is_of_stack, nothing_to_undo, only, report},
-    read,
+    read, shared,
 };
 use crate::{
     event::Change,
     ops::{
-        Cidr, Error, Operation, Tags, Together, arguments, ec2_tags,
+        Cidr, Error, Operation, Tags, arguments, ec2_tags,
         ownership::{Owned, changed, set},
         require,
     },
-    run::{Class, Ctx, LookUp, Mutation, Undo, UndoAction, Undone},
+    run::{Class, Ctx, LookUp, Mutation, Reading, Undo, UndoAction, Undone},
 };
 
 /// Makes sure that the stack has a VPC of this name. Its CIDR block cannot be changed later.
@@ -90,7 +90,7 @@ impl Operation for EnsureVpc {
 
     async fn run(ctx: &Ctx, options: Self) -> Result<Vpc, Error> {
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
-        let vpc_id = match find(ctx, &owned.name).await? {
+        let vpc_id = match named(shared::vpcs(ctx).await?, &owned.name)? {
             Some(vpc) => converge(ctx, &options, &owned, &vpc).await?,
             None => create(ctx, &options, &owned).await?,
         };
@@ -98,11 +98,9 @@ impl Operation for EnsureVpc {
     }
 }
 
-async fn find(ctx: &Ctx, name: &str) -> Result<Option<ec2::Vpc>, Error> {
-    let mut found = read::vpcs(ctx, &[], &[filter("tag:Name", name)]).await?;
-    // Filters are checked here again: adopting somebody else's network would be a serious fault.
-    found.retain(|vpc| is_named(vpc.tags(), name));
-    only(&format!("vpc {name}"), found, ec2::Vpc::vpc_id)
+fn named(mut vpcs: Vec<ec2::Vpc>, name: &str) -> Result<Option<ec2::Vpc>, Error> {
+    vpcs.retain(|vpc| is_named(vpc.tags(), name));
+    only(&format!("vpc {name}"), vpcs, ec2::Vpc::vpc_id)
 }
 
 async fn create(ctx: &Ctx, options: &EnsureVpc, owned: &Owned) -> Result<String, Error> {
@@ -150,11 +148,7 @@ async fn converge(ctx: &Ctx, options: &EnsureVpc, owned: &Owned, vpc: &ec2::Vpc)
     let tenancy = vpc.instance_tenancy().map_or("default", Tenancy::as_str);
     fixed(&resource, "instance_tenancy", tenancy, options.instance_tenancy.to_ec2().as_str())?;
 
-    let (support, hostnames) = futures::join!(
-        read_attribute(ctx, &vpc_id, VpcAttributeName::EnableDnsSupport),
-        read_attribute(ctx, &vpc_id, VpcAttributeName::EnableDnsHostnames),
-    )
-    .together()?;
+    let DnsAttributes { support, hostnames } = dns_attributes(ctx, &vpc_id).await?;
     let mut fields = ec2_tags::converge(ctx, &vpc_id, owned, &tags).await?;
     for (attribute, wanted, found) in attributes(options, support, hostnames) {
         if wanted != found {
@@ -184,6 +178,25 @@ fn snake(attribute: &VpcAttributeName) -> &'static str {
         VpcAttributeName::EnableDnsSupport => "enable_dns_support",
         _ => "enable_dns_hostnames",
     }
+}
+
+/// Whether the VPC resolves names, and whether it gives instances names.
+#[derive(Clone, Copy)]
+pub struct DnsAttributes {
+    support: bool,
+    hostnames: bool,
+}
+
+/// AWS tells one attribute at a time. One that gives names resolves them: neither can be set without that
+/// (ModifyVpcAttribute, `EnableDnsHostnames`).
+pub async fn dns_attributes(ctx: &Ctx, vpc_id: &str) -> Result<DnsAttributes, Error> {
+    const READING: Reading = Reading { call: "ec2:DescribeVpcAttribute", changed_by: &["VpcAttribute"] };
+    let read = async || {
+        let hostnames = read_attribute(ctx, vpc_id, VpcAttributeName::EnableDnsHostnames).await?;
+        let support = hostnames || read_attribute(ctx, vpc_id, VpcAttributeName::EnableDnsSupport).await?;
+        Ok(DnsAttributes { support, hostnames })
+    };
+    ctx.shared(READING, vpc_id, read).await
 }
 
 async fn read_attribute(ctx: &Ctx, vpc_id: &str, attribute: VpcAttributeName) -> Result<bool, Error> {
@@ -237,7 +250,8 @@ struct ByName {
 
 async fn vpc_by_name(ctx: &Ctx, wanted: Value) -> Result<Option<Value>, Error> {
     let ByName { name, stack } = arguments(wanted)?;
-    let found = find(ctx, &name).await?.filter(|vpc| is_of_stack(vpc.tags(), &stack));
+    let found = named(read::vpcs(ctx, &[], &[filter("tag:Name", &name)]).await?, &name)?;
+    let found = found.filter(|vpc| is_of_stack(vpc.tags(), &stack));
     Ok(found.map(|vpc| json!({ "vpc_id": vpc.vpc_id() })))
 }
 

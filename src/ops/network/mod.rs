@@ -22,6 +22,7 @@ pub mod route_table_association;
 pub mod security_group_rule;
 pub mod security_group_rules;
 mod setting;
+pub(super) mod shared;
 mod subnets;
 mod surplus_nat_gateways;
 mod traffic;

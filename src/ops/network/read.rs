@@ -25,14 +25,14 @@ fn some<T: Clone>(list: &[T]) -> Option<Vec<T>> {
     (!list.is_empty()).then(|| list.to_vec())
 }
 
-/// `of_vpc!(subnets_of, Subnet, "subnet-", subnets, subnet_id)`: what of a kind passes the filters in a VPC, without
-/// filters everything. What this run has just made is in it, although AWS may not list it yet: the next decision is about it.
+/// `of_vpc!(subnets_of, Subnet, "subnet-", subnets, subnet_id)`: everything of a kind in a VPC. What this run has just made
+/// is in it, although AWS may not list it yet: the next decision is about it.
 macro_rules! of_vpc {
     ($name:ident, $type:ty, $prefix:literal, $read:ident, $id:ident) => {
-        pub async fn $name(ctx: &Ctx, vpc_id: &str, filters: &[Filter]) -> Result<Vec<$type>, Error> {
+        pub async fn $name(ctx: &Ctx, vpc_id: &str) -> Result<Vec<$type>, Error> {
             let new = ctx.just_made($prefix);
-            let in_vpc = [&[filter("vpc-id", vpc_id)], filters].concat();
-            let by_id = async { if new.is_empty() { Ok(Vec::new()) } else { $read(ctx, &new, filters).await } };
+            let in_vpc = [filter("vpc-id", vpc_id)];
+            let by_id = async { if new.is_empty() { Ok(Vec::new()) } else { $read(ctx, &new, &[]).await } };
             let (mut rows, new) = futures::join!($read(ctx, &[], &in_vpc), by_id).together()?;
             for row in new {
                 if rows.iter().all(|other| other.$id() != row.$id()) {

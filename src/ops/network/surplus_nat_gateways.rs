@@ -42,7 +42,7 @@ impl Surplus<'_> {
             found.iter().for_each(|nat| warn(nat, "`ensure_nat_gateways` with `replace: true` removes it".to_owned()));
             return Ok(());
         }
-        let tables = read::route_tables_of(ctx, self.vpc_id, &[]).await?;
+        let tables = read::route_tables_of(ctx, self.vpc_id).await?;
         let removals = found.into_iter().map(async |nat| {
             let leads_there = |table: &&ec2::RouteTable| {
                 table

@@ -42,7 +42,7 @@ impl Operation for ReadTraffic {
     }
 
     async fn run(ctx: &Ctx, options: Self) -> Result<Traffic, Error> {
-        let live = route::live(ctx, &options.route).await?;
+        let live = route::seen(ctx, &options.route).await?;
         Ok(Traffic::of(&options.route, &live.answer, |arn| {
             let colour = options.colours.iter().find(|(_, group)| group.as_str() == arn);
             colour.map_or_else(|| name_in(arn).to_owned(), |(colour, _)| colour.clone())

@@ -206,7 +206,7 @@ async fn hold(ctx: &Ctx, ways: &[Way], step: &Step, enough: Enough) -> Result<()
         ctx.sleep(left.min(LOOK)).await?;
         let health = guard(ctx, &all, step.weight, enough);
         let lives = all_of(ways.iter().map(|way| route::live(ctx, &way.order.route)));
-        let (health, lives) = futures::join!(health, lives).together()?;
+        let (health, lives) = ctx.polling(async { futures::join!(health, lives).together() }).await?;
         for (way, live) in ways.iter().zip(lives) {
             way.is_ours(ctx, live).await?;
         }
