@@ -91,17 +91,17 @@ impl Budget {
         self.take(Count::MessageBytes, bytes)
     }
 
-    /// Room for `count` branches that run `at_once`, until the guard is dropped.
+    /// Room for `count` branches, of which up to `at_once` run at the same time, until it is dropped. Where others use it up
+    /// they run one after the other: who asks waits for them, so there is always room for one.
     pub fn branches(&self, count: usize, at_once: usize) -> Result<Branches<'_>, Failure> {
         self.take(Count::Branches, count)?;
-        let threads = count.min(at_once);
-        let branches = Branches { budget: self, threads };
-        let under_way = self.branches_under_way.fetch_add(threads, Ordering::Relaxed) + threads;
-        if under_way <= BRANCHES_AT_ONCE {
-            return Ok(branches);
-        }
-        Err(Failure::new(format!("more than {BRANCHES_AT_ONCE} branches of `parallel` would run at the same time"))
-            .help("give `parallel` a `max_concurrency`"))
+        let wanted = count.min(at_once).max(1);
+        let mut threads = wanted;
+        let _ = self.branches_under_way.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |under_way| {
+            threads = wanted.min(BRANCHES_AT_ONCE.saturating_sub(under_way)).max(1);
+            Some(under_way + threads)
+        });
+        Ok(Branches { budget: self, threads })
     }
 }
 
@@ -110,6 +110,13 @@ impl Budget {
 pub struct Branches<'a> {
     budget: &'a Budget,
     threads: usize,
+}
+
+impl Branches<'_> {
+    /// How many may run at the same time.
+    pub fn at_once(&self) -> usize {
+        self.threads
+    }
 }
 
 impl Drop for Branches<'_> {
@@ -132,13 +139,17 @@ mod tests {
     }
 
     #[test]
-    fn branches_give_their_room_back() {
+    fn branches_share_the_room_and_give_it_back() {
         let budget = Budget::default();
+        let at_once = |count, at_once| budget.branches(count, at_once).expect("not too many in all");
         for _ in 0..3 {
-            let outer = budget.branches(60, 60).expect("there is room");
-            assert!(budget.branches(5, 5).is_err(), "60 and 5 are too many");
-            let inner = budget.branches(100, 4).expect("only four at once");
-            drop((outer, inner));
+            let outer = at_once(60, 60);
+            let inner = at_once(100, 3);
+            assert_eq!((outer.at_once(), inner.at_once()), (60, 3));
+            let rest = at_once(5, 5);
+            assert_eq!(rest.at_once(), 1, "what is left");
+            assert_eq!(at_once(5, 5).at_once(), 1, "one always");
         }
+        assert_eq!(at_once(200, usize::MAX).at_once(), 64);
     }
 }

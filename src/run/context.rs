@@ -110,7 +110,7 @@ impl Ctx {
         let result = async {
             self.judge_operation(name)?;
             self.connect().await?;
-            self.survey().await;
+            Box::pin(self.survey()).await;
             (prepared.run)(self).await
         };
         let result = result.await;

@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Branch, Ctx, Journal, JournalError, Record, policy::Standing, rollback::Hook, shared::SharedReads, undo::UndoStack,
+    Branch, Ctx, Journal, JournalError, Record, looks::Looks, policy::Standing, rollback::Hook, shared::SharedReads,
+    undo::UndoStack,
 };
 use crate::{
     aws::{Clients, ConnectError, Connections, Endpoint, Identity, Scope, WireLog, retry::Fresh},
@@ -61,6 +62,7 @@ pub struct Run {
     interrupt: Interrupt,
     shows_requests: AtomicBool,
     shared: SharedReads,
+    looks: Looks,
     /// The operations that the runbook names.
     expected: OnceLock<BTreeSet<&'static str>>,
     surveyed: tokio::sync::OnceCell<()>,
@@ -118,6 +120,7 @@ impl Run {
             interrupt: Interrupt::default(),
             shows_requests: AtomicBool::new(false),
             shared: SharedReads::default(),
+            looks: Looks::default(),
             expected: OnceLock::new(),
             surveyed: tokio::sync::OnceCell::new(),
             state: Mutex::default(),
@@ -182,6 +185,10 @@ impl Run {
 
     pub(super) fn shared(&self) -> &SharedReads {
         &self.shared
+    }
+
+    pub(super) fn looks(&self) -> &Looks {
+        &self.looks
     }
 
     /// The operations that are expected, and whether what they look at has been read.

@@ -1,8 +1,9 @@
 //! Reads that the operations of a run share: what one of them has just read, the next one need not read again.
 //!
-//! A read is good until something is sent that changes what it is about, and for a minute at most: others work in the same
-//! account. What is read to decide whether a step is safe (weights before they move, health, sizes, the end of a wait) is
-//! never shared, and nothing is in a rollback, which has to see what is there.
+//! A read is good until something is sent that changes what it is about, and for five minutes at most: others work in the
+//! same account. What moves by itself, as the sizes of fleets do, is good for seconds: enough for the operations that follow
+//! each other in a run that changes nothing. What is read to decide whether a step is safe (weights before they move, health,
+//! the end of a wait) is never shared, and nothing is in a rollback, which has to see what is there.
 
 use std::{
     any::Any,
@@ -17,7 +18,11 @@ use super::Ctx;
 use crate::{aws::Scope, ops::Error};
 
 /// How long a read is good for.
-const GOOD_FOR: Duration = Duration::from_secs(60);
+const GOOD_FOR: Duration = Duration::from_secs(5 * 60);
+/// The same of what moves by itself. A runbook that looks again and again sees what is there.
+const GOOD_FOR_MOVING: Duration = Duration::from_secs(5);
+/// The same in a wait, which looks every few seconds.
+const GOOD_FOR_WAITS: Duration = Duration::from_secs(2);
 
 /// A kind of read that can be shared, and what ends it.
 #[derive(Clone, Copy, Debug)]
@@ -26,9 +31,24 @@ pub struct Reading {
     pub call: &'static str,
     /// Parts of the names of the actions of the same service that may change what it shows: `Subnet`, `Tags`.
     pub changed_by: &'static [&'static str],
+    good_for: Duration,
 }
 
 impl Reading {
+    pub const fn new(call: &'static str, changed_by: &'static [&'static str]) -> Self {
+        Self { call, changed_by, good_for: GOOD_FOR }
+    }
+
+    /// What is also changed by AWS itself, or by whoever moves traffic.
+    pub const fn moving(self) -> Self {
+        Self { good_for: GOOD_FOR_MOVING, ..self }
+    }
+
+    /// In a wait: what another one has just seen.
+    pub(super) const fn brief(self) -> Self {
+        Self { good_for: GOOD_FOR_WAITS, ..self }
+    }
+
     fn is_changed_by(&self, action: &str) -> bool {
         let service = |call: &str| call.split_once(':').map(|(service, _)| service.to_owned());
         service(action) == service(self.call) && self.changed_by.iter().any(|part| action.contains(part))
@@ -36,18 +56,19 @@ impl Reading {
 }
 
 /// Where it is read, what is read, and of what.
-type Key = (Option<Scope>, &'static str, String);
+pub(super) type Place = (Option<Scope>, &'static str, String);
 type Slot = Arc<tokio::sync::Mutex<Option<Kept>>>;
 
 /// The reads of a run.
 #[derive(Default)]
 pub(super) struct SharedReads {
-    slots: Mutex<BTreeMap<Key, Slot>>,
+    slots: Mutex<BTreeMap<Place, Slot>>,
     /// The actions that were sent, in their order: before they leave, and again when they are answered.
     sent: Mutex<Vec<&'static str>>,
 }
 
-struct Kept {
+/// What a read found.
+pub(super) struct Kept {
     found: Arc<dyn Any + Send + Sync>,
     at: Timestamp,
     /// How many actions had been sent when the read began.
@@ -60,12 +81,19 @@ impl SharedReads {
         lock(&self.sent).push(action);
     }
 
-    fn so_far(&self) -> usize {
+    pub(super) fn so_far(&self) -> usize {
         lock(&self.sent).len()
     }
 
-    fn slot(&self, key: Key) -> Slot {
-        lock(&self.slots).entry(key).or_default().clone()
+    pub(super) fn slot(&self, place: Place) -> Slot {
+        lock(&self.slots).entry(place).or_default().clone()
+    }
+}
+
+impl Kept {
+    /// `after`: how many actions had been sent when the read began.
+    pub(super) fn new(found: impl Any + Send + Sync, at: Timestamp, after: usize) -> Self {
+        Self { found: Arc::new(found), at, after }
     }
 }
 
@@ -84,18 +112,20 @@ impl Ctx {
         of: &str,
         read: impl AsyncFnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
+        // The futures of SDK calls are large, and operations hold many of these.
+        let read = Box::pin(async { read().await });
         if self.run.is_rolling_back() {
-            return read().await;
+            return read.await;
         }
         let asked = self.run.shared().so_far();
-        let slot = self.slot(reading, of);
+        let slot = self.run.shared().slot(self.place_of(reading, of));
         let mut kept = slot.lock().await;
         if let Some(found) = self.good(reading, kept.as_ref(), asked) {
             return Ok(found);
         }
         let after = self.run.shared().so_far();
-        let found = read().await?;
-        *kept = Some(Kept { found: Arc::new(found.clone()), at: self.now(), after });
+        let found = read.await?;
+        *kept = Some(Kept::new(found.clone(), self.now(), after));
         Ok(found)
     }
 
@@ -105,19 +135,19 @@ impl Ctx {
             return None;
         }
         let asked = self.run.shared().so_far();
-        let slot = self.slot(reading, of);
+        let slot = self.run.shared().slot(self.place_of(reading, of));
         let kept = slot.lock().await;
         self.good(reading, kept.as_ref(), asked)
     }
 
-    fn slot(&self, reading: Reading, of: &str) -> Slot {
-        self.run.shared().slot((self.scope.clone(), reading.call, of.to_owned()))
+    pub(super) fn place_of(&self, reading: Reading, of: &str) -> Place {
+        (self.scope.clone(), reading.call, of.to_owned())
     }
 
     /// `asked`: how many actions had been sent when it was asked for. What is sent while it is read could not have been
     /// seen by a read of one's own either.
-    fn good<T: Clone + 'static>(&self, reading: Reading, kept: Option<&Kept>, asked: usize) -> Option<T> {
-        let kept = kept.filter(|kept| self.since(kept.at) < GOOD_FOR)?;
+    pub(super) fn good<T: Clone + 'static>(&self, reading: Reading, kept: Option<&Kept>, asked: usize) -> Option<T> {
+        let kept = kept.filter(|kept| self.since(kept.at) < reading.good_for)?;
         let changes = |sent: &[&'static str]| sent.iter().any(|action| reading.is_changed_by(action));
         let sent = lock(&self.run.shared().sent);
         if sent.get(kept.after..asked).is_some_and(changes) {
@@ -133,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_reading_is_ended_by_what_changes_it() {
-        let subnets = Reading { call: "ec2:DescribeSubnets", changed_by: &["Subnet", "Tags"] };
+        let subnets = Reading::new("ec2:DescribeSubnets", &["Subnet", "Tags"]);
         assert!(subnets.is_changed_by("ec2:ModifySubnetAttribute"));
         assert!(subnets.is_changed_by("ec2:CreateTags"));
         assert!(!subnets.is_changed_by("ec2:CreateVpc"));

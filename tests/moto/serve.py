@@ -4,9 +4,10 @@ Prints the port, then answers lines: `{"account": …, "expression": …}` is an
 in one line. The expression sees `client(service)`, a boto3 client in the account, and `observe()`, what of the account's
 resources can be observed. Ends when stdin does, which is when the test process does.
 """
-import datetime, functools, json, sys, threading
+import datetime, functools, json, os, sys, threading, time
 
 import boto3
+from moto.moto_server import threaded_moto_server
 from moto.server import ThreadedMotoServer
 
 REGION = "eu-central-1"
@@ -103,7 +104,18 @@ def plain(value):
     return value.isoformat() if isinstance(value, datetime.datetime) else str(value)
 
 
+class Distant(threaded_moto_server.DomainDispatcherApplication):
+    """Answers each request MOTO_DELAY_MS later: figures of docs/performance.md are taken with the round trip of a real
+    endpoint. It sleeps in the thread of the request, so requests that are under way together wait at the same time."""
+
+    def __call__(self, environ, start_response):
+        time.sleep(int(os.environ["MOTO_DELAY_MS"]) / 1000)
+        return super().__call__(environ, start_response)
+
+
 def main():
+    if os.environ.get("MOTO_DELAY_MS"):
+        threaded_moto_server.DomainDispatcherApplication = Distant
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -5,7 +5,7 @@ use runner::event::Event;
 use serde_json::json;
 
 use crate::{
-    account::{Account, Ran},
+    account::{Account, Effort, Ran},
     moto::moto,
 };
 
@@ -43,4 +43,63 @@ fn prod_on_moto() {
     assert_eq!(moto().boto3(&name, fleets), json!({ "shop-prod-web-green": 3 }));
     assert_eq!(moto().boto3(&name, images), json!(["ami-healthy-2"]));
     assert!(second.events.iter().any(|stamped| matches!(stamped.event, Event::Committed { .. })));
+}
+
+/// One round trip after the other is what a deploy takes, besides the waits: docs/performance.md. Without the lag of reads, for
+/// which calls are repeated.
+#[test]
+fn prod_asks_no_more_than_it_has_to() {
+    let account = Account::prompt();
+    let deploy = |image: &str| {
+        let ran = account.runbook(PROD, json!({ "image": image }));
+        succeeded(&ran);
+        ran.effort()
+    };
+    let first = deploy("ami-healthy-1");
+    let again = deploy("ami-healthy-1");
+    let second = deploy("ami-healthy-2");
+    let Effort { depth, .. } = first;
+    assert!(depth <= 35, "{first:?}");
+    assert!(again.depth <= 10 && again.calls <= 32, "{again:?}");
+    assert!(second.calls <= 60, "{second:?}");
+}
+
+/// Auto Scaling is asked once about all the fleets that are waited for.
+#[test]
+fn waiting_for_many_is_no_more_than_waiting_for_one() {
+    let wait = |fleets: usize| {
+        let account = Account::prompt();
+        let ran = account.script(&fleets_side_by_side(fleets), json!({}));
+        succeeded(&ran);
+        let ends = |name: &str| {
+            ran.events.iter().rev().find(
+                |stamped| matches!(&stamped.event, Event::OperationFinished { operation, .. } if operation == name),
+            )
+        };
+        let took = ends("scale_asg").expect("waits").at.duration_since(ends("launch_asg").expect("launches").at);
+        (ran.looks(), took.unsigned_abs().as_secs())
+    };
+    let (one, many) = (wait(1), wait(64));
+    assert!(one.0 >= 3, "there is something to wait for: {one:?}");
+    assert!(many.0 <= one.0 * 2, "{one:?} {many:?}");
+    assert!(many.1 <= one.1 + 15, "{one:?} {many:?}");
+}
+
+/// Launches fleets one after the other, and waits for them together.
+fn fleets_side_by_side(count: usize) -> String {
+    format!(
+        r#"
+        environment("prod");
+        stack("shop");
+        let vpc = ensure_vpc(#{{ name: "main", cidr_block: "10.0.0.0/16" }});
+        let subnets = ensure_subnets(#{{ vpc_id: vpc, tier: "private", availability_zones: 2 }});
+        let template = ensure_launch_template(#{{ name: "web", image_id: "ami-healthy-1", instance_type: "t3.small" }});
+        let numbers = [];
+        for i in 0..{count} {{ numbers.push(i); }}
+        let fleets = parallel(numbers.map(|i| || launch_asg(#{{
+            name: `web-${{i}}`, launch_template: template, subnets: subnets, min_size: 1, max_size: 1,
+        }})));
+        parallel(fleets.map(|fleet| || scale_asg(#{{ auto_scaling_group: fleet, desired_capacity: 1, wait_timeout: "10m" }})));
+        "#
+    )
 }

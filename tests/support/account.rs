@@ -14,6 +14,7 @@ use runner::{
     ops::{self, catalog},
     policy::{Governed, Policy, Rules},
     run::{Branch, Journal, RollbackReport, Run, RunId},
+    script::Runbook,
     settings::Environment,
     sim::{Settings, Simulator, Source},
 };
@@ -35,6 +36,9 @@ enum Target {
     Sim(Arc<Simulator>),
     Moto { url: String, account: String },
 }
+
+/// A run, and what it tells.
+type Begun = (Arc<Run>, Arc<Mutex<Vec<Stamped>>>);
 
 /// One run in an account, driven operation by operation.
 pub struct Trial<'a> {
@@ -129,6 +133,15 @@ impl Account {
         self.watched(name, params, |_| {})
     }
 
+    /// The same with a runbook of this text.
+    pub fn script(&self, text: &str, params: Value) -> Ran {
+        let _context = self.tokio.enter();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let runbook =
+            Runbook::from_text("script.rhai", text, root, api::vocabulary()).expect("a runbook that compiles");
+        self.execute_runbook(self.begin_watched(self.place(), |_| {}), "", &runbook, params)
+    }
+
     /// The same, with somebody who sees each event as it happens.
     pub fn watched(&self, name: &str, params: Value, watch: impl FnMut(&Event) + Send + 'static) -> Ran {
         let _context = self.tokio.enter();
@@ -159,22 +172,20 @@ impl Account {
         self.execute(self.run_in(place, RunId::plan(), Journal::in_memory("plan"), |_| {}), "", name, params)
     }
 
-    fn execute(
-        &self,
-        (run, events): (Arc<Run>, Arc<Mutex<Vec<Stamped>>>),
-        policy: &str,
-        name: &str,
-        params: Value,
-    ) -> Ran {
-        run.show_requests();
+    fn execute(&self, run: Begun, policy: &str, name: &str, params: Value) -> Ran {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let runbook = api::load(&root.join("runbooks").join(name), root).expect("a runbook that compiles");
+        self.execute_runbook(run, policy, &runbook, params)
+    }
+
+    fn execute_runbook(&self, (run, events): Begun, policy: &str, runbook: &Runbook, params: Value) -> Ran {
+        run.show_requests();
         let environment = |name| Environment { policy: governed(policy), ..self.environment(name) };
         let environments = ["prod", "staging"].map(|name| (name.to_owned(), environment(name)));
         let params = params.as_object().cloned().unwrap_or_default().into_iter().collect();
         let inputs = Inputs { environments: environments.into(), environment: None, params, interactive: false };
         let host = Host::new(run.clone(), inputs);
-        let failure = host.execute(&runbook).err().map(|failure| failure.message);
+        let failure = host.execute(runbook).err().map(|failure| failure.message);
         let rollback = failure.as_deref().map(|failure| run.roll_back(failure));
         let stamped = events.lock().expect("no report panicked").clone();
         Ran {
@@ -196,15 +207,11 @@ impl Account {
         }
     }
 
-    fn begin(&self, place: (Clock, Endpoint)) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
+    fn begin(&self, place: (Clock, Endpoint)) -> Begun {
         self.begin_watched(place, |_| {})
     }
 
-    fn begin_watched(
-        &self,
-        (clock, endpoint): (Clock, Endpoint),
-        watch: impl FnMut(&Event) + Send + 'static,
-    ) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
+    fn begin_watched(&self, (clock, endpoint): (Clock, Endpoint), watch: impl FnMut(&Event) + Send + 'static) -> Begun {
         let id = RunId::new(clock.now(), self.seed);
         let journal = Journal::create(self.journals.path(), id.as_str()).expect("a journal");
         self.run_in((clock, endpoint), id, journal, watch)
@@ -216,7 +223,7 @@ impl Account {
         id: RunId,
         journal: Journal,
         watch: impl FnMut(&Event) + Send + 'static,
-    ) -> (Arc<Run>, Arc<Mutex<Vec<Stamped>>>) {
+    ) -> Begun {
         let events = Arc::new(Mutex::new(Vec::new()));
         let reports: Vec<Box<dyn Report>> = vec![Box::new(Keep(events.clone())), Box::new(Watch(watch))];
         let run = Run::new(id, clock.clone(), Events::new(clock, reports), journal, endpoint, self.seed);
@@ -295,6 +302,21 @@ impl Ran {
         events.take_while(|event| !matches!(event, Event::RollbackStarted { .. }))
     }
 
+    /// How many calls it made and how deep they were, without the looks of waits: their number depends on how long AWS takes.
+    pub fn effort(&self) -> Effort {
+        let under_way = self.events.iter().filter_map(|stamped| match &stamped.event {
+            Event::Call { poll: false, elapsed, .. } => Some((stamped.at - *elapsed, stamped.at)),
+            _ => None,
+        });
+        // Before the first event of the runbook it was asked who the credentials belong to.
+        Effort { calls: 1 + under_way.clone().count(), depth: 1 + depth(under_way.collect()) }
+    }
+
+    /// How often waits looked.
+    pub fn looks(&self) -> usize {
+        self.events.iter().filter(|stamped| matches!(stamped.event, Event::Call { poll: true, .. })).count()
+    }
+
     /// The calls that changed something.
     pub fn mutations(&self) -> Vec<&str> {
         self.events
@@ -306,6 +328,29 @@ impl Ran {
             .collect()
     }
 }
+
+/// What a run asked of AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    pub calls: usize,
+    /// How many calls one after the other take as long: what is under way at the same time counts once.
+    pub depth: usize,
+}
+
+/// For how many times the duration of one call there was a call under way.
+fn depth(mut under_way: Vec<(jiff::Timestamp, jiff::Timestamp)>) -> usize {
+    under_way.sort();
+    let Some(&(first, _)) = under_way.first() else { return 0 };
+    let (mut busy, mut until) = (std::time::Duration::ZERO, first);
+    for (begin, end) in under_way {
+        busy += end.duration_since(begin.max(until).min(end)).unsigned_abs();
+        until = until.max(end);
+    }
+    (busy.as_secs_f64() / CALL.as_secs_f64()).round() as usize
+}
+
+/// How long a call takes in the simulated AWS.
+const CALL: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// A change that was sent, or would be.
 #[derive(Clone, Debug)]

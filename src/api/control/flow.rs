@@ -47,7 +47,7 @@ they are in, and the failure is raised here.",
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ParallelOptions {
-    /// How many run at the same time; all of them if left out.
+    /// How many run at the same time: all of them if left out, but no more than 64 of a run. Others wait for their turn.
     #[serde(default)]
     max_concurrency: Option<NonZeroUsize>,
     /// What the others do when a branch fails.
@@ -113,14 +113,14 @@ fn parallel(
 ) -> Result<Dynamic> {
     session.watch.check()?;
     let (keys, branches) = take_branches(context, branches)?;
-    let at_once = options.max_concurrency.map_or(branches.len(), NonZeroUsize::get);
-    let budget = session.budget.branches(branches.len(), at_once);
-    let _under_way = budget.map_err(|failure| session.watch.fail(failure.at(context)))?;
+    let at_most = options.max_concurrency.map_or(usize::MAX, NonZeroUsize::get);
+    let room = session.budget.branches(branches.len(), at_most);
+    let room = room.map_err(|failure| session.watch.fail(failure.at(context)))?;
     let engine = session.engine().expect("the engine runs this function");
     let group = Arc::new(Group::default());
     let strands = strand::fork(branches.len(), &group);
     let _pause = session.watch.pause();
-    let results = session.run.clock().branches(branches.len(), at_once, thread::BRANCH_STACK, |index| {
+    let results = session.run.clock().branches(branches.len(), room.at_once(), thread::BRANCH_STACK, |index| {
         strands[index].clone().enter();
         thread::enter(thread::BRANCH_STACK);
         // One that has not begun when another fails does not begin.

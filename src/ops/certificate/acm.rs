@@ -40,7 +40,7 @@ pub async fn list(ctx: &Ctx, statuses: &[CertificateStatus]) -> Result<Vec<Certi
 
 /// All certificates, as they were a moment ago.
 pub async fn shared_list(ctx: &Ctx) -> Result<Vec<CertificateSummary>, Error> {
-    const READING: Reading = Reading { call: "acm:ListCertificates", changed_by: &["Certificate"] };
+    const READING: Reading = Reading::new("acm:ListCertificates", &["Certificate"]);
     ctx.shared(READING, "", async || list(ctx, &[]).await).await
 }
 

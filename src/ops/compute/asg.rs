@@ -20,6 +20,8 @@ use crate::{
 pub const DESCRIBE: &str = "autoscaling:DescribeAutoScalingGroups";
 /// Auto Scaling's limit of a group's name.
 pub const NAME_LIMIT: usize = 255;
+/// How many a describe can name, and shows in one page (DescribeAutoScalingGroups).
+const NAMES_PER_CALL: usize = 50;
 /// Of a list that may not show yet what was just made.
 const LISTED: Duration = Duration::from_secs(20);
 
@@ -28,16 +30,38 @@ const LISTED: Duration = Duration::from_secs(20);
 /// # Errors
 /// If the call fails; a group that is not there is none.
 pub async fn find(ctx: &Ctx, name: &str) -> Result<Option<autoscaling::AutoScalingGroup>, Error> {
+    let read = |names: Vec<String>| async move {
+        let groups = named(ctx, names).await?.into_iter();
+        Ok(groups.map(|group| (group.auto_scaling_group_name().unwrap_or_default().to_owned(), group)).collect())
+    };
+    ctx.look(SEEN, name, NAMES_PER_CALL, read).await
+}
+
+async fn named(ctx: &Ctx, names: Vec<String>) -> Result<Vec<autoscaling::AutoScalingGroup>, Error> {
     let reply = ctx
-        .read(DESCRIBE, || ctx.aws().autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name).send())
+        .read(DESCRIBE, || {
+            let request = ctx.aws().autoscaling.describe_auto_scaling_groups();
+            request.set_auto_scaling_group_names(Some(names.clone())).send()
+        })
         .await?;
-    let groups = reply.auto_scaling_groups.unwrap_or_default();
-    Ok(groups.into_iter().find(|group| group.auto_scaling_group_name() == Some(name)))
+    Ok(reply.auto_scaling_groups.unwrap_or_default())
+}
+
+/// The groups of these names, read together.
+///
+/// # Errors
+/// As [`find`].
+pub async fn find_each<const N: usize>(
+    ctx: &Ctx,
+    names: [&str; N],
+) -> Result<[Option<autoscaling::AutoScalingGroup>; N], Error> {
+    let groups = named(ctx, names.map(str::to_owned).to_vec()).await?;
+    Ok(names.map(|name| groups.iter().find(|group| group.auto_scaling_group_name() == Some(name)).cloned()))
 }
 
 /// What a group shows can be changed by any action, and by Auto Scaling itself: who changes one by what it shows reads it
 /// again.
-const SEEN: Reading = Reading { call: DESCRIBE, changed_by: &[""] };
+const SEEN: Reading = Reading::new(DESCRIBE, &[""]).moving();
 
 /// The groups of the stack, as they were a moment ago.
 ///

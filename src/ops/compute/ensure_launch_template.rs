@@ -111,8 +111,8 @@ async fn wanted(ctx: &Ctx, options: &EnsureLaunchTemplate, owned: &Owned) -> Res
     Ok(Content::wanted(options, owned, &Root::of(&image)))
 }
 
-const TEMPLATES: Reading = Reading { call: "ec2:DescribeLaunchTemplates", changed_by: &["LaunchTemplate", "Tags"] };
-const VERSIONS: Reading = Reading { call: "ec2:DescribeLaunchTemplateVersions", changed_by: &["LaunchTemplate"] };
+const TEMPLATES: Reading = Reading::new("ec2:DescribeLaunchTemplates", &["LaunchTemplate", "Tags"]);
+const VERSIONS: Reading = Reading::new("ec2:DescribeLaunchTemplateVersions", &["LaunchTemplate"]);
 
 /// The templates of the stack, as they were a moment ago.
 ///

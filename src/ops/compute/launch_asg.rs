@@ -47,7 +47,17 @@ impl Operation for LaunchAsg {
         options.check()?;
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         let name = asg::name_of(&owned);
-        let (seen, live) = futures::join!(asg::seen(ctx, &name), live(ctx, &options)).together()?;
+        let (seen, live) = match &options.capacity_from {
+            None => (asg::seen(ctx, &name).await?, None),
+            Some(from) => {
+                let [own, live] = asg::find_each(ctx, [&name, from.as_str()]).await?;
+                let live = match live {
+                    Some(live) => live,
+                    None => asg::existing(ctx, from.as_str()).await?,
+                };
+                (own, Some(serving(ctx, &live)))
+            }
+        };
         let sizes = first_sizes(ctx, &options, live)?;
         // What is changed by what it shows is read again.
         let found = match seen {
@@ -71,14 +81,12 @@ impl Operation for LaunchAsg {
 }
 
 /// The sizes of the group that serves now. One that is pinned counts with the bounds it had before.
-async fn live(ctx: &Ctx, options: &LaunchAsg) -> Result<Option<Sizes>, Error> {
-    let Some(of) = &options.capacity_from else { return Ok(None) };
-    let group = asg::existing(ctx, of.as_str()).await?;
-    let found = Sizes::of(&group);
-    let pinned = asg::tags(&group).get(PINNED_TAG).and_then(|tag| Sizes::from_tag(tag));
+fn serving(ctx: &Ctx, group: &autoscaling::AutoScalingGroup) -> Sizes {
+    let found = Sizes::of(group);
+    let pinned = asg::tags(group).get(PINNED_TAG).and_then(|tag| Sizes::from_tag(tag));
     let sizes = pinned.map_or(found, |before| Sizes { min: before.min, ..found });
     ctx.capture("capacity_from", &sizes);
-    Ok(Some(sizes))
+    sizes
 }
 
 /// The sizes of a new group.

@@ -78,7 +78,11 @@ impl Operation for RetireAsg {
         let empty = found == zero && group.instances().is_empty();
         if found != zero {
             ctx.capture("sizes", &found);
-            record(ctx, name, found, &asg::tags(&group), options.keep_on_rollback).await?;
+            let tags = asg::tags(&group);
+            // The pin says what it was; it goes with the group.
+            if options.to == To::Zero || !tags.contains_key(PINNED_TAG) {
+                record(ctx, name, found, &tags, options.keep_on_rollback).await?;
+            }
         }
         if !empty {
             let undo = found.undo(name, zero).keep(options.keep_on_rollback);

@@ -83,8 +83,7 @@ impl RecordSet {
 /// # Errors
 /// If the call fails.
 pub async fn first_page(ctx: &Ctx, zone: &str) -> Result<(Vec<ResourceRecordSet>, bool), Error> {
-    const READING: Reading =
-        Reading { call: "route53:ListResourceRecordSets", changed_by: &["ResourceRecordSets", "HostedZone"] };
+    const READING: Reading = Reading::new("route53:ListResourceRecordSets", &["ResourceRecordSets", "HostedZone"]);
     let read = async || {
         let request = || ctx.aws().route53.list_resource_record_sets().hosted_zone_id(zone).send();
         let reply = ctx.read("route53:ListResourceRecordSets", request).await?;

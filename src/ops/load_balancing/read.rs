@@ -8,7 +8,7 @@ use aws_sdk_elasticloadbalancingv2::types::{Listener, LoadBalancer, Rule, Target
 
 use crate::{
     ops::{Error, all_of, network::common::only},
-    run::Ctx,
+    run::{Ctx, Reading},
 };
 
 /// How long lists may be behind.
@@ -31,7 +31,7 @@ pub async fn soon<T>(ctx: &Ctx, error: Error, find: impl AsyncFn() -> Result<Opt
     }
 }
 
-/// Calls take tags of so many resources at a time.
+/// Describes take so many resources at a time.
 const ARNS_PER_CALL: usize = 20;
 
 /// None, instead of the service's word for it.
@@ -60,13 +60,18 @@ pub async fn load_balancer_named(ctx: &Ctx, name: &str) -> Result<Option<LoadBal
 }
 
 pub async fn load_balancer(ctx: &Ctx, arn: &str) -> Result<LoadBalancer, Error> {
-    let found = ctx
-        .read_of("elasticloadbalancing:DescribeLoadBalancers", arn, || {
-            let request = ctx.aws().elbv2.describe_load_balancers().load_balancer_arns(arn);
-            request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
-    the_one(found, "load balancer", arn)
+    const READING: Reading = Reading::new("elasticloadbalancing:DescribeLoadBalancers", &[""]);
+    let read = |arns: Vec<String>| async move {
+        let found = ctx
+            .read_of(READING.call, arn, || {
+                let request = ctx.aws().elbv2.describe_load_balancers().set_load_balancer_arns(Some(arns.clone()));
+                request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        Ok(found.into_iter().map(|one| (one.load_balancer_arn().unwrap_or_default().to_owned(), one)).collect())
+    };
+    let found = ctx.look(READING, arn, ARNS_PER_CALL, read).await?;
+    found.ok_or_else(|| Error::NotFound { what: format!("load balancer {arn}"), hint: None })
 }
 
 /// All load balancers of the region.

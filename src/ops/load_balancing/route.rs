@@ -92,10 +92,7 @@ impl JsonSchema for Route {
 /// # Errors
 /// [`Error::NotFound`] if it is not there; [`Error::Option`] for a default rule: AWS changes it through its listener.
 pub async fn live(ctx: &Ctx, route: &Route) -> Result<Live, Error> {
-    let gone = |error: Error| match error.is(&["ListenerNotFound", "RuleNotFound"]) {
-        true => Error::NotFound { what: format!("route {route}"), hint: None },
-        false => error,
-    };
+    let gone = |error| gone(route, error);
     if route.is_rule() {
         let rule = read::rule(ctx, route.as_str()).await.map_err(gone)?;
         if rule.is_default() == Some(true) {
@@ -110,14 +107,22 @@ pub async fn live(ctx: &Ctx, route: &Route) -> Result<Live, Error> {
     Ok(of_listener(route, &listener))
 }
 
-/// The route as it was a moment ago, if its listener has just been read; else as it is. For who decides nothing by it.
+/// The route as it was a moment ago: for who moves nothing by it.
 ///
 /// # Errors
 /// As [`live`].
 pub async fn seen(ctx: &Ctx, route: &Route) -> Result<Live, Error> {
-    match shared::known_listener(ctx, route.as_str()).await {
-        Some(listener) => Ok(of_listener(route, &listener)),
-        None => live(ctx, route).await,
+    if route.is_rule() {
+        return live(ctx, route).await;
+    }
+    let listener = shared::listener(ctx, route.as_str()).await.map_err(|error| gone(route, error))?;
+    Ok(of_listener(route, &listener))
+}
+
+fn gone(route: &Route, error: Error) -> Error {
+    match error.is(&["ListenerNotFound", "RuleNotFound"]) {
+        true => Error::NotFound { what: format!("route {route}"), hint: None },
+        false => error,
     }
 }
 

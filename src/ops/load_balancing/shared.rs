@@ -14,16 +14,14 @@ use crate::{
 /// What there is once in a region.
 const REGION: &str = "";
 
-const LOAD_BALANCERS: Reading = Reading {
-    call: "elasticloadbalancing:DescribeLoadBalancers",
-    changed_by: &["LoadBalancer", "SecurityGroups", "Subnets", "IpAddressType"],
-};
-const TARGET_GROUPS: Reading =
-    Reading { call: "elasticloadbalancing:DescribeTargetGroups", changed_by: &["TargetGroup"] };
-const LISTENERS: Reading = Reading { call: "elasticloadbalancing:DescribeListeners", changed_by: &["Listener"] };
-const TAGS: Reading = Reading { call: "elasticloadbalancing:DescribeTags", changed_by: &["Tags"] };
-const ATTRIBUTES: Reading =
-    Reading { call: "elasticloadbalancing:DescribeTargetGroupAttributes", changed_by: &["Attributes"] };
+const LOAD_BALANCERS: Reading = Reading::new(
+    "elasticloadbalancing:DescribeLoadBalancers",
+    &["LoadBalancer", "SecurityGroups", "Subnets", "IpAddressType"],
+);
+const TARGET_GROUPS: Reading = Reading::new("elasticloadbalancing:DescribeTargetGroups", &["TargetGroup"]);
+const LISTENERS: Reading = Reading::new("elasticloadbalancing:DescribeListeners", &["Listener"]);
+const TAGS: Reading = Reading::new("elasticloadbalancing:DescribeTags", &["Tags"]);
+const ATTRIBUTES: Reading = Reading::new("elasticloadbalancing:DescribeTargetGroupAttributes", &["Attributes"]);
 
 /// The load balancers of the region, if they are not more than one page has. Who needs one of many asks by name.
 pub async fn load_balancers(ctx: &Ctx) -> Result<Option<Vec<LoadBalancer>>, Error> {
@@ -58,13 +56,16 @@ pub async fn listeners_of(ctx: &Ctx, load_balancer: &str) -> Result<Vec<Listener
     ctx.shared(LISTENERS, load_balancer, async || read::listeners_of(ctx, load_balancer).await).await
 }
 
-/// The listener, if those of its load balancer have just been read.
-pub async fn known_listener(ctx: &Ctx, arn: &str) -> Option<Listener> {
+/// The listener as it was a moment ago. Whoever moves traffic reads it again.
+pub async fn listener(ctx: &Ctx, arn: &str) -> Result<Listener, Error> {
     // …:listener/app/NAME/ID/LISTENER is one of …:loadbalancer/app/NAME/ID
-    let (balancer, _) = arn.rsplit_once('/')?;
-    let balancer = balancer.replacen(":listener/", ":loadbalancer/", 1);
-    let listeners = ctx.known::<Vec<Listener>>(LISTENERS, &balancer).await?;
-    listeners.into_iter().find(|listener| listener.listener_arn() == Some(arn))
+    let balancer =
+        arn.rsplit_once('/').map_or(arn, |(balancer, _)| balancer).replacen(":listener/", ":loadbalancer/", 1);
+    let known = ctx.known::<Vec<Listener>>(LISTENERS.moving(), &balancer).await.unwrap_or_default();
+    match known.into_iter().find(|listener| listener.listener_arn() == Some(arn)) {
+        Some(listener) => Ok(listener),
+        None => ctx.shared(LISTENERS.moving(), arn, async || read::listener(ctx, arn).await).await,
+    }
 }
 
 /// The tags of one resource.

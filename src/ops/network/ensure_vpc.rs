@@ -190,7 +190,7 @@ pub struct DnsAttributes {
 /// AWS tells one attribute at a time. One that gives names resolves them: neither can be set without that
 /// (ModifyVpcAttribute, `EnableDnsHostnames`).
 pub async fn dns_attributes(ctx: &Ctx, vpc_id: &str) -> Result<DnsAttributes, Error> {
-    const READING: Reading = Reading { call: "ec2:DescribeVpcAttribute", changed_by: &["VpcAttribute"] };
+    const READING: Reading = Reading::new("ec2:DescribeVpcAttribute", &["VpcAttribute"]);
     let read = async || {
         let hostnames = read_attribute(ctx, vpc_id, VpcAttributeName::EnableDnsHostnames).await?;
         let support = hostnames || read_attribute(ctx, vpc_id, VpcAttributeName::EnableDnsSupport).await?;

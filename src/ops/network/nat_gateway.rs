@@ -12,13 +12,15 @@ use super::{
 };
 use crate::{
     ops::{
-        Error, arguments, ec2_tags,
+        Error, all_of, arguments, ec2_tags,
         ownership::{MadeBy, Owned},
         require,
     },
-    run::{Class, Ctx, LookUp, Mutation, Seen, Undo, UndoAction, Undone, Wait},
+    run::{Class, Ctx, LookUp, Mutation, Reading, Seen, Undo, UndoAction, Undone, Wait},
 };
 
+/// How many a describe is asked about: a page.
+const IDS_PER_CALL: usize = 1000;
 /// The first time between two looks. AWS says a minute or two passes until one is there or gone.
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -84,7 +86,8 @@ pub async fn wait_available(ctx: &Ctx, ids: &[String], timeout: Duration) -> Res
     }
     let what = format!("nat gateways {} to be available", ids.join(", "));
     ctx.wait(Wait { what: what.clone(), timeout, every: EVERY }, async || {
-        let found = read::nat_gateways(ctx, ids, &[]).await?;
+        let found = all_of(ids.iter().map(|id| look(ctx, id))).await?;
+        let found: Vec<NatGateway> = found.into_iter().flatten().collect();
         let broken = found.iter().find(|nat| !matches!(state(nat), "pending" | "available"));
         if let Some(nat) = broken {
             let code = nat.failure_code().unwrap_or_else(|| state(nat));
@@ -99,6 +102,16 @@ pub async fn wait_available(ctx: &Ctx, ids: &[String], timeout: Duration) -> Res
         })
     })
     .await
+}
+
+/// One of those that are waited for.
+async fn look(ctx: &Ctx, id: &str) -> Result<Option<NatGateway>, Error> {
+    const READING: Reading = Reading::new("ec2:DescribeNatGateways", &["NatGateway"]);
+    let read = |ids: Vec<String>| async move {
+        let found = read::nat_gateways(ctx, &ids, &[]).await?.into_iter();
+        Ok(found.map(|nat| (nat.nat_gateway_id().unwrap_or_default().to_owned(), nat)).collect())
+    };
+    ctx.look(READING, id, IDS_PER_CALL, read).await
 }
 
 /// Its state, in AWS's word.

@@ -19,7 +19,7 @@ const REGION: &str = "";
 macro_rules! of_vpc {
     ($name:ident, $type:ty, $call:literal, [$($changed_by:literal),+]) => {
         pub async fn $name(ctx: &Ctx, vpc_id: &str) -> Result<Vec<$type>, Error> {
-            const READING: Reading = Reading { call: $call, changed_by: &[$($changed_by),+, "Tags"] };
+            const READING: Reading = Reading::new($call, &[$($changed_by),+, "Tags"]);
             ctx.shared(READING, vpc_id, async || read::$name(ctx, vpc_id).await).await
         }
     };
@@ -32,7 +32,7 @@ of_vpc!(route_tables_of, RouteTable, "ec2:DescribeRouteTables", ["Route"]);
 of_vpc!(network_acls_of, NetworkAcl, "ec2:DescribeNetworkAcls", ["NetworkAcl", "Subnet"]);
 of_vpc!(security_groups_of, SecurityGroup, "ec2:DescribeSecurityGroups", ["SecurityGroup"]);
 
-const VPCS: Reading = Reading { call: "ec2:DescribeVpcs", changed_by: &["Vpc", "Tags"] };
+const VPCS: Reading = Reading::new("ec2:DescribeVpcs", &["Vpc", "Tags"]);
 
 /// All VPCs of the region: there are few.
 pub async fn vpcs(ctx: &Ctx) -> Result<Vec<Vpc>, Error> {
@@ -51,19 +51,19 @@ pub async fn vpc(ctx: &Ctx, id: &str) -> Result<Option<Vpc>, Error> {
 
 /// All internet gateways of the region: at most one for each VPC, and a few that belong to none.
 pub async fn internet_gateways(ctx: &Ctx) -> Result<Vec<InternetGateway>, Error> {
-    const READING: Reading = Reading { call: "ec2:DescribeInternetGateways", changed_by: &["InternetGateway", "Tags"] };
+    const READING: Reading = Reading::new("ec2:DescribeInternetGateways", &["InternetGateway", "Tags"]);
     ctx.shared(READING, REGION, async || read::internet_gateways(ctx, &[]).await).await
 }
 
 /// The region's zones that anybody can use, by name.
 pub async fn zones(ctx: &Ctx) -> Result<Vec<String>, Error> {
-    const READING: Reading = Reading { call: "ec2:DescribeAvailabilityZones", changed_by: &[] };
+    const READING: Reading = Reading::new("ec2:DescribeAvailabilityZones", &[]);
     ctx.shared(READING, REGION, async || zones::of_region(ctx).await).await
 }
 
 /// The addresses of the stack.
 pub async fn addresses_of(ctx: &Ctx, stack: &str) -> Result<Vec<Address>, Error> {
-    const READING: Reading = Reading { call: "ec2:DescribeAddresses", changed_by: &["Address", "NatGateway", "Tags"] };
+    const READING: Reading = Reading::new("ec2:DescribeAddresses", &["Address", "NatGateway", "Tags"]);
     let read = async || read::addresses(ctx, &[filter(format!("tag:{STACK_TAG}"), stack)]).await;
     let mut addresses = ctx.shared(READING, stack, read).await?;
     addresses.retain(|address| is_of_stack(address.tags(), stack));

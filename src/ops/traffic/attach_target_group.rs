@@ -67,21 +67,25 @@ impl Operation for AttachTargetGroup {
                 return Err(Error::option(format!("routes[{index}].route"), message));
             }
         }
-        let read = |one: &'_ Attach| {
-            let route = one.route.clone();
-            async move { route::live(ctx, &route).await }
-        };
-        let lives = all_of(options.routes.iter().map(read)).await?;
-        // All are looked at before any is changed.
-        let mut plans = Vec::new();
-        for (one, live) in options.routes.iter().zip(&lives) {
-            plans.push(one.plan(live, options.replace_action)?);
+        // All are looked at before any is changed, and what is changed by what it shows is read again.
+        let mut lives = all_of(options.routes.iter().map(|one| route::seen(ctx, &one.route))).await?;
+        let mut plans = options.plans(&lives)?;
+        if plans.iter().any(Option::is_some) {
+            lives = all_of(options.routes.iter().map(|one| route::live(ctx, &one.route))).await?;
+            plans = options.plans(&lives)?;
         }
         let all = options.routes.iter().zip(&lives).zip(plans).map(|((one, live), plan)| one.attach(ctx, live, plan));
         let done = all_of(all).await?;
         let (traffic, fields): (Vec<Traffic>, Vec<Option<Field>>) = done.into_iter().unzip();
         report(ctx, fields.into_iter().flatten().collect());
         Ok(Moved { routes: options.routes.into_iter().map(|one| one.route).collect(), traffic })
+    }
+}
+
+impl AttachTargetGroup {
+    fn plans(&self, lives: &[Live]) -> Result<Vec<Option<Answer>>, Error> {
+        let routes = self.routes.iter().zip(lives);
+        routes.map(|(one, live)| one.plan(live, self.replace_action)).collect()
     }
 }
 

@@ -28,6 +28,19 @@ pub struct Order {
     pub to: String,
 }
 
+impl Order {
+    /// The groups that have weight now or would have it then, and how many of their targets must be healthy.
+    fn needs(&self, percentage: u8, enough: Enough) -> Vec<(String, u32)> {
+        let mut needs = vec![(self.to.clone(), enough.to)];
+        if let Some(from) = &self.from
+            && percentage < 100
+        {
+            needs.push((from.clone(), enough.from));
+        }
+        needs
+    }
+}
+
 /// A step: the percentage that is on the new group then, and for how long.
 pub struct Step {
     pub weight: u8,
@@ -59,8 +72,14 @@ pub async fn run(ctx: &Ctx, orders: Vec<Order>, steps: &[Step], enough: Enough) 
         let first = live.answer.target_groups().to_vec();
         Ok::<_, Error>(Way { order, live, first, moves: Vec::new() })
     };
-    let mut ways = all_of(orders.into_iter().map(read)).await?;
+    // The health that the first step needs is read with the routes.
+    let first = steps.first().map_or(100, |step| step.weight);
+    let needed: Vec<String> =
+        orders.iter().flat_map(|order| order.needs(first, enough)).map(|(group, _)| group).collect();
+    let (ways, health) = futures::join!(all_of(orders.into_iter().map(read)), Health::read_all(ctx, &needed));
+    let mut ways = ways?;
     ways.iter().try_for_each(Way::check)?;
+    let mut health = Some(health?);
     for way in &ways {
         tell(ctx, &way.live);
         ctx.capture(&format!("weights of {}", way.order.route), &way.first);
@@ -71,7 +90,8 @@ pub async fn run(ctx: &Ctx, orders: Vec<Order>, steps: &[Step], enough: Enough) 
             continue;
         }
         let moving: Vec<&Way> = ahead.iter().map(|way| &**way).collect();
-        guard(ctx, &moving, step.weight, enough).await?;
+        let read = health.take().filter(|_| step.weight == first);
+        guard(ctx, &moving, step.weight, enough, read).await?;
         drop(moving);
         all_of(ahead.into_iter().map(|way| way.step(ctx, step.weight))).await?;
         hold(ctx, &ways, step, enough).await?;
@@ -127,17 +147,6 @@ impl Way {
         }
     }
 
-    /// The groups that have weight now or would have it then, and how many of their targets must be healthy.
-    fn needs(&self, percentage: u8, enough: Enough) -> Vec<(String, u32)> {
-        let mut needs = vec![(self.order.to.clone(), enough.to)];
-        if let Some(from) = &self.order.from
-            && percentage < 100
-        {
-            needs.push((from.clone(), enough.from));
-        }
-        needs
-    }
-
     async fn step(&mut self, ctx: &Ctx, percentage: u8) -> Result<(), Error> {
         let mut weights = vec![Share { target_group: self.order.to.clone(), weight: percentage.into() }];
         if let Some(from) = &self.order.from {
@@ -174,10 +183,19 @@ impl Way {
 
 /// Refuses to go on when a group that has traffic, or is to get it, has too few healthy targets. A load balancer
 /// would not: with none healthy it sends requests to all of them.
-async fn guard(ctx: &Ctx, ways: &[&Way], percentage: u8, enough: Enough) -> Result<Vec<Health>, Error> {
-    let needs: Vec<(String, u32)> = ways.iter().flat_map(|way| way.needs(percentage, enough)).collect();
+async fn guard(
+    ctx: &Ctx,
+    ways: &[&Way],
+    percentage: u8,
+    enough: Enough,
+    read: Option<Vec<Health>>,
+) -> Result<Vec<Health>, Error> {
+    let needs: Vec<(String, u32)> = ways.iter().flat_map(|way| way.order.needs(percentage, enough)).collect();
     let groups: Vec<String> = needs.iter().map(|(group, _)| group.clone()).collect();
-    let health = Health::read_all(ctx, &groups).await?;
+    let health = match read {
+        Some(read) => read,
+        None => Health::read_all(ctx, &groups).await?,
+    };
     for group in &health {
         let needed = needs.iter().filter(|(arn, _)| *arn == group.target_group).map(|(_, needed)| *needed).max();
         let needed = needed.unwrap_or_default();
@@ -204,7 +222,7 @@ async fn hold(ctx: &Ctx, ways: &[Way], step: &Step, enough: Enough) -> Result<()
             return Ok(());
         };
         ctx.sleep(left.min(LOOK)).await?;
-        let health = guard(ctx, &all, step.weight, enough);
+        let health = guard(ctx, &all, step.weight, enough, None);
         let lives = all_of(ways.iter().map(|way| route::live(ctx, &way.order.route)));
         let (health, lives) = ctx.polling(async { futures::join!(health, lives).together() }).await?;
         for (way, live) in ways.iter().zip(lives) {

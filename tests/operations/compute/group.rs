@@ -156,7 +156,7 @@ fn a_group_that_is_being_deleted_is_waited_for() {
         "DeleteAutoScalingGroup",
         &[("AutoScalingGroupName", name), ("ForceDelete", "true")],
     );
-    let again = run.ok("launch_asg", options);
+    let again = account.run().ok("launch_asg", options);
     assert_eq!(again["change"], "created");
     assert_ne!(again["auto_scaling_group_arn"], blue["auto_scaling_group_arn"]);
 }

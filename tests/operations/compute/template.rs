@@ -41,8 +41,8 @@ fn ensure_launch_template() {
         )
     });
     assert_eq!(contract.created, ["ec2:CreateLaunchTemplate"]);
-    assert_eq!(contract.updated, ["ec2:CreateTags", "ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"]);
-    assert_eq!((contract.created_depth, contract.unchanged_depth), (2, 2));
+    assert_eq!(contract.updated, ["ec2:CreateLaunchTemplateVersion", "ec2:CreateTags", "ec2:ModifyLaunchTemplate"]);
+    assert_eq!((contract.created_depth, contract.unchanged_depth), (3, 2));
 }
 
 #[test]

@@ -1,0 +1,100 @@
+//! Looks of waits at things of one kind: who looks for one looks for all that are waited for, and they are answered by it.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use super::{
+    Ctx, Reading, context,
+    shared::{Kept, Place},
+};
+use crate::ops::Error;
+
+/// Who has not looked for so long does not wait any more: three times the longest interval at which waits look.
+const WAITS: Duration = Duration::from_secs(45);
+/// The place of what is read for all.
+const ALL: &str = "looks";
+
+/// What waits have asked about, and when.
+#[derive(Default)]
+pub(super) struct Looks {
+    asked: Mutex<BTreeMap<Place, BTreeMap<String, Timestamp>>>,
+}
+
+/// What one read for all of them found.
+#[derive(Clone)]
+struct Looked<T> {
+    about: Vec<String>,
+    found: BTreeMap<String, T>,
+}
+
+impl Looks {
+    fn asked(&self) -> MutexGuard<'_, BTreeMap<Place, BTreeMap<String, Timestamp>>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `id`, and what others wait for, `most` at a time.
+    fn with_others(&self, place: &Place, id: &str, now: Timestamp, most: usize) -> Vec<String> {
+        let mut asked = self.asked();
+        let ids = asked.entry(place.clone()).or_default();
+        ids.retain(|_, at| now.duration_since(*at).unsigned_abs() < WAITS);
+        ids.insert(id.to_owned(), now);
+        let all: Vec<&String> = ids.keys().collect();
+        let own = all.chunks(most).find(|some| some.iter().any(|one| *one == id)).unwrap_or_default();
+        own.iter().map(|id| (*id).clone()).collect()
+    }
+
+    fn forget_others(&self, place: &Place, id: &str) {
+        self.asked().entry(place.clone()).or_default().retain(|other, _| other == id);
+    }
+}
+
+impl Ctx {
+    /// What `read` finds of `id`. In a wait it reads for all that wait for something of this kind, `most` at a time: AWS
+    /// counts calls, not what they ask about.
+    ///
+    /// # Errors
+    /// Those of `read`. One that may be about another one of them is not this one's.
+    pub async fn look<T, F>(
+        &self,
+        reading: Reading,
+        id: &str,
+        most: usize,
+        read: impl Fn(Vec<String>) -> F,
+    ) -> Result<Option<T>, Error>
+    where
+        T: Clone + Send + Sync + 'static,
+        F: Future<Output = Result<BTreeMap<String, T>, Error>>,
+    {
+        if !context::is_polling() {
+            return Ok(read(vec![id.to_owned()]).await?.remove(id));
+        }
+        let (reading, asked) = (reading.brief(), self.run.shared().so_far());
+        let place = self.place_of(reading, ALL);
+        let mut about = self.run.looks().with_others(&place, id, self.now(), most);
+        let slot = self.run.shared().slot(place.clone());
+        let mut kept = slot.lock().await;
+        if let Some(looked) = self.good::<Looked<T>>(reading, kept.as_ref(), asked)
+            && looked.about.iter().any(|one| one == id)
+        {
+            return Ok(looked.found.get(id).cloned());
+        }
+        let after = self.run.shared().so_far();
+        let mut found = read(about.clone()).await;
+        if found.is_err() && about.len() > 1 {
+            // Some describes fail for all if one is gone.
+            self.run.looks().forget_others(&place, id);
+            about = vec![id.to_owned()];
+            found = read(about.clone()).await;
+        }
+        let found = found?;
+        let own = found.get(id).cloned();
+        *kept = Some(Kept::new(Looked { about, found }, self.now(), after));
+        Ok(own)
+    }
+}
