@@ -37,7 +37,6 @@ pub struct Clock(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    turn: Condvar,
     /// Timers and sockets of real I/O live here.
     tokio: tokio::runtime::Handle,
     /// Called with the new time whenever virtual time moves.
@@ -52,8 +51,9 @@ struct State {
     rng: fastrand::Rng,
     running: Option<usize>,
     ready: BTreeSet<usize>,
-    /// Strands that have not ended: a waker can outlive its strand.
-    live: BTreeSet<usize>,
+    /// Strands that have not ended, for a waker can outlive its strand, and how each is told that it has the turn. One for
+    /// all would wake them all, each time.
+    live: BTreeMap<usize, Arc<Condvar>>,
     next_strand: usize,
     next_timer: u64,
     /// Timers by deadline, then by the order in which they were set.
@@ -81,13 +81,12 @@ impl Clock {
                 rng: fastrand::Rng::with_seed(seed),
                 running: None,
                 ready: BTreeSet::new(),
-                live: BTreeSet::from([0]),
+                live: BTreeMap::from([(0, Arc::default())]),
                 next_strand: 1,
                 next_timer: 0,
                 timers: BTreeMap::new(),
                 external: 0,
             }),
-            turn: Condvar::new(),
             tokio: tokio::runtime::Handle::current(),
             on_advance: Mutex::new(None),
         }))
@@ -166,7 +165,7 @@ impl Clock {
             let first = state.next_strand;
             state.next_strand += workers;
             state.ready.extend(first..first + workers);
-            state.live.extend(first..first + workers);
+            state.live.extend((first..first + workers).map(|strand| (strand, Arc::default())));
             first
         };
         let (work, results_of, next, running) = (&work, &results, &next, &running);
@@ -230,7 +229,8 @@ impl Clock {
             state = self.state();
         }
         while state.running != Some(me) {
-            state = self.0.turn.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let turn = Arc::clone(state.live.entry(me).or_default());
+            state = turn.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -250,7 +250,9 @@ impl Clock {
                 let chosen = *state.ready.iter().nth(nth).expect("nth is below the count");
                 state.ready.remove(&chosen);
                 state.running = Some(chosen);
-                self.0.turn.notify_all();
+                if let Some(turn) = state.live.get(&chosen) {
+                    turn.notify_all();
+                }
                 return;
             }
             if state.virtual_now.is_none() || state.external > 0 {
@@ -274,7 +276,7 @@ impl Clock {
 
     fn wake(&self, strand: usize) {
         let mut state = self.state();
-        if state.live.contains(&strand) {
+        if state.live.contains_key(&strand) {
             // Also while it runs: it is then polled again before it waits.
             state.ready.insert(strand);
             self.hand_on(state);

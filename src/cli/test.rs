@@ -34,6 +34,11 @@ pub struct Args {
     #[arg(long)]
     pub sweep: bool,
 
+    /// Have every look of a wait fail too, not only the first, the second and the last; and run every case twice, not each
+    /// eighth, to see that the same seed gives the same run
+    #[arg(long, requires = "sweep")]
+    pub exhaustive: bool,
+
     /// Try so many cases at most, chosen by the seed
     #[arg(long, value_name = "NUMBER", requires = "sweep")]
     pub cases: Option<NonZeroUsize>,
@@ -63,6 +68,9 @@ pub struct Args {
     pub seed: Option<u64>,
 }
 
+/// Which cases are run twice: a run depends on its seed, or it does not, whatever the fault.
+const EACH_EIGHTH: usize = 8;
+
 const EXAMPLES: &str = "Examples:
   The first deploy, from an empty account:
     runner test runbooks/prod-deploy.rhai --sweep --param image=ami-healthy-1
@@ -91,12 +99,13 @@ pub fn test(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
         ));
     }
     let cases = match (&args.case[..], args.double) {
-        ([], None) => sweep::all(&baseline.calls, seed),
+        ([], None) => sweep::all(&baseline.calls, seed, args.exhaustive),
         ([], Some(pairs)) => sweep::doubles(&baseline.calls, pairs.get(), seed),
         (faults, _) => vec![Case(faults.to_vec())],
     };
     let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let bounds = Bounds { cases: args.cases.map(NonZeroUsize::get), time: args.time, jobs };
+    let twice = if args.exhaustive || !args.case.is_empty() { 1 } else { EACH_EIGHTH };
+    let bounds = Bounds { cases: args.cases.map(NonZeroUsize::get), time: args.time, jobs, twice };
     let bar = sweep::bar(console.interactive && global.verbosity() >= Verbosity::Normal);
     let swept = sweep::sweep(&baseline, &cases, bounds, &bar);
     bar.finish_and_clear();

@@ -33,7 +33,16 @@ pub(crate) async fn converge<T: Tagged>(
     owned: &Owned,
     found: &BTreeMap<String, String>,
 ) -> Result<Vec<Field>, Error> {
-    let missing = owned.missing(found);
+    add::<T>(ctx, id, found, owned.missing(found)).await
+}
+
+/// Adds these tags to those that were `found`. Returns what changed.
+pub(crate) async fn add<T: Tagged>(
+    ctx: &Ctx,
+    id: &str,
+    found: &BTreeMap<String, String>,
+    missing: BTreeMap<String, String>,
+) -> Result<Vec<Field>, Error> {
     if missing.is_empty() {
         return Ok(Vec::new());
     }

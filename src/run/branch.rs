@@ -40,6 +40,11 @@ impl Branch {
             .collect()
     }
 
+    /// How many `parallel` it is in.
+    pub fn depth(&self) -> usize {
+        self.path.len() / 2
+    }
+
     pub fn enter_stage(&mut self, name: &str) {
         self.stages.push(name.to_owned());
     }
@@ -78,7 +83,9 @@ mod tests {
         let mut children = root.children(2);
         assert_eq!(children[1].next_id(), "3.2.1");
         assert_eq!(children[0].next_id(), "3.1.1");
-        assert_eq!(children[0].children(1)[0].next_id(), "3.1.2.1.1");
+        let mut grandchild = children[0].children(1).remove(0);
+        assert_eq!((root.depth(), children[0].depth(), grandchild.depth()), (0, 1, 2));
+        assert_eq!(grandchild.next_id(), "3.1.2.1.1");
         assert_eq!(root.next_id(), "4");
     }
 }

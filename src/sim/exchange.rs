@@ -1,6 +1,9 @@
 //! One exchange: a request in, what becomes of it out. Faults that were asked for happen here.
 
-use std::time::Duration;
+use std::{
+    hash::{Hash, Hasher},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -27,6 +30,8 @@ pub struct Called {
     pub action: String,
     /// What could have befallen it.
     pub kinds: Vec<FaultKind>,
+    /// A digest of its parameters.
+    pub asks: u64,
 }
 
 impl Called {
@@ -51,7 +56,7 @@ impl Inner {
             Ok(read) => read,
             Err(reply) => return Exchange { after: Duration::ZERO, reply: Some(*reply) },
         };
-        self.note(service, &request.action);
+        self.note(service, &request);
         let mut effect = None;
         for (place, kind, lasting) in self.faults.befall(service.name, &request.action) {
             let happens = match kind.mishap(now, lasting) {
@@ -124,14 +129,17 @@ impl Inner {
         }
     }
 
-    fn note(&mut self, service: &'static Service, action: &str) {
+    fn note(&mut self, service: &'static Service, request: &Request) {
         let Some(mut calls) = self.calls.take() else { return };
         let can_befall = |kind: &FaultKind| {
             let mishap = kind.mishap(self.world.now, false);
-            kind.befalls(action) && mishap.is_none_or(|mishap| mishap.could_happen(&mut self.world))
+            kind.befalls(&request.action) && mishap.is_none_or(|mishap| mishap.could_happen(&mut self.world))
         };
         let kinds = FaultKind::ALL.into_iter().filter(can_befall).collect();
-        calls.push(Called { service: service.name, action: action.to_owned(), kinds });
+        let mut asks = std::hash::DefaultHasher::new();
+        format!("{:?}", request.params).hash(&mut asks);
+        let (action, asks) = (request.action.clone(), asks.finish());
+        calls.push(Called { service: service.name, action, kinds, asks });
         self.calls = Some(calls);
     }
 }

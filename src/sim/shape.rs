@@ -162,8 +162,10 @@ struct Found<'w> {
 impl Found<'_> {
     /// What people call it; empty if it has only an id.
     fn name(&self, ids: &Ids<'_>) -> String {
-        let tag = self.value.pointer("/tags/Name").and_then(Value::as_str);
-        let name = tag.or_else(|| self.value.get("name")?.as_str());
+        let tag = || self.value.pointer("/tags/Name").and_then(Value::as_str);
+        let own = || self.value.get("name").and_then(Value::as_str);
+        // A zone is tagged only after it is made.
+        let name = if self.table == "hosted_zones" { own().or_else(tag) } else { tag().or_else(own) };
         name.or_else(|| ids.number_in(self.id).is_none().then_some(self.id)).unwrap_or_default().to_owned()
     }
 }

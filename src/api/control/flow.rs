@@ -28,6 +28,9 @@ reported as finished.",
     options: None,
 };
 
+/// How deep `parallel` may nest: each branch on the way waits on a thread of its own.
+const NESTED: usize = 8;
+
 pub const PARALLEL: ControlDoc = ControlDoc {
     name: "parallel",
     signatures: &["parallel([|| …, || …])", "parallel(#{ a: || …, b: || … })", "parallel(branches, #{ … })"],
@@ -113,6 +116,10 @@ fn parallel(
 ) -> Result<Dynamic> {
     session.watch.check()?;
     let (keys, branches) = take_branches(context, branches)?;
+    if strand::branch(|branch| branch.depth()) >= NESTED {
+        let failure = Failure::new(format!("`parallel` nests more than {NESTED} levels deep"));
+        return Err(session.watch.fail(failure.at(context)));
+    }
     let at_most = options.max_concurrency.map_or(usize::MAX, NonZeroUsize::get);
     let room = session.budget.branches(branches.len(), at_most);
     let room = room.map_err(|failure| session.watch.fail(failure.at(context)))?;

@@ -67,7 +67,8 @@ impl Digest {
     }
 }
 
-pub fn judge(baseline: &Baseline, Case(faults): &Case) -> Judged {
+/// `twice`: and it is run once more, which has to be the same to the last event.
+pub fn judge(baseline: &Baseline, Case(faults): &Case, twice: bool) -> Judged {
     let stage = baseline.stage(faults.iter().cloned());
     let digest = Digest::default();
     let run = baseline.watched(&stage, Box::new(digest.clone()));
@@ -119,10 +120,12 @@ pub fn judge(baseline: &Baseline, Case(faults): &Case) -> Judged {
     if judged.ending != Ending::Deployed {
         finish(baseline, &stage, &mut judged, &deployed, normal);
     }
-    if again(baseline, faults) != digest.number() {
-        judged.faults.push("the same seed gave another run".to_owned());
+    if twice {
+        judged.runs += 1;
+        if again(baseline, faults) != digest.number() {
+            judged.faults.push("the same seed gave another run".to_owned());
+        }
     }
-    judged.runs += 1;
     if !judged.faults.is_empty() {
         judged.ending = Ending::Failed;
     } else if unused.len() == faults.len() {

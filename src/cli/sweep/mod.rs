@@ -37,6 +37,8 @@ pub struct Bounds {
     pub time: Option<Duration>,
     /// Cases at the same time.
     pub jobs: usize,
+    /// Each how manieth case is run twice, to see that the same seed gives the same run.
+    pub twice: usize,
 }
 
 /// What came of a sweep.
@@ -60,7 +62,7 @@ pub fn sweep(baseline: &Baseline, cases: &[Case], bounds: Bounds, bar: &Progress
             let at = next.fetch_add(1, Ordering::Relaxed);
             let is_late = bounds.time.is_some_and(|time| started.elapsed() >= time);
             let Some(case) = cases[..tried].get(at).filter(|_| !is_late) else { break };
-            let result = judge::judge(baseline, case);
+            let result = judge::judge(baseline, case, at % bounds.twice.max(1) == 0);
             if result.ending == Ending::Failed {
                 bar.println(format!("{case}: {}", result.faults.join("; ")));
             }

@@ -13,7 +13,7 @@ use crate::{
     event::{Change, Field},
     ops::{
         Error, Operation, Tags, Together, all_of, arguments,
-        ownership::{Owned, STACK_TAG, changed, set},
+        ownership::{Owned, RUN_TAG, STACK_TAG, changed, set},
         tagged::{self, Tagged},
     },
     run::{Class, Ctx, LookUp, Mutation, Undo, UndoAction, Undone},
@@ -110,6 +110,18 @@ async fn pick(
     Ok(Some((zone, tags)))
 }
 
+/// The tags to add. One that its maker could not tag any more gets what the maker would have given it.
+fn missing(zone: &Zone, owned: &Owned, tags: &TagMap) -> TagMap {
+    let mut missing = owned.missing(tags);
+    let made = zone.caller_reference().strip_prefix(&reference_prefix(&owned.stack));
+    if let Some((run, _)) = made.and_then(|made| made.split_once('/'))
+        && !tags.contains_key(RUN_TAG)
+    {
+        missing.insert(RUN_TAG.to_owned(), run.to_owned());
+    }
+    missing
+}
+
 fn reference_prefix(stack: &str) -> String {
     format!("runner/{stack}/")
 }
@@ -160,7 +172,7 @@ async fn converge(
     let comment = options.comment.as_deref().filter(|wanted| *wanted != found);
     let (name_servers, mut fields, changed) = futures::join!(
         zone::seen_name_servers(ctx, id, zone.name()),
-        tagged::converge::<ZoneTags>(ctx, id, owned, tags),
+        tagged::add::<ZoneTags>(ctx, id, tags, missing(zone, owned, tags)),
         async {
             match comment {
                 Some(wanted) => change_comment(ctx, id, found, wanted).await.map(Some),
