@@ -17,8 +17,8 @@ use crate::ops::Error;
 
 /// Who has not looked for so long does not wait any more: three times the longest interval at which waits look.
 const WAITS: Duration = Duration::from_secs(45);
-/// The place of what is read for all.
-const ALL: &str = "looks";
+/// The place of what waits read.
+const LOOKS: &str = "looks";
 
 /// What waits have asked about, and when.
 #[derive(Default)]
@@ -26,27 +26,25 @@ pub(super) struct Looks {
     asked: Mutex<BTreeMap<Place, BTreeMap<String, Timestamp>>>,
 }
 
-/// What one read for all of them found.
-#[derive(Clone)]
-struct Looked<T> {
-    about: Vec<String>,
-    found: BTreeMap<String, T>,
-}
-
 impl Looks {
     fn asked(&self) -> MutexGuard<'_, BTreeMap<Place, BTreeMap<String, Timestamp>>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `id`, and what others wait for, `most` at a time.
-    fn with_others(&self, place: &Place, id: &str, now: Timestamp, most: usize) -> Vec<String> {
+    /// Somebody waits for `id`.
+    fn asks(&self, place: &Place, id: &str, now: Timestamp) {
         let mut asked = self.asked();
         let ids = asked.entry(place.clone()).or_default();
         ids.retain(|_, at| now.duration_since(*at).unsigned_abs() < WAITS);
         ids.insert(id.to_owned(), now);
-        let all: Vec<&String> = ids.keys().collect();
-        let own = all.chunks(most).find(|some| some.iter().any(|one| *one == id)).unwrap_or_default();
-        own.iter().map(|id| (*id).clone()).collect()
+    }
+
+    /// `id`, and what others wait for, `most` at a time.
+    fn with_others(&self, place: &Place, id: &str, most: usize) -> Vec<String> {
+        let asked = self.asked();
+        let all: Vec<&String> = asked.get(place).into_iter().flat_map(BTreeMap::keys).collect();
+        let own = all.chunks(most).find(|some| some.iter().any(|one| *one == id));
+        own.map_or_else(|| vec![id.to_owned()], |some| some.iter().map(|id| (*id).clone()).collect())
     }
 
     fn forget_others(&self, place: &Place, id: &str) {
@@ -75,15 +73,16 @@ impl Ctx {
             return Ok(read(vec![id.to_owned()]).await?.remove(id));
         }
         let (reading, asked) = (reading.brief(), self.run.shared().so_far());
-        let place = self.place_of(reading, ALL);
-        let mut about = self.run.looks().with_others(&place, id, self.now(), most);
-        let slot = self.run.shared().slot(place.clone());
-        let mut kept = slot.lock().await;
-        if let Some(looked) = self.good::<Looked<T>>(reading, kept.as_ref(), asked)
-            && looked.about.iter().any(|one| one == id)
-        {
-            return Ok(looked.found.get(id).cloned());
+        let place = self.place_of(reading, LOOKS);
+        self.run.looks().asks(&place, id, self.now());
+        // One reads at a time; what it finds is kept for each of them.
+        let reads = self.run.shared().slot(place.clone());
+        let _reading = reads.lock().await;
+        let slot_of = |id: &str| self.run.shared().slot(self.place_of(reading, &format!("{LOOKS} {id}")));
+        if let Some(seen) = self.good::<Option<T>>(reading, slot_of(id).lock().await.as_ref(), asked) {
+            return Ok(seen);
         }
+        let mut about = self.run.looks().with_others(&place, id, most);
         let after = self.run.shared().so_far();
         let mut found = read(about.clone()).await;
         if found.is_err() && about.len() > 1 {
@@ -92,9 +91,12 @@ impl Ctx {
             about = vec![id.to_owned()];
             found = read(about.clone()).await;
         }
-        let found = found?;
+        let mut found = found?;
         let own = found.get(id).cloned();
-        *kept = Some(Kept::new(Looked { about, found }, self.now(), after));
+        for id in about {
+            let seen = found.remove(&id);
+            *slot_of(&id).lock().await = Some(Kept::new(seen, self.now(), after));
+        }
         Ok(own)
     }
 }
