@@ -30,6 +30,8 @@ pub struct Account {
     journals: tempfile::TempDir,
     /// Where the world is, if it is kept.
     world: Option<tempfile::TempDir>,
+    /// Variables of its environments, instead of those of runner.toml.
+    pub vars: serde_json::Map<String, Value>,
 }
 
 enum Target {
@@ -94,6 +96,7 @@ impl Account {
                 .expect("a runtime"),
             journals: tempfile::tempdir().expect("a directory"),
             world: None,
+            vars: serde_json::Map::new(),
         }
     }
 
@@ -233,7 +236,8 @@ impl Account {
     /// The environment of the shipped runner.toml, in this account.
     fn environment(&self, name: &str) -> Environment {
         let settings: Value = toml::from_str(include_str!("../../runner.toml")).expect("runner.toml is TOML");
-        let vars = settings["environments"][name]["vars"].as_object().cloned().unwrap_or_default();
+        let mut vars = settings["environments"][name]["vars"].as_object().cloned().unwrap_or_default();
+        vars.extend(self.vars.clone());
         let role_arn = match &self.target {
             Target::Sim(_) => None,
             Target::Moto { account, .. } => Some(format!("arn:aws:iam::{account}:role/runner")),
