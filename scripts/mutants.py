@@ -70,6 +70,7 @@ pub mod mutation {
 }
 """
 LIBRARY = "src/lib.rs"
+MANIFEST = "Cargo.toml"
 # How the tests of the command line start the program, whose environment is to say the mutant, too.
 STARTER = "tests/support/project.rs"
 CLEARED = ".env_clear()"
@@ -160,7 +161,7 @@ def commit_of(folder: pathlib.Path, name: str = "HEAD") -> str:
     return subprocess.run(words, cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
-def listed(commit: str) -> tuple[list[dict], dict[str, str]]:
+def listed(commit: str, copy: pathlib.Path) -> tuple[list[dict], dict[str, str]]:
     """All mutants of a commit, and the texts of the files that may be changed in the copy."""
     with tempfile.TemporaryDirectory() as folder:
         # In the copy the mutants of the last start would be mutated.
@@ -169,11 +170,14 @@ def listed(commit: str) -> tuple[list[dict], dict[str, str]]:
         words = ["cargo", "mutants", "--list", "--json", *(word for file in FILES for word in ("--file", file))]
         done = subprocess.run(words, cwd=clean, check=True, stdout=subprocess.PIPE)
         mutants = sorted(json.loads(done.stdout), key=lambda mutant: mutant["name"])
-        files = {LIBRARY, STARTER, *(mutant["file"] for mutant in mutants)}
+        files = {LIBRARY, MANIFEST, STARTER, *(mutant["file"] for mutant in mutants)}
         texts = {file: (clean / file).read_text("utf-8") for file in files}
     if CLEARED not in texts[STARTER]:
         sys.exit(f"{STARTER} starts the program in another way than this script knows: no mutant would get there")
     texts[LIBRARY] += MODULE
+    # Cargo does not look where a package is: what another checkout with the same target directory has built, with other
+    # mutants or none, would be taken for this one's.
+    texts[MANIFEST] = texts[MANIFEST].replace("[package]\n", f"[package]\nhomepage = {json.dumps(str(copy))}\n", 1)
     texts[STARTER] = texts[STARTER].replace(CLEARED, CLEARED + HANDED_ON)
     return mutants, texts
 
@@ -239,8 +243,16 @@ def prepare() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
-def failure(command: list[str], copy: pathlib.Path, number: int, limit: float) -> str:
-    """Runs a test executable up to the first test that fails: `timeout`, or what failed, or nothing."""
+def is_paused(pid: int) -> bool:
+    """Whether somebody has stopped it, who measures something else on this machine."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
+
+
+def tested(command: list[str], copy: pathlib.Path, number: int, limit: int) -> tuple[str, int]:
+    """Runs a test executable up to the first test that fails: `timeout`, or what failed, or nothing; and the seconds."""
     with tempfile.TemporaryDirectory(prefix="mutant-", ignore_cleanup_errors=True) as scratch:
         # What a failed test writes into the copy would change the next runs.
         environment = os.environ | {"RUNNER_MUTANT": str(number), "INSTA_UPDATE": "no", "TMPDIR": scratch,
@@ -248,31 +260,38 @@ def failure(command: list[str], copy: pathlib.Path, number: int, limit: float) -
         test = subprocess.Popen(command, cwd=copy, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.DEVNULL, text=True, errors="replace", start_new_session=True,
                                 preexec_fn=prepare)
-        is_late = threading.Event()
+        has_ended, took = threading.Event(), 0
 
         # With the programs it has started.
         def kill() -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(test.pid, signal.SIGKILL)
 
-        def stop() -> None:
-            is_late.set()
+        def watch() -> None:
+            nonlocal took
+            # Counted, not looked up on a clock: this script may be stopped, too.
+            while took < limit:
+                if has_ended.wait(1):
+                    return
+                took += not is_paused(test.pid)
             kill()
 
-        timer = threading.Timer(limit, stop)
-        timer.start()
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        why = ""
         try:
             for line in test.stdout:
                 if "... FAILED" in line:
-                    return line.strip()
-            code = test.wait()
+                    why = line.strip()
+                    break
+            else:
+                if code := test.wait():
+                    why = "timeout" if took >= limit else f"ended with {code}"
         finally:
-            timer.cancel()
+            has_ended.set()
             kill()
             test.wait()
-    if is_late.is_set():
-        return "timeout"
-    return f"ended with {code}" if code else ""
+    return why, took
 
 
 def main() -> int:
@@ -308,11 +327,11 @@ def main() -> int:
             file.write(f"{outcome}\t{mutant.name}\n")
         print(f"{outcome:9} {mutant.name}{why and f' ({why})'}", flush=True)
 
-    found, texts = listed(commit)
+    copy = folder / "mutants-copy"
+    found, texts = listed(commit, copy)
     chosen = random.Random(options.seed).sample(found, min(options.count, len(found)))
     chosen = [Mutant(number, mutant, texts[mutant["file"]]) for number, mutant in enumerate(chosen, 1)]
     if any(mutant.name not in results for mutant in chosen):
-        copy = folder / "mutants-copy"
         if copy.exists() and commit_of(copy) != commit:
             shutil.rmtree(copy)
         if not copy.exists():
@@ -328,19 +347,20 @@ def main() -> int:
                 tried(mutant, outcomes[mutant.name])
         limits = {}
         for test, filters in TESTS.items():
-            started = time.monotonic()
-            if why := failure([executables[test], *filters], copy, 0, 3600):
+            why, took = tested([executables[test], *filters], copy, 0, 3600)
+            if why:
                 sys.exit(f"`{test}` fails without a mutant, so that nothing can be learnt: {why}")
-            took = time.monotonic() - started
             limits[test] = max(3 * took, PATIENCE)
-            print(f"without a mutant `{test}` passes in {took:.0f} s", flush=True)
+            print(f"without a mutant `{test}` passes in {took} s", flush=True)
         for mutant in chosen:
             if mutant.name in results or time.monotonic() >= end:
                 continue
             for test, filters in TESTS.items():
-                if why := failure([executables[test], *filters], copy, mutant.number, limits[test]):
+                why, _ = tested([executables[test], *filters], copy, mutant.number, limits[test])
+                if why:
+                    why = f"{test}: {why}"
                     break
-            tried(mutant, "timeout" if why == "timeout" else "caught" if why else "missed", why and f"{test}: {why}")
+            tried(mutant, "missed" if not why else "timeout" if why.endswith(": timeout") else "caught", why)
 
     outcomes = [results[mutant.name] for mutant in chosen if mutant.name in results]
     viable = [outcome for outcome in outcomes if outcome in ("caught", "missed", "timeout")]
