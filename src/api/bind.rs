@@ -9,7 +9,6 @@ use super::{
     Handle,
     budget::Count,
     convert::{self, Secrets},
-    docs,
     failure::{self, Cause},
     handle::with_article,
     options::{self, Words},
@@ -33,14 +32,12 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
 
 /// `op(#{…})`, and where the operation has a positional option `op(x)` and `op(x, #{…})`.
 fn register_operation(engine: &mut Engine, session: &Arc<Session>, entry: &'static Entry) {
-    let comments = docs::comments(entry);
     let function = |parameters: &[&str]| {
         let returns = entry.returns;
         FuncRegistration::new(entry.name)
             // Never called at compile time, whatever its arguments.
             .with_volatility(true)
             .with_params_info(parameters.iter().copied().chain([returns]))
-            .with_comments(&comments)
     };
     let at = Arc::clone(session);
     function(&[]).register_into_engine(engine, move |context: NativeCallContext| {

@@ -75,12 +75,6 @@ pub fn index() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
     std::iter::once(("Control words", controls)).chain(operations).collect()
 }
 
-/// The doc comment of an operation's function, for `.d.rhai` and editors.
-pub(super) fn comments(entry: &'static Entry) -> Vec<String> {
-    let text = plain(&Page::of_operation(entry));
-    vec![text.lines().map(|line| format!("/// {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n")]
-}
-
 fn areas() -> Vec<(&'static str, Vec<&'static Entry>)> {
     let mut areas: Vec<(&'static str, Vec<&'static Entry>)> = Vec::new();
     for entry in OPERATIONS {

@@ -34,8 +34,9 @@ pub struct Args {
     #[arg(long)]
     pub sweep: bool,
 
-    /// Have every look of a wait fail too, not only the first, the second and the last; and run every case twice, not each
-    /// eighth, to see that the same seed gives the same run
+    /// Have every look of a wait fail too, not only the first, the second and the last; run every case twice, not each
+    /// eighth, to see that the same seed gives the same run; and follow every case by the next run, not only those that leave
+    /// a world like no other
     #[arg(long, requires = "sweep")]
     pub exhaustive: bool,
 
@@ -67,9 +68,6 @@ pub struct Args {
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
 }
-
-/// Which cases are run twice: a run depends on its seed, or it does not, whatever the fault.
-const EACH_EIGHTH: usize = 8;
 
 const EXAMPLES: &str = "Examples:
   The first deploy, from an empty account:
@@ -104,8 +102,8 @@ pub fn test(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
         (faults, _) => vec![Case(faults.to_vec())],
     };
     let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let twice = if args.exhaustive || !args.case.is_empty() { 1 } else { EACH_EIGHTH };
-    let bounds = Bounds { cases: args.cases.map(NonZeroUsize::get), time: args.time, jobs, twice };
+    let thorough = args.exhaustive || !args.case.is_empty();
+    let bounds = Bounds { cases: args.cases.map(NonZeroUsize::get), time: args.time, jobs, thorough };
     let bar = sweep::bar(console.interactive && global.verbosity() >= Verbosity::Normal);
     let swept = sweep::sweep(&baseline, &cases, bounds, &bar);
     bar.finish_and_clear();

@@ -49,8 +49,8 @@ impl Reading {
         Self { good_for: GOOD_FOR_WAITS, ..self }
     }
 
-    fn is_changed_by(&self, action: &str) -> bool {
-        let service = |call: &str| call.split_once(':').map(|(service, _)| service.to_owned());
+    fn is_changed_by(&self, action: &'static str) -> bool {
+        let service = |call: &'static str| call.split_once(':').map(|(service, _)| service);
         service(action) == service(self.call) && self.changed_by.iter().any(|part| action.contains(part))
     }
 }
@@ -63,8 +63,26 @@ type Slot = Arc<tokio::sync::Mutex<Option<Kept>>>;
 #[derive(Default)]
 pub(super) struct SharedReads {
     slots: Mutex<BTreeMap<Place, Slot>>,
-    /// The actions that were sent, in their order: before they leave, and again when they are answered.
-    sent: Mutex<Vec<&'static str>>,
+    sent: Mutex<Sent>,
+}
+
+/// The actions that were sent, counted before they leave, and again when they are answered.
+#[derive(Default)]
+struct Sent {
+    so_far: usize,
+    /// How many had been sent before, each time.
+    of: BTreeMap<&'static str, Vec<usize>>,
+}
+
+impl Sent {
+    /// Whether one of which `is_it` holds is among those that were sent after the first `after`, up to the first `until`.
+    fn any(&self, after: usize, until: usize, is_it: impl Fn(&'static str) -> bool) -> bool {
+        let in_between = |times: &[usize]| {
+            let first = times.partition_point(|before| *before < after);
+            times.get(first).is_some_and(|before| *before < until)
+        };
+        self.of.iter().any(|(action, times)| in_between(times) && is_it(action))
+    }
 }
 
 /// What a read found.
@@ -78,11 +96,13 @@ pub(super) struct Kept {
 impl SharedReads {
     /// Something is sent that changes what is there, or it was answered.
     pub fn sent(&self, action: &'static str) {
-        lock(&self.sent).push(action);
+        let sent = &mut *lock(&self.sent);
+        sent.of.entry(action).or_default().push(sent.so_far);
+        sent.so_far += 1;
     }
 
     pub(super) fn so_far(&self) -> usize {
-        lock(&self.sent).len()
+        lock(&self.sent).so_far
     }
 
     pub(super) fn slot(&self, place: Place) -> Slot {
@@ -148,9 +168,7 @@ impl Ctx {
     /// seen by a read of one's own either.
     pub(super) fn good<T: Clone + 'static>(&self, reading: Reading, kept: Option<&Kept>, asked: usize) -> Option<T> {
         let kept = kept.filter(|kept| self.since(kept.at) < reading.good_for)?;
-        let changes = |sent: &[&'static str]| sent.iter().any(|action| reading.is_changed_by(action));
-        let sent = lock(&self.run.shared().sent);
-        if sent.get(kept.after..asked).is_some_and(changes) {
+        if lock(&self.run.shared().sent).any(kept.after, asked, |action| reading.is_changed_by(action)) {
             return None;
         }
         kept.found.downcast_ref::<T>().cloned()
@@ -159,7 +177,17 @@ impl Ctx {
 
 #[cfg(test)]
 mod tests {
-    use super::Reading;
+    use super::{Reading, Sent, SharedReads, lock};
+
+    #[test]
+    fn what_was_sent_is_found_between_two_moments() {
+        let reads = SharedReads::default();
+        ["ec2:CreateVpc", "ec2:CreateSubnet", "ec2:CreateVpc"].into_iter().for_each(|action| reads.sent(action));
+        let vpc = |sent: &Sent, after, until| sent.any(after, until, |action| action == "ec2:CreateVpc");
+        let sent = lock(&reads.sent);
+        assert!(vpc(&sent, 0, 1) && vpc(&sent, 1, 3) && vpc(&sent, 2, 3));
+        assert!(!vpc(&sent, 1, 2) && !vpc(&sent, 3, 3) && !vpc(&sent, 0, 0));
+    }
 
     #[test]
     fn a_reading_is_ended_by_what_changes_it() {

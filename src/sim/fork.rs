@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rpds::RedBlackTreeSetSync;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -75,10 +76,10 @@ impl fmt::Display for Want {
 /// What is known of the account, and what is missing.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Fork {
-    known: BTreeSet<Want>,
+    known: RedBlackTreeSetSync<Want>,
     /// Rows that were made here: the account has never heard of them.
     #[serde(default)]
-    ours: RefCell<BTreeSet<Want>>,
+    ours: RefCell<RedBlackTreeSetSync<Want>>,
     /// Copies share it: when a handler is refused, the world before it comes back, and what it looked for stays.
     #[serde(skip)]
     missing: Arc<Mutex<BTreeSet<Want>>>,
@@ -106,7 +107,7 @@ struct Source(Arc<dyn Live>);
 
 impl fmt::Debug for Fork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fork({} known)", self.known.len())
+        write!(f, "Fork({} known)", self.known.size())
     }
 }
 
@@ -134,7 +135,7 @@ impl Looked<'_> {
     /// The row `id` of `T` is made here.
     pub fn made<T: Resource>(&self, scope: &Scope, id: &str) {
         if let Extent::Row = T::EXTENT {
-            self.fork.ours.borrow_mut().insert(Want::row::<T>(scope, id));
+            self.fork.ours.borrow_mut().insert_mut(Want::row::<T>(scope, id));
         }
     }
 
@@ -285,7 +286,7 @@ impl World {
             }
             fork.routes.extend(rows.routes.iter().cloned());
             fork.new_routes.extend(rows.routes);
-            fork.known.insert(rows.want);
+            fork.known.insert_mut(rows.want);
             self.fork = Some(fork);
         }
         Ok(())

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ const ROUNDS: usize = 5;
 const CHOSEN: &[&str] = &["runner:run", "caller_reference", "serial"];
 
 /// How often there is which row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shape(BTreeMap<Row, usize>);
 
 /// A kind of row that cannot be told from another one.
@@ -52,18 +52,15 @@ impl Shape {
         let observed = observe(world);
         let mut rows = Vec::new();
         collect(&observed, &mut Vec::new(), &mut rows);
-        let mut labels: BTreeMap<u64, u64> = BTreeMap::new();
-        let mut own = Vec::new();
-        for round in 0..ROUNDS {
-            own = rows.iter().map(|row| ids.label(row, &labels)).collect();
-            if round + 1 < ROUNDS {
-                let numbered = rows.iter().zip(&own).filter_map(|(row, label)| Some((ids.number_in(row.id)?, *label)));
-                labels = numbered.collect();
-            }
+        let content: Vec<Content> = rows.iter().map(|row| ids.content(row)).collect();
+        let mut labels = Labels::new();
+        for _ in 1..ROUNDS {
+            let of = |(row, content): (&Found, &Content)| Some((ids.number_in(row.id)?, content.label(&labels)));
+            labels = rows.iter().zip(&content).filter_map(of).collect();
         }
         let mut shape = Shape::default();
-        for (row, label) in rows.iter().zip(own) {
-            let row = Row { table: row.table.to_owned(), label, name: row.name(&ids) };
+        for (row, content) in rows.iter().zip(content) {
+            let row = Row { table: row.table.to_owned(), label: content.label(&labels), name: row.name(&ids) };
             *shape.0.entry(row).or_default() += 1;
         }
         shape
@@ -193,72 +190,112 @@ struct Ids<'w> {
     other_forms: &'w BTreeMap<String, u64>,
 }
 
-impl Ids<'_> {
-    fn label(&self, row: &Found<'_>, labels: &BTreeMap<u64, u64>) -> u64 {
+/// The labels of rows so far, by the number in their id.
+type Labels = BTreeMap<u64, u64>;
+
+/// What a row says, read once: in each round a label is made of it.
+enum Content {
+    /// Nothing in it is named by an id.
+    Fixed(u64),
+    /// The row with this number in its id.
+    Named(u64),
+    InOrder(Vec<Content>),
+    InAnyOrder(Vec<Content>),
+}
+
+impl Content {
+    fn of(value: impl Hash) -> Content {
         let mut hasher = DefaultHasher::new();
-        row.table.hash(&mut hasher);
-        // Where it is named by something else than an id, that is a property of it.
-        self.text(row.id, None, labels, &mut hasher);
-        self.value(row.value, self.number_in(row.id), labels, &mut hasher);
-        hasher.finish()
+        value.hash(&mut hasher);
+        Content::Fixed(hasher.finish())
     }
 
-    fn value(&self, value: &Value, own: Option<u64>, labels: &BTreeMap<u64, u64>, hasher: &mut DefaultHasher) {
+    /// As one number, if it is the same in all rounds.
+    fn fixed(self) -> Content {
+        match &self {
+            Content::InOrder(parts) | Content::InAnyOrder(parts)
+                if parts.iter().all(|part| matches!(part, Content::Fixed(_))) =>
+            {
+                Content::Fixed(self.label(&Labels::new()))
+            }
+            _ => self,
+        }
+    }
+
+    fn label(&self, labels: &Labels) -> u64 {
+        let hash = |labels: Vec<u64>| {
+            let mut hasher = DefaultHasher::new();
+            labels.hash(&mut hasher);
+            hasher.finish()
+        };
+        let each = |parts: &[Content]| parts.iter().map(|part| part.label(labels)).collect::<Vec<u64>>();
+        match self {
+            Content::Fixed(label) => *label,
+            Content::Named(number) => labels.get(number).copied().unwrap_or_default(),
+            Content::InOrder(parts) => hash(each(parts)),
+            Content::InAnyOrder(parts) => {
+                let mut labels = each(parts);
+                labels.sort_unstable();
+                hash(labels)
+            }
+        }
+    }
+}
+
+impl Ids<'_> {
+    fn content(&self, row: &Found<'_>) -> Content {
+        // Where it is named by something else than an id, that is a property of it.
+        let parts = [Content::of(row.table), self.text(row.id, None), self.value(row.value, self.number_in(row.id))];
+        Content::InOrder(parts.into()).fixed()
+    }
+
+    /// `own` is the number of the row that says it.
+    fn value(&self, value: &Value, own: Option<u64>) -> Content {
         match value {
-            Value::String(text) => self.text(text, own, labels, hasher),
+            Value::String(text) => self.text(text, own),
+            // Lists of ids are in the order of the ids.
             Value::Array(items) => {
-                items.len().hash(hasher);
-                // Lists of ids are in the order of the ids.
-                let label = |item: &Value| {
-                    let mut hasher = DefaultHasher::new();
-                    self.value(item, own, labels, &mut hasher);
-                    hasher.finish()
-                };
-                let mut items: Vec<u64> = items.iter().map(label).collect();
-                items.sort_unstable();
-                items.hash(hasher);
+                Content::InAnyOrder(items.iter().map(|item| self.value(item, own)).collect()).fixed()
             }
             Value::Object(fields) => {
-                let label = |(name, value): (&String, &Value)| {
-                    let mut hasher = DefaultHasher::new();
-                    self.text(name, own, labels, &mut hasher);
-                    if !CHOSEN.contains(&name.as_str()) {
-                        self.value(value, own, labels, &mut hasher);
-                    }
-                    hasher.finish()
+                let field = |(name, value): (&String, &Value)| {
+                    let name_and_value = match CHOSEN.contains(&name.as_str()) {
+                        true => vec![self.text(name, own)],
+                        false => vec![self.text(name, own), self.value(value, own)],
+                    };
+                    Content::InOrder(name_and_value).fixed()
                 };
-                let mut fields: Vec<u64> = fields.iter().map(label).collect();
-                fields.sort_unstable();
-                fields.hash(hasher);
+                Content::InAnyOrder(fields.iter().map(field).collect()).fixed()
             }
-            Value::Number(number) => number.to_string().hash(hasher),
-            Value::Bool(_) | Value::Null => value.to_string().hash(hasher),
+            Value::Number(_) | Value::Bool(_) | Value::Null => Content::of(value.to_string()),
         }
     }
 
     /// A text, with what its ids stand for in their place.
-    fn text(&self, text: &str, own: Option<u64>, labels: &BTreeMap<u64, u64>, hasher: &mut DefaultHasher) {
-        if text.parse::<Timestamp>().is_ok() {
-            return "time".hash(hasher);
-        }
-        if text.parse::<Ipv4Addr>().is_ok() {
-            return "address".hash(hasher);
+    fn text(&self, text: &str, own: Option<u64>) -> Content {
+        if text.starts_with(|c: char| c.is_ascii_digit()) {
+            if text.parse::<Timestamp>().is_ok() {
+                return Content::of("time");
+            }
+            if text.parse::<Ipv4Addr>().is_ok() {
+                return Content::of("address");
+            }
         }
         // The name servers of a zone, and the run in an owner's record.
         if text.contains(".awsdns-") || text.contains("runner/run=") {
-            return "chosen".hash(hasher);
+            return Content::of("chosen");
         }
-        let mut rest = text;
+        let (mut parts, mut rest) = (Vec::new(), text);
         while let Some((before, number, after)) = self.next_id(rest) {
-            before.hash(hasher);
-            if Some(number) == own {
-                "itself".hash(hasher);
-            } else {
-                labels.get(&number).copied().unwrap_or_default().hash(hasher);
-            }
+            let named = if Some(number) == own { Content::of("itself") } else { Content::Named(number) };
+            parts.extend([Content::of(before), named]);
             rest = after;
         }
-        rest.hash(hasher);
+        if parts.is_empty() {
+            return Content::of(text);
+        }
+        parts.push(Content::of(rest));
+        Content::InOrder(parts).fixed()
     }
 
     fn number_in(&self, text: &str) -> Option<u64> {

@@ -5,13 +5,13 @@
 //! its creation, and a good describe does not mean the next call finds it). Reads inside the window therefore flip a
 //! coin, one that the world's seed, the row and the time of the read decide.
 //!
-//! Copies of a table share its rows until one of them is changed: a world is copied before every change, to have it
-//! back if the change is refused.
+//! Copies of a table share its rows, and go on sharing all but those that are changed: a world is copied before every
+//! change, to have it back if the change is refused.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
 
 use super::overlay::AsRead;
@@ -20,7 +20,7 @@ use super::shared::Shared;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Table<T> {
-    rows: Shared<BTreeMap<String, Row<T>>>,
+    rows: RedBlackTreeMapSync<String, Row<T>>,
 }
 
 /// A value, and how well it is known. `observe` knows rows by these two names.
@@ -89,7 +89,7 @@ impl<T: Clone> Table<T> {
     }
 
     pub fn get_mut(&mut self, id: &str, now: Timestamp) -> Option<&mut T> {
-        self.rows_mut().get_mut(id).filter(|row| row.seen.to_lookup(now)).map(|row| &mut row.row)
+        self.rows.get_mut(id).filter(|row| row.seen.to_lookup(now)).map(|row| &mut row.row)
     }
 
     /// The rows as a list shows them now, in the order of their creation.
@@ -108,7 +108,7 @@ impl<T: Clone> Table<T> {
     }
 
     pub fn peek_mut(&mut self, id: &str) -> Option<&mut T> {
-        self.rows_mut().get_mut(id).filter(|row| row.seen.deleted_at.is_none()).map(|row| &mut row.row)
+        self.rows.get_mut(id).filter(|row| row.seen.deleted_at.is_none()).map(|row| &mut row.row)
     }
 
     /// All rows as they are.
@@ -116,21 +116,17 @@ impl<T: Clone> Table<T> {
         self.rows.values().filter(|row| row.seen.deleted_at.is_none()).map(|row| &row.row)
     }
 
-    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.rows_mut().values_mut().filter(|row| row.seen.deleted_at.is_none()).map(|row| &mut row.row)
-    }
-
     pub fn insert(&mut self, id: &str, row: T, now: Timestamp, lag: Lag) {
         self.forget(now);
         let salt = lag.salt(id);
         let seen = Seen { visible_from: now + lag.delay(salt), deleted_at: None, lingers_until: None, salt };
-        self.rows_mut().insert(id.to_owned(), Row { row, seen, read: None });
+        self.rows.insert_mut(id.to_owned(), Row { row, seen, read: None });
     }
 
     /// Puts a row in that has been there for long, as an account showed it.
     pub fn import(&mut self, id: &str, row: T, read: Option<Shared<AsRead>>) {
         let seen = Seen { visible_from: Timestamp::MIN, deleted_at: None, lingers_until: None, salt: 0 };
-        self.rows_mut().insert(id.to_owned(), Row { row, seen, read });
+        self.rows.insert_mut(id.to_owned(), Row { row, seen, read });
     }
 
     /// How an account showed the row, if it was read from one.
@@ -144,26 +140,24 @@ impl<T: Clone> Table<T> {
 
     pub fn remove(&mut self, id: &str, now: Timestamp, lag: Lag) {
         self.forget(now);
-        if let Some(row) = self.rows_mut().get_mut(id) {
+        if let Some(row) = self.rows.get_mut(id) {
             row.seen.deleted_at = Some(now);
             row.seen.lingers_until = Some(now + lag.delay(mix(row.seen.salt)));
         }
     }
 
     fn forget(&mut self, now: Timestamp) {
-        if self.rows.values().any(|row| row.seen.lingers_until.is_some_and(|until| now >= until)) {
-            self.rows_mut().retain(|_, row| row.seen.lingers_until.is_none_or(|until| now < until));
+        let is_over = |row: &Row<T>| row.seen.lingers_until.is_some_and(|until| now >= until);
+        let over: Vec<String> = self.rows.iter().filter(|(_, row)| is_over(row)).map(|(id, _)| id.clone()).collect();
+        for id in over {
+            self.rows.remove_mut(&id);
         }
-    }
-
-    fn rows_mut(&mut self) -> &mut BTreeMap<String, Row<T>> {
-        self.rows.own()
     }
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Table<T> {
-        Table { rows: Shared::default() }
+        Table { rows: RedBlackTreeMapSync::default() }
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! A handler that returns an error leaves no trace, whatever it changed before: `World::attempt` sees to that.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -145,9 +145,20 @@ impl Tx<'_> {
         T::table(self).all()
     }
 
-    pub fn all_mut<T: Resource>(&mut self) -> impl Iterator<Item = &mut T> {
-        self.look_at_all::<T>();
-        T::table_mut(self).all_mut()
+    /// The first row of which `is_it` holds, as it is.
+    pub fn find_mut<T: Resource>(&mut self, is_it: impl Fn(&T) -> bool) -> Option<&mut T> {
+        let id = self.all::<T>().find(|row| is_it(row))?.id().to_owned();
+        T::table_mut(self).peek_mut(&id)
+    }
+
+    /// Changes each row of which `is_it` holds, as it is.
+    pub fn change_each<T: Resource>(&mut self, is_it: impl Fn(&T) -> bool, change: impl Fn(&mut T)) {
+        let found = self.all::<T>().filter(|row| is_it(row));
+        for id in found.map(|row| row.id().to_owned()).collect::<Vec<_>>() {
+            if let Some(row) = T::table_mut(self).peek_mut(&id) {
+                change(row);
+            }
+        }
     }
 
     /// The rows a describe shows: all, or those of `ids`, of which each must be there.
@@ -306,13 +317,16 @@ impl Tx<'_> {
             return Err(AwsError::new("IdempotentParameterMismatch", message));
         }
         let reply = make(self)?;
-        self.tokens.retain(|_, known| now < known.until);
-        self.tokens.insert(key, Token { params: params.clone(), reply: reply.clone(), until: now + life });
+        let is_over = |(_, known): &(&String, &Token)| now >= known.until;
+        for over in self.tokens.iter().filter(is_over).map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.tokens.remove_mut(&over);
+        }
+        self.tokens.insert_mut(key, Token { params: params.clone(), reply: reply.clone(), until: now + life });
         Ok(reply)
     }
 }
 
-pub type Tokens = BTreeMap<String, Token>;
+pub type Tokens = RedBlackTreeMapSync<String, Token>;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Token {

@@ -15,6 +15,7 @@ use super::fork::{Fork, Looked};
 use super::iam;
 use super::read::Live;
 use super::route53;
+use super::shared::Shared;
 use super::table::{Lag, mix};
 use super::traffic::{Load, Server, Spread};
 use super::tx::{Ids, Scope, Tokens, Tx};
@@ -128,7 +129,7 @@ impl World {
             settings: Settings::default(),
             accounts: BTreeMap::new(),
             queue: Queue::default(),
-            tokens: Tokens::new(),
+            tokens: Tokens::default(),
             load: Load::default(),
             fork: None,
         }
@@ -193,8 +194,7 @@ impl World {
     pub fn advance(&mut self, to: Timestamp) {
         while let Some(due) = self.queue.pop_until(to) {
             self.elapse(due.at);
-            let Due { scope, event, .. } = due;
-            let happened = self.informed(|world| event.clone().happen(&mut world.tx(&scope, "", "")));
+            let happened = self.informed(|world| due.event.clone().happen(&mut world.tx(&due.scope, "", "")));
             if let (Err(error), Some(fork)) = (happened, &mut self.fork) {
                 fork.failed.get_or_insert(error);
             }
@@ -295,7 +295,7 @@ impl Region {
             elsewhere: Vec::new(),
             ids: &mut Ids::new(family),
             queue: &mut Queue::default(),
-            tokens: &mut Tokens::new(),
+            tokens: &mut Tokens::default(),
             lag: Lag { on: false, seed: 0 },
             settings: &Settings::default(),
             looked: None,
@@ -308,7 +308,7 @@ impl Region {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Queue {
-    due: Vec<Due>,
+    due: Shared<Vec<Shared<Due>>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -321,7 +321,7 @@ struct Due {
 impl Queue {
     pub fn push(&mut self, at: Timestamp, scope: Scope, event: Event) {
         let place = self.due.partition_point(|due| due.at <= at);
-        self.due.insert(place, Due { at, scope, event });
+        self.due.own().insert(place, Shared::new(Due { at, scope, event }));
     }
 
     /// When something happens next, if that is before `to`.
@@ -329,7 +329,7 @@ impl Queue {
         self.due.first().map(|due| due.at).filter(|at| *at <= to)
     }
 
-    fn pop_until(&mut self, to: Timestamp) -> Option<Due> {
-        self.due.first().is_some_and(|due| due.at <= to).then(|| self.due.remove(0))
+    fn pop_until(&mut self, to: Timestamp) -> Option<Shared<Due>> {
+        self.due.first().is_some_and(|due| due.at <= to).then(|| self.due.own().remove(0))
     }
 }

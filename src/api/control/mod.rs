@@ -76,8 +76,7 @@ impl ControlOptions {
 impl ControlDoc {
     /// A function of this name, to be registered.
     fn function<const N: usize>(&self, parameters: [&str; N]) -> FuncRegistration {
-        let comments = self.description.lines().map(|line| format!("/// {line}")).collect::<Vec<_>>().join("\n");
-        FuncRegistration::new(self.name).with_volatility(true).with_params_info(parameters).with_comments([comments])
+        FuncRegistration::new(self.name).with_volatility(true).with_params_info(parameters)
     }
 }
 

@@ -1,6 +1,7 @@
 //! One case: the runbook is run while the faults happen, and again without them. Is everything as it may be?
 
 use std::{
+    collections::BTreeSet,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -67,18 +68,37 @@ impl Digest {
     }
 }
 
-/// `twice`: and it is run once more, which has to be the same to the last event.
-pub fn judge(baseline: &Baseline, Case(faults): &Case, twice: bool) -> Judged {
+/// Worlds that were taken back, and that the next run made of what it has to.
+#[derive(Default)]
+pub struct Finished(Mutex<BTreeSet<Shape>>);
+
+impl Finished {
+    fn has(&self, shape: &Shape) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(shape)
+    }
+
+    fn add(&self, shape: Shape) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(shape);
+    }
+}
+
+/// `twice`: and it is run once more, which has to be the same to the last event. `finished`: a world like one that was finished
+/// by the next run already is not given to it again.
+pub fn judge(baseline: &Baseline, Case(faults): &Case, twice: bool, finished: Option<&Finished>) -> Judged {
     let stage = baseline.stage(faults.iter().cloned());
-    let digest = Digest::default();
-    let run = baseline.watched(&stage, Box::new(digest.clone()));
+    let digest = twice.then(Digest::default);
+    let run = match &digest {
+        Some(digest) => baseline.watched(&stage, Box::new(digest.clone())),
+        None => baseline.run(&stage),
+    };
     let unused = stage.simulator.faults_unused();
     stage.simulator.ask_for([]);
     // What an alarm adds to a fleet stays.
     let grows = faults.iter().any(|fault| fault.kind == FaultKind::Alarm);
     let normal = |shape: Shape| if grows { shape.without_sizes() } else { shape };
     let deployed = normal(baseline.deployed.clone());
-    let shape = normal(Baseline::settled(&stage));
+    let left = Baseline::settled(&stage);
+    let shape = normal(left.clone());
     // Those that fail when the run is over count too.
     let traffic = stage.simulator.traffic();
     let mut judged =
@@ -117,10 +137,15 @@ pub fn judge(baseline: &Baseline, Case(faults): &Case, twice: bool) -> Judged {
             Ending::TakenBack
         }
     };
-    if judged.ending != Ending::Deployed {
+    // What is not taken back in whole may have more to it than can be seen.
+    let finished = finished.filter(|_| judged.ending == Ending::TakenBack);
+    if judged.ending != Ending::Deployed && !finished.is_some_and(|finished| finished.has(&left)) {
         finish(baseline, &stage, &mut judged, &deployed, normal);
+        if let Some(finished) = finished.filter(|_| judged.faults.is_empty()) {
+            finished.add(left);
+        }
     }
-    if twice {
+    if let Some(digest) = digest {
         judged.runs += 1;
         if again(baseline, faults) != digest.number() {
             judged.faults.push("the same seed gave another run".to_owned());

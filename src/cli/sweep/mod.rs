@@ -37,8 +37,9 @@ pub struct Bounds {
     pub time: Option<Duration>,
     /// Cases at the same time.
     pub jobs: usize,
-    /// Each how manieth case is run twice, to see that the same seed gives the same run.
-    pub twice: usize,
+    /// Each case is run twice, to see that the same seed gives the same run, and is followed by the next run. Without it,
+    /// each eighth is run twice, and worlds that look the same are given to the next run once.
+    pub thorough: bool,
 }
 
 /// What came of a sweep.
@@ -49,12 +50,16 @@ pub struct Swept {
     pub took: Duration,
 }
 
+/// Which cases are run twice at least: a run depends on its seed alone, or it does not, whatever the fault.
+const TWICE: usize = 8;
+
 /// Tries the cases in their order, as many as the bounds allow.
 pub fn sweep(baseline: &Baseline, cases: &[Case], bounds: Bounds, bar: &ProgressBar) -> Swept {
     let started = Instant::now();
     let tried = bounds.cases.unwrap_or(cases.len()).min(cases.len());
     bar.set_length(tried as u64);
     let (next, judged) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(tried)));
+    let finished = judge::Finished::default();
     let tokio = Handle::current();
     let work = || {
         let _tokio = tokio.enter();
@@ -62,7 +67,8 @@ pub fn sweep(baseline: &Baseline, cases: &[Case], bounds: Bounds, bar: &Progress
             let at = next.fetch_add(1, Ordering::Relaxed);
             let is_late = bounds.time.is_some_and(|time| started.elapsed() >= time);
             let Some(case) = cases[..tried].get(at).filter(|_| !is_late) else { break };
-            let result = judge::judge(baseline, case, at % bounds.twice.max(1) == 0);
+            let twice = bounds.thorough || at % TWICE == 0;
+            let result = judge::judge(baseline, case, twice, (!bounds.thorough).then_some(&finished));
             if result.ending == Ending::Failed {
                 bar.println(format!("{case}: {}", result.faults.join("; ")));
             }

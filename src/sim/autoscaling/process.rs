@@ -128,7 +128,8 @@ fn set_instance_protection(tx: &mut Tx, p: &Params) -> Reply {
 
 fn set_instance_health(tx: &mut Tx, p: &Params) -> Reply {
     let (id, healthy) = (p.str("InstanceId")?, p.str("HealthStatus")? == "Healthy");
-    let Some(member) = tx.all_mut::<Group>().find_map(|group| group.member(id)) else {
+    let has_it = |group: &Group| group.members.iter().any(|member| member.instance == id);
+    let Some(member) = tx.find_mut::<Group>(has_it).and_then(|group| group.member(id)) else {
         return Err(invalid(format!("Instance Id not found - No managed instance found for instance ID {id}")));
     };
     // The next check acts on it.

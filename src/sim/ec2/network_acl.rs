@@ -220,7 +220,7 @@ pub fn add_default(tx: &mut Tx, vpc: &str) {
 /// A new subnet has the default ACL of its VPC.
 pub fn associate_default(tx: &mut Tx, subnet: &Subnet) {
     let association = Association { id: tx.new_id("aclassoc"), subnet: subnet.id.clone() };
-    if let Some(acl) = tx.all_mut::<NetworkAcl>().find(|acl| acl.vpc == subnet.vpc && acl.is_default) {
+    if let Some(acl) = tx.find_mut::<NetworkAcl>(|acl| acl.vpc == subnet.vpc && acl.is_default) {
         acl.associations.push(association);
     }
 }
@@ -298,11 +298,9 @@ fn replace_network_acl_association(tx: &mut Tx, p: &Params) -> Reply {
     let id = p.str("AssociationId")?;
     let to = tx.get::<NetworkAcl>(p.str("NetworkAclId")?)?;
     let (to, vpc) = (to.id.clone(), to.vpc.clone());
-    let from = tx.all_mut::<NetworkAcl>().find_map(|acl| {
-        let place = acl.associations.iter().position(|association| association.id == id)?;
-        Some((acl, place))
-    });
-    let Some((from, place)) = from else {
+    let place = |acl: &NetworkAcl| acl.associations.iter().position(|association| association.id == id);
+    let found = tx.find_mut::<NetworkAcl>(|acl| place(acl).is_some());
+    let Some((place, from)) = found.and_then(|acl| Some((place(acl)?, acl))) else {
         let message = format!("The association ID '{id}' does not exist");
         return Err(AwsError::new("InvalidAssociationID.NotFound", message));
     };

@@ -196,10 +196,7 @@ pub fn attach(tx: &mut Tx, wanted: Wanted) -> Result<NetworkInterface, AwsError>
 
 /// Takes an interface away, and frees the Elastic IP address that is on it.
 pub fn detach(tx: &mut Tx, id: &str) {
-    for address in tx.all_mut::<Address>() {
-        if address.association.as_ref().is_some_and(|used| used.interface == id) {
-            address.association = None;
-        }
-    }
+    let is_on_it = |address: &Address| address.association.as_ref().is_some_and(|used| used.interface == id);
+    tx.change_each::<Address>(is_on_it, |address| address.association = None);
     tx.delete::<NetworkInterface>(id);
 }

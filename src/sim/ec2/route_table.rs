@@ -132,8 +132,7 @@ pub fn add_main(tx: &mut Tx, vpc: &Vpc) {
 
 /// Sends what leaves the VPC to the internet gateway: the main table of a default VPC does.
 pub fn lead_out(tx: &mut Tx, vpc: &str, gateway: &str) {
-    let main = tx.all_mut::<RouteTable>().find(|table| table.vpc == vpc && table.is_main());
-    if let Some(main) = main {
+    if let Some(main) = tx.find_mut::<RouteTable>(|table| table.vpc == vpc && table.is_main()) {
         let target = Target::Gateway(gateway.to_owned());
         main.routes.push(Route { destination: "0.0.0.0/0".to_owned(), target, origin: Origin::CreateRoute });
     }

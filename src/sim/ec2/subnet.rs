@@ -178,12 +178,14 @@ fn delete_subnet(tx: &mut Tx, p: &Params) -> Reply {
     if tx.all::<NetworkInterface>().any(|interface| interface.subnet == id) {
         return Err(in_use("subnet", id));
     }
-    for table in tx.all_mut::<RouteTable>() {
-        table.associations.retain(|association| association.subnet.as_deref() != Some(id));
-    }
-    for acl in tx.all_mut::<NetworkAcl>() {
-        acl.associations.retain(|association| association.subnet != id);
-    }
+    tx.change_each::<RouteTable>(
+        |table| table.associations.iter().any(|association| association.subnet.as_deref() == Some(id)),
+        |table| table.associations.retain(|association| association.subnet.as_deref() != Some(id)),
+    );
+    tx.change_each::<NetworkAcl>(
+        |acl| acl.associations.iter().any(|association| association.subnet == id),
+        |acl| acl.associations.retain(|association| association.subnet != id),
+    );
     tx.delete::<Subnet>(id);
     done()
 }

@@ -205,9 +205,10 @@ fn set_security_groups(tx: &mut Tx, p: &Params) -> Reply {
     let balancer = tx.get_mut::<LoadBalancer>(arn)?;
     balancer.security_groups.clone_from(&groups);
     let description = balancer.interface_description();
-    for interface in tx.all_mut::<NetworkInterface>().filter(|interface| interface.description == description) {
-        interface.groups.clone_from(&groups);
-    }
+    tx.change_each::<NetworkInterface>(
+        |interface| interface.description == description,
+        |interface| interface.groups.clone_from(&groups),
+    );
     Ok(json!({ "SecurityGroupIds": groups }))
 }
 

@@ -202,9 +202,10 @@ pub fn gone(tx: &mut Tx, instance_id: &str) {
 }
 
 pub fn forget(tx: &mut Tx, instance: &str) {
-    for group in tx.all_mut::<TargetGroup>() {
-        group.targets.retain(|target| target.key.id != instance);
-    }
+    tx.change_each::<TargetGroup>(
+        |group| group.targets.iter().any(|target| target.key.id == instance),
+        |group| group.targets.retain(|target| target.key.id != instance),
+    );
 }
 
 /// The target groups in use that have a healthy target.
