@@ -45,7 +45,7 @@ pub fn measure() {
     println!(
         "| services | calls | looks of waits besides | deep | virtual time | on the wall | peak memory |\n|---|---|---|---|---|---|---|"
     );
-    for count in [1, 10, 100, 300] {
+    for count in [1, 10, 100, 1_000] {
         let this = std::env::current_exe().expect("this program");
         let output = Command::new(this).args([CHILD, &count.to_string()]).output().expect("it starts again");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -85,6 +85,21 @@ fn waiting_for_many_is_no_more_than_waiting_for_one() {
     assert!(many.1 <= one.1 + 15, "{one:?} {many:?}");
 }
 
+/// Lists are behind for a moment: of so many fleets, one is not listed by the first look at it.
+#[test]
+fn a_new_fleet_that_is_not_listed_yet_is_not_gone() {
+    let scaled = r#"
+        for i in 0..40 { numbers.push(i); }
+        parallel(numbers.map(|i| || {
+            let fleet = launch_asg(#{
+                name: `web-${i}`, launch_template: template, subnets: subnets, min_size: 1, max_size: 1,
+            });
+            scale_asg(#{ auto_scaling_group: fleet, desired_capacity: 1, wait_timeout: "10m" });
+        }));
+    "#;
+    succeeded(&Account::new().script(&format!("{}{scaled}", fleets_side_by_side(0)), json!({})));
+}
+
 /// Launches fleets one after the other, and waits for them together.
 fn fleets_side_by_side(count: usize) -> String {
     format!(

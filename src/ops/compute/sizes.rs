@@ -80,6 +80,9 @@ pub async fn set(ctx: &Ctx, name: &str, sizes: Sizes, undo: Option<Undo>) -> Res
     .await
 }
 
+/// Looks in a row that do not show a group before it is taken to be gone: a list may be behind, of a new group above all.
+const UNSEEN: u32 = 3;
+
 /// Waits until `count` instances of the group serve: in service, and healthy for every target group that is in use.
 ///
 /// # Errors
@@ -87,10 +90,16 @@ pub async fn set(ctx: &Ctx, name: &str, sizes: Sizes, undo: Option<Undo>) -> Res
 pub async fn wait_in_service(ctx: &Ctx, name: &str, count: i32, timeout: Duration) -> Result<(), Error> {
     let what = format!("{count} instances of {name} in service");
     let wanted = usize::try_from(count).unwrap_or_default();
+    let mut unseen = 0;
     ctx.wait(Wait { what: what.clone(), timeout, every: Duration::from_secs(10) }, async || {
         let Some(group) = asg::find(ctx, name).await? else {
-            return Err(Error::Hopeless { what: what.clone(), reason: "the group is gone".into() });
+            unseen += 1;
+            return match unseen < UNSEEN {
+                true => Ok(Seen::Pending("not listed".to_owned())),
+                false => Err(Error::Hopeless { what: what.clone(), reason: "the group is gone".into() }),
+            };
         };
+        unseen = 0;
         let serving = asg::in_service(&group);
         let of_groups = all_of(group.target_group_arns().iter().map(|arn| unready(ctx, arn))).await?;
         let ready = serving.iter().filter(|id| !of_groups.iter().flatten().any(|unready| unready == *id)).count();
