@@ -234,7 +234,7 @@ fn squash(text: &str) -> String {
 ///
 /// IAM's new roles and profiles reach EC2, Auto Scaling and IAM's own check of trust policies with a delay; all say it
 /// in words only. Source of the words: terraform-provider-aws' propagation retries.
-fn says_absent(code: &str, message: &str) -> bool {
+pub fn says_absent(code: &str, message: &str) -> bool {
     let signs: &[&str] = match code {
         "ValidationError" | "InvalidParameterValue" | "InvalidParameterException" => {
             &["instance profile", "instanceprofile", "assume", "not authorized", "does not exist", "not found"]

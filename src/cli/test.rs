@@ -35,7 +35,7 @@ pub struct Args {
     pub sweep: bool,
 
     /// Have every look of a wait fail too, not only the first, the second and the last; run every case twice, not each
-    /// eighth, to see that the same seed gives the same run; and follow every case by the next run, not only those that leave
+    /// sixteenth, to see that the same seed gives the same run; and follow every case by the next run, not only those that leave
     /// a world like no other
     #[arg(long, requires = "sweep")]
     pub exhaustive: bool,

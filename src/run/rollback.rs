@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{
     Ctx, Phase, Record, Run,
+    send::{LOOK_AGAIN, QUARANTINE, says_absent},
     undo::{self, Armed, ArmedUndo, Undone},
 };
 use crate::{
@@ -130,12 +131,36 @@ impl Run {
     }
 }
 
+/// Takes one change back. A change of a moment ago may not show everywhere: where there seems to be nothing to take back, it is
+/// looked again. Otherwise a fleet that is not listed yet would stay, and nobody would know of it.
 async fn undo_one(ctx: &Ctx, armed: ArmedUndo) -> Result<Undone, Error> {
     ctx.connect().await?;
-    let mut arguments = armed.undo.arguments;
-    if let Some((look_up, wanted)) = armed.unresolved {
+    let started = ctx.now();
+    let timeout = QUARANTINE.saturating_sub(ctx.since(armed.at));
+    loop {
+        let undone = undo_now(ctx, &armed).await;
+        let may_not_show = match &undone {
+            Ok(undone) => *undone == Undone::Already,
+            Err(error) => says_absent(error),
+        };
+        let elapsed = ctx.since(started);
+        if !may_not_show || elapsed >= timeout {
+            return undone;
+        }
+        if elapsed < LOOK_AGAIN {
+            let (what, seen) =
+                (format!("{}, in case it shows late", armed.undo.description), "nothing there".to_owned());
+            ctx.emit(Event::Waiting { id: ctx.id().to_owned(), what, seen, elapsed, timeout });
+        }
+        ctx.sleep(LOOK_AGAIN).await?;
+    }
+}
+
+async fn undo_now(ctx: &Ctx, armed: &ArmedUndo) -> Result<Undone, Error> {
+    let mut arguments = armed.undo.arguments.clone();
+    if let Some((look_up, wanted)) = &armed.unresolved {
         // The call's reply was lost: undo what it made, if it made something.
-        match find_look_up(&look_up, ctx, wanted).await? {
+        match find_look_up(look_up, ctx, wanted.clone()).await? {
             Some(found) => undo::complete(&mut arguments, &found),
             None => return Ok(Undone::Already),
         }

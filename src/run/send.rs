@@ -35,7 +35,14 @@ use crate::{
 
 /// How long to wait before believing that a call whose reply was lost did not make anything: what
 /// was made may not be listed yet.
-const QUARANTINE: Duration = Duration::from_secs(60);
+pub(super) const QUARANTINE: Duration = Duration::from_secs(60);
+/// How often it is looked at meanwhile.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Whether something says that it found nothing of what it is about.
+pub(super) fn says_absent(error: &Error) -> bool {
+    matches!(error, Error::Call(error) if retry::says_absent(error.code.as_deref().unwrap_or_default(), &error.message))
+}
 
 impl Ctx {
     /// Sends a call that only reads. Throttling, lost replies and "not found" of what this run has
@@ -126,58 +133,68 @@ impl Ctx {
         let started = self.now();
         let mut delays = retry::delays(self.seed_of(&path));
         let mut attempt = 1;
-        let failure = loop {
-            self.may_go_on()?;
-            let permit = Permit::new(call, token.clone(), self.write_ahead(&intent, &resource, attempt, &begun));
-            let error = match self.attempt(call, true, attempt, send(permit)).await {
-                Ok(output) => {
-                    let result = record(&output)?;
-                    self.carried_out(&path, undo, &result);
-                    return Ok(result);
-                }
-                Err(Error::Call(error)) => *error,
-                Err(other) => return Err(other),
-            };
-            let again = match error.kind {
-                CallErrorKind::Throttled => attempt < retry::THROTTLED_ATTEMPTS,
-                CallErrorKind::NotSent => attempt < retry::BROKEN_ATTEMPTS,
-                CallErrorKind::Refused => {
-                    self.is_too_fresh(&error, "")
-                        || patience.as_ref().is_some_and(|patience| {
-                            error.code.as_deref().is_some_and(|code| patience.codes.contains(&code))
-                                && self.since(started) < patience.timeout
-                        })
-                }
-                CallErrorKind::Unknown if attempt >= retry::BROKEN_ATTEMPTS => false,
-                CallErrorKind::Unknown => match class {
-                    Class::Idempotent | Class::Token => true,
-                    Class::Once => false,
-                    Class::Unique => {
-                        if let Some(found) = self.find_again(&look_up).await? {
-                            let result = serde_json::from_value(found)
-                                .map_err(|_| Error::Reply { call, member: "what its look-up should return" })?;
-                            self.carried_out(&path, undo, &result);
-                            return Ok(result);
-                        }
-                        true
+        // Whether it may have been carried out, and nobody knows what it made.
+        let mut in_doubt = false;
+        let outcome: Result<R, Error> = async {
+            loop {
+                self.may_go_on()?;
+                let permit = Permit::new(call, token.clone(), self.write_ahead(&intent, &resource, attempt, &begun));
+                let error = match self.attempt(call, true, attempt, send(permit)).await {
+                    Ok(output) => {
+                        in_doubt = true;
+                        return record(&output);
                     }
-                },
-                CallErrorKind::Permission | CallErrorKind::Undeclared => false,
-            };
-            if !again {
-                break error;
+                    Err(Error::Call(error)) => *error,
+                    Err(other) => return Err(other),
+                };
+                in_doubt |= error.kind == CallErrorKind::Unknown;
+                let again = match error.kind {
+                    CallErrorKind::Throttled => attempt < retry::THROTTLED_ATTEMPTS,
+                    CallErrorKind::NotSent => attempt < retry::BROKEN_ATTEMPTS,
+                    CallErrorKind::Refused => {
+                        self.is_too_fresh(&error, "")
+                            || patience.as_ref().is_some_and(|patience| {
+                                error.code.as_deref().is_some_and(|code| patience.codes.contains(&code))
+                                    && self.since(started) < patience.timeout
+                            })
+                    }
+                    CallErrorKind::Unknown if attempt >= retry::BROKEN_ATTEMPTS => false,
+                    CallErrorKind::Unknown => match class {
+                        Class::Idempotent | Class::Token => true,
+                        Class::Once => false,
+                        Class::Unique => {
+                            if let Some(found) = self.find_again(look_up.as_ref()).await? {
+                                return serde_json::from_value(found)
+                                    .map_err(|_| Error::Reply { call, member: "what its look-up should return" });
+                            }
+                            in_doubt = false;
+                            true
+                        }
+                    },
+                    CallErrorKind::Permission | CallErrorKind::Undeclared => false,
+                };
+                if !again {
+                    return Err(Box::new(CallError { resource: Some(resource.clone()), ..error }).into());
+                }
+                self.back_off(call, &error, delays.next().unwrap_or_default()).await?;
+                attempt += 1;
             }
-            self.back_off(call, &error, delays.next().unwrap_or_default()).await?;
-            attempt += 1;
-        };
-        self.run.journal().note(Record::Result { path, result: None, error: Some(failure.to_string()) });
-        if failure.kind == CallErrorKind::Unknown
-            && let Some(undo) = undo
-        {
-            let unresolved = look_up.map(|(look_up, arguments)| (look_up.name.to_owned(), arguments));
-            self.arm(undo, unresolved);
         }
-        Err(Box::new(CallError { resource: Some(resource), ..failure }).into())
+        .await;
+        match &outcome {
+            Ok(result) => self.carried_out(&path, undo, result),
+            Err(failure) => {
+                if let Error::Call(failure) = failure {
+                    let error = Some(failure.to_string());
+                    self.run.journal().note(Record::Result { path, result: None, error });
+                }
+                if let Some(undo) = undo.filter(|_| in_doubt) {
+                    let unresolved = look_up.map(|(look_up, arguments)| (look_up.name.to_owned(), arguments));
+                    self.arm(undo, unresolved);
+                }
+            }
+        }
+        outcome
     }
 
     /// [`mutate`](Self::mutate) for calls whose reply nobody needs.
@@ -297,24 +314,27 @@ impl Ctx {
             return;
         }
         let (description, keep, impossible) = (undo.description.clone(), undo.keep, undo.is_impossible());
-        let is_new = self.run.state().undos.arm(ArmedUndo { undo, scope: self.scope.clone(), unresolved });
+        let armed = ArmedUndo { undo, scope: self.scope.clone(), unresolved, at: self.now() };
+        let is_new = self.run.state().undos.arm(armed);
         if is_new {
             self.emit(Event::UndoArmed { id: self.op.id.clone(), undo: description, keep, impossible });
         }
     }
 
     /// Looks for what a call made whose reply was lost, until it is certain that it made nothing.
-    async fn find_again(&self, look_up: &Option<(&'static LookUp, Value)>) -> Result<Option<Value>, Error> {
+    async fn find_again(&self, look_up: Option<&(&'static LookUp, Value)>) -> Result<Option<Value>, Error> {
         let Some((look_up, arguments)) = look_up else { return Ok(None) };
         let started = self.now();
         loop {
-            if let Some(found) = (look_up.run)(self, arguments.clone()).await? {
-                return Ok(Some(found));
+            let found = match (look_up.run)(self, arguments.clone()).await {
+                // One call shows it already, another one does not.
+                Err(error) if says_absent(&error) => None,
+                found => found?,
+            };
+            if found.is_some() || self.since(started) >= QUARANTINE {
+                return Ok(found);
             }
-            if self.since(started) >= QUARANTINE {
-                return Ok(None);
-            }
-            self.sleep(Duration::from_secs(5)).await?;
+            self.sleep(LOOK_AGAIN).await?;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -135,6 +136,8 @@ pub(super) struct ArmedUndo {
     pub scope: Option<Scope>,
     /// The call's outcome is not known: look for what it made before undoing it.
     pub unresolved: Option<(String, Value)>,
+    /// When the last change of what it is about was sent.
+    pub at: Timestamp,
 }
 
 impl UndoStack {
@@ -148,6 +151,7 @@ impl UndoStack {
                 {
                     arguments.insert("ours".to_owned(), ours.clone());
                 }
+                first.at = armed.at;
                 return false;
             }
             self.by_key.insert(key, self.entries.len());
@@ -211,7 +215,7 @@ mod tests {
             key: key.map(str::to_owned),
             rests: false,
         };
-        ArmedUndo { undo, scope: None, unresolved: None }
+        ArmedUndo { undo, scope: None, unresolved: None, at: Timestamp::UNIX_EPOCH }
     }
 
     fn names(entries: Vec<Armed>) -> Vec<String> {

@@ -8,6 +8,7 @@ mod certificate;
 mod compute;
 mod contract;
 mod dns;
+mod faults;
 mod fork;
 mod guard;
 mod identity;
