@@ -57,7 +57,7 @@ impl Inner {
             Err(reply) => return Exchange { after: Duration::ZERO, reply: Some(*reply) },
         };
         self.note(service, &request);
-        let mut effect = None;
+        let (mut effect, mut lasts) = (None, false);
         for (place, kind, lasting) in self.faults.befall(service.name, &request.action) {
             let happens = match kind.mishap(now, lasting) {
                 Some(mishap) => self.suffer(mishap),
@@ -65,7 +65,9 @@ impl Inner {
             };
             if happens {
                 self.faults.happened(place);
-                effect = effect.or_else(|| kind.effect(service, &request.action));
+                if effect.is_none() {
+                    (effect, lasts) = (kind.effect(service, &request.action), lasting);
+                }
             }
         }
         let action = request.action.clone();
@@ -85,7 +87,7 @@ impl Inner {
                 }
                 (after, None)
             }
-            Some(Effect::Stale) => (Duration::ZERO, Some(self.stale_reply(service, request, &id))),
+            Some(Effect::Stale) => (Duration::ZERO, Some(self.stale_reply(service, request, &id, lasts))),
         };
         Exchange { after, reply }
     }
@@ -110,13 +112,19 @@ impl Inner {
         wire::write(Some(service), &action, self.call(service, request), id)
     }
 
-    /// The reply in the world as it was before the last change.
-    fn stale_reply(&mut self, service: &'static Service, request: Request, id: &str) -> http::Response<Bytes> {
-        let Some(mut past) = self.past.take() else { return self.reply(service, request, id) };
-        past.advance(self.world.now);
-        let now = std::mem::replace(&mut self.world, past);
+    /// The reply in the world as it was.
+    fn stale_reply(
+        &mut self,
+        service: &'static Service,
+        request: Request,
+        id: &str,
+        lasting: bool,
+    ) -> http::Response<Bytes> {
+        let seen = self.past.as_ref().and_then(|past| past.seen(self.world.now, lasting));
+        let Some(seen) = seen else { return self.reply(service, request, id) };
+        let now = std::mem::replace(&mut self.world, seen);
         let reply = self.reply(service, request, id);
-        self.past = Some(std::mem::replace(&mut self.world, now));
+        self.world = now;
         reply
     }
 

@@ -30,6 +30,7 @@ mod iam;
 mod kinds;
 mod observe;
 mod overlay;
+mod past;
 mod read;
 mod route53;
 mod select;
@@ -70,6 +71,7 @@ pub use world::Settings;
 
 use crate::redact::{Edit as _, Secrets, user_data};
 use fault::Faults;
+use past::Past;
 use store::{Change, Entry, Store};
 use wire::Request;
 use world::World;
@@ -128,8 +130,8 @@ struct Inner {
     /// The world as it was, when it is a copy.
     first: Option<World>,
     faults: Faults,
-    /// The world before the last change, if a fault may ask for it.
-    past: Option<World>,
+    /// The world before the last changes, if a fault may ask for it.
+    past: Option<Past>,
     /// The calls that were made, if somebody wants to know.
     calls: Option<Vec<Called>>,
 }
@@ -310,7 +312,7 @@ impl Simulator {
             let _ = inner.change(Change::Settings(settings));
         }
         inner.faults = Faults::new(faults);
-        inner.past = inner.faults.need_past().then(|| inner.world.clone());
+        inner.past = inner.faults.need_past().then(Past::default);
     }
 
     /// Those of the faults that did not happen: their call was not made, or there was nothing they could happen to.
@@ -423,8 +425,8 @@ impl Inner {
         if action.reads() {
             return self.world.informed(run)?;
         }
-        if self.past.is_some() {
-            self.past = Some(self.world.clone());
+        if let Some(past) = &mut self.past {
+            past.keep(&self.world);
         }
         let reply = self.world.informed(|world| world.attempt(run))??;
         let (service, action) = (service.name.to_owned(), action.name.to_owned());
