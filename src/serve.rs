@@ -155,6 +155,10 @@ impl Server {
     }
 
     fn world(&self) -> serde_json::Value {
+        if self.speed != Speed::Max {
+            // With `max` it is requests to AWS that let time pass.
+            self.now();
+        }
         json!({
             "world": self.simulator.world_id(),
             "time": self.simulator.clock(),

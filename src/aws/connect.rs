@@ -414,6 +414,16 @@ mod tests {
     }
 
     #[test]
+    fn in_the_simulated_aws_a_role_is_an_account() {
+        let role = |arn: &str| Scope { region: "eu-west-1".into(), role_arn: Some(arn.into()), external_id: None };
+        let scope = role("arn:aws:iam::210987654321:role/deploy");
+        assert_eq!(sim_account(&scope).expect("a role"), "210987654321");
+        for arn in ["deploy", "arn:aws:iam::21098765432:role/x", "arn:aws:iam::21098765432x:role/x"] {
+            assert!(matches!(sim_account(&role(arn)), Err(ConnectError::BadRole(bad)) if bad == arn));
+        }
+    }
+
+    #[test]
     fn credentials_are_fetched_once_until_they_are_about_to_end() {
         let tokio = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let _tokio = tokio.enter();

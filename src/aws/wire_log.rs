@@ -220,6 +220,20 @@ mod tests {
     }
 
     #[test]
+    fn what_all_tests_send_is_kept_once() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("wire");
+        let log = WireLog::create(&path, Secrets::default()).expect("a file");
+        let send = |body: &str| log.write(Noted(json!({ "request": body })), None, Timestamp::UNIX_EPOCH);
+        let lines = || fs::read_to_string(&path).expect("a file").lines().count();
+        ["id=vpc-1", "id=vpc-2"].into_iter().for_each(send);
+        assert_eq!(lines(), 2, "of a run, all is kept");
+        log.out.lock().expect("nobody panicked").seen = Some(HashSet::new());
+        ["id=vpc-3", "id=vpc-4", "name=x"].into_iter().for_each(send);
+        assert_eq!(lines(), 4);
+    }
+
+    #[test]
     fn digits_do_not_count() {
         assert_eq!(form_of("vpc-0001 made"), form_of("vpc-0002 made"));
         assert_ne!(form_of("vpc-0001 made"), form_of("vpc-0001 gone"));

@@ -19,8 +19,8 @@ use crate::{
 
 /// Run a runbook
 ///
-/// Whatever fails, the account comes back to what it was: traffic on the old version, nothing left
-/// behind. Progress goes to stderr, the summary to stdout.
+/// Whatever fails, what was changed is taken back: traffic on the old version, nothing left behind but what the runbook keeps.
+/// What AWS does not let take back is listed (exit code 11). Progress goes to stderr, the summary to stdout.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Args {

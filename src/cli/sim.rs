@@ -55,7 +55,8 @@ const EXAMPLES: &str = "Examples:
     runner sim --world .runner/shared --speed 60
 
   Ask it something:
-    AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws ec2 describe-vpcs
+    export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_DEFAULT_REGION=eu-central-1 AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
+    aws ec2 describe-vpcs
 
   What its load balancers' users saw, and the world's time:
     curl http://127.0.0.1:4566/_runner/world";

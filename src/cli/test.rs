@@ -15,8 +15,8 @@ use super::{
 use crate::{
     api,
     report::{Ink, Verbosity},
-    settings::Target,
-    sim::Fault,
+    settings::{Target, WorldChoice},
+    sim::{Fault, Simulator},
 };
 
 /// Try a runbook against faults, on the simulated AWS
@@ -34,21 +34,23 @@ pub struct Args {
     #[arg(long)]
     pub sweep: bool,
 
-    /// Have every look of a wait fail too, not only the first, the second and the last; run every case twice, not each
-    /// sixteenth, to see that the same seed gives the same run; and follow every case by the next run, not only those that leave
-    /// a world like no other
+    /// Leave nothing out
+    ///
+    /// Without it, of the calls by which a wait looks only the first, the second and the last fail; each sixteenth case is run
+    /// twice, to see that the same seed gives the same run; and where many cases leave the same behind, the next run is tried
+    /// after one of them.
     #[arg(long, requires = "sweep")]
     pub exhaustive: bool,
 
-    /// Try so many cases at most, chosen by the seed
-    #[arg(long, value_name = "NUMBER", requires = "sweep")]
+    /// Try at most this many cases, chosen by the seed
+    #[arg(long, value_name = "NUMBER", requires = "sweep", conflicts_with = "double")]
     pub cases: Option<NonZeroUsize>,
 
     /// Begin no case after this long, as in 5m
     #[arg(long, value_name = "DURATION", requires = "sweep", value_parser = duration)]
     pub time: Option<Duration>,
 
-    /// Try so many pairs of faults instead, chosen by the seed
+    /// Try this many pairs of faults instead of single ones, chosen by the seed
     #[arg(long, value_name = "NUMBER", requires = "sweep")]
     pub double: Option<NonZeroUsize>,
 
@@ -82,6 +84,16 @@ pub fn test(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
     let place = Place { sim: true, world: Some(world), seed: args.seed, ..Place::default() };
     let settings = inputs::settings(&args.inputs, &place, false)?;
     debug_assert_eq!(settings.target, Target::Sim);
+    if let WorldChoice::Kept(dir) = &settings.world
+        && !Simulator::is_in(dir)
+    {
+        let help =
+            "make one with `runner run … --sim --world PATH`, or leave `--world` out to begin with an empty account";
+        return Err(Failure::new(
+            exit::USAGE,
+            miette!(help = help, "there is no simulated world in `{}`", dir.display()),
+        ));
+    }
     check::before(&settings, global, console)?;
     let runbook = api::load(&settings.runbook, &settings.project_root)
         .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
@@ -120,6 +132,8 @@ fn replay(args: &Args, case: &str) -> String {
     words.extend(args.inputs.env.iter().map(|env| format!("--env {env}")));
     words.extend(args.inputs.param.iter().map(|(name, value)| format!("--param '{name}={value}'")));
     words.extend(args.inputs.params_file.iter().map(|file| format!("--params-file {}", file.display())));
+    words.extend(args.inputs.config.iter().map(|file| format!("--config {}", file.display())));
+    words.extend(args.inputs.policy.policy_from.iter().map(|from| format!("--policy-from {}", from.display())));
     words.extend(args.world.iter().map(|world| format!("--world {}", world.display())));
     words.extend(args.seed.map(|seed| format!("--seed {seed}")));
     words.extend(case.split(' ').map(|fault| format!("--case '{fault}'")));

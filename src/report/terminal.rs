@@ -210,6 +210,11 @@ impl Report for Terminal {
         }
         match event {
             Event::RunStarted { target, .. } => self.simulated = target == "sim",
+            // However quiet it is to be: somebody has to see to what stays.
+            Event::UndoFinished { outcome, .. } if self.verbosity < Verbosity::Normal && stays(*outcome) => {
+                let lines = self.lines(event);
+                write_lines(&mut self.progress, &lines);
+            }
             Event::OperationFailed { error, .. } => self.shown_error = Some(error.clone()),
             Event::Policy { message, .. } => self.shown_denial = Some(message.clone()),
             Event::RunFinished { outcome, summary, .. } if self.verbosity >= Verbosity::Summary => {
@@ -220,6 +225,11 @@ impl Report for Terminal {
             _ => {}
         }
     }
+}
+
+/// Whether what was to be taken back is still there, unasked.
+fn stays(outcome: UndoOutcome) -> bool {
+    matches!(outcome, UndoOutcome::Failed | UndoOutcome::Foreign | UndoOutcome::Impossible)
 }
 
 /// Whether it is told in the head of a run.

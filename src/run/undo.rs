@@ -218,6 +218,16 @@ mod tests {
         ArmedUndo { undo, scope: None, unresolved: None, at: Timestamp::UNIX_EPOCH }
     }
 
+    /// A rollback in another process has to leave the same things alone.
+    #[test]
+    fn an_undo_comes_back_from_a_journal_as_it_was() {
+        for undo in [armed("a", Phase::Rest, None, json!({ "id": 1 })).undo.rests(), Undo::impossible("bring it back")]
+        {
+            let written = serde_json::to_string(&undo).expect("it serialises");
+            assert_eq!(serde_json::from_str::<Undo>(&written).expect("it was one"), undo);
+        }
+    }
+
     fn names(entries: Vec<Armed>) -> Vec<String> {
         entries
             .into_iter()

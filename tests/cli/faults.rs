@@ -48,6 +48,29 @@ fn what_stays_is_taken_back() {
     }
 }
 
+/// A call that was refused has changed nothing; one that may have been carried out has.
+#[test]
+fn only_what_may_have_been_carried_out_has_changed_something() {
+    let ran = run(&small(), &["ec2:CreateVpc#1=denied"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stdout.contains("nothing was changed") && ran.stdout.contains("(0 mutations)"), "{ran}");
+    let ran = run(&small(), &["ec2:CreateVpc#1+=500-applied"]);
+    assert_eq!(ran.code, Some(10), "{ran}");
+}
+
+/// What is left is told however quiet it is to be: somebody has to see to it.
+#[test]
+fn what_could_not_be_taken_back_is_told() {
+    let faults = ["ec2:CreateSecurityGroup#1=denied", "ec2:DeleteVpc#1+=denied"];
+    let faults = faults.iter().flat_map(|fault| ["--sim-fault", fault]);
+    for quiet in ["-q", "-qq"] {
+        let args = ["run", "vpc.rhai", "--sim", "--world", "fresh", quiet];
+        let ran = small().runner(&args.into_iter().chain(faults.clone()).collect::<Vec<_>>());
+        assert_eq!(ran.code, Some(11), "{ran}");
+        assert!(ran.stderr.contains("delete vpc shop-prod-main: failed"), "{ran}");
+    }
+}
+
 #[test]
 fn a_fault_in_vain_is_told() {
     let run = ["run", "vpc.rhai", "--sim", "--world", "fresh", "--sim-fault"];
@@ -120,6 +143,14 @@ fn every_call_fails_in_every_way() {
     assert_eq!(ran.code, Some(0), "{ran}");
     assert!(ran.stdout.contains("fault at each call"), "{ran}");
     assert!(ran.stdout.contains("0 requests failed"), "{ran}");
+}
+
+/// A slip in its name would try something else: the first deploy.
+#[test]
+fn a_world_that_is_not_there_is_not_tried() {
+    let ran = small().runner(&["test", "vpc.rhai", "--world", "nowhere"]);
+    assert_eq!(ran.code, Some(3), "{ran}");
+    assert!(ran.stderr.contains("there is no simulated world in `nowhere`"), "{ran}");
 }
 
 #[test]
