@@ -48,14 +48,12 @@ fn what_stays_is_taken_back() {
     }
 }
 
-/// A call that was refused has changed nothing; one that may have been carried out has.
+/// What was refused has changed nothing.
 #[test]
-fn only_what_may_have_been_carried_out_has_changed_something() {
+fn a_refused_change_is_none() {
     let ran = run(&small(), &["ec2:CreateVpc#1=denied"]);
     assert_eq!(ran.code, Some(4), "{ran}");
     assert!(ran.stdout.contains("nothing was changed") && ran.stdout.contains("(0 mutations)"), "{ran}");
-    let ran = run(&small(), &["ec2:CreateVpc#1+=500-applied"]);
-    assert_eq!(ran.code, Some(10), "{ran}");
 }
 
 /// What is left is told however quiet it is to be: somebody has to see to it.
