@@ -72,7 +72,6 @@ fn call(
 ) -> Result<Dynamic> {
     session.watch.check()?;
     session.spend(context, Count::Operations, 1)?;
-    session.watch.allow_operation();
     let options = arguments(session, context, entry.name, entry.positional, first, options)?;
     let secrets = convert::secrets_in(&options);
     let prepared = (entry.prepare)(options).map_err(|error| refuse(session, context, entry, &secrets, error))?;

@@ -36,7 +36,7 @@ pub struct Args {
 
     /// Leave nothing out
     ///
-    /// Without it, of the calls by which a wait looks only the first, the second and the last fail; each sixteenth case is run
+    /// Without it, of the calls by which a wait looks only the first, the second and the last fail; each eighth case is run
     /// twice, to see that the same seed gives the same run; and where many cases leave the same behind, the next run is tried
     /// after one of them.
     #[arg(long, requires = "sweep")]

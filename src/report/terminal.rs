@@ -215,6 +215,10 @@ impl Report for Terminal {
                 let lines = self.lines(event);
                 write_lines(&mut self.progress, &lines);
             }
+            Event::HookFinished { error: Some(_), .. } if self.verbosity < Verbosity::Normal => {
+                let lines = self.lines(event);
+                write_lines(&mut self.progress, &lines);
+            }
             Event::OperationFailed { error, .. } => self.shown_error = Some(error.clone()),
             Event::Policy { message, .. } => self.shown_denial = Some(message.clone()),
             Event::RunFinished { outcome, summary, .. } if self.verbosity >= Verbosity::Summary => {

@@ -26,8 +26,6 @@ pub struct Limits {
     pub computing: Duration,
     /// Time of any clock for the same. Rhai itself sleeps where a value is in use.
     pub elapsing: Duration,
-    /// So much more of both for each operation that is called: a thousand services are a thousand times the work of one.
-    pub each_operation: Duration,
     /// Bytes that the program may hold more than at the start of the script.
     pub memory: usize,
     pub call_levels: usize,
@@ -50,7 +48,6 @@ impl Default for Limits {
             steps: 10_000_000,
             computing: Duration::from_millis(500),
             elapsing: Duration::from_secs(1),
-            each_operation: Duration::from_millis(1),
             memory: 256 << 20,
             call_levels: 64,
             expression_depth: 64,

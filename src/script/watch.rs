@@ -109,15 +109,6 @@ impl Watch {
         *self.fatal() = None;
     }
 
-    /// An operation is called, which gives the script time for it.
-    pub fn allow_operation(&self) {
-        let more = nanoseconds(self.limits.lock().unwrap_or_else(PoisonError::into_inner).each_operation);
-        for limit in [&self.compute_limit, &self.elapse_limit] {
-            let add = |limit: u64| Some(limit.saturating_add(more));
-            let _ = limit.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
-        }
-    }
-
     /// What this thread does until the guard is dropped is not the script's own computing.
     pub fn pause(&self) -> Pause {
         self.account();

@@ -38,7 +38,7 @@ pub struct Bounds {
     /// Cases at the same time.
     pub jobs: usize,
     /// Each case is run twice, to see that the same seed gives the same run, and is followed by the next run. Without it,
-    /// each sixteenth is run twice, and worlds that look the same are given to the next run once.
+    /// each eighth is run twice, and worlds that look the same are given to the next run once.
     pub thorough: bool,
 }
 
@@ -51,7 +51,7 @@ pub struct Swept {
 }
 
 /// Which cases are run twice at least: a run depends on its seed alone, or it does not, whatever the fault.
-const TWICE: usize = 16;
+const TWICE: usize = 8;
 
 /// Tries the cases in their order, as many as the bounds allow.
 pub fn sweep(baseline: &Baseline, cases: &[Case], bounds: Bounds, bar: &ProgressBar) -> Swept {
