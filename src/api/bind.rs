@@ -73,6 +73,8 @@ fn call(
     session.watch.check()?;
     session.spend(context, Count::Operations, 1)?;
     let options = arguments(session, context, entry.name, entry.positional, first, options)?;
+    // How many operations a script calls is bounded, and what each takes is not the script's doing.
+    let _pause = session.watch.pause();
     let secrets = convert::secrets_in(&options);
     let prepared = (entry.prepare)(options).map_err(|error| refuse(session, context, entry, &secrets, error))?;
     let place = Place::of_call(context).map(|place| place.to_string());

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     future::Future,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -49,6 +49,8 @@ pub struct Ctx {
 /// The operation a context belongs to.
 pub(super) struct Op {
     pub id: String,
+    /// How much the run had sent when the operation began, or when it last sent something itself: what its waits must see.
+    pub must_see: AtomicUsize,
     state: Mutex<OpState>,
 }
 
@@ -78,10 +80,16 @@ pub enum Seen<T> {
     Pending(String),
 }
 
+impl Op {
+    fn new(run: &Run, id: String) -> Self {
+        Self { id, must_see: run.shared().so_far().into(), state: Mutex::default() }
+    }
+}
+
 impl Ctx {
     pub(super) fn new(run: Arc<Run>, id: String, scope: Option<Scope>) -> Self {
-        let op = Op { id, state: Mutex::default() };
-        Self { run, op: Arc::new(op), scope, stage: None, place: None, is_judged: true, clients: OnceLock::new() }
+        let op = Arc::new(Op::new(&run, id));
+        Self { run, op, scope, stage: None, place: None, is_judged: true, clients: OnceLock::new() }
     }
 
     /// For what must not be stopped: undos, and what policy itself reads.
@@ -189,7 +197,7 @@ impl Ctx {
             return;
         }
         made.get_or_init(|| async {
-            let op = Op { id: SURVEY.to_owned(), state: Mutex::default() };
+            let op = Op::new(&self.run, SURVEY.to_owned());
             let ctx = Self { op: Arc::new(op), stage: None, place: None, ..self.clone() };
             survey::read(&ctx, operations).await;
         })

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     future::Future,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -72,14 +72,15 @@ impl Ctx {
         if !context::is_polling() {
             return Ok(read(vec![id.to_owned()]).await?.remove(id));
         }
-        let (reading, asked) = (reading.brief(), self.run.shared().so_far());
+        // What other operations send meanwhile is no reason to look again at once: a wait looks every few seconds.
+        let (reading, must_see) = (reading.brief(), self.op.must_see.load(Ordering::SeqCst));
         let place = self.place_of(reading, LOOKS);
         self.run.looks().asks(&place, id, self.now());
         // One reads at a time; what it finds is kept for each of them.
         let reads = self.run.shared().slot(place.clone());
         let _reading = reads.lock().await;
         let slot_of = |id: &str| self.run.shared().slot(self.place_of(reading, &format!("{LOOKS} {id}")));
-        if let Some(seen) = self.good::<Option<T>>(reading, slot_of(id).lock().await.as_ref(), asked) {
+        if let Some(seen) = self.good::<Option<T>>(reading, slot_of(id).lock().await.as_ref(), must_see) {
             return Ok(seen);
         }
         let mut about = self.run.looks().with_others(&place, id, most);

@@ -229,6 +229,7 @@ impl Ctx {
         };
         if mutation {
             self.run.shared().sent(call);
+            self.op.must_see.store(self.run.shared().so_far(), Ordering::SeqCst);
         }
         match &result {
             // It never left.

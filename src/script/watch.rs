@@ -46,6 +46,8 @@ pub struct Watch {
 thread_local! {
     /// The time of this thread that is accounted for: of the processor, and of any clock.
     static ACCOUNTED: Cell<Option<(u64, Instant)>> = const { Cell::new(None) };
+    /// How many pauses this thread is in.
+    static PAUSES: Cell<u32> = const { Cell::new(0) };
 }
 
 impl Watch {
@@ -112,6 +114,7 @@ impl Watch {
     /// What this thread does until the guard is dropped is not the script's own computing.
     pub fn pause(&self) -> Pause {
         self.account();
+        PAUSES.set(PAUSES.get() + 1);
         Pause(())
     }
 
@@ -160,6 +163,9 @@ impl Watch {
 
     /// Adds what this thread took since the last look.
     fn account(&self) {
+        if PAUSES.get() > 0 {
+            return;
+        }
         let (processor, now) = (processor_time(), Instant::now());
         if let Some((accounted, since)) = ACCOUNTED.replace(Some((processor, now))) {
             self.computed.fetch_add(processor.saturating_sub(accounted), Ordering::Relaxed);
@@ -185,12 +191,13 @@ impl Watch {
 
 const LOOPS: &str = "a loop that waits for something has to `sleep`, or to use a `wait_…` operation";
 
-/// While it lives, this thread works for the host.
+/// While it lives, this thread works for the host. There can be one in another.
 #[must_use]
 pub struct Pause(());
 
 impl Drop for Pause {
     fn drop(&mut self) {
+        PAUSES.set(PAUSES.get() - 1);
         ACCOUNTED.set(Some((processor_time(), Instant::now())));
     }
 }

@@ -129,6 +129,27 @@ fn acm_issues_once_the_zone_says_so() {
     assert_same(&account.observe(), &before, "undone");
 }
 
+/// Without its records ACM could not renew it.
+#[test]
+fn an_issued_certificate_gets_its_records_back() {
+    let account = Account::new();
+    let options = requested(&mut account.run(), "example.com");
+    account.simulator().ask_for(["acm:DeleteCertificate#1+=denied".parse().expect("a fault")]);
+    let mut run = account.run();
+    let made = run.ok("ensure_certificate", options.clone());
+    let with_records = account.observe();
+    assert!(!run.roll_back().is_clean(), "the certificate stays, its records do not");
+    let without_records = account.observe();
+    let mut run = account.run();
+    let mended = run.ok("ensure_certificate", options.clone());
+    assert_eq!((&mended["change"], &mended["certificate_arn"]), (&json!("updated"), &made["certificate_arn"]));
+    assert_eq!(run.mutations(), ["route53:ChangeResourceRecordSets"]);
+    assert_eq!(account.observe()["route53"], with_records["route53"]);
+    assert_eq!(account.run().ok("ensure_certificate", options)["change"], "unchanged");
+    assert!(run.roll_back().is_clean());
+    assert_same(&account.observe(), &without_records, "undone");
+}
+
 #[test]
 fn acm_issues_on_moto_too() {
     let name = moto().new_account();

@@ -316,9 +316,11 @@ impl EnsureCertificate {
                     let (found, wanted) = (found_names.join(", "), names.join(", "));
                     return Err(self.needs_replacement(&arn, "names", &found, &wanted));
                 }
-                if found.status() == Some(&CertificateStatus::PendingValidation) {
-                    request::validate(ctx, &arn, zone, self.timeout.0, self.keep_on_rollback).await?;
-                    fields.push(changed("status", "PENDING_VALIDATION", "ISSUED"));
+                let is_pending = found.status() == Some(&CertificateStatus::PendingValidation);
+                if is_pending || !request::seems_validated(ctx, zone, &names).await? {
+                    let put = request::validate(ctx, &arn, zone, self.timeout.0, self.keep_on_rollback).await?;
+                    fields.extend((!put.is_empty()).then(|| set("validation_records", put)));
+                    fields.extend(is_pending.then(|| changed("status", "PENDING_VALIDATION", "ISSUED")));
                 }
             }
             Plan::SelfSigned => fields.extend(self.renew(ctx, owned, &arn, &found, &names).await?),

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aws_sdk_acm::types::{CertificateDetail, CertificateStatus, KeyAlgorithm, RecordType, ValidationMethod};
+use aws_sdk_route53::types::{ResourceRecordSet, RrType};
 use serde_json::json;
 
 use super::{ByTags, CERTIFICATE_BY_TAGS, DELETE_CERTIFICATE, Made, acm};
@@ -11,7 +12,7 @@ use crate::{
         Error, all_of,
         dns::{
             bare_id, normal, plain,
-            record_set::{Batch, Content, RecordSet, read},
+            record_set::{Batch, Content, RecordSet, first_page, read},
             zone,
         },
         ownership::Owned,
@@ -60,8 +61,28 @@ pub async fn request(
     Ok(made.certificate_arn)
 }
 
-/// Puts the records that ACM asks for into the zone, and waits until it has issued the certificate.
-pub async fn validate(ctx: &Ctx, arn: &str, zone: &str, timeout: Duration, keep: bool) -> Result<(), Error> {
+/// Whether the zone has records for all names that look like those that ACM asks for, by which it also renews. Which ones it
+/// asks for takes a call to know; the first page of the zone has been read by then.
+/// https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
+pub async fn seems_validated(ctx: &Ctx, zone: &str, names: &[String]) -> Result<bool, Error> {
+    let (page, _) = first_page(ctx, bare_id(zone)).await?;
+    let is_for = |set: &ResourceRecordSet, domain: &str| {
+        let leads_to_acm =
+            || set.resource_records().iter().any(|record| normal(record.value()).ends_with(".acm-validations.aws."));
+        let name = normal(set.name());
+        let is_below = name.split_once('.').is_some_and(|(label, rest)| label.starts_with('_') && rest == domain);
+        *set.r#type() == RrType::Cname && is_below && leads_to_acm()
+    };
+    let has_one = |name: &String| {
+        let domain = normal(name.strip_prefix("*.").unwrap_or(name));
+        page.iter().any(|set| is_for(set, &domain))
+    };
+    Ok(names.iter().all(has_one))
+}
+
+/// Puts the records that ACM asks for into the zone, and waits until it has issued the certificate. Returns the names of those
+/// that were not there.
+pub async fn validate(ctx: &Ctx, arn: &str, zone: &str, timeout: Duration, keep: bool) -> Result<Vec<String>, Error> {
     let (zone, started) = (bare_id(zone), ctx.now());
     let what = format!("certificate {arn}");
     let wait = Wait { what: format!("{what}: what to put into DNS"), timeout, every: Duration::from_secs(2) };
@@ -70,16 +91,25 @@ pub async fn validate(ctx: &Ctx, arn: &str, zone: &str, timeout: Duration, keep:
             let certificate = acm::describe(ctx, arn).await?;
             check(&certificate, &what)?;
             let records = records(&certificate);
-            let decided = records.len() == certificate.domain_validation_options().len() && !records.is_empty();
+            // What is issued by other evidence, as by e-mail, has no records.
+            let is_issued = certificate.status() == Some(&CertificateStatus::Issued);
+            let has_all = records.len() == certificate.domain_validation_options().len() && !records.is_empty();
             // A name and its wildcard share a record.
             let distinct: BTreeMap<String, RecordSet> =
                 records.into_iter().map(|set| (set.name.clone(), set)).collect();
-            Ok(if decided { Seen::Ready(distinct) } else { Seen::Pending("ACM has not decided yet".into()) })
+            Ok(if has_all || is_issued {
+                Seen::Ready(distinct)
+            } else {
+                Seen::Pending("ACM has not decided yet".into())
+            })
         })
         .await?;
     let found = all_of(records.values().map(|set| read(ctx, zone, &set.name, &set.r#type))).await?;
     let sets: Vec<_> = found.into_iter().zip(records.into_values()).collect();
-    if sets.iter().any(|(found, wanted)| found.as_ref().is_none_or(|found| !found.is_same(wanted))) {
+    let differs =
+        |(found, wanted): &&(Option<RecordSet>, RecordSet)| found.as_ref().is_none_or(|found| !found.is_same(wanted));
+    let put: Vec<String> = sets.iter().filter(differs).map(|(_, wanted)| plain(&wanted.name)).collect();
+    if !put.is_empty() {
         let what = format!("the validation records of {what}");
         Batch { zone, what, sets, keep_on_rollback: keep }.apply(ctx).await?;
     }
@@ -97,7 +127,7 @@ pub async fn validate(ctx: &Ctx, arn: &str, zone: &str, timeout: Duration, keep:
             let seen = format!("{seen}; the parent zone must delegate to the zone's name servers: {servers}");
             Err(Error::TimedOut { what, timeout, seen })
         }
-        other => other,
+        other => other.map(|()| put),
     }
 }
 
