@@ -296,7 +296,17 @@ impl Ctx {
     ///
     /// # Errors
     /// [`Error::TimedOut`] at the deadline; whatever `look` returns; [`Error::Interrupted`].
-    pub async fn wait<T>(&self, wait: Wait, mut look: impl AsyncFnMut() -> Result<Seen<T>, Error>) -> Result<T, Error> {
+    pub async fn wait<T>(&self, wait: Wait, look: impl AsyncFnMut() -> Result<Seen<T>, Error>) -> Result<T, Error> {
+        let seen = self.look_until_ready(wait, look).await;
+        self.run.looks().end(&self.op.id);
+        seen
+    }
+
+    async fn look_until_ready<T>(
+        &self,
+        wait: Wait,
+        mut look: impl AsyncFnMut() -> Result<Seen<T>, Error>,
+    ) -> Result<T, Error> {
         let started = self.now();
         let mut interval = wait.every;
         let mut shown: Option<String> = None;

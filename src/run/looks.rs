@@ -20,23 +20,36 @@ const WAITS: Duration = Duration::from_secs(45);
 /// The place of what waits read.
 const LOOKS: &str = "looks";
 
-/// What waits have asked about, and when.
+/// What waits ask about.
 #[derive(Default)]
 pub(super) struct Looks {
-    asked: Mutex<BTreeMap<Place, BTreeMap<String, Timestamp>>>,
+    asked: Mutex<BTreeMap<Place, BTreeMap<String, Asked>>>,
+}
+
+/// When a wait has asked, and the operation it is part of.
+struct Asked {
+    at: Timestamp,
+    op: String,
 }
 
 impl Looks {
-    fn asked(&self) -> MutexGuard<'_, BTreeMap<Place, BTreeMap<String, Timestamp>>> {
+    fn asked(&self) -> MutexGuard<'_, BTreeMap<Place, BTreeMap<String, Asked>>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Somebody waits for `id`.
-    fn asks(&self, place: &Place, id: &str, now: Timestamp) {
+    /// The operation waits for `id`.
+    fn asks(&self, place: &Place, id: &str, asks: Asked) {
         let mut asked = self.asked();
         let ids = asked.entry(place.clone()).or_default();
-        ids.retain(|_, at| now.duration_since(*at).unsigned_abs() < WAITS);
-        ids.insert(id.to_owned(), now);
+        ids.retain(|_, before| asks.at.duration_since(before.at).unsigned_abs() < WAITS);
+        ids.insert(id.to_owned(), asks);
+    }
+
+    /// A wait of the operation has ended. If it has another one, that asks again when it looks.
+    pub(super) fn end(&self, op: &str) {
+        for ids in self.asked().values_mut() {
+            ids.retain(|_, asked| asked.op != op);
+        }
     }
 
     /// `id`, and what others wait for, `most` at a time.
@@ -75,7 +88,7 @@ impl Ctx {
         // What other operations send meanwhile is no reason to look again at once: a wait looks every few seconds.
         let (reading, must_see) = (reading.brief(), self.op.must_see.load(Ordering::SeqCst));
         let place = self.place_of(reading, LOOKS);
-        self.run.looks().asks(&place, id, self.now());
+        self.run.looks().asks(&place, id, Asked { at: self.now(), op: self.op.id.clone() });
         // One reads at a time; what it finds is kept for each of them.
         let reads = self.run.shared().slot(place.clone());
         let _reading = reads.lock().await;
