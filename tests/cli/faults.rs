@@ -166,8 +166,9 @@ fn what_is_left_behind_is_found() {
         "let env = environment(\"prod\");\nstack(\"shop\");\n\
          try { ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" }); } catch { log(\"never mind\"); }\n",
     );
-    let ran = project.runner(&["test", "careless.rhai", "--sweep"]);
+    let ran = project.runner(&["test", "careless.rhai", "--sweep", "--config", "runner.toml", "--policy-from", "."]);
     assert_eq!(ran.code, Some(1), "{ran}");
     assert!(ran.stdout.contains("deployed, but unlike without the fault: "), "{ran}");
-    assert!(ran.stdout.contains("runner test careless.rhai --case 'ec2:"), "{ran}");
+    let replay = "runner test careless.rhai --config runner.toml --policy-from . --case 'ec2:";
+    assert!(ran.stdout.contains(replay), "{ran}");
 }

@@ -247,6 +247,38 @@ fn weights_that_somebody_else_changed_are_not_overwritten() {
 }
 
 #[test]
+fn weights_that_a_stale_read_shows_are_nobody_elses() {
+    let account = Account::new();
+    let service = Service::live(&account);
+    let mut run = account.run();
+    run.ok("attach_target_group", service.attach());
+    service.fleet(&mut run, &service.green, "ami-healthy-2");
+    run.ok("wait_healthy", service.wait());
+    let every_other =
+        (2..40).step_by(2).map(|call| format!("elasticloadbalancing:DescribeListeners#{call}=stale-read"));
+    account.simulator().ask_for(every_other.map(|fault| fault.parse().expect("a fault")));
+    let steps = json!([{ "weight": 10, "hold": "5m" }, { "weight": 100 }]);
+    run.ok("shift_traffic", service.shift(&steps));
+    assert_eq!(service.active(&mut account.run()), "green");
+}
+
+#[test]
+fn a_group_that_somebody_else_gave_traffic_is_not_taken_out() {
+    let account = Account::new();
+    let service = Service::live(&account);
+    let mut run = account.run();
+    run.ok("attach_target_group", service.attach());
+    let set = json!({
+        "load_balancer": service.route["load_balancer_arn"], "port": 80, "protocol": "HTTP", "weights": "set",
+        "default_action": forward(&[(&service.blue, 9), (&service.green, 1)]),
+    });
+    account.run().ok("ensure_listener", set);
+    let report = run.roll_back();
+    assert!(report.left.iter().any(|(what, why)| what.starts_with("take") && why.contains("weight 1")), "{report:?}");
+    assert_eq!(service.weights(&mut account.run()), owned(&[("blue", 9), ("green", 1)]));
+}
+
+#[test]
 fn a_first_deploy_turns_a_fixed_response_into_a_forward_and_back() {
     let account = Account::new();
     let mut run = account.run();

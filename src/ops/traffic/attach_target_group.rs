@@ -154,11 +154,6 @@ async fn detach_target_group(ctx: &Ctx, given: Value) -> Result<Undone, Error> {
     let (own, others): (Vec<Share>, Vec<Share>) =
         target_groups.iter().cloned().partition(|share| share.target_group == target_group);
     match own.first() {
-        // A read that lags behind shows the same: it is set once more, which changes nothing if the read was right.
-        None if live.answer == before => {
-            route::set(ctx, &route, &live, &before, None).await?;
-            return Ok(Undone::Done);
-        }
         None => return Ok(Undone::Already),
         Some(share) if share.weight > 0 => {
             return Ok(Undone::Foreign(format!("it has weight {} by now", share.weight)));

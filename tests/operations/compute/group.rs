@@ -119,6 +119,20 @@ fn a_live_fleet_gives_its_size() {
 }
 
 #[test]
+fn one_size_is_enough_to_say() {
+    let account = Account::new();
+    let mut run = account.run();
+    let (blue, _) = fleet(&mut run, 3);
+    let mut sizes = |size: &str, to: i32| {
+        let scaled = run.ok("scale_asg", json!({ "auto_scaling_group": blue, size: to }));
+        ["min_size", "max_size", "desired_capacity"].map(|size| scaled[size].clone())
+    };
+    assert_eq!(sizes("min_size", 2), [2, 6, 3]);
+    assert_eq!(sizes("max_size", 4), [2, 4, 3]);
+    assert_eq!(sizes("desired_capacity", 4), [2, 4, 4]);
+}
+
+#[test]
 fn the_desired_capacity_is_raised_and_not_lowered() {
     let account = Account::new();
     let mut run = account.run();
