@@ -80,7 +80,7 @@ fn a_hook_that_fails_11() {
     assert_eq!(ran.code, Some(11), "{ran}");
     assert!(ran.stderr.contains("delete vpc"), "the undos after it had their turn: {ran}");
     let quiet = run(body, &["--sim", "--world", "fresh", "-q"]);
-    assert!(quiet.stderr.contains("on_rollback at line 3") && !quiet.stderr.contains("delete vpc"), "{quiet}");
+    assert!(quiet.stderr.contains("hook deploy.rhai:3") && !quiet.stderr.contains("delete vpc"), "{quiet}");
 }
 
 #[test]

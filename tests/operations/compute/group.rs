@@ -267,6 +267,25 @@ fn a_deleted_fleet_is_gone_with_its_instances() {
     assert_eq!((&again["exists"], &again["change"]), (&json!(false), &json!("unchanged")));
 }
 
+/// One without instances may be about to launch some; one of size zero may still have some.
+#[test]
+fn a_group_is_retired_once_it_is_to_be_empty_and_is() {
+    let account = Account::new();
+    let mut run = account.run();
+    let (blue, _) = fleet(&mut run, 2);
+    let retire = json!({ "auto_scaling_group": blue });
+    assert_eq!(group(&mut run, &blue)["instance_ids"], json!([]), "nothing is launched yet");
+    assert_eq!(run.ok("retire_asg", retire.clone())["change"], "updated");
+    let now = group(&mut run, &blue);
+    assert_eq!([&now["min_size"], &now["desired_capacity"]], [0, 0]);
+
+    run.ok("scale_asg", json!({ "auto_scaling_group": blue, "desired_capacity": 2, "wait_timeout": "20m" }));
+    run.ok("scale_asg", json!({ "auto_scaling_group": blue, "desired_capacity": 0 }));
+    assert_ne!(group(&mut run, &blue)["instance_ids"], json!([]), "they are on their way out");
+    assert_eq!(run.ok("retire_asg", retire)["change"], "updated");
+    assert_eq!(group(&mut run, &blue)["instance_ids"], json!([]));
+}
+
 #[test]
 fn groups_of_others_are_found_and_not_touched() {
     let account = Account::new();
