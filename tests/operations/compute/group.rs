@@ -273,17 +273,18 @@ fn a_group_is_retired_once_it_is_to_be_empty_and_is() {
     let account = Account::new();
     let mut run = account.run();
     let (blue, _) = fleet(&mut run, 2);
+    account.observe();
     let retire = json!({ "auto_scaling_group": blue });
-    assert_eq!(group(&mut run, &blue)["instance_ids"], json!([]), "nothing is launched yet");
-    assert_eq!(run.ok("retire_asg", retire.clone())["change"], "updated");
-    let now = group(&mut run, &blue);
-    assert_eq!([&now["min_size"], &now["desired_capacity"]], [0, 0]);
-
-    run.ok("scale_asg", json!({ "auto_scaling_group": blue, "desired_capacity": 2, "wait_timeout": "20m" }));
-    run.ok("scale_asg", json!({ "auto_scaling_group": blue, "desired_capacity": 0 }));
+    run.ok("scale_asg", json!({ "auto_scaling_group": blue, "min_size": 0, "desired_capacity": 0 }));
     assert_ne!(group(&mut run, &blue)["instance_ids"], json!([]), "they are on their way out");
-    assert_eq!(run.ok("retire_asg", retire)["change"], "updated");
+    assert_eq!(run.ok("retire_asg", retire.clone())["change"], "updated");
     assert_eq!(group(&mut run, &blue)["instance_ids"], json!([]));
+
+    run.ok("scale_asg", json!({ "auto_scaling_group": blue, "desired_capacity": 2 }));
+    assert_eq!(group(&mut run, &blue)["instance_ids"], json!([]), "nothing is launched yet");
+    assert_eq!(run.ok("retire_asg", retire)["change"], "updated");
+    let now = group(&mut run, &blue);
+    assert_eq!([&now["desired_capacity"], &now["in_service"]], [0, 0]);
 }
 
 #[test]
