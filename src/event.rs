@@ -282,6 +282,16 @@ pub enum UndoOutcome {
     Failed,
 }
 
+impl UndoOutcome {
+    /// Whether what was to be taken back is still there, unasked.
+    pub fn stays(self) -> bool {
+        match self {
+            Self::Undone | Self::AlreadyGone | Self::Kept => false,
+            Self::Foreign | Self::Impossible | Self::Failed => true,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {

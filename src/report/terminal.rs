@@ -211,11 +211,7 @@ impl Report for Terminal {
         match event {
             Event::RunStarted { target, .. } => self.simulated = target == "sim",
             // However quiet it is to be: somebody has to see to what stays.
-            Event::UndoFinished { outcome, .. } if self.verbosity < Verbosity::Normal && stays(*outcome) => {
-                let lines = self.lines(event);
-                write_lines(&mut self.progress, &lines);
-            }
-            Event::HookFinished { error: Some(_), .. } if self.verbosity < Verbosity::Normal => {
+            event if self.verbosity < Verbosity::Normal && is_left(event) => {
                 let lines = self.lines(event);
                 write_lines(&mut self.progress, &lines);
             }
@@ -231,9 +227,13 @@ impl Report for Terminal {
     }
 }
 
-/// Whether what was to be taken back is still there, unasked.
-fn stays(outcome: UndoOutcome) -> bool {
-    matches!(outcome, UndoOutcome::Failed | UndoOutcome::Foreign | UndoOutcome::Impossible)
+/// Whether it tells of something that a rollback left to be done.
+fn is_left(event: &Event) -> bool {
+    match event {
+        Event::UndoFinished { outcome, .. } => outcome.stays(),
+        Event::HookFinished { error, .. } => error.is_some(),
+        _ => false,
+    }
 }
 
 /// Whether it is told in the head of a run.

@@ -119,7 +119,7 @@ impl Run {
                 }
             }
         };
-        let is_done = matches!(outcome, UndoOutcome::Undone | UndoOutcome::AlreadyGone | UndoOutcome::Kept);
+        let is_done = !outcome.stays();
         if is_done {
             report.done += 1;
         } else {

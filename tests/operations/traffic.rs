@@ -55,6 +55,21 @@ impl Service {
         json!({ "target_groups": [self.green], "auto_scaling_group": "shop-prod-green" })
     }
 
+    /// Green is attached without weight, and healthy.
+    fn make_green_ready(&self, run: &mut Trial<'_>) {
+        run.ok("attach_target_group", self.attach());
+        self.fleet(run, &self.green, "ami-healthy-2");
+        run.ok("wait_healthy", self.wait());
+    }
+
+    /// A listener whose weights somebody sets.
+    fn set(&self, blue: u32, green: u32) -> Value {
+        json!({
+            "load_balancer": self.route["load_balancer_arn"], "port": 80, "protocol": "HTTP", "weights": "set",
+            "default_action": forward(&[(&self.blue, blue), (&self.green, green)]),
+        })
+    }
+
     fn active(&self, run: &mut Trial<'_>) -> String {
         let colours = json!({ "blue": self.blue, "green": self.green });
         let shown = run.ok("traffic", json!({ "route": self.route, "colours": colours }));
@@ -212,9 +227,7 @@ fn a_shift_goes_on_from_where_it_is() {
     let account = Account::new();
     let service = Service::live(&account);
     let mut run = account.run();
-    run.ok("attach_target_group", service.attach());
-    service.fleet(&mut run, &service.green, "ami-healthy-2");
-    run.ok("wait_healthy", service.wait());
+    service.make_green_ready(&mut run);
     run.ok("shift_traffic", service.shift(&json!([{ "weight": 50 }])));
     assert_eq!(service.active(&mut run), "mixed");
     let mut next = account.run();
@@ -230,16 +243,10 @@ fn weights_that_somebody_else_changed_are_not_overwritten() {
     let account = Account::new();
     let service = Service::live(&account);
     let mut run = account.run();
-    run.ok("attach_target_group", service.attach());
-    service.fleet(&mut run, &service.green, "ami-healthy-2");
-    run.ok("wait_healthy", service.wait());
+    service.make_green_ready(&mut run);
     run.ok("shift_traffic", service.shift(&json!([{ "weight": 50 }])));
     let mut other = account.run();
-    let set = json!({
-        "load_balancer": service.route["load_balancer_arn"], "port": 80, "protocol": "HTTP", "weights": "set",
-        "default_action": forward(&[(&service.blue, 7), (&service.green, 3)]),
-    });
-    other.ok("ensure_listener", set);
+    other.ok("ensure_listener", service.set(7, 3));
     let report = run.roll_back();
     let left: Vec<&str> = report.left.iter().map(|(what, _)| what.split(' ').next().unwrap_or_default()).collect();
     assert_eq!(left, ["move", "delete", "delete", "take"], "what has traffic stays, with all it needs: {report:?}");
@@ -251,9 +258,7 @@ fn weights_that_a_stale_read_shows_are_nobody_elses() {
     let account = Account::new();
     let service = Service::live(&account);
     let mut run = account.run();
-    run.ok("attach_target_group", service.attach());
-    service.fleet(&mut run, &service.green, "ami-healthy-2");
-    run.ok("wait_healthy", service.wait());
+    service.make_green_ready(&mut run);
     let every_other =
         (2..40).step_by(2).map(|call| format!("elasticloadbalancing:DescribeListeners#{call}=stale-read"));
     account.simulator().ask_for(every_other.map(|fault| fault.parse().expect("a fault")));
@@ -268,11 +273,7 @@ fn a_group_that_somebody_else_gave_traffic_is_not_taken_out() {
     let service = Service::live(&account);
     let mut run = account.run();
     run.ok("attach_target_group", service.attach());
-    let set = json!({
-        "load_balancer": service.route["load_balancer_arn"], "port": 80, "protocol": "HTTP", "weights": "set",
-        "default_action": forward(&[(&service.blue, 9), (&service.green, 1)]),
-    });
-    account.run().ok("ensure_listener", set);
+    account.run().ok("ensure_listener", service.set(9, 1));
     let report = run.roll_back();
     assert!(report.left.iter().any(|(what, why)| what.starts_with("take") && why.contains("weight 1")), "{report:?}");
     assert_eq!(service.weights(&mut account.run()), owned(&[("blue", 9), ("green", 1)]));

@@ -61,7 +61,7 @@ pub async fn request(
     Ok(made.certificate_arn)
 }
 
-/// Whether the zone has records for all names that look like those that ACM asks for, by which it also renews. Which ones it
+/// Whether the zone has records for all of the names that are in it that look like those that ACM asks for, by which it also renews. Which ones it
 /// asks for takes a call to know; the first page of the zone has been read by then.
 /// https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
 pub async fn seems_validated(ctx: &Ctx, zone: &str, names: &[String]) -> Result<bool, Error> {
@@ -73,11 +73,14 @@ pub async fn seems_validated(ctx: &Ctx, zone: &str, names: &[String]) -> Result<
         let is_below = name.split_once('.').is_some_and(|(label, rest)| label.starts_with('_') && rest == domain);
         *set.r#type() == RrType::Cname && is_below && leads_to_acm()
     };
-    let has_one = |name: &String| {
-        let domain = normal(name.strip_prefix("*.").unwrap_or(name));
-        page.iter().any(|set| is_for(set, &domain))
+    // Somebody has put the records of other names into other zones, or it would not be issued.
+    let apex = page.iter().find(|set| *set.r#type() == RrType::Soa).map(|set| normal(set.name()));
+    let is_here = |domain: &String| {
+        let above = apex.as_deref().and_then(|apex| domain.strip_suffix(apex));
+        above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
     };
-    Ok(names.iter().all(has_one))
+    let mut domains = names.iter().map(|name| normal(name.strip_prefix("*.").unwrap_or(name))).filter(is_here);
+    Ok(domains.all(|domain| page.iter().any(|set| is_for(set, &domain))))
 }
 
 /// Puts the records that ACM asks for into the zone, and waits until it has issued the certificate. Returns the names of those
