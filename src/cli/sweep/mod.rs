@@ -51,7 +51,7 @@ pub struct Swept {
 }
 
 /// Which cases are run twice at least: a run depends on its seed alone, or it does not, whatever the fault.
-const TWICE: usize = 8;
+const TWICE: usize = 4;
 
 /// Tries the cases in their order, as many as the bounds allow.
 pub fn sweep(baseline: &Baseline, cases: &[Case], bounds: Bounds, bar: &ProgressBar) -> Swept {
