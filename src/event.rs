@@ -44,6 +44,15 @@ pub enum Event {
         target: String,
         version: String,
     },
+    /// The run goes on where another driver has left it.
+    Resumed {
+        /// Operations that it had done.
+        operations: usize,
+        /// Calls that had changed something, or may have.
+        mutations: usize,
+        /// Who drove it before.
+        before: String,
+    },
     /// The runbook named its environment, and where calls go is settled.
     Environment {
         environment: String,
@@ -229,6 +238,12 @@ pub enum Event {
         hook: String,
         error: Option<String>,
     },
+    /// The driver stops, and the run goes on another time.
+    Suspended {
+        reason: String,
+        /// The command that goes on with it.
+        resume: String,
+    },
     /// Always the last event.
     RunFinished {
         outcome: Outcome,
@@ -303,7 +318,8 @@ pub enum Outcome {
     RollbackFailed,
     /// Deployed; the clean-up after the point of no return is for the next run.
     CleanUpUnfinished,
-    Interrupted,
+    /// It goes on another time.
+    Suspended,
 }
 
 /// The figures of a finished run.

@@ -114,7 +114,8 @@ impl Server {
         if let Some(path) = parts.uri.path().strip_prefix(OWN) {
             return Ok(self.own(&parts.method, path, parts.uri.query().unwrap_or_default()));
         }
-        let Exchange { after, reply } = self.simulator.exchange(&http::Request::from_parts(parts, body), self.now());
+        let Exchange { after, reply, .. } =
+            self.simulator.exchange(&http::Request::from_parts(parts, body), self.now());
         if let (Speed::Times(times), false) = (self.speed, after.is_zero()) {
             tokio::time::sleep(after.div_f64(times)).await;
         }

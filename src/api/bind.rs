@@ -76,11 +76,12 @@ fn call(
     // How many operations a script calls is bounded, and what each takes is not the script's doing.
     let _pause = session.watch.pause();
     let secrets = convert::secrets_in(&options);
+    let given = options.clone();
     let prepared = (entry.prepare)(options).map_err(|error| refuse(session, context, entry, &secrets, error))?;
     let place = Place::of_call(context).map(|place| place.to_string());
     let ctx = strand::branch(|branch| session.run.context(branch)).at(place);
     let handle = session
-        .wait(ctx.operation(entry.name, prepared))
+        .wait(ctx.operation(entry.name, given, prepared))
         .map_err(|error| refuse(session, context, entry, &[], error))?;
     Ok(match handle {
         Value::Object(fields) => Dynamic::from(Handle::new(entry.returns, fields)),

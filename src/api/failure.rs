@@ -46,7 +46,8 @@ pub fn raise_from(session: &Session, cause: Cause, mut failure: Failure) -> Box<
 /// Whether a script must not go on after this, whatever it catches.
 fn is_fatal(error: &ops::Error) -> bool {
     match error {
-        ops::Error::Interrupted | ops::Error::Journal(_) | ops::Error::Policy(_) => true,
+        ops::Error::Policy(_) => true,
+        error if error.suspends() => true,
         ops::Error::Call(error) => error.unanswered || error.kind == CallErrorKind::Undeclared,
         _ => false,
     }

@@ -21,9 +21,9 @@ use crate::{
     event::Event,
     ops::{self, Operation, catalog::OPERATIONS, compute::asg_options::LaunchAsg},
     policy::Governed,
-    run::Run,
+    run::{FailedAs, Run},
     script::{
-        Limits, Problem, Runbook, Script, Stdlib, Trace, Vocabulary,
+        Failure, Limits, Problem, Project, Runbook, Script, Stdlib, Trace, Vocabulary,
         runbook::{Refused, Stopped},
     },
     settings::Environment,
@@ -59,6 +59,19 @@ pub fn load(path: &Path, root: &Path) -> Result<Runbook, ScriptFailure> {
 pub fn declared_environment(path: &Path) -> Option<String> {
     let file = path.canonicalize().ok()?;
     load(&file, file.parent()?).ok()?.declared_environment()
+}
+
+/// Whether the parameter `name` may be a secret, as far as the text of the runbook and its modules tells.
+pub fn may_be_secret(runbook: &Runbook, name: &str) -> bool {
+    param::may_be_secret(runbook, stdlib::MODULES, name)
+}
+
+/// The runbook of a run as it was, with the files it has read.
+///
+/// # Errors
+/// If it does not compile any more.
+pub fn stored(name: &str, project: Project) -> Result<Runbook, ScriptFailure> {
+    Runbook::stored(name, project, vocabulary()).map_err(ScriptFailure::refused)
 }
 
 /// Whether a run of it may launch a fleet, as far as its text and that of its modules tell.
@@ -127,13 +140,14 @@ impl Host {
         session.set_engine(script.engine());
         assert!(self.script.set(script).is_ok(), "a host runs one runbook, once");
         let script = self.script.get().expect("it was just set");
-        script.run().map_err(|stopped| match stopped {
+        let ended = script.run().map_err(|stopped| match stopped {
             Stopped::Failed(trace) => {
                 let secrets = self.run.secrets();
                 ScriptFailure::of(trace.reworded(|text| secrets.mask(text)).into(), runbook)
             }
             Stopped::Panicked(panic) => ScriptFailure::bug(&panic.to_string()),
-        })
+        });
+        ended.and_then(|()| self.run.all_came_again().map_err(|error| ScriptFailure::of_error(error, runbook)))
     }
 }
 
@@ -183,6 +197,12 @@ impl ScriptFailure {
         Self { kind: kind(&trace), problem, message: trace.compact(), trace }
     }
 
+    /// Of the host itself, at no place of the script.
+    fn of_error(error: ops::Error, runbook: &Runbook) -> Self {
+        let failure = Failure { help: error.hint(), ..Failure::new(error.to_string()) };
+        Self::of(Trace::of_failure(failure.because(Cause::of(error))).into(), runbook)
+    }
+
     fn refused(refused: Refused) -> Self {
         let problem = refused.trace.problem(&refused.library).into();
         Self { kind: FailureKind::Script, problem, message: refused.trace.compact(), trace: refused.trace }
@@ -212,6 +232,7 @@ fn kind(trace: &Trace) -> FailureKind {
             ops::Error::Interrupted => FailureKind::Interrupted,
             // The call as it is written is wrong: nothing was asked of AWS.
             ops::Error::Option { .. } => FailureKind::Script,
+            ops::Error::Before(ref failed) if failed.kind == FailedAs::Option => FailureKind::Script,
             _ => FailureKind::Operation(Arc::clone(error)),
         },
     }

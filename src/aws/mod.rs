@@ -5,9 +5,11 @@
 //! The SDK's own retries are off: [`retry`] is the one retry layer.
 
 mod action;
+pub mod bucket;
 mod connect;
 mod known;
 mod live;
+pub mod memory;
 mod permit;
 mod read_only;
 pub mod retry;
@@ -24,9 +26,10 @@ pub use transport::Transport;
 pub use wire_log::WireLog;
 
 use aws_types::SdkConfig;
+use serde::{Deserialize, Serialize};
 
 /// Where calls of a block of the runbook go: the environment's own scope, or one named by `within`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Scope {
     pub region: String,
     pub role_arn: Option<String>,

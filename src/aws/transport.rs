@@ -25,6 +25,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     action::{Action, on_the_wire},
+    memory,
     permit::{Outgoing, Permit, PermitError},
     read_only::is_read_only,
     wire_log::{Noted, WireLog},
@@ -91,8 +92,15 @@ impl HttpConnector for Guarded {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let this = self.clone();
         HttpConnectorFuture::new(async move {
+            let mut memory = None;
             if let Some(permit) = admit(&request).map_err(refused)? {
                 permit.before_send(outgoing(&request)?).await.map_err(refused)?;
+            } else if let Some(known) = memory::here() {
+                let asked = digest(&request);
+                if let Some(reply) = known.recall(&asked).and_then(memory::reply_of) {
+                    return Ok(reply);
+                }
+                memory = Some((known, asked));
             }
             let noted = this.log.as_ref().map(|log| (log, Noted::of(&request)));
             let reply = match this.out {
@@ -100,7 +108,10 @@ impl HttpConnector for Guarded {
                 Out::Sim(simulator) => {
                     // The request takes half of the time to get there, the reply the other half.
                     this.clock.sleep(simulator.latency() / 2).await;
-                    let Exchange { after, reply } = simulator.exchange(&to_http(request)?, this.clock.now());
+                    let Exchange { after, reply, crash } = simulator.exchange(&to_http(request)?, this.clock.now());
+                    if crash {
+                        return Err(refused("this process has crashed, as a fault had it"));
+                    }
                     this.clock.sleep(simulator.latency() / 2 + after).await;
                     match reply {
                         Some(reply) => from_http(reply),
@@ -109,6 +120,9 @@ impl HttpConnector for Guarded {
                     }
                 }
             };
+            if let (Some((memory, asked)), Ok(reply)) = (memory, &reply) {
+                memory.note(asked, memory::answer_of(reply));
+            }
             if let Some((log, noted)) = noted {
                 log.write(noted, reply.as_ref().ok(), this.clock.now());
             }

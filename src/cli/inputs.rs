@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{Failure, policy::PolicyArgs};
 use crate::{
     api,
-    settings::{RunSettings, Target},
+    settings::{JournalPlace, RunSettings, Target},
     sim::Fault,
 };
 
@@ -58,6 +58,11 @@ pub struct Place {
     /// Without it, the world in .runner/sim, which each simulated run goes on with.
     #[arg(long, value_name = "PATH|fresh", conflicts_with = "endpoint_url", help_heading = "Target")]
     pub world: Option<PathBuf>,
+
+    /// Keep the journal of the run there: a folder, or s3://BUCKET/PREFIX [default: what runner.toml says, or
+    /// .runner/journal]
+    #[arg(long, value_name = "PLACE", help_heading = "Target")]
+    pub journal: Option<JournalPlace>,
 
     /// Choose another course of simulated events; the same seed gives the same run [default: 1]
     #[arg(long, value_name = "NUMBER", help_heading = "Target")]

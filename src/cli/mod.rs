@@ -10,19 +10,26 @@ mod completions;
 mod console;
 mod diagnostic;
 mod docs;
+mod drive;
 mod execute;
 mod findings;
 mod global;
 pub mod inputs;
 mod logging;
+mod place;
 mod plan;
 mod planner;
 pub mod policy;
 mod rehearse;
+pub mod resume;
+pub mod rollback;
 pub mod run;
+pub mod runs;
+pub mod show;
 mod sim;
 mod snapshot;
 mod sweep;
+pub mod take_up;
 mod test;
 pub mod untrusted;
 
@@ -62,6 +69,10 @@ struct Cli {
 enum Verb {
     Run(Box<run::Args>),
     Plan(Box<plan::Args>),
+    Resume(Box<resume::Args>),
+    Rollback(Box<rollback::Args>),
+    Runs(runs::Args),
+    Show(show::Args),
     Snapshot(snapshot::Args),
     Test(test::Args),
     Sim(sim::Args),
@@ -88,6 +99,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let ended = logging::init(&global, &console).and_then(|()| match verb {
         Verb::Run(args) => run::run(*args, &global, &console),
         Verb::Plan(args) => plan::plan(&args, &global, &console),
+        Verb::Resume(args) => resume::resume(&args, &global, &console),
+        Verb::Rollback(args) => rollback::rollback(&args, &global, &console),
+        Verb::Runs(args) => runs::runs(&args, &console),
+        Verb::Show(args) => show::show(&args, &global, &console),
         Verb::Snapshot(args) => snapshot::snapshot(&args, &global, &console),
         Verb::Test(args) => test::test(&args, &global, &console),
         Verb::Sim(args) => sim::sim(args, &global, &console),

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::{
     Exit,
-    execute::{by_cause, unused},
+    drive::{by_cause, unused},
     exit,
     plan::environment,
     rehearse::{Purpose, Rehearsal, Stage, rehearse},

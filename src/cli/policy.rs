@@ -13,7 +13,7 @@ pub struct PolicyArgs {
     pub overrides: Vec<Check>,
 
     /// Why checks are set aside; it is written down
-    #[arg(long, value_name = "TEXT", requires = "overrides", value_parser = reason, help_heading = "Policy")]
+    #[arg(long, value_name = "TEXT", value_parser = reason, help_heading = "Policy")]
     pub reason: Option<String>,
 
     /// Take policy from this file, or runner.toml in this folder: the base branch's, for a change nobody has reviewed

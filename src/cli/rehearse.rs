@@ -6,11 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
-use super::{
-    Exit,
-    execute::{conclude, given},
-    exit,
-};
+use super::{Exit, drive::conclude, execute::given, exit};
 use crate::{
     api::{Host, ScriptFailure},
     aws::{Endpoint, LiveAccounts},
@@ -21,7 +17,7 @@ use crate::{
     redact::Secrets,
     run::{Journal, Run, RunId},
     script::Runbook,
-    settings::RunSettings,
+    settings::{OnInterrupt, RunSettings},
     sim::Simulator,
 };
 
@@ -114,7 +110,7 @@ pub fn rehearse(
     }
     let (outcome, exit) = match &failure {
         None => (Outcome::Succeeded, exit::DONE),
-        Some(failure) => conclude(&run, failure),
+        Some(failure) => conclude(&run, failure, OnInterrupt::Rollback),
     };
     simulator.advance(clock.now());
     let traffic = simulator.traffic();

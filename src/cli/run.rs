@@ -13,7 +13,7 @@ use crate::{
     api,
     event::Report,
     report,
-    settings::{Error, Target, WorldChoice},
+    settings::{Error, OnInterrupt, Target, WorldChoice},
     sim::Simulator,
 };
 
@@ -42,6 +42,16 @@ pub struct Args {
     /// Write all requests and replies to a file, without secrets, one exchange per line
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub record_wire: Option<PathBuf>,
+
+    /// What a signal does: suspend, to go on with `runner resume`, or rollback
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "suspend",
+        hide_possible_values = true,
+        conflicts_with = "dry_run"
+    )]
+    pub on_interrupt: OnInterrupt,
 
     #[command(flatten)]
     pub place: Place,
@@ -78,6 +88,7 @@ pub fn run(args: Args, global: &Global, console: &Console) -> Result<Exit, Failu
     }
     settings.faults = args.faults.sim_fault.clone();
     settings.record_wire = args.record_wire.clone();
+    settings.on_interrupt = args.on_interrupt;
     check::before(&settings, global, console)?;
     let runbook = api::load(&settings.runbook, &settings.project_root)
         .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
@@ -98,7 +109,7 @@ pub fn options_of_plan_need_dry_run(run: clap::Command) -> clap::Command {
 }
 
 /// The views of the run that were asked for.
-fn reports(json: bool, global: &Global, console: &Console) -> Vec<Box<dyn Report>> {
+pub(super) fn reports(json: bool, global: &Global, console: &Console) -> Vec<Box<dyn Report>> {
     if json {
         return vec![Box::new(report::Json::new(Box::new(io::stdout())))];
     }

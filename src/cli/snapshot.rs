@@ -6,7 +6,8 @@ use miette::miette;
 
 use super::{
     Console, Exit, Failure, Global, check,
-    execute::{by_cause, runtime},
+    drive::by_cause,
+    execute::runtime,
     exit,
     inputs::{self, Inputs, Place},
     print,

@@ -13,6 +13,8 @@ impl Event {
         let maybe = |text: &mut Option<String>| text.iter_mut().for_each(|text| edit.text(text));
         match self {
             Self::RunStarted { run: _, runbook, target, version: _ } => each(&mut [runbook, target]),
+            Self::Resumed { operations: _, mutations: _, before } => edit.text(before),
+            Self::Suspended { reason, resume: _ } => edit.text(reason),
             Self::Environment { environment, region: _, account: _ } => edit.text(environment),
             Self::Stack { stack } => edit.text(stack),
             Self::Override { check: _, reason, by } => each(&mut [reason, by]),

@@ -5,9 +5,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::policy::Refusal;
+use crate::{
+    policy::Refusal,
+    run::{Failed, FailedAs},
+};
 
 /// Why an operation failed.
 #[derive(Debug, Error)]
@@ -64,6 +68,18 @@ pub enum Error {
     #[error(transparent)]
     Journal(#[from] crate::run::JournalError),
 
+    /// It failed so before the run was taken up again.
+    #[error("{}", .0.message)]
+    Before(Box<Failed>),
+
+    /// What is done now is not what the journal has.
+    #[error(transparent)]
+    Diverged(#[from] Box<Divergence>),
+
+    /// The driver ended while this call was under way, and AWS leaves no trace of it.
+    #[error("it is not known whether {call} for {resource} was carried out, and AWS leaves no trace of it")]
+    InDoubt { call: &'static str, resource: String, path: String },
+
     /// Somebody asked the run to stop.
     #[error("interrupted")]
     Interrupted,
@@ -83,6 +99,7 @@ impl Error {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Call(error) => error.code.as_deref(),
+            Self::Before(failed) => failed.code.as_deref(),
             _ => None,
         }
     }
@@ -102,8 +119,14 @@ impl Error {
         match self {
             Self::Call(error) => error.kind == CallErrorKind::Permission,
             Self::Connect(error) => error.is_permission(),
+            Self::Before(failed) => failed.kind == FailedAs::Permission,
             _ => false,
         }
+    }
+
+    /// Whether the run stops here and goes on another time: nothing went wrong that a rollback would mend.
+    pub fn suspends(&self) -> bool {
+        matches!(self, Self::Interrupted | Self::Journal(_) | Self::Diverged(_) | Self::InDoubt { .. })
     }
 
     /// What the user can do about it.
@@ -124,6 +147,16 @@ impl Error {
             Self::Call(error) => error.hint(),
             Self::Policy(refusal) => Some(refusal.hint()),
             Self::Connect(error) => Some(error.hint().into()),
+            Self::Before(failed) => failed.hint.clone(),
+            Self::Diverged(_) => Some(
+                "nothing was sent: resume with the version of runner and the script that began the run, or take it back with \
+                 `runner rollback`"
+                    .into(),
+            ),
+            Self::InDoubt { path, .. } => Some(format!(
+                "look whether it was, then say so: `runner resume RUN --mark-done '{path}'` or `--mark-not-done '{path}'`, with \
+                 `--reason`"
+            )),
             Self::TimedOut { .. } => Some("if this is how long it takes, give a longer `timeout`".into()),
             Self::Option { .. }
             | Self::Hopeless { .. }
@@ -162,7 +195,8 @@ pub struct CallError {
 }
 
 /// What kind of failure it is: decides about retries and the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CallErrorKind {
     /// AWS understood the request and said no.
     Refused,
@@ -192,4 +226,14 @@ impl CallError {
             CallErrorKind::Refused | CallErrorKind::Throttled | CallErrorKind::NotSent => None,
         }
     }
+}
+
+/// Where a run that goes on does something else than it did before.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{place} is not what the journal has: recorded {recorded}, now {now}")]
+pub struct Divergence {
+    /// `operation 3`, `3/ec2:CreateVpc/main`
+    pub place: String,
+    pub recorded: String,
+    pub now: String,
 }

@@ -22,7 +22,7 @@ pub(crate) mod tagged;
 mod together;
 pub mod traffic;
 
-pub use error::{CallError, CallErrorKind, Error};
+pub use error::{CallError, CallErrorKind, Divergence, Error};
 pub use options::{Cidr, Duration, HANDLE, IdOf, IdsOf, Kind, Sensitive, Tags, describe};
 pub(crate) use together::{Together, all_of};
 

@@ -238,7 +238,9 @@ impl State {
                 self.plan.outputs.retain(|output| output.name != *name);
                 self.plan.outputs.push(Output { name: name.clone(), value: value.clone() });
             }
-            Event::StageStarted { .. }
+            Event::Resumed { .. }
+            | Event::Suspended { .. }
+            | Event::StageStarted { .. }
             | Event::StageFinished { .. }
             | Event::Retrying { .. }
             | Event::UndoFinished { .. }

@@ -77,7 +77,7 @@ pub fn outcome_words(outcome: event::Outcome) -> &'static str {
         event::Outcome::RolledBack => "failed and rolled back",
         event::Outcome::RollbackFailed => "failed, and not everything could be taken back",
         event::Outcome::CleanUpUnfinished => "deployed, clean-up unfinished",
-        event::Outcome::Interrupted => "interrupted",
+        event::Outcome::Suspended => "suspended",
     }
 }
 

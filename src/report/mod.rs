@@ -5,7 +5,7 @@
 
 mod changed;
 mod json;
-mod lines;
+pub mod lines;
 mod live;
 mod look;
 pub mod plan;

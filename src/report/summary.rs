@@ -42,7 +42,7 @@ fn verdict(look: &Look, outcome: Outcome, summary: &Summary) -> String {
         Outcome::CleanUpUnfinished => {
             (Ink::Yellow, "!", "deployed, clean-up unfinished: the next run finishes it".to_owned())
         }
-        Outcome::Interrupted => (Ink::Yellow, "!", "interrupted".to_owned()),
+        Outcome::Suspended => (Ink::Yellow, "!", "suspended".to_owned()),
     };
     format!("{} {}", look.paint(ink, symbol), look.paint(Ink::Bold, &words))
 }

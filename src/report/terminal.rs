@@ -112,6 +112,10 @@ impl Terminal {
                 let dot = look.dot();
                 vec![lines::pair(look, "environment", &format!("{environment} {dot} {region} {dot} account {account}"))]
             }
+            Event::Resumed { operations, mutations, before } => {
+                let done = [plural(*operations, "operation"), plural(*mutations, "mutation")].join(", ");
+                vec![lines::pair(look, "goes on", &format!("after {done} {} by {}", look.dot(), clean(before)))]
+            }
             Event::Stack { stack } => vec![lines::pair(look, "stack", stack)],
             Event::StageStarted { stage } => vec![String::new(), look.paint(Ink::Bold, &clean(stage))],
             Event::StageFinished { stage, elapsed } if verbose => {
@@ -155,6 +159,9 @@ impl Terminal {
             Event::Output { name, value: given } if verbose => {
                 let text = format!("output {name} = {}", value(given));
                 lines::message(look, Ink::Dim, look.dot(), &text)
+            }
+            Event::Suspended { reason, resume } => {
+                lines::message(look, Ink::Yellow, "!", &format!("suspended: {reason}\ngo on with: {resume}"))
             }
             Event::RollbackStarted { reason, undos, kept, hooks } => {
                 let what = [plural(*undos, "change"), words::kept_and_hooks(*kept, *hooks)].concat();
@@ -238,7 +245,14 @@ fn is_left(event: &Event) -> bool {
 
 /// Whether it is told in the head of a run.
 fn is_of_the_head(event: &Event) -> bool {
-    matches!(event, Event::RunStarted { .. } | Event::Environment { .. } | Event::Stack { .. } | Event::Override { .. })
+    matches!(
+        event,
+        Event::RunStarted { .. }
+            | Event::Resumed { .. }
+            | Event::Environment { .. }
+            | Event::Stack { .. }
+            | Event::Override { .. }
+    )
 }
 
 fn write_lines(out: &mut dyn Write, lines: &[String]) {

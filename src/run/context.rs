@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     future::Future,
-    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicUsize},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Record, Run, session::Defaults};
+use super::{Failed, FailedAs, Record, Run, past::Again, replay::Recorded, session::Defaults};
 use crate::{
     aws::{Clients, Scope},
     event::{Change, Event, Field},
@@ -52,6 +52,8 @@ pub(super) struct Op {
     /// How much the run had sent when the operation began, or when it last sent something itself: what its waits must see.
     pub must_see: AtomicUsize,
     state: Mutex<OpState>,
+    /// Where it stands in what it did before, if it does it again.
+    again: OnceLock<Mutex<Option<Box<Again>>>>,
 }
 
 #[derive(Default)]
@@ -82,7 +84,12 @@ pub enum Seen<T> {
 
 impl Op {
     fn new(run: &Run, id: String) -> Self {
-        Self { id, must_see: run.shared().so_far().into(), state: Mutex::default() }
+        Self { id, must_see: run.shared().so_far().into(), state: Mutex::default(), again: OnceLock::new() }
+    }
+
+    /// Where it stands in what it did before; `None` if it is new.
+    pub fn again(&self) -> Option<MutexGuard<'_, Option<Box<Again>>>> {
+        Some(self.again.get()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -109,11 +116,14 @@ impl Ctx {
         self
     }
 
-    /// Runs an operation, with its events. The entry point of the script host.
-    pub async fn operation(&self, name: &'static str, prepared: Prepared) -> Result<Value, Error> {
+    /// Runs an operation that is called with `arguments`, with its events; or answers from the journal, if it was run
+    /// before. The entry point of the script host.
+    pub async fn operation(&self, name: &'static str, arguments: Value, prepared: Prepared) -> Result<Value, Error> {
         let (id, subject) = (self.op.id.clone(), prepared.subject);
+        if let Some(result) = self.begin(name, &subject, arguments)? {
+            return Ok(result);
+        }
         let started = self.now();
-        self.run.journal().note(Record::Operation { id: id.clone(), operation: name.into(), subject: subject.clone() });
         self.tell_start(name, &subject);
         let result = async {
             self.judge_operation(name)?;
@@ -121,11 +131,8 @@ impl Ctx {
             Box::pin(self.survey()).await;
             (prepared.run)(self).await
         };
-        let result = result.await;
-        let error = result.as_ref().err().map(ToString::to_string);
-        self.run.journal().note(Record::OperationEnded { id: id.clone(), error: error.clone() });
         let operation = name.to_owned();
-        match result {
+        match result.await {
             Ok(mut handle) => {
                 let (change, fields) = {
                     let mut state = self.op_state();
@@ -135,16 +142,46 @@ impl Ctx {
                     let change = serde_json::to_value(change).expect("a unit variant");
                     handle.entry("change").or_insert(change);
                 }
+                self.end(Ok(&handle));
                 let elapsed = self.since(started);
                 self.run.emit(Event::OperationFinished { id, operation, subject, change, fields, elapsed });
                 Ok(handle)
             }
             Err(failure) => {
-                let error = error.unwrap_or_default();
+                self.end(Err(&failure));
+                let error = failure.to_string();
                 self.run.emit(Event::OperationFailed { id, operation, subject, error });
                 Err(failure)
             }
         }
+    }
+
+    /// Writes down that an operation begins. Returns what it returned, if it was run before.
+    pub(super) fn begin(&self, name: &str, subject: &str, arguments: Value) -> Result<Option<Value>, Error> {
+        let arguments = self.masked(arguments);
+        match self.recorded(name, subject, &arguments)? {
+            Recorded::Ended(result) => return Ok(Some(result)),
+            Recorded::Begun(again) => {
+                let _ = self.op.again.set(Mutex::new(Some(again)));
+            }
+            Recorded::No => {
+                let (id, operation, subject) = (self.op.id.clone(), name.to_owned(), subject.to_owned());
+                self.run.journal().note(Record::Operation { id, operation, subject, arguments });
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes down how it ended, unless it is to be done again.
+    pub(super) fn end(&self, result: Result<&Value, &Error>) {
+        let id = self.op.id.clone();
+        let (result, error) = match result {
+            Ok(handle) => (Some(handle.clone()), None),
+            // It is not over; or policy has to be asked again.
+            Err(error) if error.suspends() || matches!(error, Error::Policy(_)) => return,
+            Err(error) => (None, Some(Failed::of(error))),
+        };
+        self.run.journal().note(Record::OperationEnded { id, result, error });
     }
 
     /// A wait that the runbook asks for by itself: shown as an operation is.
@@ -153,8 +190,15 @@ impl Ctx {
     /// [`Error::Interrupted`] if the run is to stop.
     pub async fn pause(&self, name: &'static str, duration: crate::ops::Duration) -> Result<(), Error> {
         let (id, subject, elapsed) = (self.op.id.clone(), duration.to_string(), duration.0);
+        if self.begin(name, &subject, Value::Null)?.is_some() {
+            return Ok(());
+        }
         self.tell_start(name, &subject);
-        self.sleep(elapsed).await?;
+        let started = self.op.again().and_then(|again| Some(again.as_ref()?.started()));
+        let until = started.unwrap_or_else(|| self.now()).checked_add(elapsed).unwrap_or(Timestamp::MAX);
+        self.will_wait(elapsed)?;
+        self.sleep(until.duration_since(self.now()).try_into().unwrap_or_default()).await?;
+        self.end(Ok(&Value::Bool(true)));
         self.emit(Event::Waited { id: id.clone(), what: format!("{subject} to pass"), elapsed, timeout: elapsed });
         self.emit(Event::OperationFinished {
             id,
@@ -211,7 +255,7 @@ impl Ctx {
 
     /// The run's time.
     pub fn now(&self) -> Timestamp {
-        self.run.clock().now()
+        self.time_on_record().unwrap_or_else(|| self.run.clock().now())
     }
 
     /// The run this operation is part of, as its id.
@@ -281,6 +325,12 @@ impl Ctx {
     /// # Errors
     /// [`Error::Interrupted`] if the run is to stop.
     pub async fn sleep(&self, duration: Duration) -> Result<(), Error> {
+        let until = self.now().checked_add(duration).unwrap_or(Timestamp::MAX);
+        if self.waited_until(until) {
+            return Ok(());
+        }
+        // Part of it may have passed before the run was taken up again.
+        let duration = until.duration_since(self.run.clock().now()).try_into().unwrap_or_default();
         if self.run.is_rolling_back() {
             self.run.clock().sleep(duration).await;
             return Ok(());
@@ -322,6 +372,9 @@ impl Ctx {
                 Seen::Pending(seen) => seen,
             };
             let elapsed = self.since(started);
+            if shown.is_none() {
+                self.will_wait(wait.timeout)?;
+            }
             if shown.as_ref() != Some(&seen) {
                 self.emit(Event::Waiting {
                     id: self.op.id.clone(),
@@ -338,6 +391,17 @@ impl Ctx {
             self.sleep(interval.min(left)).await?;
             interval = (interval + wait.every / 4).min(wait.every * 3);
         }
+    }
+
+    /// What was done so far is durable before a longer wait begins: whoever goes on with the run knows since when it waits.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub fn will_wait(&self, at_most: Duration) -> Result<(), Error> {
+        if at_most > Duration::from_secs(1) && !self.run.is_rolling_back() {
+            self.run.journal().flush()?;
+        }
+        Ok(())
     }
 
     /// Does what is part of a wait, but for the time it takes.
@@ -359,5 +423,17 @@ impl Ctx {
 
     pub(super) fn op_state(&self) -> std::sync::MutexGuard<'_, OpState> {
         self.op.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Failed {
+    fn of(error: &Error) -> Self {
+        let kind = match error {
+            Error::TimedOut { .. } => FailedAs::TimedOut,
+            Error::Option { .. } => FailedAs::Option,
+            _ if error.is_permission() => FailedAs::Permission,
+            _ => FailedAs::Other,
+        };
+        Self { message: error.to_string(), code: error.code().map(str::to_owned), hint: error.hint(), kind }
     }
 }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::{
     Ctx, Reading, context,
+    replay::sharing,
     shared::{Kept, Place},
 };
 use crate::ops::Error;
@@ -83,7 +84,7 @@ impl Ctx {
         F: Future<Output = Result<BTreeMap<String, T>, Error>>,
     {
         if !context::is_polling() {
-            return Ok(read(vec![id.to_owned()]).await?.remove(id));
+            return Ok(sharing(read(vec![id.to_owned()])).await?.remove(id));
         }
         // What other operations send meanwhile is no reason to look again at once: a wait looks every few seconds.
         let (reading, must_see) = (reading.brief(), self.op.must_see.load(Ordering::SeqCst));
@@ -98,12 +99,12 @@ impl Ctx {
         }
         let mut about = self.run.looks().with_others(&place, id, most);
         let after = self.run.shared().so_far();
-        let mut found = read(about.clone()).await;
+        let mut found = sharing(read(about.clone())).await;
         if found.is_err() && about.len() > 1 {
             // Some describes fail for all if one is gone.
             self.run.looks().forget_others(&place, id);
             about = vec![id.to_owned()];
-            found = read(about.clone()).await;
+            found = sharing(read(about.clone())).await;
         }
         let mut found = found?;
         let own = found.get(id).cloned();

@@ -1,25 +1,37 @@
 //! One run: what operations get to work with, what they declare, and how it is taken back.
 //!
 //! `context` is what an operation sees, `send` how its calls leave; `mutation` is what it declares; `policy` is
-//! asked about it; `shared` keeps what was read for the next operation, and `looks` what waits see; `undo` keeps what was declared and runs it backwards; `journal` writes it all down before it is sent.
+//! asked about it; `shared` keeps what was read for the next operation, and `looks` what waits see; `undo` keeps what was
+//! declared and runs it backwards; `journal` writes it all down before it is sent, to a `store`, and `past` answers from it
+//! when another `driver` goes on with the run.
 
 mod branch;
 mod context;
+mod driver;
 mod journal;
 mod looks;
 mod mutation;
+mod past;
 mod policy;
+mod replay;
 mod rollback;
 mod send;
 mod session;
 mod shared;
+mod store;
 mod undo;
 
 pub use branch::Branch;
 pub use context::{Ctx, SURVEY, Seen, Wait};
-pub use journal::{Journal, JournalError, Record, hex};
+pub use driver::{Alive, Driver};
+pub use journal::{
+    Answer, Entry, Failed, FailedAs, Given, History, HistoryError, Intent, Journal, JournalError, OnTimeout, Record,
+    Refused, Started, hex, keep_text, text_key,
+};
 pub use mutation::{Class, LookUp, Mutation};
+pub use past::{Past, PastEnvironment, PastOperation, Question, Stand};
 pub use rollback::{Hook, RollbackReport};
 pub use session::{Defaults, Interrupt, Run, RunId};
 pub use shared::Reading;
+pub use store::{Made, Store, StoreError};
 pub use undo::{IMPOSSIBLE, Phase, Undo, UndoAction, Undone};

@@ -14,6 +14,8 @@ pub struct Mutation {
     pub(super) look_up: Option<(&'static LookUp, Value)>,
     pub(super) undo: Option<Undo>,
     pub(super) patience: Option<Patience>,
+    /// Its bytes are others each time: a new key is in them.
+    pub(super) varies: bool,
 }
 
 /// What may be done when it is not known whether a call was carried out.
@@ -46,7 +48,7 @@ pub(super) struct Patience {
 impl Mutation {
     /// Declares `call` (`ec2:CreateVpc`), which changes `resource` (in the user's words).
     pub fn new(call: &'static str, class: Class, resource: impl Into<String>) -> Self {
-        Self { call, resource: resource.into(), class, look_up: None, undo: None, patience: None }
+        Self { call, resource: resource.into(), class, look_up: None, undo: None, patience: None, varies: false }
     }
 
     /// How to find what the call made, should its reply be lost. Needed by [`Class::Unique`].
@@ -58,6 +60,12 @@ impl Mutation {
     /// What takes the call back. The recorded result is added to the undo's arguments.
     pub fn undo(mut self, undo: impl Into<Option<Undo>>) -> Self {
         self.undo = undo.into();
+        self
+    }
+
+    /// Its bytes are others each time it is made: a new private key is in them. They are not compared with those on record.
+    pub fn varies(mut self) -> Self {
+        self.varies = true;
         self
     }
 

@@ -18,7 +18,8 @@ use crate::{
 /// A closure of the runbook, to be called in a rollback.
 pub struct Hook {
     pub label: String,
-    pub call: Box<dyn FnOnce() -> Result<(), String> + Send>,
+    /// `None`: it was registered before the run was taken up again, and the script has not come to it since.
+    pub call: Option<Box<dyn FnOnce() -> Result<(), String> + Send>>,
 }
 
 /// What a rollback came to.
@@ -28,12 +29,14 @@ pub struct RollbackReport {
     pub done: u32,
     /// Not undone: what, and why. Somebody else's changes are among them.
     pub left: Vec<(String, String)>,
+    /// The journal could not be written any more, and the rest was not tried.
+    pub lost: bool,
 }
 
 impl RollbackReport {
     /// Whether the account is as it was before the run.
     pub fn is_clean(&self) -> bool {
-        self.left.is_empty()
+        self.left.is_empty() && !self.lost
     }
 }
 
@@ -41,11 +44,14 @@ impl Run {
     /// Takes back what this run changed. Must not be called while a strand waits.
     pub fn roll_back(self: &Arc<Self>, reason: &str) -> RollbackReport {
         let entries = self.state().undos.take();
+        let goes_on = self.is_rolling_back();
         self.set_rolling_back();
         let mut report = RollbackReport::default();
-        if let Err(error) = self.journal().commit(Record::RollbackStarted { reason: reason.to_owned() }) {
-            // Going back matters more than writing about it: the intents are all in the journal.
+        if !goes_on && let Err(error) = self.journal().commit(Record::RollbackStarted { reason: reason.to_owned() }) {
+            // Nothing can be sent without a journal.
             self.emit(Event::Warning { message: error.to_string() });
+            report.lost = true;
+            return report;
         }
         let count = |is: fn(&Armed) -> bool| entries.iter().filter(|entry| is(entry)).count();
         self.emit(Event::RollbackStarted {
@@ -59,6 +65,10 @@ impl Run {
         // What could not be taken back and rests on all that was done before.
         let mut stuck: Option<String> = None;
         for (index, entry) in entries.into_iter().enumerate() {
+            if self.journal().lost().is_some() {
+                report.lost = true;
+                break;
+            }
             match entry {
                 Armed::Hook(hook) => self.run_hook(hook, &mut report),
                 Armed::Undo(armed) if armed.undo.phase == Phase::Rest && !armed.undo.keep && stuck.is_some() => {
@@ -83,12 +93,18 @@ impl Run {
         let detail = format!("not tried, as it may be needed; first {stuck}");
         report.left.push((undo.clone(), detail.clone()));
         let outcome = UndoOutcome::Failed;
-        self.journal().note(Record::UndoEnded { undo: undo.clone(), outcome: format!("{outcome:?}") });
+        self.note_undone(armed.path, &undo, outcome, Some(&detail));
         self.emit(Event::UndoFinished { undo, outcome, detail: Some(detail) });
     }
 
     fn run_hook(&self, hook: Hook, report: &mut RollbackReport) {
-        let error = (hook.call)().err();
+        if self.has_run_hook(&hook.label) {
+            return;
+        }
+        let error = match hook.call {
+            Some(call) => call().err(),
+            None => Some("its closure is in the script, which was not run again".to_owned()),
+        };
         match &error {
             None => report.done += 1,
             Some(error) => report.left.push((format!("hook {}", hook.label), error.clone())),
@@ -99,8 +115,15 @@ impl Run {
 
     /// Whether what it is for is as it was.
     fn run_undo(self: &Arc<Self>, index: usize, armed: ArmedUndo, report: &mut RollbackReport) -> bool {
-        let description = armed.undo.description.clone();
-        self.journal().note(Record::UndoStarted { undo: description.clone() });
+        let (path, description) = (armed.path.clone(), armed.undo.description.clone());
+        let before = self.state().undone.get(&path).cloned();
+        if let Some((outcome, _)) = before
+            && !outcome.stays()
+        {
+            report.done += 1;
+            return true;
+        }
+        self.journal().note(Record::UndoStarted { path: path.clone(), undo: description.clone() });
         let (outcome, detail) = if armed.undo.keep {
             (UndoOutcome::Kept, None)
         } else {
@@ -125,9 +148,21 @@ impl Run {
         } else {
             report.left.push((description.clone(), detail.clone().unwrap_or_default()));
         }
-        self.journal().note(Record::UndoEnded { undo: description.clone(), outcome: format!("{outcome:?}") });
+        self.note_undone(path, &description, outcome, detail.as_deref());
         self.emit(Event::UndoFinished { undo: description, outcome, detail });
         is_done
+    }
+
+    /// Whether a rollback of before has called that hook. Asked once for each.
+    fn has_run_hook(&self, label: &str) -> bool {
+        let hooks = &mut self.state().hooks_run;
+        let at = hooks.iter().position(|known| known == label);
+        at.map(|at| hooks.swap_remove(at)).is_some()
+    }
+
+    fn note_undone(&self, path: String, undo: &str, outcome: UndoOutcome, detail: Option<&str>) {
+        let (undo, detail) = (undo.to_owned(), detail.map(str::to_owned));
+        self.journal().note(Record::UndoEnded { path, undo, outcome, detail, by: None });
     }
 }
 

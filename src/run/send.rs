@@ -5,7 +5,7 @@ use std::{
     error::Error as StdError,
     future::Future,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -16,17 +16,19 @@ use aws_smithy_runtime_api::{
     client::{orchestrator::HttpResponse, result::SdkError},
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Class, Ctx, LookUp, Mutation, Record, context,
+    Class, Ctx, Intent, LookUp, Mutation, Record, Refused, context,
     journal::hex,
+    past::Came,
     undo::{self, ArmedUndo, Undo},
 };
 use crate::{
-    aws::{BeforeSend, Outgoing, Permit, retry},
+    aws::{BeforeSend, Outgoing, Permit, memory::MEMORY, retry},
     event::Event,
     ops::{CallError, CallErrorKind, Error},
     policy::{Call, Refusal, danger},
@@ -38,6 +40,9 @@ use crate::{
 pub(super) const QUARANTINE: Duration = Duration::from_secs(60);
 /// How often it is looked at meanwhile.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// How long AWS is sure to know a client token. The shortest is that of certificates: an hour.
+const TOKENS_LAST: Duration = Duration::from_secs(50 * 60);
 
 /// Whether something says that it found nothing of what it is about.
 pub(super) fn says_absent(error: &Error) -> bool {
@@ -72,7 +77,12 @@ impl Ctx {
         let mut attempt = 1;
         loop {
             self.may_go_on()?;
-            let error = match self.attempt(call, false, attempt, send()).await {
+            let sent = self.attempt(call, false, attempt, send());
+            let sent = match self.memory() {
+                Some(memory) => MEMORY.scope(memory, sent).await,
+                None => sent.await,
+            };
+            let error = match sent {
                 Ok(output) => return Ok(output),
                 Err(Error::Call(error)) => *error,
                 Err(other) => return Err(other),
@@ -112,7 +122,7 @@ impl Ctx {
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
         R: Serialize + DeserializeOwned,
     {
-        let Mutation { call, resource, class, look_up, undo, patience } = mutation;
+        let Mutation { call, resource, class, look_up, undo, patience, varies } = mutation;
         debug_assert!(
             look_up.is_some() || undo.is_none() || matches!(class, Class::Idempotent | Class::Once),
             "{call}: if its reply is lost for good, nobody knows what to take back"
@@ -120,24 +130,53 @@ impl Ctx {
         self.judge_change(call)?;
         let path = self.path(call, &resource);
         let token = hex(&Sha256::digest(format!("{}/{path}", self.run_id())))[..32].to_owned();
-        let intent = Record::Intent {
+        let intent = Intent {
             path: path.clone(),
             call: call.to_owned(),
             class,
             token: token.clone(),
             request_sha256: String::new(),
+            scope: self.scope.clone(),
             look_up: look_up.as_ref().map(|(look_up, arguments)| (look_up.name.to_owned(), arguments.clone())),
-            undo: undo.clone().map(Box::new),
+            undo: undo.clone(),
         };
-        let begun = Arc::new(AtomicBool::new(false));
-        let started = self.now();
+        let past = self.call_on_record(&path);
+        if let Some(past) = &past {
+            let digest = if varies { None } else { Some(self.digest_of(call, &token, &send).await?) };
+            self.compare_call(past, call, digest.as_deref())?;
+            if let Some(came) = &past.came {
+                return answered(call, &resource, came);
+            }
+        }
+        let begun = Arc::new(AtomicBool::new(past.is_some()));
+        let started = past.as_ref().map_or_else(|| self.now(), |past| past.at);
         let mut delays = retry::delays(self.seed_of(&path));
-        let mut attempt = 1;
+        let mut attempt = past.as_ref().map_or(1, |past| past.attempts + 1);
+        let mut tries = 1;
         // Whether it may have been carried out, and nobody knows what it made.
-        let mut in_doubt = false;
+        let mut in_doubt = past.is_some();
+        // It was under way when the driver of then ended.
+        let mut unresolved = past.is_some();
         let outcome: Result<R, Error> = async {
             loop {
                 self.may_go_on()?;
+                if std::mem::take(&mut unresolved) {
+                    let look_up = look_up.as_ref();
+                    let found = match class {
+                        Class::Idempotent => None,
+                        // Sent again with its token it is one and the same; unless AWS has forgotten the token.
+                        Class::Token if self.since(started) < TOKENS_LAST => None,
+                        Class::Token | Class::Unique => self.find_again(look_up, started).await?,
+                        Class::Once => {
+                            let (resource, path) = (resource.clone(), path.clone());
+                            return Err(Error::InDoubt { call, resource, path });
+                        }
+                    };
+                    if let Some(found) = found {
+                        return serde_json::from_value(found).map_err(|_| unlike(call));
+                    }
+                    in_doubt = matches!(class, Class::Idempotent | Class::Token);
+                }
                 let permit = Permit::new(call, token.clone(), self.write_ahead(&intent, &resource, attempt, &begun));
                 let error = match self.attempt(call, true, attempt, send(permit)).await {
                     Ok(output) => {
@@ -149,8 +188,8 @@ impl Ctx {
                 };
                 in_doubt |= error.kind == CallErrorKind::Unknown;
                 let again = match error.kind {
-                    CallErrorKind::Throttled => attempt < retry::THROTTLED_ATTEMPTS,
-                    CallErrorKind::NotSent => attempt < retry::BROKEN_ATTEMPTS,
+                    CallErrorKind::Throttled => tries < retry::THROTTLED_ATTEMPTS,
+                    CallErrorKind::NotSent => tries < retry::BROKEN_ATTEMPTS,
                     CallErrorKind::Refused => {
                         self.is_too_fresh(&error, "")
                             || patience.as_ref().is_some_and(|patience| {
@@ -158,14 +197,13 @@ impl Ctx {
                                     && self.since(started) < patience.timeout
                             })
                     }
-                    CallErrorKind::Unknown if attempt >= retry::BROKEN_ATTEMPTS => false,
+                    CallErrorKind::Unknown if tries >= retry::BROKEN_ATTEMPTS => false,
                     CallErrorKind::Unknown => match class {
                         Class::Idempotent | Class::Token => true,
                         Class::Once => false,
                         Class::Unique => {
-                            if let Some(found) = self.find_again(look_up.as_ref()).await? {
-                                return serde_json::from_value(found)
-                                    .map_err(|_| Error::Reply { call, member: "what its look-up should return" });
+                            if let Some(found) = self.find_again(look_up.as_ref(), self.now()).await? {
+                                return serde_json::from_value(found).map_err(|_| unlike(call));
                             }
                             in_doubt = false;
                             true
@@ -178,23 +216,47 @@ impl Ctx {
                 }
                 self.back_off(call, &error, delays.next().unwrap_or_default()).await?;
                 attempt += 1;
+                tries += 1;
             }
         }
         .await;
         match &outcome {
-            Ok(result) => self.carried_out(&path, undo, result),
+            Ok(result) => self.carried_out(path, undo, result),
             Err(failure) => {
                 if let Error::Call(failure) = failure {
-                    let error = Some(failure.to_string());
-                    self.run.journal().note(Record::Result { path, result: None, error });
+                    let error = Some(Refused::of(failure));
+                    self.run.journal().note(Record::Result { path: path.clone(), result: None, error, in_doubt });
                 }
                 if let Some(undo) = undo.filter(|_| in_doubt) {
                     let unresolved = look_up.map(|(look_up, arguments)| (look_up.name.to_owned(), arguments));
-                    self.arm(undo, unresolved);
+                    self.arm(path, undo, unresolved);
+                } else {
+                    self.run.state().undos.disarm(&path);
                 }
             }
         }
         outcome
+    }
+
+    /// The digest of the request that `send` would send. Nothing is sent.
+    async fn digest_of<O, E, F>(
+        &self,
+        call: &'static str,
+        token: &str,
+        send: &impl Fn(Permit) -> F,
+    ) -> Result<String, Error>
+    where
+        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+    {
+        let seen = Arc::new(OnceLock::new());
+        let digest = Arc::clone(&seen);
+        let only_look: BeforeSend = Arc::new(move |outgoing| {
+            let _ = seen.set(outgoing.digest);
+            Box::pin(async { Err("it is on record, and was only compared".into()) })
+        });
+        // It cannot succeed: the permit keeps it from leaving.
+        let _ = send(Permit::new(call, token.to_owned(), only_look)).await;
+        digest.get().cloned().ok_or_else(|| unlike(call))
     }
 
     /// [`mutate`](Self::mutate) for calls whose reply nobody needs.
@@ -248,29 +310,32 @@ impl Ctx {
     ///
     /// Policy is asked until it has allowed the call. A repetition asks for nothing new, and the first may have been
     /// carried out. `begun` says whether the intent is on disk: an attempt can also end before that.
-    fn write_ahead(&self, intent: &Record, resource: &str, attempt: u32, begun: &Arc<AtomicBool>) -> BeforeSend {
+    fn write_ahead(&self, intent: &Intent, resource: &str, attempt: u32, begun: &Arc<AtomicBool>) -> BeforeSend {
         let (ctx, intent, resource, begun) = (self.clone(), intent.clone(), resource.to_owned(), Arc::clone(begun));
         Arc::new(move |Outgoing { digest, parameters }| {
             let (ctx, intent, resource, begun) = (ctx.clone(), intent.clone(), resource.clone(), Arc::clone(&begun));
             Box::pin(async move {
                 let is_new = !begun.load(Ordering::SeqCst);
-                if let Record::Intent { call, .. } = &intent
-                    && is_new
-                {
-                    let call = Call { action: call, resource: &resource, parameters: &parameters };
+                if is_new {
+                    let call = Call { action: &intent.call, resource: &resource, parameters: &parameters };
                     ctx.judge_call(&call).await.map_err(|error| match error {
                         Error::Policy(refusal) => BoxError::from(refusal),
                         other => other.into(),
                     })?;
                 }
-                let record = match intent.clone() {
-                    Record::Intent { path, .. } if !is_new => Record::Attempt { path, attempt },
-                    Record::Intent { path, call, class, token, look_up, undo, .. } => {
-                        Record::Intent { path, call, class, token, request_sha256: digest, look_up, undo }
+                let journal = ctx.run.journal();
+                if is_new {
+                    let intent = Intent { request_sha256: digest, ..intent.clone() };
+                    journal.commit(Record::Intent(Box::new(intent)))?;
+                } else {
+                    let again = Record::Attempt { path: intent.path.clone(), attempt };
+                    match intent.class {
+                        // Whoever finds the intent does the same, however often it was sent.
+                        Class::Idempotent | Class::Token => journal.note(again),
+                        // How long ago it was sent decides whether what is not seen is not there.
+                        Class::Unique | Class::Once => journal.commit(again)?,
                     }
-                    other => other,
-                };
-                ctx.run.journal().commit(record)?;
+                }
                 begun.store(true, Ordering::SeqCst);
                 if is_new {
                     ctx.tell(&intent, parameters);
@@ -281,8 +346,7 @@ impl Ctx {
     }
 
     /// Shows a request to whoever wants to know what exactly is sent: a dry run.
-    fn tell(&self, intent: &Record, request: Value) {
-        let Record::Intent { path, call, undo, .. } = intent else { return };
+    fn tell(&self, Intent { path, call, undo, .. }: &Intent, request: Value) {
         if !self.run.shows_requests() {
             return;
         }
@@ -299,23 +363,23 @@ impl Ctx {
         });
     }
 
-    fn carried_out(&self, path: &str, undo: Option<Undo>, result: &impl Serialize) {
+    fn carried_out(&self, path: String, undo: Option<Undo>, result: &impl Serialize) {
         let result = serde_json::to_value(result).unwrap_or_default();
         self.run.state().fresh.remember(&result, self.now());
         if let Some(mut undo) = undo {
             undo::complete(&mut undo.arguments, &result);
-            self.arm(undo, None);
+            self.arm(path.clone(), undo, None);
         }
         let result = (!result.is_null()).then_some(result);
-        self.run.journal().note(Record::Result { path: path.to_owned(), result, error: None });
+        self.run.journal().note(Record::Result { path, result, error: None, in_doubt: false });
     }
 
-    fn arm(&self, undo: Undo, unresolved: Option<(String, Value)>) {
+    fn arm(&self, path: String, undo: Undo, unresolved: Option<(String, Value)>) {
         if self.run.is_rolling_back() || self.run.committed().is_some() {
             return;
         }
         let (description, keep, impossible) = (undo.description.clone(), undo.keep, undo.is_impossible());
-        let armed = ArmedUndo { undo, scope: self.scope.clone(), unresolved, at: self.now() };
+        let armed = ArmedUndo { path, undo, scope: self.scope.clone(), unresolved, at: self.now() };
         let is_new = self.run.state().undos.arm(armed);
         if is_new {
             self.emit(Event::UndoArmed { id: self.op.id.clone(), undo: description, keep, impossible });
@@ -323,16 +387,22 @@ impl Ctx {
     }
 
     /// Looks for what a call made whose reply was lost, until it is certain that it made nothing.
-    async fn find_again(&self, look_up: Option<&(&'static LookUp, Value)>) -> Result<Option<Value>, Error> {
+    /// It was sent for the last time at `sent`.
+    async fn find_again(
+        &self,
+        look_up: Option<&(&'static LookUp, Value)>,
+        sent: Timestamp,
+    ) -> Result<Option<Value>, Error> {
         let Some((look_up, arguments)) = look_up else { return Ok(None) };
-        let started = self.now();
+        // These reads are about a call, and on record as its result.
+        let looking = self.clone().not_judged();
         loop {
-            let found = match (look_up.run)(self, arguments.clone()).await {
+            let found = match (look_up.run)(&looking, arguments.clone()).await {
                 // One call shows it already, another one does not.
                 Err(error) if says_absent(&error) => None,
                 found => found?,
             };
-            if found.is_some() || self.since(started) >= QUARANTINE {
+            if found.is_some() || self.since(sent) >= QUARANTINE {
                 return Ok(found);
             }
             self.sleep(LOOK_AGAIN).await?;
@@ -369,5 +439,40 @@ impl Ctx {
     fn seed_of(&self, what: &str) -> u64 {
         let digest = Sha256::digest(format!("{}/{}/{what}", self.run.seed(), self.op.id));
         u64::from_le_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))
+    }
+}
+
+/// What an earlier driver of the run was answered.
+fn answered<R: DeserializeOwned>(call: &'static str, resource: &str, came: &Came) -> Result<R, Error> {
+    match came {
+        Came::Done(result) => serde_json::from_value(result.clone().unwrap_or_default()).map_err(|_| unlike(call)),
+        Came::Refused(Refused { kind, code, message, request_id, attempts }) => Err(Box::new(CallError {
+            call,
+            resource: Some(resource.to_owned()),
+            kind: *kind,
+            code: code.clone(),
+            message: message.clone(),
+            request_id: request_id.clone(),
+            attempts: *attempts,
+            unanswered: false,
+        })
+        .into()),
+    }
+}
+
+fn unlike(call: &'static str) -> Error {
+    Error::Reply { call, member: "what its look-up or the journal should have" }
+}
+
+impl Refused {
+    fn of(error: &CallError) -> Self {
+        let CallError { kind, code, message, request_id, attempts, .. } = error;
+        Self {
+            kind: *kind,
+            code: code.clone(),
+            message: message.clone(),
+            request_id: request_id.clone(),
+            attempts: *attempts,
+        }
     }
 }

@@ -13,14 +13,20 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Branch, Ctx, Journal, JournalError, Record, looks::Looks, policy::Standing, rollback::Hook, shared::SharedReads,
-    undo::UndoStack,
+    Branch, Ctx, Driver, Entry, History, Intent, Journal, JournalError, Past, PastEnvironment, Record, Refused,
+    Started,
+    looks::Looks,
+    policy::Standing,
+    replay::Replay,
+    rollback::Hook,
+    shared::SharedReads,
+    undo::{self, Armed, ArmedUndo, UndoStack},
 };
 use crate::{
     aws::{Clients, ConnectError, Connections, Endpoint, Identity, Scope, WireLog, retry::Fresh},
     clock::Clock,
-    event::{Change, Event, Events, Summary},
-    ops::Error,
+    event::{Change, Event, Events, Summary, UndoOutcome},
+    ops::{Divergence, Error},
     redact::Secrets,
     settings::Environment,
 };
@@ -38,6 +44,11 @@ impl RunId {
         let mut rng = fastrand::Rng::with_seed(seed ^ start.as_nanosecond() as u64);
         let tail: String = (0..4).map(|_| rng.digit(36)).collect();
         Self(format!("{}-{tail}", start.strftime("%Y%m%d-%H%M%S")))
+    }
+
+    /// One that is in a journal.
+    pub fn known(id: &str) -> Self {
+        Self(id.to_owned())
     }
 
     /// A dry run has no place in any store, and the same id each time.
@@ -66,6 +77,12 @@ pub struct Run {
     /// The operations that the runbook names.
     expected: OnceLock<BTreeSet<&'static str>>,
     surveyed: tokio::sync::OnceCell<()>,
+    keeps_reads: AtomicBool,
+    only_replays: AtomicBool,
+    /// What it did before, if it goes on.
+    replay: OnceLock<Replay>,
+    /// The ids of the operations that were called.
+    called: Mutex<BTreeSet<String>>,
     state: Mutex<State>,
 }
 
@@ -78,6 +95,9 @@ pub(super) struct State {
     summary: Summary,
     committed: Option<String>,
     rolling_back: bool,
+    /// What a rollback of before has done already.
+    pub(super) undone: BTreeMap<String, (UndoOutcome, Option<String>)>,
+    pub(super) hooks_run: Vec<String>,
     pub(super) policy: Standing,
     pub(super) undos: UndoStack,
     pub(super) fresh: Fresh,
@@ -108,7 +128,7 @@ impl Run {
         endpoint: Endpoint,
         seed: u64,
     ) -> Arc<Self> {
-        journal.hide(events.secrets().clone());
+        journal.attach(events.secrets().clone(), clock.clone());
         Arc::new(Self {
             connections: Connections::new(endpoint, clock.clone(), id.as_str()),
             started: clock.now(),
@@ -123,6 +143,10 @@ impl Run {
             looks: Looks::default(),
             expected: OnceLock::new(),
             surveyed: tokio::sync::OnceCell::new(),
+            keeps_reads: AtomicBool::new(false),
+            only_replays: AtomicBool::new(false),
+            replay: OnceLock::new(),
+            called: Mutex::default(),
             state: Mutex::default(),
         })
     }
@@ -145,7 +169,18 @@ impl Run {
     }
 
     pub fn emit(&self, event: Event) {
-        self.events.emit(event);
+        // What a script says again was said before.
+        let is_said_again = matches!(
+            event,
+            Event::Log { .. }
+                | Event::StageStarted { .. }
+                | Event::StageFinished { .. }
+                | Event::Output { .. }
+                | Event::Committed { .. }
+        );
+        if !(is_said_again && self.is_replaying()) {
+            self.events.emit(event);
+        }
     }
 
     pub fn seed(&self) -> u64 {
@@ -196,13 +231,109 @@ impl Run {
         Some((self.expected.get()?, &self.surveyed))
     }
 
+    /// Whether the journal cannot be written any more, and why.
+    pub fn journal_lost(&self) -> Option<JournalError> {
+        self.journal.lost()
+    }
+
     pub(super) fn journal(&self) -> &Journal {
         &self.journal
     }
 
-    /// Writes down that the run began; nothing may be sent before.
-    pub fn begin(&self, record: Record) -> Result<(), JournalError> {
-        self.journal.commit(record)
+    /// Writes down that the run began, and who drives it; nothing may be sent before.
+    ///
+    /// # Errors
+    /// If it is not durable.
+    pub fn begin(&self, started: Started, driver: Driver) -> Result<(), JournalError> {
+        self.journal.note(Record::RunStarted(Box::new(started)));
+        let epoch = self.journal.epoch();
+        self.journal.commit(Record::Fence { epoch, driver, verb: "run".to_owned() })
+    }
+
+    /// Keeps a file of the project as the script sees it. If that cannot be done, nothing is sent any more.
+    pub fn keep_file(&self, asked: &str, name: &str, text: &str) {
+        self.journal.keep_file(asked, name, text);
+    }
+
+    /// The driver stops here, and the run goes on another time.
+    ///
+    /// # Errors
+    /// If that is not durable. What was done is.
+    pub fn suspend(&self, reason: &str) -> Result<(), JournalError> {
+        self.journal.commit(Record::Suspended { reason: reason.to_owned() })
+    }
+
+    /// Writes down what another driver needs to go on with the run, from here on.
+    pub fn can_go_on(&self) {
+        self.keeps_reads.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn keeps_reads(&self) -> bool {
+        self.keeps_reads.load(Ordering::Relaxed)
+    }
+
+    /// Takes a run up where another driver has left it.
+    pub fn go_on(&self, past: Past, entries: &[Entry]) {
+        self.state().restore(entries);
+        // A run is taken up once.
+        let _ = self.replay.set(Replay::new(past));
+    }
+
+    /// The script is run only as far as it is on record, for the closures in it.
+    pub fn only_replay(&self) {
+        self.only_replays.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn only_replays(&self) -> bool {
+        self.only_replays.load(Ordering::Relaxed)
+    }
+
+    /// Whether hooks were registered whose closures this process does not have.
+    pub fn has_hooks_of_before(&self) -> bool {
+        self.state().undos.has_hooks_of_before()
+    }
+
+    /// A person says what became of a call: nothing (`None`) means that it was carried out.
+    ///
+    /// # Errors
+    /// If there is no such call whose outcome is unknown, in words.
+    pub fn mark(&self, path: &str, error: Option<Refused>) -> Result<(), String> {
+        let Some(replay) = self.replay() else { return Err("the run has not been taken up".to_owned()) };
+        replay.settle(path, error.clone())?;
+        if error.is_some() {
+            self.state().undos.disarm(path);
+        }
+        let record = Record::Result { path: path.to_owned(), result: None, error, in_doubt: false };
+        self.journal.commit(record).map_err(|error| error.to_string())
+    }
+
+    /// A person says what became of what a call has changed.
+    ///
+    /// # Errors
+    /// If there is no such change, in words.
+    pub fn mark_undo(&self, path: &str, outcome: UndoOutcome, reason: &str) -> Result<(), String> {
+        let undo = self.state().undos.description(path).ok_or_else(|| {
+            let all = self.state().undos.paths().join("`, `");
+            format!("`{path}` is no change of this run that can be taken back; there are `{all}`")
+        })?;
+        let detail = Some(reason.to_owned());
+        self.state().undone.insert(path.to_owned(), (outcome, detail.clone()));
+        let by = Some(crate::settings::actor());
+        let record = Record::UndoEnded { path: path.to_owned(), undo, outcome, detail, by };
+        self.journal.commit(record).map_err(|error| error.to_string())
+    }
+
+    pub(super) fn replay(&self) -> Option<&Replay> {
+        self.replay.get()
+    }
+
+    /// An operation of that id is called; whether for the first time.
+    pub(super) fn call(&self, id: &str) -> bool {
+        self.called.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned())
+    }
+
+    pub(super) fn called(&self) -> BTreeSet<String> {
+        self.called.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Settles where calls go, and that it is the right account.
@@ -227,6 +358,7 @@ impl Run {
             .into());
         }
         self.judge_environment(&scope, &identity)?;
+        self.is_same_environment(environment, &identity)?;
         self.state().environment =
             Some(Known { name: environment.name.clone(), scope, default_tags: environment.default_tags.clone() });
         self.emit(Event::Environment {
@@ -235,6 +367,27 @@ impl Run {
             account: identity.account.clone(),
         });
         Ok(identity)
+    }
+
+    /// Writes down where the run takes place, or compares it with where it took place before.
+    fn is_same_environment(&self, environment: &Environment, identity: &Identity) -> Result<(), Error> {
+        let now = PastEnvironment {
+            name: environment.name.clone(),
+            account: identity.account.clone(),
+            region: identity.region.clone(),
+            vars: environment.vars.clone(),
+        };
+        let Some(before) = self.environment_before() else {
+            let PastEnvironment { name, account, region, vars } = now;
+            self.journal.note(Record::Environment { name, account, region, vars });
+            return Ok(());
+        };
+        let words = |known: &PastEnvironment| format!("{} in account {}, {}", known.name, known.account, known.region);
+        if words(before) == words(&now) {
+            return Ok(());
+        }
+        let place = "the environment".to_owned();
+        Err(Box::new(Divergence { place, recorded: words(before), now: words(&now) }).into())
     }
 
     /// Whether calls go to the simulated AWS.
@@ -290,6 +443,9 @@ impl Run {
 
     /// Names the stack that owns what is made from here on.
     pub fn set_stack(&self, stack: String) {
+        if self.past().is_none_or(|past| past.stack.is_none()) {
+            self.journal.note(Record::Stack { stack: stack.clone() });
+        }
         self.emit(Event::Stack { stack: stack.clone() });
         self.state().stack = Some(stack);
     }
@@ -320,7 +476,12 @@ impl Run {
     /// Keeps a closure of the runbook for the rollback.
     pub fn on_rollback(&self, hook: Hook) {
         let label = hook.label.clone();
+        let is_known = self.was_armed(&label);
         self.state().undos.hook(hook);
+        if is_known {
+            return;
+        }
+        self.journal.note(Record::HookArmed { hook: label.clone() });
         // After the point of no return nothing goes back that it could be part of.
         if self.committed().is_none() {
             self.emit(Event::HookArmed { hook: label });
@@ -329,6 +490,9 @@ impl Run {
 
     /// The point of no return: what was done until here stays, whatever happens.
     pub fn commit(&self, label: &str) -> Result<(), JournalError> {
+        if self.was_committed(label) {
+            return Ok(());
+        }
         self.journal.commit(Record::Committed { label: label.to_owned() })?;
         let mut state = self.state();
         state.undos.clear();
@@ -360,7 +524,8 @@ impl Run {
         self.state().rolling_back = true;
     }
 
-    pub(super) fn is_rolling_back(&self) -> bool {
+    /// Whether it takes back what it did.
+    pub fn is_rolling_back(&self) -> bool {
         self.state().rolling_back
     }
 
@@ -400,6 +565,77 @@ impl Run {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl History {
+    /// What takes a run back, in the order in which that would happen: the call, the words for it, and whether it is done.
+    pub fn undo_plan(entries: &[Entry]) -> Vec<(String, String, bool)> {
+        let mut state = State::default();
+        state.restore(entries);
+        let is_done = |path: &str| state.undone.get(path).is_some_and(|(outcome, _)| !outcome.stays());
+        let line = |armed: &Armed| match armed {
+            Armed::Undo(undo) => {
+                let keep = if undo.undo.keep { "keep what would need: " } else { "" };
+                (undo.path.clone(), format!("{keep}{}", undo.undo.description), is_done(&undo.path))
+            }
+            Armed::Hook(hook) => {
+                (String::new(), format!("call hook {}", hook.label), state.hooks_run.contains(&hook.label))
+            }
+        };
+        state.undos.in_order().into_iter().map(line).collect()
+    }
+}
+
+impl State {
+    /// What can be taken back, and what has been, as the journal has it.
+    fn restore(&mut self, entries: &[Entry]) {
+        let mut under_way: Vec<(&Intent, Timestamp)> = Vec::new();
+        for Entry { at, record } in entries {
+            match record {
+                Record::Intent(intent) if !self.rolling_back => under_way.push((intent, *at)),
+                Record::Result { path, result, error, in_doubt } => {
+                    let Some(index) = under_way.iter().position(|(intent, _)| intent.path == *path) else { continue };
+                    let (intent, _) = under_way.remove(index);
+                    let result = result.clone().unwrap_or_default();
+                    match error {
+                        None => {
+                            self.fresh.remember(&result, *at);
+                            self.rearm(intent, Some(&result), *at);
+                        }
+                        Some(_) if *in_doubt => self.rearm(intent, None, *at),
+                        Some(_) => {}
+                    }
+                }
+                Record::HookArmed { hook } => self.undos.hook(Hook { label: hook.clone(), call: None }),
+                Record::Committed { label } => {
+                    self.undos.clear();
+                    self.committed = Some(label.clone());
+                }
+                Record::RollbackStarted { .. } => self.rolling_back = true,
+                Record::UndoEnded { path, outcome, detail, .. } => {
+                    self.undone.insert(path.clone(), (*outcome, detail.clone()));
+                }
+                Record::HookEnded { hook, error: None } => {
+                    self.hooks_run.push(hook.clone());
+                }
+                _ => {}
+            }
+        }
+        for (intent, at) in under_way {
+            self.rearm(intent, None, at);
+        }
+    }
+
+    /// `result` is what the call recorded, if that is known.
+    fn rearm(&mut self, intent: &Intent, result: Option<&Value>, at: Timestamp) {
+        self.summary.mutations += 1;
+        let Some(mut undo) = intent.undo.clone().filter(|_| self.committed.is_none()) else { return };
+        if let Some(result) = result {
+            undo::complete(&mut undo.arguments, result);
+        }
+        let unresolved = intent.look_up.clone().filter(|_| result.is_none());
+        self.undos.arm(ArmedUndo { path: intent.path.clone(), undo, scope: intent.scope.clone(), unresolved, at });
     }
 }
 

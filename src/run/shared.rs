@@ -14,7 +14,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::Ctx;
+use super::{Ctx, replay::sharing};
 use crate::{aws::Scope, ops::Error};
 
 /// How long a read is good for.
@@ -133,7 +133,7 @@ impl Ctx {
         read: impl AsyncFnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
         // The futures of SDK calls are large, and operations hold many of these.
-        let read = Box::pin(async { read().await });
+        let read = Box::pin(sharing(async { read().await }));
         if self.run.is_rolling_back() {
             return read.await;
         }

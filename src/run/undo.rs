@@ -1,7 +1,5 @@
 //! What takes a change back: data while the run goes forward, code when it goes back.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -120,7 +118,6 @@ impl Undo {
 #[derive(Default)]
 pub(super) struct UndoStack {
     entries: Vec<Armed>,
-    by_key: BTreeMap<(Option<Scope>, String), usize>,
 }
 
 /// What will be done in a rollback, with what it needs.
@@ -132,6 +129,8 @@ pub(super) enum Armed {
 /// An undo whose call was sent.
 #[derive(Clone)]
 pub(super) struct ArmedUndo {
+    /// Of the call.
+    pub path: String,
     pub undo: Undo,
     pub scope: Option<Scope>,
     /// The call's outcome is not known: look for what it made before undoing it.
@@ -141,27 +140,50 @@ pub(super) struct ArmedUndo {
 }
 
 impl UndoStack {
-    /// Whether it is one more, not the next value of a thing that has an undo.
+    /// Whether it is one more, not the next value of a thing that has an undo, nor one that was in doubt.
     pub fn arm(&mut self, armed: ArmedUndo) -> bool {
-        if let Some(key) = &armed.undo.key {
-            let key = (armed.scope.clone(), key.clone());
-            if let Some(Armed::Undo(first)) = self.by_key.get(&key).and_then(|&at| self.entries.get_mut(at)) {
+        let same_thing = |first: &ArmedUndo| {
+            first.undo.key.is_some() && first.undo.key == armed.undo.key && first.scope == armed.scope
+        };
+        let mut undos = self.entries.iter_mut().filter_map(|entry| match entry {
+            Armed::Undo(undo) => Some(undo),
+            Armed::Hook(_) => None,
+        });
+        match undos.find(|first| first.path == armed.path || same_thing(first)) {
+            // What an earlier driver left in doubt is known now.
+            Some(first) if !same_thing(first) => **first = armed,
+            Some(first) => {
                 if let (Some(arguments), Some(ours)) =
                     (first.undo.arguments.as_object_mut(), armed.undo.arguments.get("ours"))
                 {
                     arguments.insert("ours".to_owned(), ours.clone());
                 }
                 first.at = armed.at;
-                return false;
             }
-            self.by_key.insert(key, self.entries.len());
+            None => {
+                self.entries.push(Armed::Undo(Box::new(armed)));
+                return true;
+            }
         }
-        self.entries.push(Armed::Undo(Box::new(armed)));
-        true
+        false
     }
 
+    /// The call of that path was not carried out, as it turned out.
+    pub fn disarm(&mut self, path: &str) {
+        self.entries
+            .retain(|entry| !matches!(entry, Armed::Undo(undo) if undo.path == path && undo.unresolved.is_some()));
+    }
+
+    /// Keeps a hook; in the place of one that an earlier driver of the run had.
     pub fn hook(&mut self, hook: Hook) {
-        self.entries.push(Armed::Hook(hook));
+        let of_before = self.entries.iter_mut().find_map(|entry| match entry {
+            Armed::Hook(known) if known.call.is_none() && known.label == hook.label => Some(known),
+            _ => None,
+        });
+        match of_before {
+            Some(known) => *known = hook,
+            None => self.entries.push(Armed::Hook(hook)),
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -172,16 +194,50 @@ impl UndoStack {
         *self = Self::default();
     }
 
-    /// Takes all entries, in the order of the rollback: capacity, traffic, then the rest with the
-    /// hooks, each newest first.
+    /// Whether there are hooks whose closures are not known.
+    pub fn has_hooks_of_before(&self) -> bool {
+        self.entries.iter().any(|entry| matches!(entry, Armed::Hook(hook) if hook.call.is_none()))
+    }
+
+    /// What takes the call of that path back, in words.
+    pub fn description(&self, path: &str) -> Option<String> {
+        self.undos().find(|undo| undo.path == path).map(|undo| undo.undo.description.clone())
+    }
+
+    /// The calls that can be taken back.
+    pub fn paths(&self) -> Vec<String> {
+        self.undos().map(|undo| undo.path.clone()).collect()
+    }
+
+    fn undos(&self) -> impl Iterator<Item = &ArmedUndo> {
+        self.entries.iter().filter_map(|entry| match entry {
+            Armed::Undo(undo) => Some(&**undo),
+            Armed::Hook(_) => None,
+        })
+    }
+
+    /// The entries in the order of the rollback: capacity, traffic, then the rest with the hooks, each newest first.
+    pub fn in_order(&self) -> Vec<&Armed> {
+        let mut entries: Vec<&Armed> = self.entries.iter().rev().collect();
+        entries.sort_by_key(|entry| entry.phase());
+        entries
+    }
+
+    /// Takes all entries, in that order.
     pub fn take(&mut self) -> Vec<Armed> {
         let mut entries = std::mem::take(self).entries;
         entries.reverse();
-        entries.sort_by_key(|entry| match entry {
-            Armed::Undo(armed) => armed.undo.phase,
-            Armed::Hook(_) => Phase::Rest,
-        });
+        entries.sort_by_key(Armed::phase);
         entries
+    }
+}
+
+impl Armed {
+    fn phase(&self) -> Phase {
+        match self {
+            Self::Undo(armed) => armed.undo.phase,
+            Self::Hook(_) => Phase::Rest,
+        }
     }
 }
 
@@ -201,6 +257,8 @@ pub(super) fn complete(arguments: &mut Value, result: &Value) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::json;
 
     use super::*;
@@ -215,7 +273,9 @@ mod tests {
             key: key.map(str::to_owned),
             rests: false,
         };
-        ArmedUndo { undo, scope: None, unresolved: None, at: Timestamp::UNIX_EPOCH }
+        // Each is of a call of its own.
+        let path = fastrand::u64(..).to_string();
+        ArmedUndo { path, undo, scope: None, unresolved: None, at: Timestamp::UNIX_EPOCH }
     }
 
     /// A rollback in another process has to leave the same things alone.
@@ -243,7 +303,7 @@ mod tests {
         let mut stack = UndoStack::default();
         stack.arm(armed("vpc", Phase::Rest, None, json!({})));
         stack.arm(armed("size", Phase::Capacity, None, json!({})));
-        stack.hook(Hook { label: "tell".into(), call: Box::new(|| Ok(())) });
+        stack.hook(Hook { label: "tell".into(), call: Some(Box::new(|| Ok(()))) });
         stack.arm(armed("weights", Phase::Traffic, None, json!({})));
         stack.arm(armed("group", Phase::Rest, None, json!({})));
         assert_eq!(names(stack.take()), ["size", "weights", "group", "tell", "vpc"]);

@@ -12,11 +12,7 @@ use std::{
 
 use rhai::{AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared};
 
-use super::{
-    Failure, Library, Limits, Place, Project, Stdlib, Vocabulary, parse,
-    project::{self, Unread},
-    suggest, syntax,
-};
+use super::{Failure, Library, Limits, Place, Project, Stdlib, Vocabulary, parse, project::Unread, suggest, syntax};
 
 /// How many modules may be in the course of being imported, over all threads.
 const NESTING: usize = 32;
@@ -77,7 +73,7 @@ impl Sources {
                 place.unwrap_or(wanted)
             ))
         })?;
-        let text = project::read(&file.path, self.limits.script).map_err(|unread| match unread {
+        let text = self.project.read(&file, self.limits.script).map_err(|unread| match unread {
             Unread::TooLarge => parse::too_large(&file.name, self.limits.script),
             Unread::Other(error) => Failure::new(format!("cannot read `{path}`: {error}")),
         })?;

@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::Read as _,
     path::{Component, Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::Failure;
@@ -13,11 +14,34 @@ use crate::wildcard;
 /// How many entries a folder may have in which files are looked for.
 const ENTRIES: usize = 10_000;
 
-/// A project: the folder that scripts may read.
-#[derive(Clone, Debug)]
+/// A project: the folder that scripts may read, or what was read of it another time.
+#[derive(Clone)]
 pub struct Project {
     /// Canonical.
     root: PathBuf,
+    /// In the place of the folder.
+    stored: Option<Arc<Stored>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// Files of a project as they were: by the path that was asked for, what it led to, and the text.
+pub type Stored = BTreeMap<String, (String, String)>;
+
+/// A file that was read.
+#[derive(Clone, Debug)]
+pub struct SeenFile {
+    /// Below the root, as it was asked for.
+    pub asked: String,
+    /// The same after links were followed.
+    pub name: String,
+    pub text: String,
+}
+
+/// What was read so far, and who wants to know.
+#[derive(Default)]
+struct Seen {
+    files: Vec<SeenFile>,
+    tell: Option<Box<dyn Fn(&SeenFile) + Send>>,
 }
 
 /// A file of a project.
@@ -27,11 +51,44 @@ pub struct ProjectFile {
     pub path: PathBuf,
     /// Below the root: as people, errors and events call it.
     pub name: String,
+    /// Below the root, as it was asked for: before links are followed.
+    asked: String,
 }
 
 impl Project {
     pub fn open(root: &Path) -> std::io::Result<Self> {
-        Ok(Self { root: root.canonicalize()? })
+        Ok(Self { root: root.canonicalize()?, stored: None, seen: Arc::default() })
+    }
+
+    /// A project of which only these files are left. `root` is where it was.
+    pub fn stored(root: &Path, files: Stored) -> Self {
+        Self { root: root.to_owned(), stored: Some(Arc::new(files)), seen: Arc::default() }
+    }
+
+    /// Tells `tell` of each file that was read, and of each that will be.
+    pub fn observe(&self, tell: impl Fn(&SeenFile) + Send + 'static) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.files.drain(..).for_each(|file| tell(&file));
+        seen.tell = Some(Box::new(tell));
+    }
+
+    /// The text of a file of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// If it cannot be read, is larger, or is no plain file with text.
+    pub fn read(&self, file: &ProjectFile, limit: usize) -> Result<String, Unread> {
+        if let Some(stored) = &self.stored {
+            let known = stored.values().find(|(name, _)| *name == file.name).map(|(_, text)| text.clone());
+            return known.ok_or_else(|| Unread::Other(std::io::Error::other("the run has not read it before")));
+        }
+        let text = read(&file.path, limit)?;
+        let read = SeenFile { asked: file.asked.clone(), name: file.name.clone(), text: text.clone() };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match &seen.tell {
+            Some(tell) => tell(&read),
+            None => seen.files.push(read),
+        }
+        Ok(text)
     }
 
     pub fn root(&self) -> &Path {
@@ -44,8 +101,14 @@ impl Project {
     /// # Errors
     /// If it is absolute, or leads out of the project.
     pub fn find(&self, script: Option<&str>, path: &str) -> Result<Option<ProjectFile>, Failure> {
-        let Ok(file) = self.join(script, path)?.canonicalize() else { return Ok(None) };
-        self.inside(file, path).map(Some)
+        let wanted = self.join(script, path)?;
+        let asked = self.asked(&wanted);
+        if let Some(stored) = &self.stored {
+            let name = stored.get(&asked).map(|(name, _)| name.clone());
+            return Ok(name.map(|name| ProjectFile { path: self.root.join(&name), name, asked }));
+        }
+        let Ok(file) = wanted.canonicalize() else { return Ok(None) };
+        self.inside(file, path).map(|file| Some(ProjectFile { asked, ..file }))
     }
 
     /// The files that `pattern` describes, by their names in its folder: `*` and `?` in the last
@@ -68,7 +131,22 @@ impl Project {
             std::io::ErrorKind::NotFound => Failure::new(format!("there is no folder `{folder}`")),
             _ => Failure::new(format!("cannot read the folder `{folder}`: {error}")),
         };
-        let folder = self.join(script, folder)?.canonicalize().map_err(unreadable)?;
+        let folder = self.join(script, folder)?;
+        let asked = self.asked(&folder);
+        let asked = |name: &str| if asked.is_empty() { name.to_owned() } else { format!("{asked}/{name}") };
+        if let Some(stored) = &self.stored {
+            // All that matched were read.
+            let in_folder = |path: &str| {
+                let name = path.rsplit('/').next().unwrap_or_default();
+                (asked(name) == path && wildcard::matches(names, name)).then(|| name.to_owned())
+            };
+            let file = |(path, (name, _)): (&String, &(String, String))| {
+                let file = ProjectFile { path: self.root.join(name), name: name.clone(), asked: path.clone() };
+                Some((in_folder(path)?, file))
+            };
+            return Ok(stored.iter().filter_map(file).collect());
+        }
+        let folder = folder.canonicalize().map_err(unreadable)?;
         let folder = self.inside(folder, pattern)?.path;
         let mut found = BTreeMap::new();
         for (entry, count) in std::fs::read_dir(folder).map_err(unreadable)?.zip(1..) {
@@ -84,7 +162,7 @@ impl Project {
                 continue;
             }
             let file = entry.path().canonicalize().map_err(unreadable)?;
-            found.insert(name.to_owned(), self.inside(file, name)?);
+            found.insert(name.to_owned(), ProjectFile { asked: asked(name), ..self.inside(file, name)? });
             if found.len() > limit {
                 return Err(Failure::new(format!("more than {limit} files match `{pattern}`")));
             }
@@ -94,7 +172,7 @@ impl Project {
 
     /// The file of that name, which was found before.
     pub fn file(&self, name: &str) -> ProjectFile {
-        ProjectFile { path: self.root.join(name), name: name.to_owned() }
+        ProjectFile { path: self.root.join(name), name: name.to_owned(), asked: name.to_owned() }
     }
 
     /// Where `path` would be. It need not exist.
@@ -118,10 +196,26 @@ impl Project {
         Ok(self.root.join(folder).join(relative))
     }
 
+    /// A path below the root without `.` and `..`, as far as that can be said without the disk.
+    fn asked(&self, path: &Path) -> String {
+        let mut parts: Vec<&str> = Vec::new();
+        for part in path.strip_prefix(&self.root).unwrap_or(path).components() {
+            match part {
+                Component::ParentDir => drop(parts.pop()),
+                Component::Normal(name) => parts.extend(name.to_str()),
+                Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+            }
+        }
+        parts.join("/")
+    }
+
     /// `file` is canonical: only so are `..` and links followed before it is compared.
     fn inside(&self, file: PathBuf, path: &str) -> Result<ProjectFile, Failure> {
         match file.strip_prefix(&self.root) {
-            Ok(name) => Ok(ProjectFile { name: name.to_string_lossy().into_owned(), path: file }),
+            Ok(name) => {
+                let name = name.to_string_lossy().into_owned();
+                Ok(ProjectFile { asked: name.clone(), name, path: file })
+            }
             Err(_) => Err(self.outside(path)),
         }
     }
@@ -144,11 +238,17 @@ pub enum Unread {
     Other(std::io::Error),
 }
 
+impl std::fmt::Debug for Project {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Project({})", self.root.display())
+    }
+}
+
 /// The text of a file of at most `limit` bytes.
 ///
 /// # Errors
 /// Also for what is no plain file: a pipe would never end, and a device has no size.
-pub fn read(file: &Path, limit: usize) -> Result<String, Unread> {
+fn read(file: &Path, limit: usize) -> Result<String, Unread> {
     let other = |error| Unread::Other(error);
     if !std::fs::metadata(file).map_err(other)?.is_file() {
         return Err(other(std::io::Error::other("it is not a plain file")));

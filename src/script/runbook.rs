@@ -10,7 +10,7 @@ use super::{
     engine,
     import::{Resolver, Sources},
     parse::{self, Rejected},
-    project::{self, Unread},
+    project::Unread,
     syntax::{self, Call},
     thread,
 };
@@ -47,11 +47,22 @@ impl Runbook {
         })?;
         let name = name.to_string_lossy().into_owned();
         let limits = Limits::default();
-        let text = project::read(&file, limits.script).map_err(|unread| match unread {
+        let text = project.read(&project.file(&name), limits.script).map_err(|unread| match unread {
             Unread::TooLarge => refuse(Trace::of_failure(parse::too_large(&name, limits.script)).into()),
             Unread::Other(error) => unreadable(error),
         })?;
         Self::compile(name, &text, project, host, &library).map_err(refuse)
+    }
+
+    /// As it was in a run of before, with all its files.
+    pub fn stored(name: &str, project: Project, host: Vocabulary) -> Result<Self, Refused> {
+        let library = Arc::new(Library::default());
+        let refuse = |trace: Box<Trace>| Refused { trace, library: Arc::clone(&library) };
+        let text = project.read(&project.file(name), Limits::default().script).map_err(|_| {
+            let message = format!("the journal has no text of `{name}`");
+            refuse(Trace::of_failure(Failure::new(message)).into())
+        })?;
+        Self::compile(name.to_owned(), &text, project, host, &library).map_err(refuse)
     }
 
     /// Of a text that is at hand, as the file `name` of the project `root`.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
 
 use super::{
-    Environment, Error, Target,
+    Environment, Error, JournalPlace, Target,
     error::{Text, shown},
     policy,
 };
@@ -24,6 +24,8 @@ pub struct File {
     /// `None`: there is none.
     pub path: Option<PathBuf>,
     pub state_dir: PathBuf,
+    /// Where journals are kept, if it says.
+    pub journal: Option<JournalPlace>,
     pub environments: BTreeMap<String, Environment>,
 }
 
@@ -31,6 +33,8 @@ pub struct File {
 #[serde(deny_unknown_fields)]
 struct Raw {
     state_dir: Option<PathBuf>,
+    #[serde(default, deserialize_with = "journal")]
+    journal: Option<JournalPlace>,
     #[serde(default)]
     environments: BTreeMap<String, RawEnvironment>,
 }
@@ -52,13 +56,22 @@ struct RawEnvironment {
 }
 
 impl File {
+    /// Where journals are kept: of a simulated run always in the folder of the project.
+    pub fn journal(&self, target: Target) -> JournalPlace {
+        let own = || JournalPlace::Folder(self.state_dir.join("journal"));
+        match target {
+            Target::Sim => own(),
+            Target::Aws => self.journal.clone().unwrap_or_else(own),
+        }
+    }
+
     /// The given file, or the nearest `runner.toml` above one of `starts`, tried in order; or none.
     pub fn load(given: Option<&Path>, starts: &[&Path]) -> Result<Self, Error> {
         let nearest =
             || starts.iter().flat_map(|start| start.ancestors()).map(|dir| dir.join(NAME)).find(|path| path.is_file());
         match given.map(Path::to_owned).or_else(nearest) {
             Some(path) => Self::read(path),
-            None => Ok(Self { path: None, state_dir: ".runner".into(), environments: BTreeMap::new() }),
+            None => Ok(Self { path: None, state_dir: ".runner".into(), journal: None, environments: BTreeMap::new() }),
         }
     }
 
@@ -76,7 +89,8 @@ impl File {
         let environments = raw.environments.into_iter().map(named).collect();
         let beside = path.parent().unwrap_or(Path::new(""));
         let state_dir = beside.join(raw.state_dir.unwrap_or_else(|| ".runner".into()));
-        Ok(Self { path: Some(path), state_dir, environments })
+        let journal = raw.journal.map(|journal| journal.beside(beside));
+        Ok(Self { path: Some(path), state_dir, journal, environments })
     }
 }
 
@@ -112,6 +126,10 @@ impl RawEnvironment {
         let policy = policy::governed(&name, file, policy);
         Environment { name, region, account_id, role_arn, external_id, target, vars, default_tags, policy }
     }
+}
+
+fn journal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<JournalPlace>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
 }
 
 fn account_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

@@ -6,13 +6,19 @@
 mod check;
 mod error;
 mod file;
+mod journal;
 mod params;
 mod policy;
 mod run;
 
 pub use check::{CheckProject, CheckSettings};
 pub use error::{Error, shown};
-pub use run::{RunSettings, WorldChoice};
+pub use file::File;
+pub use journal::JournalPlace;
+pub use params::resolve as resolve_params;
+pub use policy::actor;
+pub use policy::{overrides, replace as replace_policies};
+pub use run::{OnInterrupt, RunSettings, WorldChoice};
 
 use std::collections::BTreeMap;
 

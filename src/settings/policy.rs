@@ -36,7 +36,7 @@ pub fn overrides(args: PolicyArgs) -> Overrides {
 }
 
 /// Who runs this: whom the pipeline works for, or the user of this machine. It is a record, not a proof.
-fn actor() -> String {
+pub fn actor() -> String {
     let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(actor) = variable("GITHUB_ACTOR") {
         return format!("{actor} (GitHub Actions)");

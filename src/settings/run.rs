@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Environment, Error, Target, error::shown, file::File, params, policy};
+use super::{Environment, Error, JournalPlace, Target, error::shown, file::File, params, policy};
 use crate::{
     cli::inputs::{Inputs, Place},
     policy::Overrides,
@@ -38,10 +38,24 @@ pub struct RunSettings {
     pub overrides: Overrides,
     /// What the simulated AWS is to do wrong.
     pub faults: Vec<Fault>,
+    /// Where the journal is kept.
+    pub journal: JournalPlace,
+    /// What a signal does.
+    pub on_interrupt: OnInterrupt,
     /// Where all requests and replies are written.
     pub record_wire: Option<PathBuf>,
     /// Whether somebody is there to answer questions.
     pub interactive: bool,
+}
+
+/// What becomes of a run that is told to stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnInterrupt {
+    /// It goes on another time: `runner resume`
+    #[default]
+    Suspend,
+    /// It is rolled back
+    Rollback,
 }
 
 /// Which world the simulated AWS begins with.
@@ -59,8 +73,10 @@ impl RunSettings {
         check_runbook(&inputs.runbook)?;
         let runbook_dir = absolute(parent(&inputs.runbook))?;
         let here = absolute(Path::new("."))?;
-        let File { path: config, state_dir, mut environments } =
-            File::load(inputs.config.as_deref(), &[&runbook_dir, &here])?;
+        let file = File::load(inputs.config.as_deref(), &[&runbook_dir, &here])?;
+        let in_file = |target| file.journal(target);
+        let (config, state_dir, mut environments) =
+            (file.path.clone(), file.state_dir.clone(), file.environments.clone());
         if let Some(from) = &inputs.policy.policy_from {
             policy::replace(&mut environments, from)?;
         }
@@ -100,6 +116,8 @@ impl RunSettings {
             endpoint_url: place.endpoint_url.clone(),
             overrides: policy::overrides(inputs.policy.clone()),
             faults: Vec::new(),
+            journal: place.journal.clone().unwrap_or_else(|| in_file(target)),
+            on_interrupt: OnInterrupt::default(),
             record_wire: None,
             interactive,
         })

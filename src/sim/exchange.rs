@@ -21,6 +21,8 @@ pub struct Exchange {
     pub after: Duration,
     /// `None`: the connection breaks, or stays silent.
     pub reply: Option<http::Response<Bytes>>,
+    /// The caller is no more.
+    pub crash: bool,
 }
 
 /// A call that was made.
@@ -54,7 +56,7 @@ impl Inner {
         self.world.advance(now);
         let (service, request, id) = match self.read(request) {
             Ok(read) => read,
-            Err(reply) => return Exchange { after: Duration::ZERO, reply: Some(*reply) },
+            Err(reply) => return Exchange { after: Duration::ZERO, reply: Some(*reply), crash: false },
         };
         self.note(service, &request);
         let (mut effect, mut lasts) = (None, false);
@@ -70,6 +72,7 @@ impl Inner {
                 }
             }
         }
+        let crash = matches!(effect, Some(Effect::Crash { .. }));
         let action = request.action.clone();
         let write = |reply| wire::write(Some(service), &action, reply, &id);
         let (after, reply) = match effect {
@@ -81,6 +84,12 @@ impl Inner {
                 let _ = self.call(service, request);
                 (Duration::ZERO, Some(write(Err(error))))
             }
+            Some(Effect::Crash { applied }) => {
+                if applied {
+                    let _ = self.call(service, request);
+                }
+                (Duration::ZERO, None)
+            }
             Some(Effect::Lost { applied, after }) => {
                 if applied {
                     let _ = self.call(service, request);
@@ -89,7 +98,7 @@ impl Inner {
             }
             Some(Effect::Stale) => (Duration::ZERO, Some(self.stale_reply(service, request, &id, lasts))),
         };
-        Exchange { after, reply }
+        Exchange { after, reply, crash }
     }
 
     /// Reads a request and numbers it; the reply, if it cannot be read.

@@ -73,6 +73,10 @@ pub enum FaultKind {
     TargetFlap,
     /// The alarm of a scaling policy goes off: its group grows by one instance.
     Alarm,
+    /// The caller's process ends as if by `kill -9`, before the call is carried out.
+    CrashBefore,
+    /// The same, once it was carried out: its reply is never seen.
+    CrashAfter,
 }
 
 /// What happens in the world beside a call.
@@ -92,6 +96,8 @@ pub enum Effect {
     Refused(AwsError),
     /// Carried out, and then this is the reply.
     Failed(AwsError),
+    /// The caller is no more.
+    Crash { applied: bool },
     /// No reply comes.
     Lost { applied: bool, after: Duration },
     /// The reply comes late.
@@ -101,6 +107,10 @@ pub enum Effect {
 }
 
 impl FaultKind {
+    /// Ends of the caller, which are no faults of AWS.
+    pub const CRASHES: [FaultKind; 2] = [FaultKind::CrashBefore, FaultKind::CrashAfter];
+
+    /// What can go wrong at AWS, in the network or with a fleet.
     pub const ALL: [FaultKind; 15] = [
         FaultKind::Throttle,
         FaultKind::ErrorApplied,
@@ -136,6 +146,8 @@ impl FaultKind {
             FaultKind::InstanceDeath => "instance-death",
             FaultKind::TargetFlap => "target-flap",
             FaultKind::Alarm => "alarm",
+            FaultKind::CrashBefore => "crash-before",
+            FaultKind::CrashAfter => "crash-after",
         }
     }
 
@@ -144,7 +156,7 @@ impl FaultKind {
     pub fn befalls(self, action: &str) -> bool {
         let reads = service::reads(action);
         match self {
-            FaultKind::ErrorApplied | FaultKind::TimeoutApplied => !reads,
+            FaultKind::ErrorApplied | FaultKind::TimeoutApplied | FaultKind::CrashAfter => !reads,
             FaultKind::StaleRead => reads,
             FaultKind::Quota => quota(action).is_some(),
             FaultKind::InsufficientCapacity => {
@@ -161,7 +173,8 @@ impl FaultKind {
             | FaultKind::Slow
             | FaultKind::InstanceDeath
             | FaultKind::TargetFlap
-            | FaultKind::Alarm => true,
+            | FaultKind::Alarm
+            | FaultKind::CrashBefore => true,
         }
     }
 
@@ -220,6 +233,8 @@ impl FaultKind {
                 let (code, status) = quota(action)?;
                 refused(code, "The maximum number of these is reached in this account", status)
             }
+            (FaultKind::CrashBefore, _) => Some(Effect::Crash { applied: false }),
+            (FaultKind::CrashAfter, _) => Some(Effect::Crash { applied: true }),
             (FaultKind::Slow, _) => Some(Effect::Late(SLOW)),
             (FaultKind::StaleRead, _) => Some(Effect::Stale),
             (
@@ -398,7 +413,7 @@ pub enum FaultError {
 }
 
 fn kinds() -> String {
-    FaultKind::ALL.map(FaultKind::name).join(", ")
+    FaultKind::ALL.iter().chain(&FaultKind::CRASHES).map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
 }
 
 fn services() -> String {
@@ -415,7 +430,7 @@ impl FromStr for Fault {
             call.split_once(':').filter(|(_, action)| !action.is_empty()).ok_or(FaultError::Form)?;
         let lasting = at.ends_with('+');
         let at = at.strip_suffix('+').unwrap_or(at).parse().ok().filter(|at| *at > 0).ok_or(FaultError::Form)?;
-        let kind = FaultKind::ALL.into_iter().find(|known| known.name() == kind);
+        let kind = FaultKind::ALL.into_iter().chain(FaultKind::CRASHES).find(|known| known.name() == kind);
         let kind = kind.ok_or_else(|| FaultError::Kind(text.rsplit('=').next().unwrap_or_default().to_owned()))?;
         let (service, action) = (service.to_owned(), action.to_owned());
         let of: Vec<&Service> =

@@ -48,7 +48,10 @@ mod wire;
 mod world;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -122,6 +125,10 @@ pub enum Source {
 /// One simulated AWS, shared by all clients of a process.
 pub struct Simulator {
     inner: Mutex<Inner>,
+    /// The caller has crashed: nothing it sends arrives any more.
+    crashed: AtomicBool,
+    /// What ends the caller's process.
+    end: OnceLock<fn()>,
 }
 
 struct Inner {
@@ -143,6 +150,10 @@ impl std::fmt::Debug for Simulator {
 }
 
 impl Simulator {
+    fn of(inner: Inner) -> Self {
+        Self { inner: Mutex::new(inner), crashed: AtomicBool::new(false), end: OnceLock::new() }
+    }
+
     /// Opens a world. That of a directory is locked until the simulator is dropped; its own seed wins over `seed`.
     pub fn open(source: Source, seed: u64) -> Result<Simulator, WorldError> {
         let inner = match source {
@@ -156,7 +167,7 @@ impl Simulator {
                 inner
             }
         };
-        Ok(Simulator { inner: Mutex::new(inner) })
+        Ok(Self::of(inner))
     }
 
     /// A copy of the world in a directory, to try something on: nothing is written, and whoever uses the world goes on.
@@ -171,20 +182,20 @@ impl Simulator {
             }
         };
         inner.first = Some(inner.world.clone());
-        Ok(Simulator { inner: Mutex::new(inner) })
+        Ok(Self::of(inner))
     }
 
     /// An empty world that is not kept, in which images that are not known are taken to be there.
     pub fn offline(seed: u64) -> Simulator {
         let mut world = World::new(format!("world-{seed:016x}"), seed);
         world.settings = Settings { lag: false, assume_images: true, ..Settings::default() };
-        Simulator { inner: Mutex::new(Inner { first: Some(world.clone()), ..Inner::of(world) }) }
+        Self::of(Inner { first: Some(world.clone()), ..Inner::of(world) })
     }
 
     /// A fork of the account behind `live`, at the time `now`: what is looked at is read, what is changed is changed
     /// here.
     pub fn fork(live: Arc<dyn Live>, now: Timestamp, seed: u64) -> Simulator {
-        Simulator { inner: Mutex::new(Inner::of(World::fork_of(Some(live), now, seed))) }
+        Self::of(Inner::of(World::fork_of(Some(live), now, seed)))
     }
 
     /// Has a fork read everything of a region of its account.
@@ -213,7 +224,7 @@ impl Simulator {
         world.settings.assume_images = true;
         world.fork = world.fork.take().map(|fork| fork.restored(&world));
         let inner = Inner { first: world.fork.is_none().then(|| world.clone()), ..Inner::of(world) };
-        Ok(Simulator { inner: Mutex::new(inner) })
+        Ok(Self::of(inner))
     }
 
     /// Writes down what this fork has read of its account, without what was changed here and without secrets: those that
@@ -232,7 +243,7 @@ impl Simulator {
     pub fn again(&self, what_if: impl FnOnce(&mut Settings)) -> Option<Simulator> {
         let mut world = self.inner().first()?;
         what_if(&mut world.settings);
-        Some(Simulator { inner: Mutex::new(Inner { first: Some(world.clone()), ..Inner::of(world) }) })
+        Some(Self::of(Inner { first: Some(world.clone()), ..Inner::of(world) }))
     }
 
     /// How a copy differs by now from what it would be if nobody had changed it.
@@ -300,7 +311,33 @@ impl Simulator {
 
     /// What becomes of a request at the time `now`.
     pub fn exchange(&self, request: &http::Request<Bytes>, now: Timestamp) -> Exchange {
-        self.inner().exchange(request, now)
+        if self.has_crashed() {
+            return Exchange { after: Duration::ZERO, reply: None, crash: true };
+        }
+        let exchange = self.inner().exchange(request, now);
+        if exchange.crash {
+            self.crash();
+        }
+        exchange
+    }
+
+    /// Whether the caller has crashed, as a fault had it.
+    pub fn has_crashed(&self) -> bool {
+        self.crashed.load(Ordering::SeqCst)
+    }
+
+    /// The caller is no more.
+    pub fn crash(&self) {
+        self.crashed.store(true, Ordering::SeqCst);
+        if let Some(end) = self.end.get() {
+            end();
+        }
+    }
+
+    /// Has `end` end the process when a fault says that it crashes. Without it, nothing arrives here any more.
+    pub fn at_crash(&self, end: fn()) {
+        // One is enough.
+        let _ = self.end.set(end);
     }
 
     /// Has these faults happen from now on, and no others.

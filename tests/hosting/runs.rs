@@ -12,7 +12,7 @@ use runner::{
     clock::Clock,
     event::{Event, Events, Report, Stamped},
     ops::Error,
-    run::{Journal, RollbackReport, Run, RunId},
+    run::{Journal, RollbackReport, Run, RunId, Store},
     script::{Limits, Stdlib, check::Severity},
     settings::Environment,
     sim::{Simulator, Source},
@@ -70,7 +70,7 @@ fn run_with(runbook: &str, inputs: Inputs, before: impl FnOnce(&Arc<Run>)) -> Ra
     let reports: Vec<Box<dyn Report>> = vec![Box::new(Keep(Arc::clone(&events)))];
     let journals = tempfile::tempdir().unwrap();
     let id = RunId::new(start, 1);
-    let journal = Journal::create(journals.path(), id.as_str()).unwrap();
+    let journal = Journal::new(Store::folder(journals.path()).expect("a store"), id.as_str());
     let endpoint = Endpoint::Sim(Arc::clone(&simulator));
     let run = Run::new(id, clock.clone(), Events::new(clock, reports), journal, endpoint, 1);
     simulator.begin_run();

@@ -13,7 +13,7 @@ use runner::{
     event::{Event, Events, Field, Report, Stamped},
     ops::{self, catalog},
     policy::{Governed, Policy, Rules},
-    run::{Branch, Journal, RollbackReport, Run, RunId},
+    run::{Branch, Journal, RollbackReport, Run, RunId, Store},
     script::Runbook,
     settings::Environment,
     sim::{Settings, Simulator, Source},
@@ -216,7 +216,7 @@ impl Account {
 
     fn begin_watched(&self, (clock, endpoint): (Clock, Endpoint), watch: impl FnMut(&Event) + Send + 'static) -> Begun {
         let id = RunId::new(clock.now(), self.seed);
-        let journal = Journal::create(self.journals.path(), id.as_str()).expect("a journal");
+        let journal = Journal::new(Store::folder(self.journals.path()).expect("a store"), id.as_str());
         self.run_in((clock, endpoint), id, journal, watch)
     }
 
@@ -420,7 +420,7 @@ impl Trial<'_> {
         let prepared = (entry.prepare)(options)?;
         self.catch_up();
         let ctx = self.run.context(&mut self.branch);
-        self.run.clock().block_on(ctx.operation(entry.name, prepared))
+        self.run.clock().block_on(ctx.operation(entry.name, serde_json::Value::Null, prepared))
     }
 
     /// Runs an operation that must succeed.

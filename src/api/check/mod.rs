@@ -158,7 +158,7 @@ mod tests {
         aws::Endpoint,
         clock::Clock,
         event::Events,
-        run::{Journal, Run, RunId},
+        run::{Journal, Run, RunId, Store},
         script::{Library, project::Project},
         sim::{Simulator, Source},
     };
@@ -172,7 +172,7 @@ mod tests {
         let clock = Clock::virtual_from(simulator.clock(), 1);
         let id = RunId::new(clock.now(), 1);
         let journals = tempfile::tempdir().expect("a folder");
-        let journal = Journal::create(journals.path(), id.as_str()).expect("a journal");
+        let journal = Journal::new(Store::folder(journals.path()).expect("a store"), id.as_str());
         let run = Run::new(id, clock.clone(), Events::new(clock, Vec::new()), journal, Endpoint::Sim(simulator), 1);
         let project = Project::open(journals.path()).expect("a folder");
         let session = Session::new(run, super::super::Inputs::default(), Arc::new(Library::default()), project);

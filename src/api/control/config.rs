@@ -16,10 +16,7 @@ use crate::{
         convert,
         session::{Result, Session},
     },
-    script::{
-        Failure, Place, Project, ProjectFile,
-        project::{self, Unread},
-    },
+    script::{Failure, Place, Project, ProjectFile, project::Unread},
 };
 
 pub const CONFIG: ControlDoc = ControlDoc {
@@ -106,7 +103,7 @@ fn read(session: &Session, context: &NativeCallContext, file: &ProjectFile) -> R
     session.configs.once(&file.name, || {
         session.spend(context, Count::Files, 1)?;
         let show = |file: &str, text: &str| session.library.add_text(file, text);
-        data(file, &show).map_err(|failure| failure.at(context).into())
+        data(&session.project, file, &show).map_err(|failure| failure.at(context).into())
     })
 }
 
@@ -128,13 +125,13 @@ fn no_match(pattern: &str) -> Failure {
 }
 
 /// The data of a file. A text that is none is given to `show`, under the name that the failure knows it by.
-fn data(file: &ProjectFile, show: &dyn Fn(&str, &str)) -> std::result::Result<Value, Failure> {
+fn data(project: &Project, file: &ProjectFile, show: &dyn Fn(&str, &str)) -> std::result::Result<Value, Failure> {
     let parse = match file.path.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => toml,
         Some("json") => json,
         _ => return Err(Failure::new(format!("`{}` is neither a .toml nor a .json file", file.name))),
     };
-    let text = project::read(&file.path, SIZE).map_err(|unread| match unread {
+    let text = project.read(file, SIZE).map_err(|unread| match unread {
         Unread::TooLarge => Failure::new(format!("`{}` has more than {} KiB", file.name, SIZE >> 10)),
         Unread::Other(error) => Failure::new(format!("cannot read `{}`: {error}", file.name)),
     })?;
@@ -152,7 +149,7 @@ pub fn judge(project: &Project, script: &str, path: &str, show: &dyn Fn(&str, &s
     };
     match files {
         Ok(files) if files.is_empty() => vec![no_match(path)],
-        Ok(files) => files.iter().filter_map(|file| data(file, show).err()).collect(),
+        Ok(files) => files.iter().filter_map(|file| data(project, file, show).err()).collect(),
         Err(failure) => vec![failure],
     }
 }

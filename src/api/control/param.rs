@@ -203,6 +203,22 @@ pub fn declared(runbook: &Runbook, stdlib: Stdlib) -> Vec<Declared> {
     declared.filter(|declared| seen.insert(declared.name.clone())).collect()
 }
 
+/// Whether the parameter `name` may be a secret, as far as the text of the runbook and its modules tells.
+pub fn may_be_secret(runbook: &Runbook, stdlib: Stdlib, name: &str) -> bool {
+    runbook.all_calls(stdlib, PARAM.name).iter().any(|call| {
+        let mut arguments = call.arguments.iter();
+        match (arguments.next(), arguments.next()) {
+            (Some(Some(named)), _) if named.clone().into_string().is_ok_and(|named| named != name) => false,
+            // Neither the name nor the options are computed.
+            (Some(Some(_)), None) => false,
+            (Some(Some(_)), Some(Some(options))) => options.read_lock::<Map>().is_none_or(|options| {
+                options.get("secret").is_some_and(|secret| !matches!(secret.as_bool(), Ok(false)))
+            }),
+            _ => true,
+        }
+    })
+}
+
 /// A parameter a runbook asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {

@@ -88,7 +88,7 @@ fn on_rollback(session: &Arc<Session>, context: &NativeCallContext, label: Optio
     let strand = strand::later();
     // Weak: the run keeps the hook, and the session the run.
     let at = Arc::downgrade(session);
-    session.run.on_rollback(Hook { label, call: Box::new(move || call_hook(&at, &hook, strand)) });
+    session.run.on_rollback(Hook { label, call: Some(Box::new(move || call_hook(&at, &hook, strand))) });
     Ok(())
 }
 

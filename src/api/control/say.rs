@@ -15,6 +15,7 @@ use crate::{
     },
     event::Event,
     ops::Duration,
+    run::Branch,
     script::{Failure, Place},
 };
 
@@ -89,7 +90,12 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
         .function(["duration: string"])
         .register_into_engine(engine, move |context: NativeCallContext, duration: &str| sleep(&at, &context, duration));
     let at = Arc::clone(session);
-    NOW.function(["string"]).register_into_engine(engine, move || at.run.clock().now().to_string());
+    NOW.function(["string"]).register_into_engine(engine, move |context: NativeCallContext| -> Result<String> {
+        at.watch.check()?;
+        // Each is written down.
+        at.spend(&context, Count::Operations, 1)?;
+        Ok(at.run.moment(strand::branch(Branch::next_id)).to_string())
+    });
 }
 
 fn log<const N: usize>(session: &Session, context: &NativeCallContext, values: [Dynamic; N]) -> Result<()> {

@@ -1,343 +1,352 @@
-//! The journal of a run: what is about to be done is on disk before it is done.
+//! The journal of a run: what is about to be done is durable before it is done.
 //!
-//! A journal is a sequence of immutable objects, `runs/<run>/j/<seq>`, each a batch of records with
-//! the digest of the one before: a missing, torn or edited object breaks the chain. Objects are
-//! only ever created, never overwritten ("put if absent"), so one protocol serves a directory and
-//! an object store alike. What has merely happened is noted, and travels with the next intent;
-//! what is about to happen is committed, and waits until it is durable.
+//! A journal is a sequence of immutable objects, `runs/<run>/j/<seq>`. They are only ever made, never overwritten ("put if
+//! absent"), so one protocol serves a folder and a bucket alike. What has merely happened is noted, and travels with the next
+//! intent; what is about to happen is committed, and waits until it is durable.
+//!
+//! Two drivers of one run cannot both write: the second one begins with a fence of a higher epoch in the place of the next
+//! object, and whoever finds another one's object in its place has lost the run.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-};
+mod chain;
+mod record;
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::Timestamp;
-use object_store::{ObjectStore, PutMode, PutOptions, PutPayload, local::LocalFileSystem, path::Path as Key};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::{Class, Undo};
-use crate::{
-    policy::Check,
-    private,
-    redact::{Edit, Secrets},
+use self::chain::{Batch, Tail};
+pub use self::{
+    chain::{History, HistoryError, hex},
+    record::{Answer, Entry, Failed, FailedAs, Given, Intent, OnTimeout, Record, Refused, Started},
 };
+use super::{
+    driver::Driver,
+    store::{Made, Store, StoreError},
+};
+use crate::{clock::Clock, redact::Secrets};
 
-/// The format written here. A reader refuses a newer one.
-pub const FORMAT: u32 = 1;
-const MAGIC: &str = "runner-journal";
-
-/// One thing a run did, or is about to do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "record", rename_all = "snake_case")]
-pub enum Record {
-    RunStarted {
-        runbook: String,
-        /// Of the runbook's text.
-        script_sha256: String,
-        version: String,
-        target: String,
-        seed: u64,
-    },
-    /// A person has set a check of policy aside.
-    Override {
-        check: Check,
-        reason: String,
-        by: String,
-    },
-    /// An operation of the runbook began.
-    Operation {
-        id: String,
-        operation: String,
-        subject: String,
-    },
-    /// A mutation is about to be sent.
-    Intent {
-        /// `3/ec2:CreateSubnet/public-a`: the operation, the call, what it changes.
-        path: String,
-        call: String,
-        class: Class,
-        token: String,
-        request_sha256: String,
-        /// How to find what it made, should the reply be lost: name and arguments.
-        look_up: Option<(String, Value)>,
-        undo: Option<Box<Undo>>,
-    },
-    /// The same mutation is about to be sent again.
-    Attempt {
-        path: String,
-        attempt: u32,
-    },
-    /// What came of a mutation.
-    Result {
-        path: String,
-        result: Option<Value>,
-        error: Option<String>,
-    },
-    /// Something an operation saw before its first change, and must not see differently later.
-    Capture {
-        path: String,
-        value: Value,
-    },
-    OperationEnded {
-        id: String,
-        error: Option<String>,
-    },
-    /// The point of no return.
-    Committed {
-        label: String,
-    },
-    /// From here on it goes backwards.
-    RollbackStarted {
-        reason: String,
-    },
-    UndoStarted {
-        undo: String,
-    },
-    UndoEnded {
-        undo: String,
-        outcome: String,
-    },
-    HookEnded {
-        hook: String,
-        error: Option<String>,
-    },
-    Finished {
-        exit_code: u8,
-    },
-}
-
-impl Record {
-    /// Edits what somebody else wrote in it, see [`Event::edit`](crate::event::Event::edit). The keys of arguments and
-    /// results are this program's.
-    fn edit(&mut self, edit: &impl Edit) {
-        let each = |texts: &mut [&mut String]| texts.iter_mut().for_each(|text| edit.text(text));
-        let maybe = |text: &mut Option<String>| text.iter_mut().for_each(|text| edit.text(text));
-        match self {
-            Self::RunStarted { runbook, script_sha256: _, version: _, target, seed: _ } => each(&mut [runbook, target]),
-            Self::Override { check: _, reason, by } => each(&mut [reason, by]),
-            Self::Operation { id: _, operation: _, subject } => edit.text(subject),
-            Self::Intent { path, call: _, class: _, token: _, request_sha256: _, look_up, undo } => {
-                edit_resource(path, edit);
-                if let Some((_, arguments)) = look_up {
-                    edit.values(arguments);
-                }
-                if let Some(undo) = undo {
-                    edit.text(&mut undo.description);
-                    edit.values(&mut undo.arguments);
-                }
-            }
-            Self::Attempt { path, attempt: _ } => edit_resource(path, edit),
-            Self::Result { path, result, error } => {
-                edit_resource(path, edit);
-                result.iter_mut().for_each(|result| edit.values(result));
-                maybe(error);
-            }
-            Self::Capture { path, value } => {
-                edit_resource(path, edit);
-                edit.values(value);
-            }
-            Self::OperationEnded { id: _, error } => maybe(error),
-            Self::Committed { label } => edit.text(label),
-            Self::RollbackStarted { reason } => edit.text(reason),
-            Self::UndoStarted { undo } => edit.text(undo),
-            Self::UndoEnded { undo, outcome } => each(&mut [undo, outcome]),
-            Self::HookEnded { hook, error } => {
-                edit.text(hook);
-                maybe(error);
-            }
-            Self::Finished { exit_code: _ } => {}
-        }
-    }
-}
-
-/// The last part of a path, `3/ec2:CreateSubnet/public-a`, is somebody's name for it.
-fn edit_resource(path: &mut String, edit: &impl Edit) {
-    if let Some((start, _)) = path.match_indices('/').nth(1) {
-        let mut resource = path.split_off(start + 1);
-        edit.text(&mut resource);
-        path.push_str(&resource);
-    }
-}
-
-/// What is stored as one object.
-#[derive(Debug, Serialize, Deserialize)]
-struct Batch {
-    magic: String,
-    format: u32,
-    run: String,
-    seq: u64,
-    /// Who writes; counts takeovers.
-    epoch: u64,
-    /// The digest of the object before.
-    previous: String,
-    /// For people; nothing depends on it.
-    written: Timestamp,
-    records: Vec<Record>,
-}
+/// How many records are noted before they are written without an intent.
+const MANY: usize = 1_000;
 
 /// Why the journal could not be written.
-#[derive(Debug, Error)]
-#[error("the journal of run {run} could not be written, so nothing more was sent: {cause}")]
-pub struct JournalError {
-    pub run: String,
-    pub cause: String,
+#[derive(Clone, Debug, Error)]
+pub enum JournalError {
+    #[error("the journal of run {run} could not be written, so nothing more was sent: {cause}")]
+    Lost { run: String, cause: String },
+    #[error("run {run} was taken over by {by}, so nothing more was sent")]
+    TakenOver { run: String, by: String },
+    #[error("there is a run {run} already")]
+    Exists { run: String },
 }
 
 /// Writes the journal of one run.
 pub struct Journal {
     run: String,
-    /// Where its objects are, if they are files.
-    dir: Option<PathBuf>,
-    store: Arc<dyn ObjectStore>,
-    tokio: tokio::runtime::Handle,
+    store: Store,
+    nonce: String,
     secrets: Secrets,
+    clock: OnceLock<Clock>,
     state: Mutex<State>,
 }
 
+#[derive(Default)]
 struct State {
-    seq: u64,
-    previous: String,
-    pending: Vec<Record>,
+    tail: Tail,
+    pending: Vec<Entry>,
+    /// Nothing is written any more: an object that may or may not be there has no successor.
+    lost: Option<JournalError>,
+    /// Objects that were written, and those of them that hold an intent.
+    written: u64,
 }
 
 impl Journal {
-    /// Begins the journal of `run` in the directory `root`, which is made if it is absent.
-    pub fn create(root: &Path, run: &str) -> Result<Self, JournalError> {
-        let failed = |cause: String| JournalError { run: run.to_owned(), cause };
-        // Nobody else gets into this folder, whatever the store makes in it.
-        let dir = root.join("runs").join(run).join("j");
-        private::create_dir_all(&dir).map_err(|error| failed(format!("{}: {error}", dir.display())))?;
-        let store = LocalFileSystem::new_with_prefix(root).map_err(|error| failed(error.to_string()))?;
-        Ok(Self { dir: Some(dir), ..Self::on(Arc::new(store.with_fsync(true)), run) })
+    /// Begins the journal of a new run.
+    pub fn new(store: Store, run: &str) -> Self {
+        Self::at(store, run, Tail { epoch: 1, ..Tail::default() })
     }
 
-    /// A journal that is gone with the process: a dry run has one to write to, and leaves nothing behind.
+    /// Takes a journal over, from whoever wrote it before.
+    ///
+    /// # Errors
+    /// [`JournalError::TakenOver`] if it has been written since it was read: its driver lives, or somebody was faster.
+    pub fn claim(store: Store, history: &History, driver: Driver, verb: &str) -> Result<Self, JournalError> {
+        let epoch = history.tail.epoch + 1;
+        let journal = Self::at(store, &history.run, Tail { epoch, ..history.tail.clone() });
+        journal.commit(Record::Fence { epoch, driver, verb: verb.to_owned() })?;
+        Ok(journal)
+    }
+
+    /// A journal that is gone with the process.
     pub fn in_memory(run: &str) -> Self {
-        Self::on(Arc::new(object_store::memory::InMemory::new()), run)
+        Self::new(Store::in_memory(), run)
     }
 
-    fn on(store: Arc<dyn ObjectStore>, run: &str) -> Self {
+    fn at(store: Store, run: &str, tail: Tail) -> Self {
         Self {
             run: run.to_owned(),
-            dir: None,
             store,
-            tokio: tokio::runtime::Handle::current(),
+            nonce: format!("{:016x}", fastrand::u64(..)),
             secrets: Secrets::default(),
-            state: Mutex::new(State { seq: 0, previous: String::new(), pending: Vec::new() }),
+            clock: OnceLock::new(),
+            state: Mutex::new(State { tail, ..State::default() }),
         }
     }
 
-    /// Writes none of these down.
-    pub(super) fn hide(&mut self, secrets: Secrets) {
+    /// Writes none of these secrets down, and takes the time from `clock`.
+    pub(super) fn attach(&mut self, secrets: Secrets, clock: Clock) {
         self.secrets = secrets;
+        let _ = self.clock.set(clock);
+    }
+
+    /// Where it is kept.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Which driver of the run this is, counted from 1.
+    pub fn epoch(&self) -> u64 {
+        self.state().tail.epoch
+    }
+
+    /// How many objects this driver has written.
+    pub fn written(&self) -> u64 {
+        self.state().written
+    }
+
+    /// Keeps a file of the project, and writes down with the next intent that it was read. If it cannot be kept, nothing is
+    /// written any more.
+    pub(super) fn keep_file(&self, asked: &str, name: &str, text: &str) {
+        let sha256 = hex(&Sha256::digest(text));
+        if let Err(error) = keep_text(&self.store, &sha256, text) {
+            let lost = self.lose(&error);
+            self.state().lost.get_or_insert(lost);
+        }
+        self.note(Record::File { path: asked.to_owned(), name: name.to_owned(), sha256 });
+    }
+
+    /// Whether a run of that id has begun.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn is_there(store: &Store, run: &str) -> Result<bool, StoreError> {
+        Ok(store.get(&chain::key(run, 1))?.is_some())
     }
 
     /// Writes `record` down with the next intent.
     pub fn note(&self, record: Record) {
-        self.state().pending.push(record);
+        let entry = self.entry(record);
+        let mut state = self.state();
+        match &entry.record {
+            // What a wait saw before it looked again is of no use to anybody.
+            Record::Read { id, request_sha256: asked, poll: true, .. } => {
+                let (id, asked) = (id.clone(), asked.clone());
+                state.pending.retain(|entry| {
+                    !matches!(&entry.record, Record::Read { id: of, request_sha256, poll: true, .. }
+                        if *of == id && *request_sha256 == asked)
+                });
+            }
+            // An operation that has ended does not read again.
+            Record::OperationEnded { id, .. } => {
+                let id = id.clone();
+                state.pending.retain(|entry| !matches!(&entry.record, Record::Read { id: of, .. } if *of == id));
+            }
+            _ => {}
+        }
+        state.pending.push(entry);
+        // A script may run for ever without changing anything. That it could not be written is told to the next intent.
+        if state.pending.len() >= MANY {
+            let _ = self.write(&mut state);
+        }
     }
 
     /// Writes `record` and everything noted before it, and returns when it is durable.
     ///
-    /// It blocks the strand without giving its turn away: how long a disk takes must not decide
-    /// which branch of a simulated run goes first.
+    /// # Errors
+    /// If it is not: the run must not go on. What it did is in the journal as far as it was written.
     pub fn commit(&self, record: Record) -> Result<(), JournalError> {
-        self.state().pending.push(record);
-        self.flush()
+        let entry = self.entry(record);
+        let mut state = self.state();
+        state.pending.push(entry);
+        self.write(&mut state)
     }
 
     /// Makes durable what was noted.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
     pub fn flush(&self) -> Result<(), JournalError> {
         let mut state = self.state();
         if state.pending.is_empty() {
             return Ok(());
         }
+        self.write(&mut state)
+    }
+
+    /// Whether nothing can be written any more, and why.
+    pub fn lost(&self) -> Option<JournalError> {
+        self.state().lost.clone()
+    }
+
+    fn entry(&self, mut record: Record) -> Entry {
+        record.edit(&self.secrets);
+        let at = self.clock.get().map_or_else(Timestamp::now, Clock::now);
+        Entry { at, record }
+    }
+
+    fn write(&self, state: &mut State) -> Result<(), JournalError> {
+        if let Some(lost) = &state.lost {
+            return Err(lost.clone());
+        }
         let mut records = std::mem::take(&mut state.pending);
-        records.iter_mut().for_each(|record| record.edit(&self.secrets));
-        let batch = Batch {
-            magic: MAGIC.to_owned(),
-            format: FORMAT,
-            run: self.run.clone(),
-            seq: state.seq + 1,
-            epoch: 1,
-            previous: state.previous.clone(),
-            written: Timestamp::now(),
-            records,
+        // A secret may have become one after it was noted.
+        records.iter_mut().for_each(|entry| entry.record.edit(&self.secrets));
+        let batch = Batch::new(&self.run, &state.tail, &self.nonce, records);
+        let bytes = batch.to_bytes();
+        let error = match self.store.make(&chain::key(&self.run, batch.seq), &bytes) {
+            Ok(Made::New) => {
+                state.tail = batch.tail_after(&bytes);
+                state.written += 1;
+                return Ok(());
+            }
+            Ok(Made::Taken(found)) => self.taken(&batch, &found),
+            Err(error) => self.lose(&error),
         };
-        let failed = |cause: String| JournalError { run: self.run.clone(), cause };
-        let bytes = serde_json::to_vec(&batch).map_err(|error| failed(error.to_string()))?;
-        let digest = hex(&Sha256::digest(&bytes));
-        let key = Key::from(format!("runs/{}/j/{:010}", self.run, batch.seq));
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        let put = self.store.put_opts(&key, PutPayload::from(bytes), options);
-        match self.tokio.block_on(put) {
-            Ok(_) => {
-                // The record is kept in any case, and its folder is closed to others already.
-                if let Some(dir) = &self.dir {
-                    let _ = private::restrict(&dir.join(format!("{:010}", batch.seq)));
-                }
-                state.seq = batch.seq;
-                state.previous = digest;
-                Ok(())
-            }
-            Err(error) => {
-                // They are still to be written: the same records go into the next try.
-                let mut records = batch.records;
-                records.append(&mut state.pending);
-                state.pending = records;
-                Err(failed(error.to_string()))
-            }
+        state.lost = Some(error.clone());
+        Err(error)
+    }
+
+    /// Somebody else's object is in the place of `ours`.
+    fn taken(&self, ours: &Batch, found: &[u8]) -> JournalError {
+        let run = self.run.clone();
+        if ours.seq == 1 {
+            return JournalError::Exists { run };
+        }
+        match Batch::of_bytes(&run, ours.seq, found) {
+            Ok(other) => JournalError::TakenOver { run, by: other.driver() },
+            Err(error) => self.lose(&error),
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lose(&self, cause: &dyn std::fmt::Display) -> JournalError {
+        JournalError::Lost { run: self.run.clone(), cause: cause.to_string() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// The key of a text that is kept by its digest.
+pub fn text_key(sha256: &str) -> String {
+    format!("cas/{sha256}")
+}
+
+/// Keeps a text by its digest.
+///
+/// # Errors
+/// If it is not known to be durable.
+pub fn keep_text(store: &Store, sha256: &str, text: &str) -> Result<(), StoreError> {
+    store.make(&text_key(sha256), text.as_bytes()).map(drop)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
 
     fn runtime() -> tokio::runtime::Runtime {
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
     }
 
-    fn read(root: &Path, seq: u64) -> Batch {
-        let path = root.join(format!("runs/r1/j/{seq:010}"));
-        serde_json::from_slice(&std::fs::read(path).expect("the object")).expect("a batch")
+    fn committed(label: &str) -> Record {
+        Record::Committed { label: label.into() }
+    }
+
+    /// A journal of three objects in a folder.
+    fn three(root: &Path) -> Store {
+        let store = Store::folder(root).expect("a store");
+        let journal = Journal::new(store.clone(), "r1");
+        journal.commit(Record::Fence { epoch: 1, driver: Driver::here(), verb: "run".into() }).expect("written");
+        journal.note(committed("a"));
+        assert!(!root.join("runs/r1/j/0000000002").exists());
+        journal.commit(committed("b")).expect("written");
+        journal.commit(committed("c")).expect("written");
+        store
+    }
+
+    fn labels(history: &History) -> Vec<&str> {
+        let label = |entry| match entry {
+            &Entry { record: Record::Committed { ref label }, .. } => Some(label.as_str()),
+            _ => None,
+        };
+        history.entries.iter().filter_map(label).collect()
     }
 
     #[test]
     fn what_is_committed_is_on_disk_with_what_was_noted_before() {
         let (tokio, root) = (runtime(), tempfile::tempdir().expect("a directory"));
         let _context = tokio.enter();
-        let journal = Journal::create(root.path(), "r1").expect("a journal");
-        journal.commit(Record::Committed { label: "a".into() }).expect("written");
-        journal.note(Record::Committed { label: "b".into() });
-        assert!(!root.path().join("runs/r1/j/0000000002").exists());
-        journal.commit(Record::Committed { label: "c".into() }).expect("written");
-        let first = std::fs::read(root.path().join("runs/r1/j/0000000001")).expect("the object");
-        let second = read(root.path(), 2);
-        assert_eq!(second.records.len(), 2);
-        assert_eq!(second.previous, hex(&Sha256::digest(&first)), "each object names the one before");
+        let store = three(root.path());
+        let history = History::read(&store, "r1").expect("it is whole");
+        assert_eq!(labels(&history), ["a", "b", "c"]);
+        assert_eq!((history.tail.seq, history.tail.epoch), (3, 1));
+        assert_eq!(History::runs(&store).expect("a list"), ["r1"]);
     }
 
     #[test]
-    fn an_object_is_never_overwritten() {
+    fn what_is_not_whole_is_refused_by_its_number() {
         let (tokio, root) = (runtime(), tempfile::tempdir().expect("a directory"));
         let _context = tokio.enter();
-        let record = Record::Committed { label: "mine".into() };
-        Journal::create(root.path(), "r1").expect("a journal").commit(record.clone()).expect("written");
-        let error = Journal::create(root.path(), "r1").expect("a journal").commit(record).expect_err("taken");
-        assert!(error.to_string().contains("nothing more was sent"), "{error}");
+        let store = three(root.path());
+        let file = |seq: u64| root.path().join(chain::key("r1", seq));
+        let second = fs::read(file(2)).expect("the object");
+        let error = |store| History::read(store, "r1").expect_err("it is not whole").to_string();
+
+        fs::write(file(2), &second[..second.len() / 2]).expect("written");
+        assert_eq!(error(&store), "object 2 of the journal of run r1 is torn or was edited");
+        let edited = String::from_utf8(second.clone()).expect("text").replace("\"b\"", "\"x\"");
+        fs::write(file(2), edited).expect("written");
+        assert_eq!(error(&store), "object 2 of the journal of run r1 is torn or was edited");
+        fs::remove_file(file(2)).expect("removed");
+        assert_eq!(error(&store), "the journal of run r1 lacks object 2: later ones are there");
+        // One that is whole in itself, and another one's.
+        let batch = Batch::of_bytes("r1", 2, &second).expect("whole");
+        let other = Batch { records: Vec::new(), ..batch };
+        fs::write(file(2), other.to_bytes()).expect("written");
+        assert_eq!(error(&store), "object 3 of the journal of run r1 does not follow the one before it");
+        assert_eq!(History::read(&store, "r2").expect_err("none").to_string(), "there is no run r2");
+    }
+
+    #[test]
+    fn who_was_overtaken_writes_nothing_more() {
+        let (tokio, root) = (runtime(), tempfile::tempdir().expect("a directory"));
+        let _context = tokio.enter();
+        let store = Store::folder(root.path()).expect("a store");
+        let first = Journal::new(store.clone(), "r1");
+        first.commit(committed("a")).expect("written");
+        let history = History::read(&store, "r1").expect("it is whole");
+        let second = Journal::claim(store.clone(), &history, Driver::here(), "resume").expect("nobody was faster");
+        assert_eq!(second.epoch(), 2);
+        for _ in 0..2 {
+            let error = first.commit(committed("late")).expect_err("it is another one's");
+            assert!(matches!(&error, JournalError::TakenOver { .. }), "{error}");
+        }
+        let error = Journal::claim(store.clone(), &history, Driver::here(), "resume").err().expect("too late");
+        assert!(matches!(&error, JournalError::TakenOver { .. }), "{error}");
+        second.commit(committed("b")).expect("written");
+        assert_eq!(labels(&History::read(&store, "r1").expect("it is whole")), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_run_is_not_begun_twice() {
+        let tokio = runtime();
+        let _context = tokio.enter();
+        let store = Store::in_memory();
+        Journal::new(store.clone(), "r1").commit(committed("mine")).expect("written");
+        let error = Journal::new(store, "r1").commit(committed("yours")).expect_err("taken");
+        assert!(matches!(&error, JournalError::Exists { .. }), "{error}");
     }
 }

@@ -15,7 +15,7 @@ use super::{
         Failure, Library, Limits, Project, Stdlib, Trace, Vocabulary,
         import::{Sources, circle},
         parse::{self, Rejected, Undefined},
-        project::{self, Unread},
+        project::Unread,
         suggest, syntax,
     },
     Call, Finding, Found, Function, Functions, Outline, Style, calls, lints,
@@ -116,7 +116,7 @@ impl Checker {
             Unread::TooLarge => parse::too_large(&name, limit),
             Unread::Other(error) => Failure::new(format!("the file cannot be read: {error}")),
         };
-        match project::read(&file, limit) {
+        match self.sources.project.read(&self.sources.project.file(&name), limit) {
             Ok(text) => self.follow(&mut program, &name, &text),
             Err(error) => {
                 program.is_whole = false;

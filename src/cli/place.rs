@@ -1,0 +1,113 @@
+//! Where a run takes place: AWS, another endpoint, or a simulated world; and where its journal is.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use miette::miette;
+
+use super::{Failure, exit};
+use crate::{
+    aws::{Endpoint, bucket},
+    clock::Clock,
+    event::Traffic,
+    run::Store,
+    settings::{JournalPlace, RunSettings, Target, WorldChoice},
+    sim::{Fault, Simulator, Source},
+};
+
+/// Where a run takes place.
+pub struct Place {
+    /// As events and journal name it.
+    pub name: String,
+    /// The same as an identity: a run that goes on has to find the one it began in.
+    pub id: String,
+    /// The folder of the simulated world.
+    pub world: Option<PathBuf>,
+    pub clock: Clock,
+    pub endpoint: Endpoint,
+}
+
+impl Place {
+    pub fn open(settings: &RunSettings) -> Result<Self, Failure> {
+        let real = |name: &str, endpoint| Self {
+            name: name.to_owned(),
+            id: name.to_owned(),
+            world: None,
+            clock: Clock::real(),
+            endpoint,
+        };
+        if let Some(url) = &settings.endpoint_url {
+            return Ok(real(url, Endpoint::Url(url.clone())));
+        }
+        match settings.target {
+            Target::Aws => Ok(real("aws", Endpoint::Aws)),
+            Target::Sim => Self::open_world(settings),
+        }
+    }
+
+    fn open_world(settings: &RunSettings) -> Result<Self, Failure> {
+        let (source, world) = match &settings.world {
+            WorldChoice::Fresh => (Source::Fresh, None),
+            WorldChoice::Kept(dir) => (Source::Dir(dir.clone()), Some(dir)),
+        };
+        let simulator =
+            Simulator::open(source, settings.seed).map_err(|error| Failure::new(exit::USAGE, miette!("{error}")))?;
+        let simulator = Arc::new(simulator);
+        // A second of nothing: a run never begins in the moment in which another one ended.
+        let clock = Clock::virtual_from(simulator.clock() + std::time::Duration::from_secs(1), settings.seed);
+        simulator.advance(clock.now());
+        simulator.begin_run();
+        simulator.ask_for(settings.faults.clone());
+        simulator.at_crash(|| {
+            // As `kill -9`: nothing is written, told or let go of.
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        });
+        let living = simulator.clone();
+        clock.on_advance(move |now| living.advance(now));
+        Ok(Self {
+            name: "sim".to_owned(),
+            id: format!("sim:{}", simulator.world_id()),
+            // From another folder it is the same one.
+            world: world.map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.clone())),
+            clock,
+            endpoint: Endpoint::Sim(simulator),
+        })
+    }
+
+    pub fn faults_unused(&self) -> Vec<Fault> {
+        let Endpoint::Sim(simulator) = &self.endpoint else { return Vec::new() };
+        simulator.faults_unused()
+    }
+
+    /// Leaves the world as the next run is to find it. Returns what its users saw meanwhile.
+    pub fn leave(&self) -> Option<Traffic> {
+        let Endpoint::Sim(simulator) = &self.endpoint else { return None };
+        simulator.advance(self.clock.now());
+        let traffic = simulator.traffic();
+        // Without the snapshot the next opening replays the log: slower, and no less right.
+        let _ = simulator.close();
+        Some(traffic.into())
+    }
+}
+
+/// Opens the place of the journals, and makes sure that it keeps what it is given.
+pub fn open_store(place: &JournalPlace) -> Result<Store, Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
+        let help = "check `journal` in runner.toml, `--journal`, and the credentials for it";
+        Failure::new(exit::FAILED, miette!(help = help, "the journal cannot be used: {error}"))
+    };
+    let store = match place {
+        JournalPlace::Folder(folder) => Store::folder(folder),
+        JournalPlace::Bucket { bucket, prefix } => bucket::open(bucket, prefix),
+    };
+    let store = store.map_err(|error| failed(&error))?;
+    store.probe().map_err(|error| failed(&error))?;
+    Ok(store)
+}
+
+/// Whether a journal place is a folder that is not there: nothing has been run yet.
+pub fn is_absent(place: &JournalPlace) -> bool {
+    matches!(place, JournalPlace::Folder(folder) if !Path::is_dir(folder))
+}

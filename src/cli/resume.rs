@@ -1,0 +1,197 @@
+//! `runner resume`
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use miette::miette;
+
+use super::{
+    Console, Exit, Failure, Global,
+    drive::{Driving, suspend},
+    execute::{given, runtime},
+    exit,
+    policy::PolicyArgs,
+    run::reports,
+    take_up::{Again, Found, Journals, Taken, unreadable},
+};
+use crate::{
+    api::Host,
+    event::Outcome,
+    run::{History, Refused, Run, Stand},
+    settings::OnInterrupt,
+};
+
+/// Go on with a run that was suspended, killed, or lost its machine
+///
+/// It goes on from its journal, from any machine: what was done is not done again, and what was under way is looked for. It uses the
+/// script that the run began with, whatever is in the project now. A run that was being rolled back is rolled back further.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Args {
+    /// The run, or the beginning of its id
+    #[arg(required_unless_present = "due")]
+    pub run: Option<String>,
+
+    /// Go on with all runs that can: whose driver died, which were approved, or which waited for an answer too long
+    #[arg(long, conflicts_with = "run")]
+    pub due: bool,
+
+    #[command(flatten)]
+    pub journals: Journals,
+
+    #[command(flatten)]
+    pub again: Again,
+
+    /// Say of a call whose outcome nobody knows that it was carried out; repeatable
+    #[arg(long, value_name = "CALL", requires = "reason", conflicts_with = "due")]
+    pub mark_done: Vec<String>,
+
+    /// Say of a call whose outcome nobody knows that it was not carried out; repeatable
+    #[arg(long, value_name = "CALL", requires = "reason", conflicts_with = "due")]
+    pub mark_not_done: Vec<String>,
+
+    /// What a signal does: suspend or rollback
+    #[arg(long, value_name = "WHAT", default_value = "suspend", hide_possible_values = true)]
+    pub on_interrupt: OnInterrupt,
+
+    /// Write events to stdout, one JSON object per line, and nothing else
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+}
+
+const EXAMPLES: &str = "Examples:
+  Go on with a run:
+    runner resume 20261127-101502-k3f9
+
+  In a schedule, every few minutes: whatever can go on, does
+    runner resume --due";
+
+pub fn resume(args: &Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
+    let tokio = runtime()?;
+    let _tokio = tokio.enter();
+    let file = args.journals.file()?;
+    let Some(run) = &args.run else { return due(args, &tokio, global, console) };
+    let found = args.journals.find(&file, run)?;
+    if let Stand::Finished { exit_code } = found.past.stand {
+        return Err(ended(found.id(), exit_code));
+    }
+    go_on(found, args, &tokio, global, console)
+}
+
+/// The failure of a run that has come to its end.
+fn ended(run: &str, exit_code: u8) -> Failure {
+    let meaning =
+        exit::ALL.iter().find(|exit| exit.code == exit_code).map_or("an exit code of old", |exit| exit.meaning);
+    let help = "run the runbook again; `runner rollback` takes a run back that has ended";
+    Failure::new(exit::USAGE, miette!(help = help, "run {run} has ended: {meaning}"))
+}
+
+/// All runs that can go on. The worst exit code is the command's.
+fn due(args: &Args, tokio: &tokio::runtime::Runtime, global: &Global, console: &Console) -> Result<Exit, Failure> {
+    let file = args.journals.file()?;
+    let mut worst: Result<Exit, Failure> = Ok(exit::DONE);
+    for store in args.journals.stores(&file)? {
+        for run in History::runs(&store).map_err(|error| unreadable(&error.into()))? {
+            let found = Found::read(store.clone(), &run)?;
+            if !is_due(&found)? {
+                continue;
+            }
+            // Others are not to wait for one that fails.
+            let ended = go_on(found, args, tokio, global, console);
+            worst = match (worst, ended) {
+                (Err(before), Ok(_)) => Err(before),
+                (Err(before), Err(failure)) => {
+                    before.show(console);
+                    Err(failure)
+                }
+                (Ok(_), ended) => ended,
+            };
+        }
+    }
+    worst
+}
+
+fn is_due(found: &Found) -> Result<bool, Failure> {
+    match &found.past.stand {
+        Stand::Finished { .. } | Stand::Suspended { .. } => Ok(false),
+        Stand::Asks(question) => Ok(question.until <= Timestamp::now()),
+        Stand::Forward | Stand::Back => Ok(!found.is_driven()?),
+    }
+}
+
+fn go_on(
+    found: Found,
+    args: &Args,
+    tokio: &tokio::runtime::Runtime,
+    global: &Global,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let file = args.journals.file()?;
+    let reports = reports(args.json, global, console);
+    let mut taken = found.take_up(&file, &args.again, &args.policy, args.on_interrupt, "resume", reports)?;
+    taken.settings.interactive = console.interactive;
+    let run = Arc::clone(taken.run());
+    taken.driving.obey_signals(tokio);
+    if run.is_rolling_back() {
+        replay_for_hooks(&taken);
+        return Ok(go_back(taken.driving, "it was being rolled back"));
+    }
+    mark(&run, &args.mark_done, &args.mark_not_done)?;
+    let Taken { driving, settings, runbook } = taken;
+    let runbook = runbook.map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
+    let host = Host::new(run, given(&settings));
+    let failure = host.execute(&runbook).err();
+    driving.end(failure)
+}
+
+/// Writes down what a person says of calls whose outcome is not known.
+fn mark(run: &Run, done: &[String], not_done: &[String]) -> Result<(), Failure> {
+    let marks = done.iter().map(|path| (path, true)).chain(not_done.iter().map(|path| (path, false)));
+    for (path, done) in marks {
+        let error = (!done).then(Refused::by_a_person);
+        run.mark(path, error).map_err(|message| Failure::new(exit::USAGE, miette!("{message}")))?;
+    }
+    Ok(())
+}
+
+/// Runs the script as far as it is on record: the closures of its hooks are in it.
+pub(super) fn replay_for_hooks(taken: &Taken) {
+    let run = taken.run();
+    let Ok(runbook) = &taken.runbook else { return };
+    if !run.has_hooks_of_before() {
+        return;
+    }
+    run.only_replay();
+    let host = Box::leak(Box::new(Host::new(Arc::clone(run), given(&taken.settings))));
+    // It ends where the record does.
+    let _ = host.execute(runbook);
+}
+
+/// Takes the run back, and says how that went.
+pub(super) fn go_back(driving: Driving, reason: &str) -> Exit {
+    let report = driving.run.roll_back(reason);
+    let (outcome, exit) = if report.lost {
+        suspend(&driving.run, "the journal could not be written", exit::INTERRUPTED)
+    } else if report.is_clean() {
+        (Outcome::RolledBack, exit::ROLLED_BACK)
+    } else {
+        (Outcome::RollbackFailed, exit::ROLLBACK_FAILED)
+    };
+    driving.close(outcome, exit, None);
+    exit
+}
+
+impl Refused {
+    fn by_a_person() -> Self {
+        Self {
+            kind: crate::ops::CallErrorKind::NotSent,
+            code: None,
+            message: "somebody has looked, and it was not carried out".to_owned(),
+            request_id: None,
+            attempts: 1,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! `runner runs`
+
+use serde_json::{Value, json};
+
+use super::{
+    Console, Exit, Failure,
+    drive::moment,
+    execute::runtime,
+    exit, print,
+    take_up::{Found, Journals, unreadable},
+};
+use crate::{
+    report::{Ink, Look},
+    run::{History, Stand},
+};
+
+/// List runs, and how they stand
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Args {
+    /// Only runs of this stack
+    #[arg(long, value_name = "NAME")]
+    pub stack: Option<String>,
+
+    /// Only runs that have not ended
+    #[arg(long)]
+    pub unfinished: bool,
+
+    /// At most so many, the newest
+    #[arg(long, value_name = "NUMBER", default_value = "50")]
+    pub last: usize,
+
+    /// Write one JSON object per line
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub journals: Journals,
+}
+
+const EXAMPLES: &str = "Examples:
+  Runs that somebody has to look at:
+    runner runs --unfinished
+
+  How the last run of a stack ended:
+    runner runs --stack shop-prod --last 1 --json | jq .exit_code";
+
+pub fn runs(args: &Args, console: &Console) -> Result<Exit, Failure> {
+    let tokio = runtime()?;
+    let _tokio = tokio.enter();
+    let file = args.journals.file()?;
+    let mut all = Vec::new();
+    for store in args.journals.stores(&file)? {
+        for run in History::runs(&store).map_err(|error| unreadable(&error.into()))? {
+            all.push((run, store.clone()));
+        }
+    }
+    all.sort_by(|a, b| b.0.cmp(&a.0));
+    let mut text = String::new();
+    let mut shown = 0;
+    let mut broken = Vec::new();
+    for (run, store) in all {
+        if shown == args.last {
+            break;
+        }
+        // One that is broken does not hide the others.
+        let found = match Found::read(store, &run) {
+            Ok(found) => found,
+            Err(failure) => {
+                broken.push(failure);
+                continue;
+            }
+        };
+        let is_of_stack = args.stack.is_none() || found.past.stack == args.stack;
+        let is_open = !matches!(found.past.stand, Stand::Finished { .. });
+        if !is_of_stack || (args.unfinished && !is_open) {
+            continue;
+        }
+        shown += 1;
+        text += &if args.json { format!("{}\n", in_json(&found)) } else { line(&console.out, &found) };
+    }
+    if shown == 0 && broken.is_empty() && !args.json {
+        text = "there are no such runs\n".to_owned();
+    }
+    let exit = print(&text)?;
+    match broken.pop() {
+        None => Ok(exit),
+        Some(failure) => Err(failure),
+    }
+}
+
+/// How a run stands, in a few words.
+pub(super) fn stand(found: &Found) -> (Ink, String) {
+    match &found.past.stand {
+        Stand::Finished { exit_code } => {
+            let meaning = exit::ALL.iter().find(|exit| exit.code == *exit_code).map_or("ended", |exit| exit.meaning);
+            (if *exit_code == 0 { Ink::Green } else { Ink::Red }, meaning.to_owned())
+        }
+        Stand::Suspended { reason } => (Ink::Yellow, format!("suspended: {reason}")),
+        Stand::Asks(question) => (Ink::Yellow, format!("waits for approval: {}", question.question)),
+        Stand::Forward => (Ink::Cyan, format!("under way, or its driver died: {}", found.driver())),
+        Stand::Back => (Ink::Cyan, format!("being rolled back, or its driver died: {}", found.driver())),
+    }
+}
+
+fn line(look: &Look, found: &Found) -> String {
+    let past = &found.past;
+    let (ink, stand) = stand(found);
+    let of = past.stack.as_deref().unwrap_or(&past.started.runbook);
+    format!("{}  {:<24} {}\n", found.id(), of, look.paint(ink, &stand))
+}
+
+pub(super) fn in_json(found: &Found) -> Value {
+    let past = &found.past;
+    let (state, exit_code) = match &past.stand {
+        Stand::Finished { exit_code } => ("finished", Some(*exit_code)),
+        Stand::Suspended { .. } => ("suspended", None),
+        Stand::Asks(_) => ("waiting_for_approval", None),
+        Stand::Forward => ("forward", None),
+        Stand::Back => ("rolling_back", None),
+    };
+    json!({
+        "run": found.id(),
+        "runbook": past.started.runbook,
+        "target": past.started.target,
+        "environment": past.environment.as_ref().map(|environment| &environment.name),
+        "stack": past.stack,
+        "began": past.began,
+        "last_written": found.history.last_written,
+        "state": state,
+        "exit_code": exit_code,
+        "committed": past.committed(),
+        "operations": past.operations.len(),
+        "mutations": past.mutations(),
+        "drivers": past.fences.iter().map(|(epoch, driver, verb)| json!({
+            "epoch": epoch, "verb": verb, "who": driver.who, "process": driver.pid, "job": driver.job,
+        })).collect::<Vec<_>>(),
+        "version": past.started.version,
+    })
+}
+
+/// For people: since when, by whom.
+pub(super) fn since(found: &Found) -> String {
+    format!(
+        "{} by {}",
+        moment(found.history.first_written),
+        found.past.fences.first().map_or_else(String::new, |(_, driver, _)| driver.to_string())
+    )
+}

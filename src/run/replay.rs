@@ -1,0 +1,269 @@
+//! Going on with a run: what the script asks for is compared with what is on record, and answered from there.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{
+    Answer, Ctx, Past, PastEnvironment, PastOperation, Record, Refused, Run, context,
+    context::Op,
+    past::{Again, Came, PastCall},
+};
+use crate::{
+    aws::memory::Memory,
+    event::Change,
+    ops::{Divergence, Error},
+    redact::Edit as _,
+};
+
+tokio::task_local! {
+    /// Set while something is read for several operations.
+    static SHARING: ();
+}
+
+/// Reads for several operations: what one of them has done does not decide what the others see.
+pub(super) async fn sharing<T>(read: impl Future<Output = T>) -> T {
+    SHARING.scope((), read).await
+}
+
+/// What is on record of a run that goes on, and how much of it the script has come to.
+pub(super) struct Replay {
+    pub past: Past,
+    left: Mutex<Left>,
+    /// What a person says of calls whose outcome is not on record.
+    settled: Mutex<BTreeMap<String, Came>>,
+    /// Operations on record that the script has not called yet.
+    ahead: AtomicUsize,
+}
+
+struct Left {
+    commits: Vec<String>,
+    hooks: Vec<String>,
+}
+
+impl Replay {
+    pub fn new(past: Past) -> Self {
+        let left = Left { commits: past.commits.clone(), hooks: past.hooks.clone() };
+        let settled = Mutex::default();
+        Self { ahead: past.operations.len().into(), left: Mutex::new(left), settled, past }
+    }
+
+    /// Takes a person's word for what became of a call.
+    pub fn settle(&self, path: &str, error: Option<Refused>) -> Result<(), String> {
+        let calls = self.past.operations.values().flat_map(|operation| operation.calls.values());
+        let in_doubt: Vec<&str> =
+            calls.filter(|call| call.came.is_none()).map(|call| call.intent.path.as_str()).collect();
+        if !in_doubt.contains(&path) {
+            return Err(match in_doubt.is_empty() {
+                true => "there is no call whose outcome is not known".to_owned(),
+                false => {
+                    format!("`{path}` is none of the calls whose outcome is not known: `{}`", in_doubt.join("`, `"))
+                }
+            });
+        }
+        let came = error.map_or(Came::Done(None), Came::Refused);
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), came);
+        Ok(())
+    }
+
+    fn left(&self) -> MutexGuard<'_, Left> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an operation is to do that is on record.
+pub(super) enum Recorded {
+    /// It is not: it is new.
+    No,
+    /// It returned this.
+    Ended(Value),
+    /// It was under way.
+    Begun(Box<Again>),
+}
+
+impl Run {
+    /// What the run did before, if it goes on.
+    pub fn past(&self) -> Option<&Past> {
+        self.replay().map(|replay| &replay.past)
+    }
+
+    /// Whether the script is still where an earlier driver has been: what it says was said then.
+    pub fn is_replaying(&self) -> bool {
+        self.replay().is_some_and(|replay| self.only_replays() || replay.ahead.load(Ordering::Relaxed) > 0)
+    }
+
+    /// Whether an operation of that id is on record.
+    pub fn is_on_record(&self, id: &str) -> bool {
+        self.past().is_some_and(|past| past.operations.contains_key(id))
+    }
+
+    /// Takes note that the script passed a point of no return; whether it is on record.
+    pub(super) fn was_committed(&self, label: &str) -> bool {
+        self.replay().is_some_and(|replay| take(&mut replay.left().commits, label))
+    }
+
+    /// The same of a hook.
+    pub(super) fn was_armed(&self, hook: &str) -> bool {
+        self.replay().is_some_and(|replay| take(&mut replay.left().hooks, hook))
+    }
+
+    /// The time that the script asked for at `id`: as it was told then, or now.
+    pub fn moment(&self, id: String) -> Timestamp {
+        if let Some(known) = self.past().and_then(|past| past.moments.get(&id)) {
+            return *known;
+        }
+        let time = self.clock().now();
+        self.journal().note(Record::Moment { id, time });
+        time
+    }
+
+    /// The environment as the script saw it, if this is the one.
+    pub(super) fn environment_before(&self) -> Option<&PastEnvironment> {
+        self.past()?.environment.as_ref()
+    }
+
+    /// The script has come to its end: has it done all that it did before?
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if it has not.
+    pub fn all_came_again(&self) -> Result<(), Error> {
+        let Some(replay) = self.replay() else { return Ok(()) };
+        let called = self.called();
+        let missing = replay.past.operations.iter().find(|(id, _)| !called.contains(*id));
+        missing.map_or(Ok(()), |(id, operation)| {
+            let recorded = format!("`{}` of {}", operation.operation, operation.subject);
+            Err(diverged(format!("operation {id}"), recorded, "nothing, the script has ended".to_owned()))
+        })
+    }
+}
+
+fn take(labels: &mut Vec<String>, label: &str) -> bool {
+    let at = labels.iter().position(|known| known == label);
+    at.map(|at| labels.remove(at)).is_some()
+}
+
+fn diverged(place: String, recorded: String, now: String) -> Error {
+    Box::new(Divergence { place, recorded, now }).into()
+}
+
+impl Ctx {
+    /// Compares the operation that is about to begin with what is on record. `arguments` are what it is called with, without
+    /// secrets.
+    pub(super) fn recorded(&self, name: &str, subject: &str, arguments: &Value) -> Result<Recorded, Error> {
+        let id = &self.op.id;
+        let is_new = self.run.call(id);
+        let Some(replay) = self.run.replay() else { return Ok(Recorded::No) };
+        let ends_here = self.run.only_replays();
+        let Some(past) = replay.past.operations.get(id).filter(|past| past.is_ended() || !ends_here) else {
+            return if ends_here { Err(Error::Interrupted) } else { Ok(Recorded::No) };
+        };
+        if is_new {
+            replay.ahead.fetch_sub(1, Ordering::Relaxed);
+        }
+        let same = past.operation == name && past.arguments == *arguments;
+        if !same {
+            let words = |name: &str, subject: &str, arguments: &Value| {
+                format!("`{name}` of {subject} with {}", serde_json::to_string(arguments).unwrap_or_default())
+            };
+            let recorded = words(&past.operation, &past.subject, &past.arguments);
+            return Err(diverged(format!("operation {id}"), recorded, words(name, subject, arguments)));
+        }
+        match &past.ended {
+            Some(Ok(Some(result))) => {
+                if let Some(change) =
+                    result.get("change").and_then(|change| serde_json::from_value(change.clone()).ok())
+                {
+                    self.run.count_change(change);
+                }
+                Ok(Recorded::Ended(result.clone()))
+            }
+            Some(Err(failed)) => Err(Error::Before(Box::new(failed.clone()))),
+            Some(Ok(None)) | None => Ok(Recorded::Begun(Box::new(past.clone().again()))),
+        }
+    }
+
+    /// The arguments of an operation as the journal has them.
+    pub(super) fn masked(&self, mut arguments: Value) -> Value {
+        self.run.secrets().tree(&mut arguments);
+        arguments
+    }
+
+    /// The time on record, while this operation does again what it did before.
+    pub(super) fn time_on_record(&self) -> Option<Timestamp> {
+        self.op.again()?.as_ref()?.now()
+    }
+
+    /// Whether it is on record that this operation waited until then.
+    pub(super) fn waited_until(&self, time: Timestamp) -> bool {
+        self.op.again().is_some_and(|mut again| again.as_mut().is_some_and(|again| again.skips_to(time)))
+    }
+
+    /// The mutation of that path, if it is on record.
+    pub(super) fn call_on_record(&self, path: &str) -> Option<PastCall> {
+        let mut call = self.op.again()?.as_mut()?.call(path)?;
+        let settled = self.run.replay()?.settled.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
+        call.came = call.came.or(settled);
+        Some(call)
+    }
+
+    /// Refuses a call that is not the one on record.
+    pub(super) fn compare_call(&self, past: &PastCall, call: &str, digest: Option<&str>) -> Result<(), Error> {
+        let intent = &past.intent;
+        let differs = digest.is_some_and(|digest| digest != intent.request_sha256);
+        if intent.call == call && !differs {
+            return Ok(());
+        }
+        let words = |call: &str, digest: &str| format!("{call} with {}", digest.get(..12).unwrap_or(digest));
+        let recorded = words(&intent.call, &intent.request_sha256);
+        Err(diverged(format!("call {}", intent.path), recorded, words(call, digest.unwrap_or("other arguments"))))
+    }
+
+    /// What this operation reads for itself is remembered, as far as it may have to be read again: for as long as the run
+    /// goes forward.
+    pub(super) fn memory(&self) -> Option<Arc<dyn Memory>> {
+        let remembers = self.is_judged
+            && self.run.keeps_reads()
+            && !self.run.is_rolling_back()
+            && SHARING.try_with(|()| ()).is_err();
+        remembers.then(|| -> Arc<dyn Memory> {
+            Arc::new(OperationMemory {
+                run: Arc::clone(&self.run),
+                op: Arc::clone(&self.op),
+                poll: context::is_polling(),
+            })
+        })
+    }
+}
+
+/// The reads of one operation.
+struct OperationMemory {
+    run: Arc<Run>,
+    op: Arc<Op>,
+    poll: bool,
+}
+
+impl Memory for OperationMemory {
+    fn recall(&self, request_sha256: &str) -> Option<Answer> {
+        self.op.again()?.as_mut()?.answer(request_sha256)
+    }
+
+    fn note(&self, request_sha256: String, answer: Answer) {
+        let (id, poll) = (self.op.id.clone(), self.poll);
+        self.run.journal().note(Record::Read { id, request_sha256, answer, poll });
+    }
+}
+
+impl PastOperation {
+    /// What it did, if it has ended well.
+    pub fn change(&self) -> Option<Change> {
+        let result = self.ended.as_ref()?.as_ref().ok()?.as_ref()?;
+        serde_json::from_value(result.get("change")?.clone()).ok()
+    }
+}

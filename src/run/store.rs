@@ -1,0 +1,232 @@
+//! Where journals and locks are kept: a folder or a bucket, with one rule for both. Objects are made if they are absent,
+//! and never changed.
+//!
+//! Whoever asks for an object that is there is told what it holds: that tells a race that was lost from a reply that was.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::TryStreamExt as _;
+use object_store::{
+    ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, local::LocalFileSystem, path::Path as Key,
+};
+use thiserror::Error;
+
+use crate::private;
+
+/// How often a bucket is tried again, and how long after the first time.
+const ATTEMPTS: u32 = 6;
+const FIRST_DELAY: Duration = Duration::from_millis(250);
+
+/// Why the store could not be used.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    #[error("{store}: {cause}")]
+    Failed { store: String, cause: String },
+    #[error("{store} overwrites what is there although it was told not to: two runs could not be kept apart")]
+    Overwrites { store: String },
+    #[error("`{0}` is no place for journals: wanted a folder, or `s3://BUCKET/PREFIX`")]
+    BadUrl(String),
+}
+
+/// What became of an object that was to be made.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Made {
+    New,
+    /// Somebody else has made it: this is what it holds.
+    Taken(Vec<u8>),
+}
+
+/// A place for objects. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    objects: Arc<dyn ObjectStore>,
+    /// The folder, if it is one.
+    root: Option<PathBuf>,
+    /// As people call it.
+    name: String,
+    tokio: tokio::runtime::Handle,
+}
+
+impl Store {
+    /// The folder `root`, which is made if it is absent. What is in it is its owner's, and on the disk when it is said to be.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn folder(root: &Path) -> Result<Self, StoreError> {
+        let name = root.display().to_string();
+        let failed = |cause: String| StoreError::Failed { store: name.clone(), cause };
+        private::create_dir_all(root).map_err(|error| failed(error.to_string()))?;
+        let objects = LocalFileSystem::new_with_prefix(root).map_err(|error| failed(error.to_string()))?;
+        Ok(Self { root: Some(root.to_owned()), ..Self::on(Arc::new(objects.with_fsync(true)), name) })
+    }
+
+    /// What is gone with the process: a dry run has a journal too, and leaves nothing behind.
+    pub fn in_memory() -> Self {
+        Self::on(Arc::new(object_store::memory::InMemory::new()), "memory".to_owned())
+    }
+
+    /// Any other place, which people call `name`.
+    pub fn on(objects: Arc<dyn ObjectStore>, name: String) -> Self {
+        Self { objects, root: None, name, tokio: tokio::runtime::Handle::current() }
+    }
+
+    /// The folder, if it is one.
+    pub fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+
+    /// Makes an object, and returns when it is durable.
+    ///
+    /// It blocks the strand without giving its turn away: how long a disk takes must not decide
+    /// which branch of a simulated run goes first.
+    ///
+    /// # Errors
+    /// If it is not known to be there. It may be all the same: to be tried again with the same bytes.
+    pub fn make(&self, key: &str, bytes: &[u8]) -> Result<Made, StoreError> {
+        let path = Key::from(key);
+        if let Some(folder) = self.file(key).as_deref().and_then(Path::parent) {
+            private::create_dir_all(folder).map_err(|error| self.failed(&error))?;
+        }
+        let mut delay = FIRST_DELAY;
+        let mut attempt = 1;
+        loop {
+            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            let put = self.objects.put_opts(&path, PutPayload::from(bytes.to_vec()), options);
+            let error = match self.tokio.block_on(put) {
+                Ok(_) => {
+                    // It is kept in any case, and its folder is closed to others already.
+                    if let Some(file) = self.file(key) {
+                        let _ = private::restrict(&file);
+                    }
+                    return Ok(Made::New);
+                }
+                Err(object_store::Error::AlreadyExists { .. }) => match self.get(key)? {
+                    // The reply was lost, and the request was not.
+                    Some(found) if found == bytes => return Ok(Made::New),
+                    Some(found) => return Ok(Made::Taken(found)),
+                    // S3 says so also of a race that nobody has won.
+                    None => {
+                        StoreError::Failed { store: self.name.clone(), cause: format!("{key} is there and is not") }
+                    }
+                },
+                Err(error) => self.failed(&error),
+            };
+            // A disk that fails once is not trusted again.
+            if self.root.is_some() || attempt >= ATTEMPTS {
+                return Err(error);
+            }
+            std::thread::sleep(delay);
+            delay *= 2;
+            attempt += 1;
+        }
+    }
+
+    /// Puts an object in the place of what is there: only for what nothing depends on.
+    ///
+    /// # Errors
+    /// If the store could not be reached.
+    pub fn replace(&self, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let key = Key::from(key);
+        let put = self.objects.put(&key, PutPayload::from(bytes.to_vec()));
+        self.tokio.block_on(put).map(drop).map_err(|error| self.failed(&error))
+    }
+
+    /// What an object holds; `None` if it is absent.
+    ///
+    /// # Errors
+    /// If the store could not be read.
+    pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let read = async { self.objects.get(&Key::from(key)).await?.bytes().await };
+        match self.tokio.block_on(read) {
+            Ok(bytes) => Ok(Some(bytes.to_vec())),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// The keys below `prefix`, in order.
+    ///
+    /// # Errors
+    /// If the store could not be read.
+    pub fn list(&self, prefix: &str) -> Result<BTreeSet<String>, StoreError> {
+        let prefix = Key::from(prefix);
+        let found = self.objects.list(Some(&prefix)).map_ok(|object| object.location.to_string()).try_collect();
+        match self.tokio.block_on(found) {
+            Ok(keys) => Ok(keys),
+            Err(object_store::Error::NotFound { .. }) => Ok(BTreeSet::new()),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// The names right below `prefix` that have something below them.
+    ///
+    /// # Errors
+    /// If the store could not be read.
+    pub fn folders(&self, prefix: &str) -> Result<BTreeSet<String>, StoreError> {
+        let prefix = Key::from(prefix);
+        match self.tokio.block_on(self.objects.list_with_delimiter(Some(&prefix))) {
+            Ok(found) => {
+                Ok(found.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect())
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(BTreeSet::new()),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// Removes an object. That it is gone already is no failure.
+    ///
+    /// # Errors
+    /// If the store could not be reached.
+    pub fn remove(&self, key: &str) -> Result<(), StoreError> {
+        match self.tokio.block_on(self.objects.delete(&Key::from(key))) {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// Finds out whether the store leaves alone what is there. Some that speak S3 do not, and two
+    /// drivers of one run would not notice each other.
+    ///
+    /// # Errors
+    /// [`StoreError::Overwrites`], or if it could not be reached.
+    pub fn probe(&self) -> Result<(), StoreError> {
+        if self.root.is_some() {
+            return Ok(());
+        }
+        let key = format!("probe/{:016x}", fastrand::u64(..));
+        let first = self.make(&key, b"first")?;
+        let second = self.make(&key, b"second")?;
+        let holds = self.get(&key)?;
+        let is_listed = self.list("probe")?.contains(&key);
+        let _ = self.remove(&key);
+        let keeps =
+            first == Made::New && second == Made::Taken(b"first".to_vec()) && holds.as_deref() == Some(b"first");
+        if keeps && is_listed { Ok(()) } else { Err(StoreError::Overwrites { store: self.name.clone() }) }
+    }
+
+    fn file(&self, key: &str) -> Option<PathBuf> {
+        Some(self.root.as_ref()?.join(key))
+    }
+
+    fn failed(&self, error: &dyn fmt::Display) -> StoreError {
+        StoreError::Failed { store: self.name.clone(), cause: error.to_string() }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.name)
+    }
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
