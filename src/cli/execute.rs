@@ -1,6 +1,6 @@
 //! Puts a run together and begins it: target, journal, script.
 
-use std::{io::Write as _, sync::Arc, time::Instant};
+use std::{io::Write as _, path::PathBuf, sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 use miette::miette;
@@ -40,7 +40,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Runs `runbook` to its end, or back.
 pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn Report>>) -> Result<Exit, Failure> {
-    let started = Instant::now();
+    let began = Instant::now();
     let tokio = runtime()?;
     let _tokio = tokio.enter();
     let place = Place::open(settings)?;
@@ -60,14 +60,15 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
         version: env!("CARGO_PKG_VERSION").to_owned(),
     });
     let files = Arc::downgrade(&run);
-    run.begin(beginning(settings, runbook, &place), Driver::here()).map_err(|error| unwritten(&error))?;
+    let started = beginning(settings, runbook, &place.name, &place.id, place.world.clone());
+    run.begin(started, Driver::here()).map_err(|error| unwritten(&error))?;
     runbook.project().observe(move |file| {
         if let Some(run) = files.upgrade() {
             run.keep_file(&file.asked, &file.name, &file.text);
         }
     });
     run.set_aside(settings.overrides.clone());
-    let driving = Driving { run, place, started, on_interrupt: settings.on_interrupt, alive };
+    let driving = Driving { run, place, started: began, on_interrupt: settings.on_interrupt, alive };
     driving.obey_signals(&tokio);
     let host = Host::new(driving.run.clone(), given(settings));
     let failure = host.execute(runbook).err();
@@ -75,7 +76,13 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
 }
 
 /// All that is needed to run it again elsewhere.
-fn beginning(settings: &RunSettings, runbook: &Runbook, place: &Place) -> Started {
+pub(super) fn beginning(
+    settings: &RunSettings,
+    runbook: &Runbook,
+    target: &str,
+    target_id: &str,
+    world: Option<PathBuf>,
+) -> Started {
     let salt = format!("{:032x}", fastrand::u128(..));
     let given = |(name, value): (&String, &Value)| {
         let given = match api::may_be_secret(runbook, name) {
@@ -88,9 +95,9 @@ fn beginning(settings: &RunSettings, runbook: &Runbook, place: &Place) -> Starte
         runbook: runbook.name().to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         semantics: SEMANTICS,
-        target: place.name.clone(),
-        target_id: place.id.clone(),
-        world: place.world.clone(),
+        target: target.to_owned(),
+        target_id: target_id.to_owned(),
+        world,
         seed: settings.seed,
         environment: settings.environment.clone(),
         params: settings.params.iter().map(given).collect(),

@@ -169,7 +169,7 @@ fn never_healthy_beside(
 
 /// What a rehearsal came to that failed.
 fn scenario(name: String, rehearsal: &Rehearsal, stage: &Stage, aftermath: &Aftermath) -> Scenario {
-    let Rehearsal { failure, outcome, exit, traffic, seconds, secrets: _ } = rehearsal;
+    let Rehearsal { failure, outcome, exit, traffic, seconds, secrets: _, written: _ } = rehearsal;
     // What AWS does by itself afterwards: volumes, interfaces and gateways go.
     stage.simulator.advance(stage.simulator.clock() + AFTERWARDS);
     let undone = aftermath.undone();

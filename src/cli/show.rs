@@ -79,7 +79,8 @@ fn head(look: &Look, found: &Found) -> String {
     ];
     if let Some(environment) = &past.environment {
         let dot = look.dot();
-        let place = format!("{} {dot} {} {dot} account {}", environment.name, environment.region, environment.account);
+        let account = past.accounts.get(&environment.scope).map_or("", String::as_str);
+        let place = format!("{} {dot} {} {dot} account {}", environment.name, environment.scope.region, account);
         pairs.push(("environment", place));
     }
     pairs.extend(past.stack.clone().map(|stack| ("stack", stack)));

@@ -10,7 +10,11 @@ use super::{
     exit,
     inputs::{self, Inputs, Place},
     print,
-    sweep::{self, Baseline, Bounds, Case, NoBaseline, report},
+    sweep::{
+        self, Baseline, Bounds, Case, NoBaseline,
+        crash::{self, CrashCase},
+        report,
+    },
 };
 use crate::{
     api,
@@ -31,31 +35,40 @@ pub struct Args {
     pub inputs: Inputs,
 
     /// Have every call fail in every way
-    #[arg(long)]
+    #[arg(long, group = "many")]
     pub sweep: bool,
+
+    /// Have the process that drives the run crash at every call and every write of its journal, and the journal fail in every
+    /// way; another one then resumes, rolls back, or does both
+    #[arg(long, group = "many", conflicts_with = "sweep")]
+    pub crashes: bool,
+
+    /// Try this crash alone, as in `call#12=crash-after,resume`
+    #[arg(long, value_name = "CASE", conflicts_with_all = ["sweep", "crashes"])]
+    pub crash: Option<CrashCase>,
 
     /// Leave nothing out
     ///
-    /// Without it, of the calls by which a wait looks only the first, the second and the last fail; each eighth case is run
+    /// Without it, of the calls by which a wait looks only the first, the second and the last fail; each fourth case is run
     /// twice, to see that the same seed gives the same run; and where many cases leave the same behind, the next run is tried
     /// after one of them.
-    #[arg(long, requires = "sweep")]
+    #[arg(long, requires = "many")]
     pub exhaustive: bool,
 
     /// Try at most this many cases, chosen by the seed
-    #[arg(long, value_name = "NUMBER", requires = "sweep", conflicts_with = "double")]
+    #[arg(long, value_name = "NUMBER", requires = "many", conflicts_with = "double")]
     pub cases: Option<NonZeroUsize>,
 
     /// Begin no case after this long, as in 5m
-    #[arg(long, value_name = "DURATION", requires = "sweep", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", requires = "many", value_parser = duration)]
     pub time: Option<Duration>,
 
     /// Try this many pairs of faults instead of single ones, chosen by the seed
-    #[arg(long, value_name = "NUMBER", requires = "sweep")]
+    #[arg(long, value_name = "NUMBER", requires = "many")]
     pub double: Option<NonZeroUsize>,
 
     /// Cases at the same time [default: one per processor]
-    #[arg(long, value_name = "NUMBER", requires = "sweep")]
+    #[arg(long, value_name = "NUMBER", requires = "many")]
     pub jobs: Option<NonZeroUsize>,
 
     /// Try this case alone, as in `ec2:CreateVpc#1=throttle`; repeatable for faults that happen together
@@ -101,33 +114,60 @@ pub fn test(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
     let tokio = runtime()?;
     let _tokio = tokio.enter();
     let baseline = Baseline::new(settings, runbook).map_err(no_baseline)?;
-    if !args.sweep && args.case.is_empty() {
+    if !args.sweep && !args.crashes && args.crash.is_none() && args.case.is_empty() {
         let done = console.out.paint(Ink::Green, console.out.done());
         return print(&format!(
             "{done} deploys with {} calls, and changes nothing when run again\n",
             baseline.calls.len()
         ));
     }
+    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let thorough = args.exhaustive || !args.case.is_empty() || args.crash.is_some();
+    let bounds = Bounds { cases: args.cases.map(NonZeroUsize::get), time: args.time, jobs, thorough };
+    let bar = sweep::bar(console.interactive && global.verbosity() >= Verbosity::Normal);
+    if args.crashes || args.crash.is_some() {
+        return crashes(args, &baseline, bounds, &bar, console);
+    }
     let cases = match (&args.case[..], args.double) {
         ([], None) => sweep::all(&baseline.calls, seed, args.exhaustive),
         ([], Some(pairs)) => sweep::doubles(&baseline.calls, pairs.get(), seed),
         (faults, _) => vec![Case(faults.to_vec())],
     };
-    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let thorough = args.exhaustive || !args.case.is_empty();
-    let bounds = Bounds { cases: args.cases.map(NonZeroUsize::get), time: args.time, jobs, thorough };
-    let bar = sweep::bar(console.interactive && global.verbosity() >= Verbosity::Normal);
     let swept = sweep::sweep(&baseline, &cases, bounds, &bar);
     bar.finish_and_clear();
-    print(&report::text(&baseline, &swept, &console.out, |case| replay(args, case)))?;
+    print(&report::text(&baseline, &swept, &console.out, |case| replay(args, "--case", case)))?;
     match report::failures(&swept) {
         0 => Ok(exit::DONE),
         failed => Err(Failure::new(exit::FAILED, miette!("{failed} of {} cases failed", swept.judged.len()))),
     }
 }
 
+/// Crashes of the driver and failures of its journal.
+fn crashes(
+    args: &Args,
+    baseline: &Baseline,
+    bounds: Bounds,
+    bar: &indicatif::ProgressBar,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let seed = args.seed.unwrap_or(1);
+    let written = baseline.written();
+    let cases = match (&args.crash, args.double) {
+        (Some(case), _) => vec![case.clone()],
+        (None, Some(pairs)) => crash::doubles(&baseline.calls, written, pairs.get(), seed),
+        (None, None) => crash::all(&baseline.calls, written, seed),
+    };
+    let crashed = crash::sweep(baseline, &cases, bounds, bar);
+    bar.finish_and_clear();
+    print(&crash::text(&crashed, &console.out, |case| replay(args, "--crash", case)))?;
+    match crash::failures(&crashed) {
+        0 => Ok(exit::DONE),
+        failed => Err(Failure::new(exit::FAILED, miette!("{failed} of {} cases failed", crashed.judged.len()))),
+    }
+}
+
 /// The command that tries one case again.
-fn replay(args: &Args, case: &str) -> String {
+fn replay(args: &Args, flag: &str, case: &str) -> String {
     let mut words = vec!["runner test".to_owned(), args.inputs.runbook.display().to_string()];
     words.extend(args.inputs.env.iter().map(|env| format!("--env {env}")));
     words.extend(args.inputs.param.iter().map(|(name, value)| format!("--param '{name}={value}'")));
@@ -136,7 +176,7 @@ fn replay(args: &Args, case: &str) -> String {
     words.extend(args.inputs.policy.policy_from.iter().map(|from| format!("--policy-from {}", from.display())));
     words.extend(args.world.iter().map(|world| format!("--world {}", world.display())));
     words.extend(args.seed.map(|seed| format!("--seed {seed}")));
-    words.extend(case.split(' ').map(|fault| format!("--case '{fault}'")));
+    words.extend(case.split(' ').map(|fault| format!("{flag} '{fault}'")));
     words.join(" ")
 }
 

@@ -43,7 +43,8 @@ pub struct Ctx {
     pub(super) place: Option<String>,
     /// Whether policy is asked before it does something.
     pub(super) is_judged: bool,
-    clients: OnceLock<Arc<Clients>>,
+    /// Where its calls go, and by which clients.
+    clients: OnceLock<(Scope, Arc<Clients>)>,
 }
 
 /// The operation a context belongs to.
@@ -228,7 +229,7 @@ impl Ctx {
             let identity = self.run.identify(&scope).await?;
             self.judge_scope(&scope, &identity)?;
             let clients = self.run.clients(&scope, &identity).await?;
-            let _ = self.clients.set(clients);
+            let _ = self.clients.set((scope, clients));
         }
         Ok(())
     }
@@ -250,6 +251,15 @@ impl Ctx {
 
     /// The SDK clients of the scope this operation runs in.
     pub fn aws(&self) -> &Clients {
+        &self.connected().1
+    }
+
+    /// Where its calls go.
+    pub(super) fn own_scope(&self) -> &Scope {
+        &self.connected().0
+    }
+
+    fn connected(&self) -> &(Scope, Arc<Clients>) {
         self.clients.get().expect("an operation runs connected")
     }
 

@@ -33,5 +33,5 @@ pub use past::{Past, PastEnvironment, PastOperation, Question, Stand};
 pub use rollback::{Hook, RollbackReport};
 pub use session::{Defaults, Interrupt, Run, RunId};
 pub use shared::Reading;
-pub use store::{Made, Store, StoreError};
+pub use store::{Made, Store, StoreError, Trouble, Troubles};
 pub use undo::{IMPOSSIBLE, Phase, Undo, UndoAction, Undone};

@@ -13,7 +13,7 @@ use super::{
     Driver, Entry, Record,
     journal::{Answer, Failed, Intent, OnTimeout, Refused, Started},
 };
-use crate::{event::UndoOutcome, policy::Overrides};
+use crate::{aws::Scope, event::UndoOutcome, policy::Overrides};
 
 /// What became of a mutation, if that is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +92,8 @@ pub struct Past {
     /// Below the project: by the path that was asked for, the name and the digest.
     pub files: BTreeMap<String, (String, String)>,
     pub environment: Option<PastEnvironment>,
+    /// Whose credentials were used where.
+    pub accounts: BTreeMap<Scope, String>,
     pub stack: Option<String>,
     pub(super) moments: BTreeMap<String, Timestamp>,
     pub(super) commits: Vec<String>,
@@ -111,9 +113,9 @@ pub struct Past {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PastEnvironment {
     pub name: String,
-    pub account: String,
-    pub region: String,
+    pub scope: Scope,
     pub vars: serde_json::Map<String, Value>,
+    pub default_tags: BTreeMap<String, String>,
 }
 
 impl Past {
@@ -128,6 +130,7 @@ impl Past {
             operations: BTreeMap::new(),
             files: BTreeMap::new(),
             environment: None,
+            accounts: BTreeMap::new(),
             stack: None,
             moments: BTreeMap::new(),
             commits: Vec::new(),
@@ -156,8 +159,11 @@ impl Past {
             Record::File { path, name, sha256 } => {
                 self.files.insert(path, (name, sha256));
             }
-            Record::Environment { name, account, region, vars } => {
-                self.environment = Some(PastEnvironment { name, account, region, vars });
+            Record::Environment { name, scope, vars, default_tags } => {
+                self.environment = Some(PastEnvironment { name, scope, vars, default_tags });
+            }
+            Record::Account { scope, account } => {
+                self.accounts.insert(scope, account);
             }
             Record::Stack { stack } => self.stack = Some(stack),
             Record::Moment { id, time } => {

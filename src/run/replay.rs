@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Answer, Ctx, Past, PastEnvironment, PastOperation, Record, Refused, Run, context,
+    Answer, Ctx, Past, PastOperation, Record, Refused, Run, context,
     context::Op,
     past::{Again, Came, PastCall},
 };
@@ -122,11 +122,6 @@ impl Run {
         let time = self.clock().now();
         self.journal().note(Record::Moment { id, time });
         time
-    }
-
-    /// The environment as the script saw it, if this is the one.
-    pub(super) fn environment_before(&self) -> Option<&PastEnvironment> {
-        self.past()?.environment.as_ref()
     }
 
     /// The script has come to its end: has it done all that it did before?

@@ -127,7 +127,7 @@ impl Run {
         let (outcome, detail) = if armed.undo.keep {
             (UndoOutcome::Kept, None)
         } else {
-            let ctx = Ctx::new(self.clone(), format!("u{}", index + 1), armed.scope.clone()).not_judged();
+            let ctx = Ctx::new(self.clone(), format!("u{}", index + 1), Some(armed.scope.clone())).not_judged();
             match self.clock().block_on(undo_one(&ctx, armed)) {
                 Ok(Undone::Done) => (UndoOutcome::Undone, None),
                 Ok(Undone::Already) => (UndoOutcome::AlreadyGone, None),

@@ -136,7 +136,7 @@ impl Ctx {
             class,
             token: token.clone(),
             request_sha256: String::new(),
-            scope: self.scope.clone(),
+            scope: self.own_scope().clone(),
             look_up: look_up.as_ref().map(|(look_up, arguments)| (look_up.name.to_owned(), arguments.clone())),
             undo: undo.clone(),
         };
@@ -379,7 +379,7 @@ impl Ctx {
             return;
         }
         let (description, keep, impossible) = (undo.description.clone(), undo.keep, undo.is_impossible());
-        let armed = ArmedUndo { path, undo, scope: self.scope.clone(), unresolved, at: self.now() };
+        let armed = ArmedUndo { path, undo, scope: self.own_scope().clone(), unresolved, at: self.now() };
         let is_new = self.run.state().undos.arm(armed);
         if is_new {
             self.emit(Event::UndoArmed { id: self.op.id.clone(), undo: description, keep, impossible });

@@ -13,8 +13,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Branch, Ctx, Driver, Entry, History, Intent, Journal, JournalError, Past, PastEnvironment, Record, Refused,
-    Started,
+    Branch, Ctx, Driver, Entry, History, Intent, Journal, JournalError, Past, Record, Refused, Started,
     looks::Looks,
     policy::Standing,
     replay::Replay,
@@ -231,6 +230,11 @@ impl Run {
         Some((self.expected.get()?, &self.surveyed))
     }
 
+    /// How many objects of the journal this driver has written.
+    pub fn written(&self) -> u64 {
+        self.journal.written()
+    }
+
     /// Whether the journal cannot be written any more, and why.
     pub fn journal_lost(&self) -> Option<JournalError> {
         self.journal.lost()
@@ -274,7 +278,17 @@ impl Run {
 
     /// Takes a run up where another driver has left it.
     pub fn go_on(&self, past: Past, entries: &[Entry]) {
-        self.state().restore(entries);
+        {
+            let state = &mut *self.state();
+            state.restore(entries);
+            state.stack.clone_from(&past.stack);
+            // A rollback has no script that says so.
+            state.environment = past.environment.as_ref().map(|before| Known {
+                name: before.name.clone(),
+                scope: before.scope.clone(),
+                default_tags: before.default_tags.clone(),
+            });
+        }
         // A run is taken up once.
         let _ = self.replay.set(Replay::new(past));
     }
@@ -358,9 +372,8 @@ impl Run {
             .into());
         }
         self.judge_environment(&scope, &identity)?;
-        self.is_same_environment(environment, &identity)?;
-        self.state().environment =
-            Some(Known { name: environment.name.clone(), scope, default_tags: environment.default_tags.clone() });
+        let known = self.as_before(environment, scope)?;
+        self.state().environment = Some(known);
         self.emit(Event::Environment {
             environment: environment.name.clone(),
             region: identity.region.clone(),
@@ -369,25 +382,34 @@ impl Run {
         Ok(identity)
     }
 
-    /// Writes down where the run takes place, or compares it with where it took place before.
-    fn is_same_environment(&self, environment: &Environment, identity: &Identity) -> Result<(), Error> {
-        let now = PastEnvironment {
-            name: environment.name.clone(),
-            account: identity.account.clone(),
-            region: identity.region.clone(),
-            vars: environment.vars.clone(),
+    /// Writes down which environment it is, as the script sees it; or takes it as the script saw it before.
+    fn as_before(&self, environment: &Environment, scope: Scope) -> Result<Known, Error> {
+        let (name, vars) = (environment.name.clone(), environment.vars.clone());
+        let default_tags = environment.default_tags.clone();
+        let Some(before) = self.past().and_then(|past| past.environment.clone()) else {
+            let record = Record::Environment {
+                name: name.clone(),
+                scope: scope.clone(),
+                vars,
+                default_tags: default_tags.clone(),
+            };
+            self.journal.note(record);
+            return Ok(Known { name, scope, default_tags });
         };
-        let Some(before) = self.environment_before() else {
-            let PastEnvironment { name, account, region, vars } = now;
-            self.journal.note(Record::Environment { name, account, region, vars });
-            return Ok(());
-        };
-        let words = |known: &PastEnvironment| format!("{} in account {}, {}", known.name, known.account, known.region);
-        if words(before) == words(&now) {
-            return Ok(());
+        if before.name == name && before.scope == scope {
+            return Ok(Known { name, scope, default_tags: before.default_tags });
         }
-        let place = "the environment".to_owned();
-        Err(Box::new(Divergence { place, recorded: words(before), now: words(&now) }).into())
+        let words = |name: &str, scope: &Scope| {
+            let role = scope.role_arn.as_ref().map(|role| format!(" as {role}")).unwrap_or_default();
+            format!("{name} in {}{role}", scope.region)
+        };
+        let (place, recorded) = ("the environment".to_owned(), words(&before.name, &before.scope));
+        Err(Box::new(Divergence { place, recorded, now: words(&name, &scope) }).into())
+    }
+
+    /// What the script saw as the environment's `vars`, if the run goes on.
+    pub fn vars_before(&self) -> Option<&serde_json::Map<String, Value>> {
+        self.past()?.environment.as_ref().map(|environment| &environment.vars)
     }
 
     /// Whether calls go to the simulated AWS.
@@ -423,6 +445,15 @@ impl Run {
                     left.as_secs() / 60
                 ),
             });
+        }
+        let account = identity.account.clone();
+        match self.past().and_then(|past| past.accounts.get(scope)) {
+            None => self.journal.note(Record::Account { scope: scope.clone(), account }),
+            Some(before) if *before == account => {}
+            Some(before) => {
+                let (place, recorded) = (format!("the account in {}", scope.region), before.clone());
+                return Err(Box::new(Divergence { place, recorded, now: account }).into());
+            }
         }
         self.state().identities.insert(scope.clone(), identity.clone());
         Ok(identity)

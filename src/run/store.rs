@@ -7,13 +7,17 @@ use std::{
     collections::BTreeSet,
     fmt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use futures::TryStreamExt as _;
 use object_store::{
-    ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, local::LocalFileSystem, path::Path as Key,
+    ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, PutResult, local::LocalFileSystem,
+    path::Path as Key,
 };
 use thiserror::Error;
 
@@ -42,9 +46,74 @@ pub enum Made {
     Taken(Vec<u8>),
 }
 
+/// What goes wrong with an object of a journal, for those who want to see what comes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// The process ends before it is made.
+    CrashBefore,
+    /// The process ends once it is made.
+    CrashAfter,
+    /// It is made, and nobody says so.
+    LostReply,
+    /// Half of it is made, and the process ends: what a disk without `fsync` can do.
+    Torn,
+    /// It is said to be there, and is not: S3's answer to a race that nobody has won.
+    Conflict,
+    /// There is no room for it, nor for any later one.
+    Full,
+}
+
+impl Trouble {
+    pub const ALL: [Self; 6] =
+        [Self::CrashBefore, Self::CrashAfter, Self::LostReply, Self::Torn, Self::Conflict, Self::Full];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CrashBefore => "crash-before",
+            Self::CrashAfter => "crash-after",
+            Self::LostReply => "lost-reply",
+            Self::Torn => "torn",
+            Self::Conflict => "conflict",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// When there is trouble, and who has it.
+pub struct Troubles {
+    /// At which object of a journal, counted from 1; none if it is about the process alone.
+    pub at: Option<(u64, Trouble)>,
+    made: AtomicU64,
+    /// Ends the process.
+    crash: Box<dyn Fn() + Send + Sync>,
+    /// Whether it has ended: it reaches nothing any more.
+    is_over: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Troubles {
+    pub fn new(
+        at: Option<(u64, Trouble)>,
+        crash: impl Fn() + Send + Sync + 'static,
+        is_over: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self { at, made: AtomicU64::new(0), crash: Box::new(crash), is_over: Box::new(is_over) }
+    }
+
+    /// The trouble of the object that is about to be made.
+    fn of(&self, key: &str) -> Option<Trouble> {
+        if !key.contains("/j/") {
+            return None;
+        }
+        let nth = self.made.fetch_add(1, Ordering::SeqCst) + 1;
+        let (at, trouble) = self.at?;
+        (nth == at || (nth > at && trouble == Trouble::Full)).then_some(trouble)
+    }
+}
+
 /// A place for objects. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
+    troubles: Option<Arc<Troubles>>,
     objects: Arc<dyn ObjectStore>,
     /// The folder, if it is one.
     root: Option<PathBuf>,
@@ -73,7 +142,12 @@ impl Store {
 
     /// Any other place, which people call `name`.
     pub fn on(objects: Arc<dyn ObjectStore>, name: String) -> Self {
-        Self { objects, root: None, name, tokio: tokio::runtime::Handle::current() }
+        Self { troubles: None, objects, root: None, name, tokio: tokio::runtime::Handle::current() }
+    }
+
+    /// The same place, as somebody finds it who has troubles.
+    pub fn troubled(&self, troubles: Troubles) -> Self {
+        Self { troubles: Some(Arc::new(troubles)), ..self.clone() }
     }
 
     /// The folder, if it is one.
@@ -93,12 +167,14 @@ impl Store {
         if let Some(folder) = self.file(key).as_deref().and_then(Path::parent) {
             private::create_dir_all(folder).map_err(|error| self.failed(&error))?;
         }
+        let mut trouble = self.trouble(key, bytes)?;
         let mut delay = FIRST_DELAY;
         let mut attempt = 1;
         loop {
-            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-            let put = self.objects.put_opts(&path, PutPayload::from(bytes.to_vec()), options);
-            let error = match self.tokio.block_on(put) {
+            let error = match trouble
+                .take()
+                .map_or_else(|| self.put(&path, bytes), |trouble| self.put_in_vain(&path, bytes, trouble))
+            {
                 Ok(_) => {
                     // It is kept in any case, and its folder is closed to others already.
                     if let Some(file) = self.file(key) {
@@ -121,10 +197,49 @@ impl Store {
             if self.root.is_some() || attempt >= ATTEMPTS {
                 return Err(error);
             }
-            std::thread::sleep(delay);
+            if self.troubles.is_none() {
+                std::thread::sleep(delay);
+            }
             delay *= 2;
             attempt += 1;
         }
+    }
+
+    fn put(&self, path: &Key, bytes: &[u8]) -> object_store::Result<PutResult> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        self.tokio.block_on(self.objects.put_opts(path, PutPayload::from(bytes.to_vec()), options))
+    }
+
+    /// The trouble of an object, if it is one that leaves the process alive.
+    fn trouble(&self, key: &str, bytes: &[u8]) -> Result<Option<Trouble>, StoreError> {
+        let Some(troubles) = &self.troubles else { return Ok(None) };
+        let over = || self.failed(&"this process has crashed, as a fault had it");
+        if (troubles.is_over)() {
+            return Err(over());
+        }
+        let trouble = troubles.of(key);
+        let made = match trouble {
+            Some(Trouble::CrashBefore) => &[][..],
+            Some(Trouble::CrashAfter) => bytes,
+            Some(Trouble::Torn) => &bytes[..bytes.len() / 2],
+            Some(Trouble::Full) => return Err(self.failed(&"no space left on device")),
+            Some(Trouble::LostReply | Trouble::Conflict) | None => return Ok(trouble),
+        };
+        if !made.is_empty() {
+            self.put(&Key::from(key), made).map_err(|error| self.failed(&error))?;
+        }
+        (troubles.crash)();
+        Err(over())
+    }
+
+    /// A first attempt that does not end well.
+    fn put_in_vain(&self, path: &Key, bytes: &[u8], trouble: Trouble) -> object_store::Result<PutResult> {
+        let (path_of, source) = (path.to_string(), "as a fault had it".into());
+        if trouble == Trouble::Conflict {
+            return Err(object_store::Error::AlreadyExists { path: path_of, source });
+        }
+        self.put(path, bytes)?;
+        Err(object_store::Error::Generic { store: "faulty", source })
     }
 
     /// Puts an object in the place of what is there: only for what nothing depends on.

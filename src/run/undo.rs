@@ -132,7 +132,7 @@ pub(super) struct ArmedUndo {
     /// Of the call.
     pub path: String,
     pub undo: Undo,
-    pub scope: Option<Scope>,
+    pub scope: Scope,
     /// The call's outcome is not known: look for what it made before undoing it.
     pub unresolved: Option<(String, Value)>,
     /// When the last change of what it is about was sent.
@@ -275,7 +275,8 @@ mod tests {
         };
         // Each is of a call of its own.
         let path = fastrand::u64(..).to_string();
-        ArmedUndo { path, undo, scope: None, unresolved: None, at: Timestamp::UNIX_EPOCH }
+        let scope = Scope { region: "eu-west-1".into(), role_arn: None, external_id: None };
+        ArmedUndo { path, undo, scope, unresolved: None, at: Timestamp::UNIX_EPOCH }
     }
 
     /// A rollback in another process has to leave the same things alone.

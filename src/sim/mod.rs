@@ -246,6 +246,12 @@ impl Simulator {
         Some(Self::of(Inner { first: Some(world.clone()), ..Inner::of(world) }))
     }
 
+    /// A copy of the world as it is now, for another caller: without faults, and alive.
+    pub fn go_on(&self) -> Simulator {
+        let world = self.inner().world.clone();
+        Self::of(Inner { first: Some(world.clone()), ..Inner::of(world) })
+    }
+
     /// How a copy differs by now from what it would be if nobody had changed it.
     pub fn differences(&self) -> Vec<Difference> {
         let inner = self.inner();

@@ -125,7 +125,7 @@ fn environment(session: &Session, context: &NativeCallContext, name: Option<&str
         ("name", Value::from(name)),
         ("region", identity.region.into()),
         ("account", identity.account.into()),
-        ("vars", convert::handle(VARS, &settings.vars)),
+        ("vars", convert::handle(VARS, session.run.vars_before().unwrap_or(&settings.vars))),
     ];
     let handle = Handle::new("environment", fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect());
     session.named().environment = Some((name.to_owned(), handle.clone()));

@@ -10,9 +10,10 @@ use crate::{
     api::ScriptFailure,
     cli::{
         exit,
-        rehearse::{Purpose, Rehearsal, Stage, rehearse},
+        rehearse::{NotTakenUp, Purpose, Rehearsal, Stage, Verb, rehearse, rehearse_again},
     },
     event::{Event, Report, Stamped, Traffic},
+    run::Store,
     script::Runbook,
     settings::{RunSettings, WorldChoice},
     sim::{Called, Fault, FaultKind, Shape, Simulator, WorldError},
@@ -139,6 +140,29 @@ impl Baseline {
     /// Runs the runbook.
     pub fn run(&self, stage: &Stage) -> Rehearsal {
         rehearse(&self.settings, &self.runbook, stage, Purpose::Trial, Vec::new())
+    }
+
+    /// Runs the runbook with a journal from which another process can go on.
+    pub fn journaled(&self, stage: &Stage, store: &Store) -> Rehearsal {
+        rehearse(&self.settings, &self.runbook, stage, Purpose::Journaled(store), Vec::new())
+    }
+
+    /// Whether the service is deployed for the first time.
+    pub fn is_first(&self) -> bool {
+        matches!(self.settings.world, WorldChoice::Fresh)
+    }
+
+    /// How many objects the journal of a run has.
+    pub fn written(&self) -> u64 {
+        self.journaled(&self.stage([]), &Store::in_memory()).written
+    }
+
+    /// Another process goes on with it, or takes it back.
+    ///
+    /// # Errors
+    /// If it cannot be taken up.
+    pub fn again(&self, stage: &Stage, store: &Store, verb: Verb) -> Result<Rehearsal, NotTakenUp> {
+        rehearse_again(&self.settings, &self.runbook, stage, store, verb)
     }
 
     /// The same, watched by somebody.

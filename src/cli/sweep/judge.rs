@@ -73,11 +73,11 @@ impl Digest {
 pub struct Finished(Mutex<BTreeSet<Shape>>);
 
 impl Finished {
-    fn has(&self, shape: &Shape) -> bool {
+    pub(super) fn has(&self, shape: &Shape) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(shape)
     }
 
-    fn add(&self, shape: Shape) {
+    pub(super) fn add(&self, shape: Shape) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(shape);
     }
 }

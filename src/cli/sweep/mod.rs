@@ -5,10 +5,12 @@
 //! cases      which fault befalls which call, and in which order they are tried
 //! judge      one case: run, look, run again
 //! report     all of it in figures
+//! crash      the same with the driver of the run, which crashes, and its journal, which fails
 //! ```
 
 mod baseline;
 mod cases;
+pub mod crash;
 mod judge;
 pub mod report;
 

@@ -42,9 +42,14 @@ pub enum Record {
     /// The environment the runbook named, as it was then.
     Environment {
         name: String,
-        account: String,
-        region: String,
+        scope: Scope,
         vars: serde_json::Map<String, Value>,
+        default_tags: BTreeMap<String, String>,
+    },
+    /// Calls go there from here on, to that account.
+    Account {
+        scope: Scope,
+        account: String,
     },
     /// The runbook asked for the time.
     Moment {
@@ -202,9 +207,8 @@ pub struct Intent {
     pub class: Class,
     pub token: String,
     pub request_sha256: String,
-    /// Where, if not where the environment is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scope: Option<Scope>,
+    /// Where it goes.
+    pub scope: Scope,
     /// How to find what it made, should the reply be lost: name and arguments.
     pub look_up: Option<(String, Value)>,
     pub undo: Option<Undo>,
@@ -280,6 +284,7 @@ impl Record {
             | Self::Fence { .. }
             | Self::StillDriving
             | Self::Environment { .. }
+            | Self::Account { .. }
             | Self::Moment { .. } => {}
             Self::Stack { stack } => edit.text(stack),
             Self::Override { check: _, reason, by } => each(&mut [reason, by]),

@@ -1,0 +1,483 @@
+//! The process that drives a run ends, or its journal fails, at every call and at every object of the journal; another one goes on
+//! with the run, or takes it back, or does one after the other. Is everything as it may be?
+
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+    str::FromStr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use indicatif::ProgressBar;
+use tokio::runtime::Handle;
+
+use super::{Baseline, Bounds, judge::Finished};
+use crate::{
+    cli::{
+        exit,
+        rehearse::{Rehearsal, STORED, Stage, Verb},
+    },
+    report::{Ink, Look},
+    run::{History, HistoryError, Past, Stand, Store, Trouble, Troubles},
+    sim::{Called, Fault, FaultKind},
+};
+
+/// How much later another process takes the run up.
+const LATER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10 * 60)];
+
+/// Where the driver of a run has trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Point {
+    /// It ends at that call, before it was carried out or after.
+    Call { nth: u32, applied: bool },
+    /// It has trouble with that object of its journal.
+    Write { nth: u64, trouble: Trouble },
+}
+
+/// What the next driver does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Recovery {
+    Resume,
+    Rollback,
+    ResumeThenRollback,
+}
+
+/// The driver of the run has trouble at the first point, the next one at the second; the last one has none.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CrashCase {
+    pub points: Vec<Point>,
+    pub recovery: Recovery,
+}
+
+/// How a case ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CrashEnding {
+    /// As without trouble.
+    Deployed,
+    /// The world is as before, but for what the runbook keeps.
+    TakenBack,
+    /// It had passed its point of no return: the next run finished it.
+    Finished,
+    /// There was nothing on record, and nothing had been done.
+    Nothing,
+    /// The journal is torn: it was refused by name.
+    Refused,
+    Failed,
+}
+
+impl CrashEnding {
+    const ALL: [(Self, &'static str); 6] = [
+        (Self::Deployed, "deployed"),
+        (Self::TakenBack, "taken back"),
+        (Self::Finished, "finished by the next run"),
+        (Self::Nothing, "nothing done"),
+        (Self::Refused, "torn: refused"),
+        (Self::Failed, "FAILED"),
+    ];
+}
+
+/// What is found of a case.
+#[derive(Clone, Debug)]
+pub struct CrashJudged {
+    pub ending: CrashEnding,
+    pub faults: Vec<String>,
+    pub served: u64,
+    pub lost: u64,
+    pub runs: u32,
+}
+
+/// What came of all.
+pub struct Crashed {
+    pub judged: Vec<(CrashCase, CrashJudged)>,
+    pub all: usize,
+    pub took: Duration,
+}
+
+/// Each call and each object times each trouble times each recovery, in an order that the seed decides.
+pub fn all(calls: &[Called], written: u64, seed: u64) -> Vec<CrashCase> {
+    let mut cases = Vec::new();
+    for recovery in [Recovery::Resume, Recovery::Rollback, Recovery::ResumeThenRollback] {
+        let case = |point| CrashCase { points: vec![point], recovery };
+        cases.extend(points(calls, written).into_iter().map(case));
+    }
+    fastrand::Rng::with_seed(seed).shuffle(&mut cases);
+    cases
+}
+
+/// Trouble in the run, and once more in what follows it.
+pub fn doubles(calls: &[Called], written: u64, count: usize, seed: u64) -> Vec<CrashCase> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let points = points(calls, written);
+    let one = |rng: &mut fastrand::Rng| points[rng.usize(..points.len())];
+    let case = |_| CrashCase {
+        points: vec![one(&mut rng), one(&mut rng)],
+        recovery: [Recovery::Resume, Recovery::Rollback, Recovery::ResumeThenRollback][rng.usize(..3)],
+    };
+    (0..count).map(case).collect()
+}
+
+fn points(calls: &[Called], written: u64) -> Vec<Point> {
+    let mut points = Vec::new();
+    for (call, nth) in calls.iter().zip(1..) {
+        points.push(Point::Call { nth, applied: false });
+        if call.changes() {
+            points.push(Point::Call { nth, applied: true });
+        }
+    }
+    for nth in 1..=written {
+        points.extend(Trouble::ALL.map(|trouble| Point::Write { nth, trouble }));
+    }
+    points
+}
+
+/// Tries the cases in their order, as many as the bounds allow.
+pub fn sweep(baseline: &Baseline, cases: &[CrashCase], bounds: Bounds, bar: &ProgressBar) -> Crashed {
+    let started = Instant::now();
+    let tried = bounds.cases.unwrap_or(cases.len()).min(cases.len());
+    bar.set_length(tried as u64);
+    let (next, judged) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(tried)));
+    let finished = Finished::default();
+    let tokio = Handle::current();
+    let work = || {
+        let _tokio = tokio.enter();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let is_late = bounds.time.is_some_and(|time| started.elapsed() >= time);
+            let Some(case) = cases[..tried].get(at).filter(|_| !is_late) else { break };
+            let result = judge(baseline, case, (!bounds.thorough).then_some(&finished));
+            if result.ending == CrashEnding::Failed {
+                bar.println(format!("{case}: {}", result.faults.join("; ")));
+            }
+            judged.lock().unwrap_or_else(PoisonError::into_inner).push((at, case.clone(), result));
+            bar.inc(1);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..bounds.jobs.max(1) {
+            scope.spawn(work);
+        }
+    });
+    let mut judged = judged.into_inner().unwrap_or_else(PoisonError::into_inner);
+    judged.sort_by_key(|(at, ..)| *at);
+    let judged = judged.into_iter().map(|(_, case, result)| (case, result)).collect();
+    Crashed { judged, all: cases.len(), took: started.elapsed() }
+}
+
+/// Tries one case.
+fn judge(baseline: &Baseline, case: &CrashCase, finished: Option<&Finished>) -> CrashJudged {
+    let mut points = case.points.iter().copied();
+    let mut trial = Trial {
+        baseline,
+        stage: baseline.stage([]),
+        store: Store::in_memory(),
+        later: LATER[case.points.iter().map(|point| point.nth()).sum::<usize>() % LATER.len()],
+        judged: CrashJudged { ending: CrashEnding::Failed, faults: Vec::new(), served: 0, lost: 0, runs: 0 },
+    };
+    trial.first(points.next());
+    for verb in case.recovery.verbs() {
+        if let Some(point) = points.next() {
+            trial.next(*verb, Some(point));
+        }
+        trial.next(*verb, None);
+    }
+    trial.end(finished)
+}
+
+/// A case under way.
+struct Trial<'a> {
+    baseline: &'a Baseline,
+    stage: Stage,
+    store: Store,
+    later: Duration,
+    judged: CrashJudged,
+}
+
+impl Trial<'_> {
+    fn first(&mut self, point: Option<Point>) {
+        let store = self.troubled(point);
+        let run = self.baseline.journaled(&self.stage, &store);
+        self.count(&run, false);
+    }
+
+    /// What is on record; `None` if nothing is, or if it cannot be read.
+    fn past(&self) -> Result<Option<Past>, HistoryError> {
+        match History::read(&self.store, STORED) {
+            Ok(history) => Ok(Past::of(&history.entries)),
+            Err(HistoryError::Absent(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next driver of the run, if there is something for it to do.
+    fn next(&mut self, verb: Verb, point: Option<Point>) {
+        let Ok(Some(past)) = self.past() else { return };
+        let is_due = match (verb, &past.stand) {
+            (Verb::Resume, Stand::Finished { .. }) => false,
+            (Verb::Resume, _) => true,
+            // As the command line has it.
+            (Verb::Rollback, Stand::Finished { exit_code }) => past.committed().is_none() && *exit_code == 0,
+            (Verb::Rollback, _) => past.committed().is_none(),
+        };
+        if !is_due {
+            return;
+        }
+        let survivor = self.stage.simulator.go_on();
+        survivor.advance(survivor.clock() + self.later);
+        self.stage.simulator = Arc::new(survivor);
+        let store = self.troubled(point);
+        match self.baseline.again(&self.stage, &store, verb) {
+            Ok(run) => self.count(&run, verb == Verb::Rollback),
+            // It ended before it had taken the run up.
+            Err(_) if point.is_some() => {}
+            Err(error) => self.judged.faults.push(format!("the run was not taken up: {error}")),
+        }
+    }
+
+    fn troubled(&self, point: Option<Point>) -> Store {
+        let at = match point {
+            Some(Point::Write { nth, trouble }) => Some((nth, trouble)),
+            Some(Point::Call { .. }) | None => None,
+        };
+        if let Some(Point::Call { nth, applied }) = point {
+            let any = || "*".to_owned();
+            let kind = if applied { FaultKind::CrashAfter } else { FaultKind::CrashBefore };
+            self.stage.simulator.ask_for([Fault { service: any(), action: any(), at: nth, lasting: false, kind }]);
+        }
+        let (here, there) = (Arc::clone(&self.stage.simulator), Arc::clone(&self.stage.simulator));
+        self.store.troubled(Troubles::new(at, move || here.crash(), move || there.has_crashed()))
+    }
+
+    fn count(&mut self, run: &Rehearsal, goes_back: bool) {
+        self.judged.runs += 1;
+        self.judged.served += run.traffic.served;
+        // A service that was not there before is not there again: its users notice.
+        if run.traffic.failed > 0 && !(goes_back && self.baseline.is_first()) {
+            self.judged.lost += run.traffic.failed;
+            self.judged.faults.push(format!("{} requests failed", run.traffic.failed));
+        }
+        if run.exit == exit::BUG {
+            let why = run.failure.as_ref().map(|failure| failure.trace().message.clone()).unwrap_or_default();
+            self.judged.faults.push(format!("a bug: {why}"));
+        }
+    }
+
+    /// Looks at what there is in the end.
+    fn end(mut self, finished: Option<&Finished>) -> CrashJudged {
+        let survivor = self.stage.simulator.go_on();
+        self.stage.simulator = Arc::new(survivor);
+        let left = Baseline::settled(&self.stage);
+        self.judged.ending = match self.past() {
+            Err(HistoryError::Torn { .. }) => CrashEnding::Refused,
+            Err(error) => {
+                self.judged.faults.push(format!("the journal cannot be read: {error}"));
+                CrashEnding::Failed
+            }
+            Ok(None) => CrashEnding::Nothing,
+            Ok(Some(past)) => match past.stand {
+                Stand::Finished { exit_code: 0 } => CrashEnding::Deployed,
+                Stand::Finished { exit_code } if exit_code == exit::ROLLED_BACK.code => CrashEnding::TakenBack,
+                _ if past.committed().is_some() => CrashEnding::Finished,
+                stand => {
+                    self.judged.faults.push(format!("it has not come to an end: {stand:?}"));
+                    CrashEnding::Failed
+                }
+            },
+        };
+        match self.judged.ending {
+            CrashEnding::Deployed => {
+                let unlike = left.unlike(&self.baseline.deployed);
+                if !unlike.is_nothing() {
+                    self.judged.faults.push(format!("deployed, but unlike without trouble: {unlike}"));
+                }
+            }
+            CrashEnding::TakenBack | CrashEnding::Nothing => {
+                let gone = self.baseline.empty.unlike(&left).more;
+                let beyond = left.names_beyond(&self.baseline.kept);
+                for (what, rows) in [("there is", beyond), ("gone is", gone)] {
+                    if !rows.is_empty() {
+                        self.judged.faults.push(format!("taken back, but {what} {}", rows.join(", ")));
+                    }
+                }
+            }
+            CrashEnding::Finished | CrashEnding::Refused | CrashEnding::Failed => {}
+        }
+        let is_known = finished.is_some_and(|finished| finished.has(&left));
+        let has_to_go_on = match self.judged.ending {
+            CrashEnding::TakenBack => !is_known,
+            CrashEnding::Finished => true,
+            _ => false,
+        };
+        if has_to_go_on && self.judged.faults.is_empty() {
+            self.finish();
+            if let Some(finished) = finished.filter(|_| self.judged.faults.is_empty()) {
+                finished.add(left);
+            }
+        }
+        if !self.judged.faults.is_empty() {
+            self.judged.ending = CrashEnding::Failed;
+        }
+        self.judged
+    }
+
+    /// The next run has to make of it what a run without trouble makes.
+    fn finish(&mut self) {
+        let next = self.baseline.run(&self.stage);
+        self.count(&next, false);
+        if !next.deployed() {
+            let why = next.failure.as_ref().map(|failure| failure.trace().message.clone()).unwrap_or_default();
+            self.judged.faults.push(format!("the next run ends with {}: {why}", next.exit.code));
+            return;
+        }
+        let unlike = Baseline::settled(&self.stage).unlike(&self.baseline.deployed);
+        if !unlike.is_nothing() {
+            self.judged.faults.push(format!("after the next run, unlike without trouble: {unlike}"));
+        }
+    }
+}
+
+impl Recovery {
+    fn verbs(self) -> &'static [Verb] {
+        match self {
+            Self::Resume => &[Verb::Resume],
+            Self::Rollback => &[Verb::Rollback],
+            Self::ResumeThenRollback => &[Verb::Resume, Verb::Rollback],
+        }
+    }
+
+    const ALL: [(Self, &'static str); 3] =
+        [(Self::Resume, "resume"), (Self::Rollback, "rollback"), (Self::ResumeThenRollback, "resume-rollback")];
+}
+
+impl Point {
+    fn nth(self) -> usize {
+        match self {
+            Self::Call { nth, .. } => nth as usize,
+            Self::Write { nth, .. } => usize::try_from(nth).unwrap_or_default(),
+        }
+    }
+
+    /// What it is about, without where.
+    fn kind(self) -> String {
+        match self {
+            Self::Call { applied: false, .. } => "crash before a call".to_owned(),
+            Self::Call { applied: true, .. } => "crash after a call".to_owned(),
+            Self::Write { trouble, .. } => format!("journal: {}", trouble.name()),
+        }
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call { nth, applied: false } => write!(f, "call#{nth}=crash-before"),
+            Self::Call { nth, applied: true } => write!(f, "call#{nth}=crash-after"),
+            Self::Write { nth, trouble } => write!(f, "write#{nth}={}", trouble.name()),
+        }
+    }
+}
+
+impl fmt::Display for CrashCase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for point in &self.points {
+            write!(f, "{point},")?;
+        }
+        let name = Recovery::ALL.iter().find(|(recovery, _)| *recovery == self.recovery).map_or("", |(_, name)| name);
+        f.write_str(name)
+    }
+}
+
+impl FromStr for CrashCase {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = || format!("expected `call#N=crash-before,resume` or `write#N=torn,rollback`, found `{text}`");
+        let (points, recovery) = text.rsplit_once(',').ok_or_else(form)?;
+        let recovery = Recovery::ALL.iter().find(|(_, name)| *name == recovery).ok_or_else(form)?.0;
+        let point = |text: &str| {
+            let (at, trouble) = text.split_once('=')?;
+            let (what, nth) = at.split_once('#')?;
+            match (what, trouble) {
+                ("call", "crash-before") => Some(Point::Call { nth: nth.parse().ok()?, applied: false }),
+                ("call", "crash-after") => Some(Point::Call { nth: nth.parse().ok()?, applied: true }),
+                ("write", name) => {
+                    let trouble = Trouble::ALL.into_iter().find(|trouble| trouble.name() == name)?;
+                    Some(Point::Write { nth: nth.parse().ok()?, trouble })
+                }
+                _ => None,
+            }
+        };
+        let points = points.split(',').map(|text| point(text).ok_or_else(form)).collect::<Result<_, _>>()?;
+        Ok(Self { points, recovery })
+    }
+}
+
+/// The table; under it each failed case with the command that replays it.
+pub fn text(crashed: &Crashed, look: &Look, replay: impl Fn(&str) -> String) -> String {
+    let mut rows: BTreeMap<String, [usize; 6]> = BTreeMap::new();
+    let mut total = [0; 6];
+    for (case, judged) in &crashed.judged {
+        let column = CrashEnding::ALL.iter().position(|(ending, _)| *ending == judged.ending).unwrap_or_default();
+        let kind = case.points.first().map_or_else(String::new, |point| point.kind());
+        rows.entry(kind).or_default()[column] += 1;
+        total[column] += 1;
+    }
+    let mut out = String::new();
+    let shown: Vec<usize> =
+        (0..total.len()).filter(|column| total[*column] > 0 || *column + 1 == total.len()).collect();
+    let mut line = |name: &str, cells: &dyn Fn(usize) -> String, cases: &str| {
+        let _ = write!(out, "  {name:<24}{cases:>8}");
+        for column in &shown {
+            let width = CrashEnding::ALL[*column].1.len() + 2;
+            let _ = write!(out, "{:>width$}", cells(*column));
+        }
+        out.push('\n');
+    };
+    line("trouble of the driver", &|column| CrashEnding::ALL[column].1.to_owned(), "cases");
+    for (kind, counts) in rows.iter().map(|(kind, counts)| (kind.as_str(), counts)).chain([("all", &total)]) {
+        line(kind, &|column| counts[column].to_string(), &counts.iter().sum::<usize>().to_string());
+    }
+    let sum = |of: fn(&CrashJudged) -> u64| crashed.judged.iter().map(|(_, judged)| of(judged)).sum::<u64>();
+    let (served, lost, runs) =
+        (sum(|judged| judged.served), sum(|judged| judged.lost), sum(|judged| judged.runs.into()));
+    let seconds = crashed.took.as_secs_f64();
+    let _ = writeln!(
+        out,
+        "\n  {} of {} cases, {runs} runs in {seconds:.1} s; {lost} requests failed of {}",
+        crashed.judged.len(),
+        crashed.all,
+        served + lost,
+    );
+    for (case, judged) in crashed.judged.iter().filter(|(_, judged)| judged.ending == CrashEnding::Failed) {
+        let _ = writeln!(out, "\n{} {case}", look.paint(Ink::Red, look.failed()));
+        for fault in &judged.faults {
+            let _ = writeln!(out, "    {fault}");
+        }
+        let _ = writeln!(out, "    {}", replay(&case.to_string()));
+    }
+    out
+}
+
+/// How many cases failed.
+pub fn failures(crashed: &Crashed) -> usize {
+    crashed.judged.iter().filter(|(_, judged)| judged.ending == CrashEnding::Failed).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_has_a_name_that_replays_it() {
+        for text in ["call#12=crash-after,resume", "write#3=torn,call#1=crash-before,resume-rollback"] {
+            assert_eq!(text.parse::<CrashCase>().expect("a case").to_string(), text);
+        }
+        for text in ["call#12=torn,resume", "call#12=crash-after", "write#x=torn,rollback"] {
+            assert!(text.parse::<CrashCase>().is_err(), "{text}");
+        }
+    }
+}
