@@ -621,13 +621,25 @@ impl History {
 impl State {
     /// What can be taken back, and what has been, as the journal has it.
     fn restore(&mut self, entries: &[Entry]) {
-        let mut under_way: Vec<(&Intent, Timestamp)> = Vec::new();
+        let mut intents: BTreeMap<&str, (&Intent, Timestamp)> = BTreeMap::new();
+        // Calls whose outcome is not known yet.
+        let mut under_way: Vec<&str> = Vec::new();
         for Entry { at, record } in entries {
             match record {
-                Record::Intent(intent) if !self.rolling_back => under_way.push((intent, *at)),
+                Record::Intent(intent) if !self.rolling_back => {
+                    intents.insert(&intent.path, (intent, *at));
+                    under_way.push(&intent.path);
+                }
+                // What the driver before left open was in doubt from then on: whatever came later was done after it.
+                Record::Fence { .. } => {
+                    for path in under_way.drain(..) {
+                        let (intent, at) = intents[path];
+                        self.rearm(intent, None, at);
+                    }
+                }
                 Record::Result { path, result, error, in_doubt } => {
-                    let Some(index) = under_way.iter().position(|(intent, _)| intent.path == *path) else { continue };
-                    let (intent, _) = under_way.remove(index);
+                    let Some((intent, _)) = intents.get(path.as_str()) else { continue };
+                    under_way.retain(|known| *known != path);
                     let result = result.clone().unwrap_or_default();
                     match error {
                         None => {
@@ -635,7 +647,7 @@ impl State {
                             self.rearm(intent, Some(&result), *at);
                         }
                         Some(_) if *in_doubt => self.rearm(intent, None, *at),
-                        Some(_) => {}
+                        Some(_) => self.undos.disarm(path),
                     }
                 }
                 Record::HookArmed { hook } => self.undos.hook(Hook { label: hook.clone(), call: None }),
@@ -653,7 +665,8 @@ impl State {
                 _ => {}
             }
         }
-        for (intent, at) in under_way {
+        for path in under_way {
+            let (intent, at) = intents[path];
             self.rearm(intent, None, at);
         }
     }
