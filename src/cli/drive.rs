@@ -66,6 +66,9 @@ impl Driving {
         if let Err(error) = written {
             run.emit(Event::Warning { message: error.to_string() });
         }
+        if outcome != Outcome::Suspended {
+            run.unlock();
+        }
         let mut summary = run.summary();
         summary.wall = started.elapsed();
         summary.traffic = place.leave();
@@ -141,6 +144,7 @@ pub fn by_cause(kind: &FailureKind) -> (Outcome, Exit) {
         FailureKind::Operation(error) => match **error {
             ops::Error::TimedOut { .. } => (Outcome::Failed, exit::TIMED_OUT),
             ops::Error::Policy(_) => (Outcome::Failed, exit::REFUSED),
+            ops::Error::Locked(_) => (Outcome::Failed, exit::LOCKED),
             ops::Error::Connect(ConnectError::NoRegion | ConnectError::BadRole(_)) => (Outcome::Failed, exit::USAGE),
             _ => (Outcome::Failed, exit::FAILED),
         },

@@ -17,7 +17,7 @@ use crate::{
     api::{self, Host, Inputs},
     event::{Event, Events, Report},
     report::{Ink, Verbosity},
-    run::{Alive, Driver, Given, Journal, Run, RunId, Started, Store, StoreError, hex},
+    run::{Alive, Consent, Driver, Given, Journal, Run, RunId, Started, Store, StoreError, hex},
     script::Runbook,
     settings::{RunSettings, Target, WorldChoice},
     sim::Simulator,
@@ -68,6 +68,7 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
         }
     });
     run.set_aside(settings.overrides.clone());
+    run.asks(consent(settings.interactive));
     let driving = Driving { run, place, started: began, on_interrupt: settings.on_interrupt, alive };
     driving.obey_signals(&tokio);
     let host = Host::new(driving.run.clone(), given(settings));
@@ -108,6 +109,25 @@ pub(super) fn beginning(
 /// Tells whether a secret that is given again is the same one, and nothing else about it.
 pub(super) fn digest(salt: &str, name: &str, value: &Value) -> String {
     hex(&Sha256::digest(format!("{salt}/{name}/{value}")))
+}
+
+/// Who is asked for approvals.
+pub(super) fn consent(interactive: bool) -> Consent {
+    if interactive { Consent::Person(ask) } else { Consent::Elsewhere }
+}
+
+/// Asks on the terminal.
+fn ask(question: &str) -> Option<bool> {
+    let mut err = std::io::stderr();
+    write!(err, "\n{question} [yes/no] ").and_then(|()| err.flush()).ok()?;
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).ok().filter(|read| *read > 0)?;
+    match line.trim().to_lowercase().as_str() {
+        "y" | "yes" => Some(true),
+        "n" | "no" => Some(false),
+        // Neither: it can be answered later.
+        _ => None,
+    }
 }
 
 /// What the runbook is given.

@@ -3,6 +3,7 @@
 //! One verb per file: its `Args`, whose doc comments are the help, and its function. What is typed
 //! becomes settings in [`crate::settings`].
 
+pub mod approve;
 pub mod exit;
 
 pub mod check;
@@ -15,6 +16,7 @@ mod execute;
 mod findings;
 mod global;
 pub mod inputs;
+pub mod locks;
 mod logging;
 mod place;
 mod plan;
@@ -73,6 +75,10 @@ enum Verb {
     Rollback(Box<rollback::Args>),
     Runs(runs::Args),
     Show(show::Args),
+    Approve(approve::Args),
+    Reject(approve::RejectArgs),
+    Locks(locks::Args),
+    Unlock(locks::UnlockArgs),
     Snapshot(snapshot::Args),
     Test(test::Args),
     Sim(sim::Args),
@@ -103,6 +109,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Rollback(args) => rollback::rollback(&args, &global, &console),
         Verb::Runs(args) => runs::runs(&args, &console),
         Verb::Show(args) => show::show(&args, &global, &console),
+        Verb::Approve(args) => approve::approve(&args, &console),
+        Verb::Reject(args) => approve::reject(&args, &console),
+        Verb::Locks(args) => locks::locks(&args),
+        Verb::Unlock(args) => locks::unlock(&args, &console),
         Verb::Snapshot(args) => snapshot::snapshot(&args, &global, &console),
         Verb::Test(args) => test::test(&args, &global, &console),
         Verb::Sim(args) => sim::sim(args, &global, &console),

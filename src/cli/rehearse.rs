@@ -21,7 +21,7 @@ use crate::{
     ops::ownership::STACK_TAG,
     plan::{Collector, FleetSize},
     redact::Secrets,
-    run::{Driver, History, HistoryError, Journal, JournalError, Past, Run, RunId, Store},
+    run::{Consent, Driver, History, HistoryError, Journal, JournalError, Past, Run, RunId, Store},
     script::Runbook,
     settings::{OnInterrupt, RunSettings},
     sim::Simulator,
@@ -206,6 +206,7 @@ impl Stage {
         let events = Events::new(clock.clone(), reports);
         let run = Run::new(id, clock, events, journal, endpoint, settings.seed);
         run.set_aside(settings.overrides.clone());
+        run.asks(Consent::Assumed);
         run.emit(Event::RunStarted {
             run: run.id().as_str().to_owned(),
             runbook: runbook.name().to_owned(),

@@ -8,7 +8,7 @@ use miette::miette;
 use super::{
     Console, Exit, Failure, Global,
     drive::{Driving, suspend},
-    execute::{given, runtime},
+    execute::{consent, given, runtime},
     exit,
     policy::PolicyArgs,
     run::reports,
@@ -134,6 +134,7 @@ fn go_on(
     let mut taken = found.take_up(&file, &args.again, &args.policy, args.on_interrupt, "resume", reports)?;
     taken.settings.interactive = console.interactive;
     let run = Arc::clone(taken.run());
+    run.asks(consent(console.interactive));
     taken.driving.obey_signals(tokio);
     if run.is_rolling_back() {
         replay_for_hooks(&taken);

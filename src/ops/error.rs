@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::{
     policy::Refusal,
-    run::{Failed, FailedAs},
+    run::{Failed, FailedAs, LockError, Locked, StoreError},
 };
 
 /// Why an operation failed.
@@ -80,6 +80,26 @@ pub enum Error {
     #[error("it is not known whether {call} for {resource} was carried out, and AWS leaves no trace of it")]
     InDoubt { call: &'static str, resource: String, path: String },
 
+    /// A person has to answer first.
+    #[error("waits for approval: {question}")]
+    Asks { question: String, run: String },
+
+    /// A person has said no.
+    #[error("rejected by {by}: {question}{}", reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default())]
+    Rejected { question: String, by: String, reason: Option<String> },
+
+    /// Nobody has answered in time.
+    #[error("nobody has approved in time: {question}")]
+    Unanswered { question: String },
+
+    /// Another run is at it.
+    #[error(transparent)]
+    Locked(#[from] Box<Locked>),
+
+    /// The place of journals and locks could not be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+
     /// Somebody asked the run to stop.
     #[error("interrupted")]
     Interrupted,
@@ -126,7 +146,10 @@ impl Error {
 
     /// Whether the run stops here and goes on another time: nothing went wrong that a rollback would mend.
     pub fn suspends(&self) -> bool {
-        matches!(self, Self::Interrupted | Self::Journal(_) | Self::Diverged(_) | Self::InDoubt { .. })
+        matches!(
+            self,
+            Self::Interrupted | Self::Journal(_) | Self::Diverged(_) | Self::InDoubt { .. } | Self::Asks { .. }
+        )
     }
 
     /// What the user can do about it.
@@ -148,6 +171,11 @@ impl Error {
             Self::Policy(refusal) => Some(refusal.hint()),
             Self::Connect(error) => Some(error.hint().into()),
             Self::Before(failed) => failed.hint.clone(),
+            Self::Asks { run, .. } => Some(format!("`runner approve {run}` or `runner reject {run}`, then `runner resume {run}`")),
+            Self::Locked(locked) => Some(format!(
+                "wait for it, or see what it does: `runner show {}`; if nobody will ever go on with it, `runner unlock`",
+                locked.holder.run
+            )),
             Self::Diverged(_) => Some(
                 "nothing was sent: resume with the version of runner and the script that began the run, or take it back with \
                  `runner rollback`"
@@ -162,8 +190,20 @@ impl Error {
             | Self::Hopeless { .. }
             | Self::Unsafe(_)
             | Self::Journal(_)
+            | Self::Rejected { .. }
+            | Self::Unanswered { .. }
+            | Self::Store(_)
             | Self::Interrupted
             | Self::Reply { .. } => None,
+        }
+    }
+}
+
+impl From<LockError> for Error {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Locked(locked) => Self::Locked(locked),
+            LockError::Store(error) => Self::Store(error),
         }
     }
 }

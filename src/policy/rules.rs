@@ -41,6 +41,8 @@ pub struct Rules {
     /// By key; the value is a pattern.
     pub required_tags: BTreeMap<String, Pattern>,
     pub freeze: Vec<Window>,
+    /// Whether a run's approvals have to come from somebody else than whoever started it.
+    pub other_reviewer: bool,
     /// Checks that only warn.
     pub warn: Vec<Check>,
     /// Checks that a person may set aside with `--override`.

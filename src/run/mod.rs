@@ -6,9 +6,11 @@
 //! when another `driver` goes on with the run.
 
 mod branch;
+mod consent;
 mod context;
 mod driver;
 mod journal;
+mod lock;
 mod looks;
 mod mutation;
 mod past;
@@ -22,12 +24,14 @@ mod store;
 mod undo;
 
 pub use branch::Branch;
+pub use consent::{Consent, Request};
 pub use context::{Ctx, SURVEY, Seen, Wait};
 pub use driver::{Alive, Driver};
 pub use journal::{
     Answer, Entry, Failed, FailedAs, Given, History, HistoryError, Intent, Journal, JournalError, OnTimeout, Record,
     Refused, Started, hex, keep_text, text_key,
 };
+pub use lock::{Holder, Lock, LockError, Locked};
 pub use mutation::{Class, LookUp, Mutation};
 pub use past::{Past, PastEnvironment, PastOperation, Question, Stand};
 pub use rollback::{Hook, RollbackReport};

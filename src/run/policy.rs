@@ -78,6 +78,11 @@ impl Run {
         Ok(())
     }
 
+    /// Whether policy wants approvals from somebody else than whoever started the run.
+    pub(super) fn wants_other_reviewer(&self) -> bool {
+        self.state().policy.policy.as_ref().is_some_and(|policy| policy.rules.other_reviewer)
+    }
+
     /// Warns of overrides that nothing needed.
     pub fn warn_of_unused_overrides(&self) {
         let unused: Vec<Check> = {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Branch, Ctx, Driver, Entry, History, Intent, Journal, JournalError, Past, Record, Refused, Started,
+    Branch, Consent, Ctx, Driver, Entry, History, Intent, Journal, JournalError, Past, Record, Refused, Started, lock,
     looks::Looks,
     policy::Standing,
     replay::Replay,
@@ -94,6 +94,9 @@ pub(super) struct State {
     summary: Summary,
     committed: Option<String>,
     rolling_back: bool,
+    pub(super) consent: Consent,
+    /// The locks that the run has.
+    locks: Vec<String>,
     /// What a rollback of before has done already.
     pub(super) undone: BTreeMap<String, (UndoOutcome, Option<String>)>,
     pub(super) hooks_run: Vec<String>,
@@ -281,6 +284,7 @@ impl Run {
         {
             let state = &mut *self.state();
             state.restore(entries);
+            state.summary.mutations = u32::try_from(past.mutations()).unwrap_or(u32::MAX);
             state.stack.clone_from(&past.stack);
             // A rollback has no script that says so.
             state.environment = past.environment.as_ref().map(|before| Known {
@@ -472,13 +476,48 @@ impl Run {
         Ok(Scope { region: region.unwrap_or(base.region), role_arn: role_arn.or(base.role_arn), external_id })
     }
 
-    /// Names the stack that owns what is made from here on.
-    pub fn set_stack(&self, stack: String) {
+    /// Keeps other runs out of what is called so, in the account and region of the environment, until this run ends. A dry run
+    /// keeps nobody out.
+    ///
+    /// # Errors
+    /// If another run has it.
+    pub async fn lock(&self, name: &str) -> Result<(), Error> {
+        // Only a run that others can go on with has a place that others look at.
+        if !self.keeps_reads() {
+            return Ok(());
+        }
+        let scope = self.scope_or_own(None).await?;
+        let identity = self.identify(&scope).await?;
+        let name = format!("{}/{}/{name}", identity.account, scope.region);
+        if self.state().locks.contains(&name) {
+            return Ok(());
+        }
+        lock::take(self.journal.store(), &name, self.id.as_str())?;
+        self.state().locks.push(name);
+        Ok(())
+    }
+
+    /// Lets other runs in again.
+    pub fn unlock(&self) {
+        let locks = std::mem::take(&mut self.state().locks);
+        for name in locks {
+            // The end of the run frees it as well.
+            let _ = lock::release(self.journal.store(), &name, self.id.as_str());
+        }
+    }
+
+    /// Names the stack that owns what is made from here on, and locks it.
+    ///
+    /// # Errors
+    /// If another run has it.
+    pub async fn set_stack(&self, stack: String) -> Result<(), Error> {
+        self.lock(&format!("stack {stack}")).await?;
         if self.past().is_none_or(|past| past.stack.is_none()) {
             self.journal.note(Record::Stack { stack: stack.clone() });
         }
         self.emit(Event::Stack { stack: stack.clone() });
         self.state().stack = Some(stack);
+        Ok(())
     }
 
     /// What operations inherit.
@@ -673,7 +712,6 @@ impl State {
 
     /// `result` is what the call recorded, if that is known.
     fn rearm(&mut self, intent: &Intent, result: Option<&Value>, at: Timestamp) {
-        self.summary.mutations += 1;
         let Some(mut undo) = intent.undo.clone().filter(|_| self.committed.is_none()) else { return };
         if let Some(result) = result {
             undo::complete(&mut undo.arguments, result);

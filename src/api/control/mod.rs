@@ -1,6 +1,7 @@
 //! The words of the language that are no operations: where a runbook runs, what it asks for, how it
 //! is structured, what it says.
 
+mod approve;
 pub(super) mod check_options;
 pub(super) mod config;
 pub(super) mod environment;
@@ -37,6 +38,8 @@ pub const CONTROLS: &[ControlDoc] = &[
     rollback::ON_ROLLBACK,
     rollback::COMMIT,
     rollback::FAIL,
+    approve::APPROVE,
+    approve::LOCK,
     say::LOG,
     say::OUTPUT,
     say::SLEEP,
@@ -88,6 +91,7 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
     check_options::register(engine, session);
     flow::register(engine, session);
     rollback::register(engine, session);
+    approve::register(engine, session);
     say::register(engine, session);
 }
 

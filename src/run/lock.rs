@@ -1,0 +1,258 @@
+//! Locks: one run at a time on a stack, and on whatever a runbook names.
+//!
+//! A lock is a sequence of objects, `locks/<place>/<name>/<seq>`, made if they are absent: held by a run, let go of, held by the next
+//! one. It belongs to the run, not to a process: a run that is suspended keeps it, and one that has ended has let go of it,
+//! whatever became of its driver. Time never frees a lock.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{
+    Driver, History, Past, Stand,
+    store::{Made, Store, StoreError},
+};
+
+/// What a lock was last used for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "lock", rename_all = "snake_case")]
+enum Entry {
+    Held(Holder),
+    Free { run: String, by: Option<String>, reason: Option<String> },
+}
+
+/// Who holds a lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    pub run: String,
+    pub driver: Driver,
+    /// Real time, for people.
+    pub since: Timestamp,
+}
+
+/// A lock that another run holds.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{name} is locked by run {} of {}, since {}: {stand}", holder.run, holder.driver, holder.since.strftime("%Y-%m-%d %H:%M UTC"))]
+pub struct Locked {
+    pub name: String,
+    pub holder: Holder,
+    /// What that run does.
+    pub stand: String,
+}
+
+/// Why a lock is not ours.
+#[derive(Debug, Error)]
+pub enum LockError {
+    #[error(transparent)]
+    Locked(#[from] Box<Locked>),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A lock, whoever holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// Where, and what.
+    pub name: String,
+    pub holder: Holder,
+    seq: u64,
+}
+
+/// The folder of a lock. Names may have any characters.
+fn prefix(name: &str) -> String {
+    let escaped: String = name.split('/').map(escape).collect::<Vec<_>>().join("/");
+    format!("locks/{escaped}")
+}
+
+fn escape(part: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b' ');
+    let text: String = part
+        .bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("={byte:02x}") })
+        .collect();
+    // `.` and `..` are no names of folders.
+    if text.bytes().all(|byte| byte == b'.') { text.replace('.', "=2e") } else { text }
+}
+
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('=') {
+        bytes.extend_from_slice(before.as_bytes());
+        match after.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => rest = after,
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The last entry of a lock, and its number.
+fn last(store: &Store, name: &str) -> Result<(u64, Option<Entry>), StoreError> {
+    let keys = store.list(&prefix(name))?;
+    let Some(key) = keys.last() else { return Ok((0, None)) };
+    let seq = key.rsplit('/').next().and_then(|seq| seq.parse().ok()).unwrap_or_default();
+    let bytes = store.get(key)?.unwrap_or_default();
+    // What cannot be read is nobody's: two runs would still not make the same object.
+    Ok((seq, serde_json::from_slice(&bytes).ok()))
+}
+
+fn put(store: &Store, name: &str, seq: u64, entry: &Entry) -> Result<bool, StoreError> {
+    let bytes = serde_json::to_vec(entry).unwrap_or_default();
+    Ok(store.make(&format!("{}/{seq:010}", prefix(name)), &bytes)? == Made::New)
+}
+
+/// What a run does, for whoever waits for it; `None` if it has ended.
+fn stand_of(store: &Store, run: &str) -> Option<String> {
+    let history = match History::read(store, run) {
+        Ok(history) => history,
+        Err(super::HistoryError::Absent(_)) => return None,
+        Err(error) => return Some(error.to_string()),
+    };
+    let past = Past::of(&history.entries)?;
+    let doing = || past.operations.iter().rev().find(|(_, operation)| !operation.is_ended());
+    Some(match &past.stand {
+        Stand::Finished { .. } => return None,
+        Stand::Forward => match doing() {
+            Some((_, operation)) => format!("it is at {} {}", operation.operation, operation.subject),
+            None => "it is under way".to_owned(),
+        },
+        Stand::Back => "it is being rolled back".to_owned(),
+        Stand::Suspended { reason } => format!("it is suspended ({reason})"),
+        Stand::Asks(question) => format!("it waits for approval ({})", question.question),
+    })
+}
+
+/// Locks `name` for a run; whether it had it before.
+///
+/// # Errors
+/// [`LockError::Locked`] if another run has it.
+pub(super) fn take(store: &Store, name: &str, run: &str) -> Result<bool, LockError> {
+    loop {
+        let (seq, entry) = last(store, name)?;
+        if let Some(Entry::Held(holder)) = entry {
+            if holder.run == run {
+                return Ok(true);
+            }
+            if let Some(stand) = stand_of(store, &holder.run) {
+                return Err(Box::new(Locked { name: name.to_owned(), holder, stand }).into());
+            }
+        }
+        let holder = Holder { run: run.to_owned(), driver: Driver::here(), since: Timestamp::now() };
+        if put(store, name, seq + 1, &Entry::Held(holder))? {
+            return Ok(false);
+        }
+    }
+}
+
+/// Lets go of a lock, if this run has it.
+pub(super) fn release(store: &Store, name: &str, run: &str) -> Result<(), StoreError> {
+    free(store, name, run, None, None)
+}
+
+fn free(store: &Store, name: &str, run: &str, by: Option<String>, reason: Option<String>) -> Result<(), StoreError> {
+    let (seq, entry) = last(store, name)?;
+    if matches!(entry, Some(Entry::Held(holder)) if holder.run == run) {
+        // Whoever has made the next one has seen that the run is over.
+        put(store, name, seq + 1, &Entry::Free { run: run.to_owned(), by, reason })?;
+    }
+    Ok(())
+}
+
+impl Lock {
+    /// All locks that are held.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn all(store: &Store) -> Result<Vec<(Self, String)>, StoreError> {
+        let mut names: Vec<String> = Vec::new();
+        for key in store.list("locks")? {
+            let folder = key.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let name = folder.trim_start_matches("locks/").split('/').map(unescape).collect::<Vec<_>>().join("/");
+            if names.last() != Some(&name) {
+                names.push(name);
+            }
+        }
+        let mut locks = Vec::new();
+        for name in names {
+            if let (seq, Some(Entry::Held(holder))) = last(store, &name)?
+                && let Some(stand) = stand_of(store, &holder.run)
+            {
+                locks.push((Self { name, holder, seq }, stand));
+            }
+        }
+        Ok(locks)
+    }
+
+    /// Takes the lock from its run, which must not be driven any more.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn break_open(&self, store: &Store, reason: &str) -> Result<(), StoreError> {
+        let by = crate::settings::actor();
+        free(store, &self.name, &self.holder.run, Some(by), Some(reason.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{Journal, Record};
+
+    fn begun(store: &Store, run: &str) -> Journal {
+        let journal = Journal::new(store.clone(), run);
+        let started = crate::run::Started {
+            runbook: "deploy.rhai".into(),
+            version: "0".into(),
+            semantics: 1,
+            target: "sim".into(),
+            target_id: "sim:1".into(),
+            world: None,
+            seed: 1,
+            environment: None,
+            params: std::collections::BTreeMap::new(),
+            salt: String::new(),
+        };
+        journal.commit(Record::RunStarted(Box::new(started))).expect("written");
+        journal
+    }
+
+    #[test]
+    fn a_lock_is_held_until_its_run_has_ended() {
+        let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+        let _tokio = tokio.enter();
+        let store = Store::in_memory();
+        let name = "123456789012/eu-west-1/stack shop-prod";
+        let first = begun(&store, "r1");
+        begun(&store, "r2");
+        assert!(!take(&store, name, "r1").expect("it is free"));
+        assert!(take(&store, name, "r1").expect("it is ours"));
+        let error = take(&store, name, "r2").expect_err("it is another one's").to_string();
+        assert!(error.contains("is locked by run r1"), "{error}");
+        first.commit(Record::Suspended { reason: "interrupted".into() }).expect("written");
+        let error = take(&store, name, "r2").expect_err("it is kept").to_string();
+        assert!(error.contains("suspended (interrupted)"), "{error}");
+        let all = Lock::all(&store).expect("a list");
+        assert_eq!(all.iter().map(|(lock, _)| lock.name.as_str()).collect::<Vec<_>>(), [name]);
+        // Its driver may die between the end of the run and the end of the lock.
+        first.commit(Record::Finished { exit_code: 0 }).expect("written");
+        assert!(!take(&store, name, "r2").expect("it is free"));
+        release(&store, name, "r1").expect("not its own any more");
+        assert!(take(&store, name, "r2").expect("it is ours"));
+        release(&store, name, "r2").expect("let go");
+        assert!(Lock::all(&store).expect("a list").is_empty());
+    }
+
+    #[test]
+    fn any_name_is_one() {
+        for name in ["a/b c/ü=%", "..", "x/../y", "plain-name_1.2"] {
+            let parts: Vec<String> = name.split('/').map(escape).collect();
+            assert!(parts.iter().all(|part| part != ".." && part.is_ascii()), "{parts:?}");
+            assert_eq!(parts.iter().map(|part| unescape(part)).collect::<Vec<_>>().join("/"), name);
+        }
+    }
+}
