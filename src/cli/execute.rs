@@ -67,6 +67,10 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
             run.keep_file(&file.asked, &file.name, &file.text);
         }
     });
+    // One that came with this program is no file of the project.
+    if let Some(text) = runbook.library().text(runbook.name()) {
+        run.keep_file(runbook.name(), runbook.name(), &text);
+    }
     run.set_aside(settings.overrides.clone());
     run.asks(consent(settings.interactive));
     let driving = Driving { run, place, started: began, on_interrupt: settings.on_interrupt, alive };

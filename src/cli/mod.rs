@@ -25,9 +25,11 @@ pub mod policy;
 mod rehearse;
 pub mod resume;
 pub mod rollback;
+mod rollback_stack;
 pub mod run;
 pub mod runs;
 pub mod show;
+pub mod status;
 mod sim;
 mod snapshot;
 mod sweep;
@@ -75,6 +77,7 @@ enum Verb {
     Rollback(Box<rollback::Args>),
     Runs(runs::Args),
     Show(show::Args),
+    Status(Box<status::Args>),
     Approve(approve::Args),
     Reject(approve::RejectArgs),
     Locks(locks::Args),
@@ -109,6 +112,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Rollback(args) => rollback::rollback(&args, &global, &console),
         Verb::Runs(args) => runs::runs(&args, &console),
         Verb::Show(args) => show::show(&args, &global, &console),
+        Verb::Status(args) => status::status(&args, &console),
         Verb::Approve(args) => approve::approve(&args, &console),
         Verb::Reject(args) => approve::reject(&args, &console),
         Verb::Locks(args) => locks::locks(&args),

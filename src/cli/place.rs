@@ -31,6 +31,15 @@ pub struct Place {
 
 impl Place {
     pub fn open(settings: &RunSettings) -> Result<Self, Failure> {
+        let place = Self::reopen(settings)?;
+        if let Endpoint::Sim(simulator) = &place.endpoint {
+            simulator.begin_run();
+        }
+        Ok(place)
+    }
+
+    /// For a run that goes on: what its users see is counted from its beginning.
+    pub fn reopen(settings: &RunSettings) -> Result<Self, Failure> {
         let real = |name: &str, endpoint| Self {
             name: name.to_owned(),
             id: name.to_owned(),
@@ -58,7 +67,6 @@ impl Place {
         // A second of nothing: a run never begins in the moment in which another one ended.
         let clock = Clock::virtual_from(simulator.clock() + std::time::Duration::from_secs(1), settings.seed);
         simulator.advance(clock.now());
-        simulator.begin_run();
         simulator.ask_for(settings.faults.clone());
         simulator.at_crash(|| {
             // As `kill -9`: nothing is written, told or let go of.

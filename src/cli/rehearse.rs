@@ -87,6 +87,7 @@ pub fn rehearse(
         Purpose::Trial | Purpose::Journaled(_) => None,
     };
     let (start, clock) = stage.begin(settings.seed, collector);
+    stage.simulator.begin_run();
     if let Some(collector) = collector {
         collector.fleets(start, fleets(&stage.simulator));
         reports.push(Box::new(collector.clone()));
@@ -140,6 +141,8 @@ pub fn rehearse_again(
     let past = Past::of(&history.entries).ok_or_else(|| HistoryError::Absent(STORED.to_owned()))?;
     let journal = Journal::claim(store.clone(), &history, Driver::here(), "resume")?;
     let (start, clock) = stage.begin(settings.seed, None);
+    // What its users see is counted from its beginning.
+    let before = stage.simulator.traffic();
     let run = stage.run(settings, runbook, RunId::known(STORED), clock, journal, Vec::new());
     run.can_go_on();
     run.go_on(past, &history.entries);
@@ -161,7 +164,10 @@ pub fn rehearse_again(
         None => (Outcome::Succeeded, exit::DONE),
         Some(failure) => conclude(&run, failure, OnInterrupt::Rollback),
     };
-    Ok(stage.end(&run, start, concluded, failure.filter(|_| !goes_back)))
+    let mut ended = stage.end(&run, start, concluded, failure.filter(|_| !goes_back));
+    ended.traffic.served -= before.served;
+    ended.traffic.failed -= before.failed;
+    Ok(ended)
 }
 
 /// Why a run could not be taken up.
@@ -180,7 +186,6 @@ impl Stage {
         let start = self.simulator.clock() + std::time::Duration::from_secs(1);
         let clock = Clock::virtual_from(start, seed);
         self.simulator.advance(start);
-        self.simulator.begin_run();
         let (world, watched) = (Arc::clone(&self.simulator), collector.cloned());
         clock.on_advance(move |now| match &watched {
             Some(collector) => world.advance_by_steps(now, |at| collector.fleets(at, fleets(&world))),

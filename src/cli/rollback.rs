@@ -7,9 +7,10 @@ use miette::miette;
 use super::{
     Console, Exit, Failure, Global,
     execute::runtime,
-    exit,
+    exit, inputs,
     policy::PolicyArgs,
     resume::{go_back, replay_for_hooks},
+    rollback_stack,
     run::reports,
     take_up::{Again, Journals},
 };
@@ -23,7 +24,28 @@ use crate::{event::UndoOutcome, run::Stand, settings::OnInterrupt};
 #[command(after_long_help = EXAMPLES)]
 pub struct Args {
     /// The run, or the beginning of its id
-    pub run: String,
+    #[arg(required_unless_present = "stack")]
+    pub run: Option<String>,
+
+    /// Put the version before back on this stack, from what AWS has: for when nobody has the journal
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["run", "skip", "mark_done"])]
+    pub stack: Option<String>,
+
+    /// Put this version back, as `runner status` names it: web-green:3
+    #[arg(long, value_name = "VERSION", requires = "stack")]
+    pub to: Option<String>,
+
+    /// The environment of the stack, if its name does not end with it
+    #[arg(long, value_name = "NAME", requires = "stack")]
+    pub env: Option<String>,
+
+    /// The stack is in the simulated AWS
+    #[arg(long, requires = "stack")]
+    pub sim: bool,
+
+    /// The stack is behind an AWS-compatible server
+    #[arg(long, value_name = "URL", requires = "stack", conflicts_with = "sim")]
+    pub endpoint_url: Option<String>,
 
     /// Leave this change as it is; repeatable
     #[arg(long, value_name = "CALL", requires = "reason")]
@@ -52,14 +74,21 @@ const EXAMPLES: &str = "Examples:
   Take a run back:
     runner rollback 20261127-101502-k3f9
 
+  Three in the morning, and nobody has the journal:
+    runner status shop-prod
+    runner rollback --stack shop-prod
+
   What it could not delete is gone now:
     runner rollback 20261127-101502-k3f9 --mark-done '4/ec2:CreateVpc/vpc main' --reason 'deleted in the console'";
 
 pub fn rollback(args: &Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
+    let Some(wanted) = &args.run else {
+        return of_stack(args, global, console);
+    };
     let tokio = runtime()?;
     let _tokio = tokio.enter();
     let file = args.journals.file()?;
-    let found = args.journals.find(&file, &args.run)?;
+    let found = args.journals.find(&file, wanted)?;
     if let Some(label) = found.past.committed() {
         let help = "run the runbook with the version before, which goes forward to it";
         let message = miette!(help = help, "run {} has passed its point of no return: {label}", found.id());
@@ -85,4 +114,21 @@ pub fn rollback(args: &Args, global: &Global, console: &Console) -> Result<Exit,
         exit if exit == exit::ROLLED_BACK => exit::DONE,
         exit => exit,
     })
+}
+
+/// The version before, without any run.
+fn of_stack(args: &Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
+    let wanted = rollback_stack::Wanted {
+        stack: args.stack.as_deref().unwrap_or_default(),
+        env: args.env.as_deref(),
+        version: args.to.as_deref(),
+    };
+    let place = inputs::Place {
+        sim: args.sim,
+        endpoint_url: args.endpoint_url.clone(),
+        world: args.again.world.clone(),
+        journal: args.journals.journal.clone(),
+        ..inputs::Place::default()
+    };
+    rollback_stack::rollback(&wanted, args.journals.config.clone(), &place, args.json, global, console)
 }

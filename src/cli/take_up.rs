@@ -174,7 +174,7 @@ impl Found {
         if !again.takeover && self.is_driven()? {
             return Err(self.driven());
         }
-        let place = Place::open(&settings)?;
+        let place = Place::reopen(&settings)?;
         if place.id != started.target_id {
             let (wanted, found) = (&started.target_id, &place.id);
             let help = "it goes on only where it began: give its folder with `--world`";

@@ -17,6 +17,7 @@ pub mod load_balancing;
 pub mod network;
 mod options;
 pub mod ownership;
+pub mod stack;
 pub mod survey;
 pub(crate) mod tagged;
 mod together;

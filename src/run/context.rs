@@ -4,7 +4,10 @@
 use std::{
     collections::BTreeMap,
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicUsize},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,13 +26,18 @@ use crate::{
 pub const SURVEY: &str = "survey";
 
 tokio::task_local! {
-    /// Set while a wait looks.
-    static POLLING: ();
+    /// Which wait of its operation looks, while one does.
+    static POLLING: u32;
 }
 
 /// Whether a call is one of the looks of a wait.
 pub(super) fn is_polling() -> bool {
-    POLLING.try_with(|()| ()).is_ok()
+    wait_here().is_some()
+}
+
+/// Which wait of its operation looks here, if one does.
+pub(super) fn wait_here() -> Option<u32> {
+    POLLING.try_with(|wait| *wait).ok()
 }
 
 /// The context of one operation, or of one undo. Cheap to clone.
@@ -53,6 +61,8 @@ pub(super) struct Op {
     /// How much the run had sent when the operation began, or when it last sent something itself: what its waits must see.
     pub must_see: AtomicUsize,
     state: Mutex<OpState>,
+    /// How many waits it has begun.
+    waits: AtomicU32,
     /// Where it stands in what it did before, if it does it again.
     again: OnceLock<Mutex<Option<Box<Again>>>>,
 }
@@ -85,7 +95,7 @@ pub enum Seen<T> {
 
 impl Op {
     fn new(run: &Run, id: String) -> Self {
-        Self { id, must_see: run.shared().so_far().into(), state: Mutex::default(), again: OnceLock::new() }
+        Self { id, must_see: run.shared().so_far().into(), state: Mutex::default(), waits: AtomicU32::new(0), again: OnceLock::new() }
     }
 
     /// Where it stands in what it did before; `None` if it is new.
@@ -367,11 +377,12 @@ impl Ctx {
         wait: Wait,
         mut look: impl AsyncFnMut() -> Result<Seen<T>, Error>,
     ) -> Result<T, Error> {
+        let nth = 2 * self.op.waits.fetch_add(1, Ordering::SeqCst) + 1;
         let started = self.now();
         let mut interval = wait.every;
         let mut shown: Option<String> = None;
         loop {
-            let seen = match self.polling(look()).await? {
+            let seen = match POLLING.scope(nth, look()).await? {
                 Seen::Ready(value) => {
                     if shown.is_some() {
                         let (id, elapsed) = (self.op.id.clone(), self.since(started));
@@ -416,7 +427,8 @@ impl Ctx {
 
     /// Does what is part of a wait, but for the time it takes.
     pub async fn polling<T>(&self, look: impl Future<Output = T>) -> T {
-        POLLING.scope((), look).await
+        // Of the same wait, until the operation begins another one.
+        POLLING.scope(2 * self.op.waits.load(Ordering::SeqCst), look).await
     }
 
     /// Writes down what was seen before the first change: "the weight before" must stay what it

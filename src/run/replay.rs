@@ -231,7 +231,7 @@ impl Ctx {
             Arc::new(OperationMemory {
                 run: Arc::clone(&self.run),
                 op: Arc::clone(&self.op),
-                poll: context::is_polling(),
+                wait: context::wait_here(),
             })
         })
     }
@@ -241,7 +241,8 @@ impl Ctx {
 struct OperationMemory {
     run: Arc<Run>,
     op: Arc<Op>,
-    poll: bool,
+    /// Which of its waits looks.
+    wait: Option<u32>,
 }
 
 impl Memory for OperationMemory {
@@ -250,8 +251,8 @@ impl Memory for OperationMemory {
     }
 
     fn note(&self, request_sha256: String, answer: Answer) {
-        let (id, poll) = (self.op.id.clone(), self.poll);
-        self.run.journal().note(Record::Read { id, request_sha256, answer, poll });
+        let (id, wait) = (self.op.id.clone(), self.wait);
+        self.run.journal().note(Record::Read { id, request_sha256, answer, wait });
     }
 }
 

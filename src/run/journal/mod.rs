@@ -140,11 +140,11 @@ impl Journal {
         let mut state = self.state();
         match &entry.record {
             // What a wait saw before it looked again is of no use to anybody.
-            Record::Read { id, request_sha256: asked, poll: true, .. } => {
-                let (id, asked) = (id.clone(), asked.clone());
+            Record::Read { id, request_sha256: asked, wait: Some(wait), .. } => {
+                let (id, asked, wait) = (id.clone(), asked.clone(), *wait);
                 state.pending.retain(|entry| {
-                    !matches!(&entry.record, Record::Read { id: of, request_sha256, poll: true, .. }
-                        if *of == id && *request_sha256 == asked)
+                    !matches!(&entry.record, Record::Read { id: of, request_sha256, wait: Some(in_wait), .. }
+                        if *of == id && *request_sha256 == asked && *in_wait == wait)
                 });
             }
             // An operation that has ended does not read again.

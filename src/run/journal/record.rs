@@ -80,9 +80,9 @@ pub enum Record {
         request_sha256: String,
         #[serde(flatten)]
         answer: Answer,
-        /// A look of a wait.
-        #[serde(default, skip_serializing_if = "is_false")]
-        poll: bool,
+        /// Which of the operation's waits looks.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait: Option<u32>,
     },
     /// A mutation is about to be sent.
     Intent(Box<Intent>),

@@ -1,0 +1,236 @@
+//! `runner status`
+
+use std::{path::PathBuf, sync::Arc};
+
+use miette::miette;
+use serde_json::Value;
+
+use super::{
+    Console, Exit, Failure,
+    drive::by_cause,
+    execute::runtime,
+    exit,
+    inputs::Place as Where,
+    place::Place,
+    print,
+    runs::stand,
+    take_up::{Found, Journals, unreadable},
+};
+use crate::{
+    api::FailureKind,
+    event::{Events, Weight},
+    ops::{
+        catalog::Prepared,
+        stack::{self, StackStatus},
+    },
+    report::{Ink, Look, lines},
+    run::{Branch, History, Journal, Lock, Run, RunId},
+    settings::{Environment, File, JournalPlace, OnInterrupt, RunSettings, Target, WorldChoice, overrides},
+};
+
+/// Show how a stack stands, from AWS itself: traffic, fleets, versions, last run, lock
+///
+/// It needs no journal, and changes nothing.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Args {
+    /// The stack: application and environment, as in shop-prod
+    pub stack: String,
+
+    /// Its environment, if the name of the stack does not end with it
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+
+    /// Write one JSON object
+    #[arg(long)]
+    pub json: bool,
+
+    /// Read settings from this file instead of the nearest runner.toml
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub place: Where,
+}
+
+const EXAMPLES: &str = "Examples:
+  Which version has the traffic?
+    runner status shop-prod
+
+  Put the one before back:
+    runner rollback --stack shop-prod";
+
+pub fn status(args: &Args, console: &Console) -> Result<Exit, Failure> {
+    let tokio = runtime()?;
+    let _tokio = tokio.enter();
+    let looked = Looked::at(&args.stack, args.env.as_deref(), args.config.clone(), &args.place)?;
+    if args.json {
+        let mut all = serde_json::to_value(&looked.status).unwrap_or_default();
+        if let Value::Object(fields) = &mut all {
+            fields.insert("last_run".to_owned(), looked.last_run.as_ref().map(super::runs::in_json).into());
+            fields.insert("lock".to_owned(), looked.lock.clone().into());
+        }
+        return print(&format!("{all}\n"));
+    }
+    print(&looked.text(&console.out))
+}
+
+/// A stack, and what is known of its runs.
+pub struct Looked {
+    pub status: StackStatus,
+    pub environment: Environment,
+    pub file: File,
+    pub settings: RunSettings,
+    last_run: Option<Found>,
+    /// Who has it, in words.
+    lock: Option<String>,
+}
+
+impl Looked {
+    pub fn at(stack: &str, env: Option<&str>, config: Option<PathBuf>, place: &Where) -> Result<Self, Failure> {
+        let journals = Journals { journal: place.journal.clone(), config };
+        let file = journals.file()?;
+        let environment = environment(&file, stack, env)?;
+        let settings = settings(&file, &environment, place)?;
+        let status = look(&settings, &environment, stack)?;
+        let (mut last_run, mut lock) = (None, None);
+        for store in journals.stores(&file)? {
+            for run in History::runs(&store).map_err(|error| unreadable(&error.into()))?.into_iter().rev() {
+                // One that is broken says nothing, and hides nothing.
+                let Ok(found) = Found::read(store.clone(), &run) else { continue };
+                let is_later = last_run.as_ref().is_none_or(|last: &Found| last.id() < found.id());
+                if found.past.stack.as_deref() == Some(stack) && is_later {
+                    last_run = Some(found);
+                    break;
+                }
+            }
+            let held = Lock::all(&store).map_err(|error| unreadable(&error.into()))?;
+            let of_stack = held.into_iter().find(|(lock, _)| lock.name.ends_with(&format!("/stack {stack}")));
+            lock = lock.or(of_stack.map(|(lock, stand)| format!("run {} of {}: {stand}", lock.holder.run, lock.holder.driver)));
+        }
+        Ok(Self { status, environment, file, settings, last_run, lock })
+    }
+
+    fn text(&self, look: &Look) -> String {
+        let status = &self.status;
+        let mut text = vec![lines::pair(look, "stack", &status.stack)];
+        if let Some(found) = &self.last_run {
+            let (ink, stand) = stand(found);
+            text.push(lines::pair(look, "last run", &format!("{} {}", found.id(), look.paint(ink, &stand))));
+        }
+        text.push(lines::pair(look, "lock", self.lock.as_deref().unwrap_or("free")));
+        if status.routes.is_empty() && status.fleets.is_empty() && status.versions.is_empty() {
+            text.push(format!("\n{} nothing of this stack is there", look.paint(Ink::Yellow, "!")));
+        }
+        for route in &status.routes {
+            let weights: Vec<Weight> = (route.shares.iter())
+                .map(|share| Weight { target_group: share.target_group.clone(), weight: share.weight.unsigned_abs() })
+                .collect();
+            text.push(String::new());
+            text.push(look.paint(Ink::Bold, &route.name));
+            text.push(format!(" {}", lines::shares(look, &weights).trim_end()));
+            for share in &route.shares {
+                text.push(format!("  {}: {} of {} targets healthy", share.target_group, share.healthy, share.targets));
+            }
+        }
+        if !status.fleets.is_empty() {
+            text.push(format!("\n{}", look.paint(Ink::Bold, "fleets")));
+        }
+        for fleet in &status.fleets {
+            text.push(format!(
+                "  {}: {} of {} in service (min {}, max {}), {}:{}",
+                fleet.name, fleet.in_service, fleet.desired_capacity, fleet.min_size, fleet.max_size, fleet.launch_template,
+                fleet.version,
+            ));
+        }
+        if !status.versions.is_empty() {
+            text.push(format!("\n{}", look.paint(Ink::Bold, "versions")));
+        }
+        for version in &status.versions {
+            let is_running = status.fleets.iter().any(|fleet| {
+                fleet.launch_template == version.launch_template && fleet.version == version.version.to_string()
+            });
+            let running = if is_running { ", running" } else { "" };
+            text.push(format!(
+                "  {}:{}  {} {} of {}{running}",
+                version.launch_template, version.version, version.image_id, version.instance_type, version.created,
+            ));
+        }
+        text.join("\n") + "\n"
+    }
+}
+
+/// The environment of a stack: its name ends with it.
+fn environment(file: &File, stack: &str, env: Option<&str>) -> Result<Environment, Failure> {
+    let mut all = file.environments.values();
+    let found = match env {
+        Some(name) => all.find(|environment| environment.name == name),
+        None => all.filter(|one| stack.ends_with(&format!("-{}", one.name))).max_by_key(|one| one.name.len()),
+    };
+    found.cloned().ok_or_else(|| {
+        let names: Vec<&str> = file.environments.keys().map(String::as_str).collect();
+        let help = format!("give it with `--env`; runner.toml has `{}`", names.join("`, `"));
+        Failure::new(exit::USAGE, miette!(help = help, "the environment of the stack `{stack}` is not known"))
+    })
+}
+
+fn settings(file: &File, environment: &Environment, place: &Where) -> Result<RunSettings, Failure> {
+    let typed = if place.sim { Some(Target::Sim) } else { place.target };
+    let target = typed.or(environment.target).unwrap_or(Target::Aws);
+    let world = match &place.world {
+        None => WorldChoice::Kept(file.state_dir.join("sim")),
+        Some(world) => WorldChoice::Kept(world.clone()),
+    };
+    let root = file.path.as_deref().and_then(std::path::Path::parent).filter(|root| !root.as_os_str().is_empty());
+    let root = root.map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let root = root.canonicalize().unwrap_or(root);
+    Ok(RunSettings {
+        runbook: root.clone(),
+        project_root: root,
+        state_dir: file.state_dir.clone(),
+        environments: file.environments.clone(),
+        environment: Some(environment.name.clone()),
+        params: std::collections::BTreeMap::new(),
+        target,
+        world,
+        seed: place.seed.unwrap_or(1),
+        endpoint_url: place.endpoint_url.clone(),
+        overrides: overrides(super::policy::PolicyArgs::default()),
+        faults: Vec::new(),
+        journal: place.journal.clone().unwrap_or_else(|| match target {
+            Target::Sim => JournalPlace::Folder(file.state_dir.join("journal")),
+            Target::Aws => file.journal(target),
+        }),
+        on_interrupt: OnInterrupt::Suspend,
+        record_wire: None,
+        interactive: false,
+    })
+}
+
+/// Reads from AWS. Nothing can be changed: nothing is declared.
+fn look(settings: &RunSettings, environment: &Environment, stack: &str) -> Result<StackStatus, Failure> {
+    let place = Place::open(settings)?;
+    let events = Events::new(place.clock.clone(), Vec::new());
+    let id = RunId::known("status");
+    let run =
+        Run::new(id, place.clock.clone(), events, Journal::in_memory("status"), place.endpoint.clone(), settings.seed);
+    let failed = |error: crate::ops::Error| {
+        let help = error.hint().unwrap_or_default();
+        let message = error.to_string();
+        let exit = by_cause(&FailureKind::Operation(Arc::new(error))).1;
+        Failure::new(exit, if help.is_empty() { miette!("{message}") } else { miette!(help = help, "{message}") })
+    };
+    let clock = place.clock.clone();
+    clock.block_on(run.use_environment(environment)).map_err(failed)?;
+    clock.block_on(run.set_stack(stack.to_owned())).map_err(failed)?;
+    let (ctx, stack) = (run.context(&mut Branch::root()), stack.to_owned());
+    let prepared = Prepared {
+        subject: stack.clone(),
+        run: Box::new(move |ctx| {
+            Box::pin(async move { Ok(serde_json::to_value(stack::status(ctx, &stack).await?).unwrap_or_default()) })
+        }),
+    };
+    let found = clock.block_on(ctx.operation("status", Value::Null, prepared)).map_err(failed)?;
+    let _ = place.leave();
+    serde_json::from_value(found).map_err(|error| Failure::new(exit::BUG, miette!("{error}")))
+}
