@@ -3,7 +3,9 @@
 use miette::miette;
 use serde_json::{Value, json};
 
-use super::{Console, Exit, Failure, Global, execute::execute, exit, inputs::Place as Where, run::reports, status::Looked};
+use super::{
+    Console, Exit, Failure, Global, execute::execute, exit, inputs::Place as Where, run::reports, status::Looked,
+};
 use crate::{
     api,
     ops::stack::{FleetStatus, RouteStatus, ShareStatus, VersionStatus},
@@ -43,10 +45,7 @@ pub fn rollback(
         ("listener", json!(way.route.arn)),
         ("groups", json!({ "from": way.from.arn, "to": way.to.arn })),
         ("fleets", json!({ "from": way.fleet.name, "to": of_stack(&way.to.target_group) })),
-        (
-            "template",
-            json!({ "launch_template_id": way.version.launch_template_id, "version": way.version.version }),
-        ),
+        ("template", json!({ "launch_template_id": way.version.launch_template_id, "version": way.version.version })),
         ("subnets", json!(way.fleet.subnets)),
     ];
     looked.settings.params = params.into_iter().map(|(name, value): (_, Value)| (name.to_owned(), value)).collect();
@@ -68,9 +67,8 @@ struct Way<'a> {
 impl<'a> Way<'a> {
     fn of(looked: &'a Looked, wanted: &Wanted<'_>) -> Result<Self, Failure> {
         let status = &looked.status;
-        let usage = |help: &str, message: String| {
-            Failure::new(exit::USAGE, miette!(help = help.to_owned(), "{message}"))
-        };
+        let usage =
+            |help: &str, message: String| Failure::new(exit::USAGE, miette!(help = help.to_owned(), "{message}"));
         let see = format!("see `runner status {}`", wanted.stack);
         let of_two: Vec<&RouteStatus> = status.routes.iter().filter(|route| route.shares.len() == 2).collect();
         let [route] = of_two[..] else {

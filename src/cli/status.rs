@@ -106,7 +106,10 @@ impl Looked {
             }
             let held = Lock::all(&store).map_err(|error| unreadable(&error.into()))?;
             let of_stack = held.into_iter().find(|(lock, _)| lock.name.ends_with(&format!("/stack {stack}")));
-            lock = lock.or(of_stack.map(|(lock, stand)| format!("run {} of {}: {stand}", lock.holder.run, lock.holder.driver)));
+            lock =
+                lock.or(
+                    of_stack.map(|(lock, stand)| format!("run {} of {}: {stand}", lock.holder.run, lock.holder.driver))
+                );
         }
         Ok(Self { status, environment, file, settings, last_run, lock })
     }
@@ -139,7 +142,12 @@ impl Looked {
         for fleet in &status.fleets {
             text.push(format!(
                 "  {}: {} of {} in service (min {}, max {}), {}:{}",
-                fleet.name, fleet.in_service, fleet.desired_capacity, fleet.min_size, fleet.max_size, fleet.launch_template,
+                fleet.name,
+                fleet.in_service,
+                fleet.desired_capacity,
+                fleet.min_size,
+                fleet.max_size,
+                fleet.launch_template,
                 fleet.version,
             ));
         }

@@ -95,7 +95,13 @@ pub enum Seen<T> {
 
 impl Op {
     fn new(run: &Run, id: String) -> Self {
-        Self { id, must_see: run.shared().so_far().into(), state: Mutex::default(), waits: AtomicU32::new(0), again: OnceLock::new() }
+        Self {
+            id,
+            must_see: run.shared().so_far().into(),
+            state: Mutex::default(),
+            waits: AtomicU32::new(0),
+            again: OnceLock::new(),
+        }
     }
 
     /// Where it stands in what it did before; `None` if it is new.
@@ -139,6 +145,7 @@ impl Ctx {
         let result = async {
             self.judge_operation(name)?;
             self.connect().await?;
+            self.resolve().await?;
             Box::pin(self.survey()).await;
             (prepared.run)(self).await
         };

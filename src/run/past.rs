@@ -317,6 +317,18 @@ impl Again {
         Some(answer).filter(|answer| answer.body.is_some())
     }
 
+    /// The mutations whose outcome is not on record.
+    pub fn open_calls(&self) -> Vec<PastCall> {
+        self.past.calls.values().filter(|call| call.came.is_none()).cloned().collect()
+    }
+
+    /// What the mutation of that path made has been found.
+    pub fn answer_call(&mut self, path: &str, result: Value) {
+        if let Some(call) = self.past.calls.get_mut(path) {
+            call.came = Some(Came::Done(Some(result)));
+        }
+    }
+
     /// The mutation of that path.
     pub fn call(&mut self, path: &str) -> Option<PastCall> {
         let call = self.past.calls.get(path)?.clone();

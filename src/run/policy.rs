@@ -214,6 +214,11 @@ impl Ctx {
         self.run.settle(self.asking(), denials)
     }
 
+    /// Whether this run has made what has that id, this driver of it or an earlier one.
+    pub fn has_made_id(&self, id: &str) -> bool {
+        self.run.state().fresh.has("", id)
+    }
+
     /// Whether this run has made the resource that a call names so.
     pub(crate) fn has_made(&self, kind: Kind, id: &str) -> bool {
         let key = match kind {

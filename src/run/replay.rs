@@ -15,6 +15,8 @@ use super::{
     Answer, Ctx, Past, PastOperation, Record, Refused, Run, context,
     context::Op,
     past::{Again, Came, PastCall},
+    rollback,
+    send::says_absent,
 };
 use crate::{
     aws::memory::Memory,
@@ -206,6 +208,32 @@ impl Ctx {
         let settled = self.run.replay()?.settled.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
         call.came = call.came.or(settled);
         Some(call)
+    }
+
+    /// Looks for what calls have made that were under way when the driver of then ended. What is not seen yet is looked for
+    /// again when the operation comes to it.
+    pub(super) async fn resolve(&self) -> Result<(), Error> {
+        let open = match self.op.again().as_mut() {
+            Some(again) => again.as_mut().map(|again| again.open_calls()).unwrap_or_default(),
+            None => return Ok(()),
+        };
+        for call in open {
+            let Some((name, arguments)) = call.intent.look_up.clone() else { continue };
+            let found = match rollback::find_look_up(&name, &self.clone().not_judged(), arguments).await {
+                Err(error) if says_absent(&error) => None,
+                found => found?,
+            };
+            if let Some(found) = found {
+                let path = call.intent.path.clone();
+                if let Some(mut again) = self.op.again()
+                    && let Some(again) = again.as_mut()
+                {
+                    again.answer_call(&path, found.clone());
+                }
+                self.carried_out(path, call.intent.undo, &found);
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a call that is not the one on record.

@@ -209,7 +209,11 @@ async fn undo_now(ctx: &Ctx, armed: &ArmedUndo) -> Result<Undone, Error> {
     (action.run)(ctx, arguments).await
 }
 
-async fn find_look_up(name: &str, ctx: &Ctx, wanted: serde_json::Value) -> Result<Option<serde_json::Value>, Error> {
+pub(super) async fn find_look_up(
+    name: &str,
+    ctx: &Ctx,
+    wanted: serde_json::Value,
+) -> Result<Option<serde_json::Value>, Error> {
     match catalog::LOOK_UPS.iter().find(|look_up| look_up.name == name) {
         Some(look_up) => (look_up.run)(ctx, wanted).await,
         None => Err(Error::NotFound { what: format!("the look-up `{name}`"), hint: None }),

@@ -363,7 +363,7 @@ impl Ctx {
         });
     }
 
-    fn carried_out(&self, path: String, undo: Option<Undo>, result: &impl Serialize) {
+    pub(super) fn carried_out(&self, path: String, undo: Option<Undo>, result: &impl Serialize) {
         let result = serde_json::to_value(result).unwrap_or_default();
         self.run.state().fresh.remember(&result, self.now());
         if let Some(mut undo) = undo {

@@ -258,7 +258,10 @@ impl Trial<'_> {
         // A service that was not there before is not there again: its users notice.
         if run.traffic.failed > 0 && !(goes_back && self.baseline.is_first()) {
             self.judged.lost += run.traffic.failed;
-            self.judged.faults.push(format!("{} requests failed in run {}, exit {}", run.traffic.failed, self.judged.runs, run.exit.code));
+            self.judged.faults.push(format!(
+                "{} requests failed in run {}, exit {}",
+                run.traffic.failed, self.judged.runs, run.exit.code
+            ));
         }
         if run.exit == exit::BUG {
             let why = run.failure.as_ref().map(|failure| failure.trace().message.clone()).unwrap_or_default();

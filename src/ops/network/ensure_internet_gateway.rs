@@ -106,7 +106,9 @@ async fn converge(
     match vpc_of(gateway) {
         Some(attached) => fixed(&resource, "vpc_id", attached, vpc_id)?,
         None => {
-            attach(ctx, options, &id, false).await?;
+            // What this run has made is kept with what belongs to it, also if it was interrupted in between.
+            let keep = options.keep_on_rollback && ctx.has_made_id(&id);
+            attach(ctx, options, &id, keep).await?;
             fields.push(changed("vpc_id", Value::Null, vpc_id));
         }
     }
