@@ -7,19 +7,21 @@ use std::{
 };
 
 use super::{
-    Console, Exit, Failure, Global,
+    Console, Exit, Failure, Global, against,
     diagnostic::rendered,
+    execute::runtime,
     exit,
     findings::{Findings, Format},
     inputs, print,
+    take_up::{Again, Journals, settings_of},
 };
 use crate::{
     api::{
-        ScriptFailure,
+        self, ScriptFailure,
         check::{Known, check as check_project, lints},
     },
-    report::Verbosity,
-    settings::{self, CheckProject, CheckSettings, RunSettings},
+    report::{Ink, Verbosity},
+    settings::{self, CheckProject, CheckSettings, JournalPlace, RunSettings},
 };
 
 /// Find what is wrong with runbooks, without running them
@@ -53,6 +55,14 @@ pub struct Args {
     /// Read settings from this file instead of the nearest runner.toml
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+
+    /// Also see whether the runbook still does what this run has done; repeatable, for one runbook
+    #[arg(long, value_name = "RUN")]
+    pub against: Vec<String>,
+
+    /// The place of the journals of these runs [default: what runner.toml says, or .runner/journal]
+    #[arg(long, value_name = "PLACE", requires = "against")]
+    pub journal: Option<JournalPlace>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -64,6 +74,7 @@ const EXAMPLES: &str = "Examples:
 
 pub fn check(args: Args, console: &Console) -> Result<Exit, Failure> {
     let (format, deny_warnings) = (args.format, args.deny_warnings);
+    let against = Against::of(&args)?;
     let mut findings = Findings::default();
     let settings = match CheckSettings::resolve(args) {
         // Who reads findings has to be told of this one in their form.
@@ -80,7 +91,55 @@ pub fn check(args: Args, console: &Console) -> Result<Exit, Failure> {
     }
     print(&findings.written(format, console.out, deny_warnings))?;
     let fails = findings.errors() > 0 || deny_warnings && findings.warnings() > 0;
-    Ok(if fails { exit::USAGE } else { exit::DONE })
+    if fails {
+        return Ok(exit::USAGE);
+    }
+    against.map_or(Ok(exit::DONE), |against| against.check(console))
+}
+
+/// Runs that a runbook has to be able to go on with.
+struct Against {
+    runbook: PathBuf,
+    runs: Vec<String>,
+    journals: Journals,
+    again: Again,
+}
+
+impl Against {
+    fn of(args: &Args) -> Result<Option<Self>, Failure> {
+        if args.against.is_empty() {
+            return Ok(None);
+        }
+        let [runbook] = &args.paths[..] else {
+            return Err(Failure::new(exit::USAGE, miette::miette!("`--against` needs one runbook")));
+        };
+        let (param, params_file) = (args.param.clone(), args.params_file.clone());
+        Ok(Some(Self {
+            runbook: runbook.clone(),
+            runs: args.against.clone(),
+            journals: Journals { journal: args.journal.clone(), config: args.config.clone() },
+            again: Again { param, params_file, ..Again::default() },
+        }))
+    }
+
+    /// # Errors
+    /// With the first difference.
+    fn check(&self, console: &Console) -> Result<Exit, Failure> {
+        let tokio = runtime()?;
+        let _tokio = tokio.enter();
+        let file = self.journals.file()?;
+        for run in &self.runs {
+            let found = self.journals.find(&file, run)?;
+            let root = settings_of(&found.past.started, &file, &self.again)?.project_root;
+            let root = root.canonicalize().unwrap_or(root);
+            let runbook =
+                api::load(&self.runbook, &root).map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
+            against::matches(&found, &runbook, &file, &self.again)?;
+            let done = console.out.paint(Ink::Green, console.out.done());
+            print(&format!("{done} it does what run {} has done\n", found.id()))?;
+        }
+        Ok(exit::DONE)
+    }
 }
 
 /// Checks the runbook of a run before anything else happens. Warnings are shown.

@@ -87,7 +87,7 @@ pub fn unused(fault: &Fault) -> String {
 /// If anything was changed, the code tells what became of it; if nothing was, it tells the cause.
 pub fn conclude(run: &Arc<Run>, failure: &ScriptFailure, on_interrupt: OnInterrupt) -> (Outcome, Exit) {
     if let Some(exit) = suspension(&failure.kind, on_interrupt) {
-        return suspend(run, first_line(&failure.message), exit);
+        return suspend(run, &failure.trace().message, exit);
     }
     if run.committed().is_some() && run.changed_anything() {
         return (Outcome::CleanUpUnfinished, exit::UNFINISHED);

@@ -3,6 +3,7 @@
 //! One verb per file: its `Args`, whose doc comments are the help, and its function. What is typed
 //! becomes settings in [`crate::settings`].
 
+pub mod against;
 pub mod approve;
 pub mod exit;
 
@@ -14,6 +15,7 @@ mod docs;
 mod drive;
 mod execute;
 mod findings;
+pub mod gc;
 mod global;
 pub mod inputs;
 pub mod locks;
@@ -82,6 +84,7 @@ enum Verb {
     Reject(approve::RejectArgs),
     Locks(locks::Args),
     Unlock(locks::UnlockArgs),
+    Gc(gc::Args),
     Snapshot(snapshot::Args),
     Test(test::Args),
     Sim(sim::Args),
@@ -115,6 +118,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Status(args) => status::status(&args, &console),
         Verb::Approve(args) => approve::approve(&args, &console),
         Verb::Reject(args) => approve::reject(&args, &console),
+        Verb::Gc(args) => gc::gc(&args),
         Verb::Locks(args) => locks::locks(&args),
         Verb::Unlock(args) => locks::unlock(&args, &console),
         Verb::Snapshot(args) => snapshot::snapshot(&args, &global, &console),

@@ -230,7 +230,7 @@ fn look(settings: &RunSettings, environment: &Environment, stack: &str) -> Resul
     };
     let clock = place.clock.clone();
     clock.block_on(run.use_environment(environment)).map_err(failed)?;
-    clock.block_on(run.set_stack(stack.to_owned())).map_err(failed)?;
+    run.set_stack(stack.to_owned());
     let (ctx, stack) = (run.context(&mut Branch::root()), stack.to_owned());
     let prepared = Prepared {
         subject: stack.clone(),

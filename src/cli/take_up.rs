@@ -6,7 +6,7 @@ use miette::miette;
 use serde_json::Value;
 
 use super::{
-    Failure,
+    Failure, against,
     drive::{Driving, unwritten},
     execute::{SEMANTICS, digest},
     exit,
@@ -49,6 +49,10 @@ pub struct Again {
     /// The folder of the simulated world, if it is not where it was
     #[arg(long, value_name = "PATH")]
     pub world: Option<PathBuf>,
+
+    /// Go on with this script instead of the one the run began with, if it does what that has done
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
 
     /// Take the run from a driver that seems to live: it can do nothing more from then on
     #[arg(long)]
@@ -174,6 +178,16 @@ impl Found {
         if !again.takeover && self.is_driven()? {
             return Err(self.driven());
         }
+        let runbook = match &again.script {
+            None => stored_runbook(&self, &settings).map_err(Box::new),
+            Some(script) => {
+                let root = settings.project_root.canonicalize().unwrap_or_else(|_| settings.project_root.clone());
+                let runbook =
+                    api::load(script, &root).map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
+                against::matches(&self, &runbook, file, again)?;
+                Ok(runbook)
+            }
+        };
         let place = Place::reopen(&settings)?;
         if place.id != started.target_id {
             let (wanted, found) = (&started.target_id, &place.id);
@@ -188,7 +202,6 @@ impl Found {
         let Some(alive) = alive else { return Err(self.driven()) };
         let journal = Journal::claim(self.store.clone(), &self.history, Driver::here(), verb)
             .map_err(|error| unwritten(&error))?;
-        let runbook = stored_runbook(&self, &settings).map_err(Box::new);
         let before = self.driver();
         let Self { history, past, .. } = self;
         let clock = place.clock.clone();
@@ -210,6 +223,16 @@ impl Found {
         let operations = past.operations.values().filter(|operation| operation.is_ended()).count();
         run.emit(Event::Resumed { operations, mutations: past.mutations(), before });
         run.go_on(past, &history.entries);
+        if let (Ok(runbook), Some(_)) = (&runbook, &again.script) {
+            // From here on it is the script of the run.
+            let files = Arc::downgrade(&run);
+            runbook.project().observe(move |file| {
+                if let Some(run) = files.upgrade() {
+                    run.keep_file(&file.asked, &file.name, &file.text);
+                }
+            });
+            run.change_script(runbook.name());
+        }
         let driving = Driving { run, place, started: began, on_interrupt, alive };
         Ok(Taken { driving, settings, runbook })
     }
@@ -220,7 +243,12 @@ impl Found {
     }
 }
 
-/// The settings of a run as it was begun, with what is the project's now: policies.
+/// The settings of a run as it was begun.
+pub fn settings_of(started: &Started, file: &File, again: &Again) -> Result<RunSettings, Failure> {
+    settings(started, file, again, &PolicyArgs::default(), OnInterrupt::default())
+}
+
+/// The same, with what is the project's now: policies.
 fn settings(
     started: &Started,
     file: &File,

@@ -165,6 +165,7 @@ impl Past {
             Record::Account { scope, account } => {
                 self.accounts.insert(scope, account);
             }
+            Record::ScriptChanged { runbook } => self.started.runbook = runbook,
             Record::Stack { stack } => self.stack = Some(stack),
             Record::Moment { id, time } => {
                 self.moments.insert(id, time);

@@ -262,6 +262,11 @@ impl Run {
         self.journal.keep_file(asked, name, text);
     }
 
+    /// The run goes on with the script called so.
+    pub fn change_script(&self, runbook: &str) {
+        self.journal.note(Record::ScriptChanged { runbook: runbook.to_owned() });
+    }
+
     /// The driver stops here, and the run goes on another time.
     ///
     /// # Errors
@@ -438,6 +443,12 @@ impl Run {
         if let Some(identity) = self.state().identities.get(scope) {
             return Ok(identity.clone());
         }
+        if self.only_replays() {
+            // Nothing is asked of AWS; where the record ends, so does the script.
+            let account = self.past().and_then(|past| past.accounts.get(scope)).cloned().ok_or(Error::Interrupted)?;
+            let (arn, region) = (String::new(), scope.region.clone());
+            return Ok(Identity { account, arn, region, expires: None });
+        }
         let identity = self.connections.identify(scope).await?;
         if let Some(expires) = identity.expires
             && let Ok(left) = expires.duration_since(SystemTime::now())
@@ -506,18 +517,13 @@ impl Run {
         }
     }
 
-    /// Names the stack that owns what is made from here on, and locks it.
-    ///
-    /// # Errors
-    /// If another run has it.
-    pub async fn set_stack(&self, stack: String) -> Result<(), Error> {
-        self.lock(&format!("stack {stack}")).await?;
+    /// Names the stack that owns what is made from here on.
+    pub fn set_stack(&self, stack: String) {
         if self.past().is_none_or(|past| past.stack.is_none()) {
             self.journal.note(Record::Stack { stack: stack.clone() });
         }
         self.emit(Event::Stack { stack: stack.clone() });
         self.state().stack = Some(stack);
-        Ok(())
     }
 
     /// What operations inherit.

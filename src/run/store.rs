@@ -305,6 +305,14 @@ impl Store {
         }
     }
 
+    /// Removes what is left of a folder whose objects were removed; a bucket has none.
+    pub fn remove_folder(&self, prefix: &str) {
+        if let Some(folder) = self.file(prefix) {
+            // What is in use stays.
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+
     /// Finds out whether the store leaves alone what is there. Some that speak S3 do not, and two
     /// drivers of one run would not notice each other.
     ///

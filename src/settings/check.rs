@@ -35,7 +35,8 @@ pub struct CheckProject {
 
 impl CheckSettings {
     pub fn resolve(args: cli::check::Args) -> Result<Self, Error> {
-        let cli::check::Args { paths, param, params_file, config, format: _, deny_warnings: _ } = args;
+        let cli::check::Args { paths, param, params_file, config, format: _, deny_warnings: _, against: _, journal: _ } =
+            args;
         let here = absolute(Path::new("."))?;
         let paths = if paths.is_empty() { vec![default_path(config.as_deref(), &here)?] } else { paths };
         let mut files = Vec::new();

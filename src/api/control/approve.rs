@@ -13,7 +13,7 @@ use crate::{
         session::{Result, Session},
         strand,
     },
-    ops::{self, Duration},
+    ops::Duration,
     run::{OnTimeout, Request},
     script::{Failure, Place},
 };
@@ -100,5 +100,5 @@ fn lock(session: &Session, context: &NativeCallContext, name: &str) -> Result<()
         return Err(Failure::new("the name of a lock has 1 to 200 characters").at(context).into());
     }
     let run = &session.run;
-    session.wait_for(context, async { run.lock(name).await.map_err(ops::Error::from) })
+    session.wait_for(context, run.lock(name))
 }

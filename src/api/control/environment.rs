@@ -180,7 +180,8 @@ fn stack(session: &Session, context: &NativeCallContext, application: &str) -> R
         }
         None => {}
     }
-    session.wait_for(context, session.run.set_stack(stack.clone()))?;
+    session.wait_for(context, session.run.lock(&format!("stack {stack}")))?;
+    session.run.set_stack(stack.clone());
     named.stack = Some(stack.clone());
     Ok(stack)
 }

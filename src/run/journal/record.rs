@@ -39,6 +39,10 @@ pub enum Record {
         name: String,
         sha256: String,
     },
+    /// The run goes on with another script, which does what the one before did.
+    ScriptChanged {
+        runbook: String,
+    },
     /// The environment the runbook named, as it was then.
     Environment {
         name: String,
@@ -286,6 +290,7 @@ impl Record {
             | Self::Environment { .. }
             | Self::Account { .. }
             | Self::Moment { .. } => {}
+            Self::ScriptChanged { runbook } => edit.text(runbook),
             Self::Stack { stack } => edit.text(stack),
             Self::Override { check: _, reason, by } => each(&mut [reason, by]),
             Self::Operation { id: _, operation: _, subject, arguments } => {
