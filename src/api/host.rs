@@ -115,7 +115,9 @@ impl Host {
         if self.inputs.environments.values().any(|environment| environment.policy != Governed::Freely) {
             self.run.require_environment();
         }
+        // Its modules are read for that; another driver needs them before anything is done.
         let called = runbook.called(self.stdlib);
+        self.run.flush().map_err(|error| ScriptFailure::of_error(error, runbook))?;
         self.run.expect_operations(
             OPERATIONS.iter().map(|entry| entry.name).filter(|name| called.contains(*name)).collect(),
         );

@@ -19,7 +19,7 @@ use crate::{
     report::{Ink, Verbosity},
     run::{Alive, Consent, Driver, Given, Journal, Run, RunId, Started, Store, StoreError, hex},
     script::Runbook,
-    settings::{RunSettings, Target, WorldChoice},
+    settings::{OnInterrupt, RunSettings, Target, WorldChoice},
     sim::Simulator,
 };
 
@@ -59,21 +59,24 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
         target: place.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     });
+    // One that came with this program is no file of the project.
+    if let Some(text) = runbook.library().text(runbook.name()) {
+        run.keep_file(runbook.name(), runbook.name(), &text);
+    }
     let files = Arc::downgrade(&run);
-    let started = beginning(settings, runbook, &place.name, &place.id, place.world.clone());
-    run.begin(started, Driver::here()).map_err(|error| unwritten(&error))?;
     runbook.project().observe(move |file| {
         if let Some(run) = files.upgrade() {
             run.keep_file(&file.asked, &file.name, &file.text);
         }
     });
-    // One that came with this program is no file of the project.
-    if let Some(text) = runbook.library().text(runbook.name()) {
-        run.keep_file(runbook.name(), runbook.name(), &text);
-    }
+    let started = beginning(settings, runbook, &place.name, &place.id, place.world.clone());
+    run.begin(started, Driver::here()).map_err(|error| unwritten(&error))?;
     run.set_aside(settings.overrides.clone());
     run.asks(consent(settings.interactive));
-    let driving = Driving { run, place, started: began, on_interrupt: settings.on_interrupt, alive };
+    // In a world that is gone with the process nobody goes on.
+    let can_go_on = place.world.is_some() || settings.target != Target::Sim;
+    let on_interrupt = if can_go_on { settings.on_interrupt } else { OnInterrupt::Rollback };
+    let driving = Driving { run, place, started: began, on_interrupt, alive };
     driving.obey_signals(&tokio);
     let host = Host::new(driving.run.clone(), given(settings));
     let failure = host.execute(runbook).err();

@@ -217,7 +217,9 @@ mod tests {
             params: std::collections::BTreeMap::new(),
             salt: String::new(),
         };
-        journal.commit(Record::RunStarted(Box::new(started))).expect("written");
+        journal.note(Record::RunStarted(Box::new(started)));
+        let fence = Record::Fence { epoch: 1, driver: Driver::here(), verb: "run".into() };
+        journal.commit(fence).expect("written");
         journal
     }
 

@@ -98,7 +98,9 @@ impl Run {
 
     /// Whether the script is still where an earlier driver has been: what it says was said then.
     pub fn is_replaying(&self) -> bool {
-        self.replay().is_some_and(|replay| self.only_replays() || replay.ahead.load(Ordering::Relaxed) > 0)
+        // What a hook says is new.
+        !self.is_rolling_back()
+            && self.replay().is_some_and(|replay| self.only_replays() || replay.ahead.load(Ordering::Relaxed) > 0)
     }
 
     /// Whether an operation of that id is on record.
@@ -158,7 +160,7 @@ impl Ctx {
         let is_new = self.run.call(id);
         let Some(replay) = self.run.replay() else { return Ok(Recorded::No) };
         let ends_here = self.run.only_replays();
-        let Some(past) = replay.past.operations.get(id).filter(|past| past.is_ended() || !ends_here) else {
+        let Some(past) = replay.past.operations.get(id) else {
             return if ends_here { Err(Error::Interrupted) } else { Ok(Recorded::No) };
         };
         if is_new {
@@ -182,6 +184,7 @@ impl Ctx {
                 Ok(Recorded::Ended(result.clone()))
             }
             Some(Err(failed)) => Err(Error::Before(Box::new(failed.clone()))),
+            Some(Ok(None)) | None if ends_here => Err(Error::Interrupted),
             Some(Ok(None)) | None => Ok(Recorded::Begun(Box::new(past.clone().again()))),
         }
     }

@@ -262,6 +262,14 @@ impl Run {
         self.journal.keep_file(asked, name, text);
     }
 
+    /// Makes durable what was noted: files that were read, before the script does anything with them.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn flush(&self) -> Result<(), Error> {
+        Ok(self.journal.flush()?)
+    }
+
     /// The run goes on with the script called so.
     pub fn change_script(&self, runbook: &str) {
         self.journal.note(Record::ScriptChanged { runbook: runbook.to_owned() });

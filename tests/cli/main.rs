@@ -25,6 +25,7 @@ mod policy;
 mod project;
 mod pull_request;
 mod reference;
+mod resume;
 #[path = "../support/reverse_proxy.rs"]
 mod reverse_proxy;
 mod rules;

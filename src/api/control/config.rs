@@ -103,7 +103,9 @@ fn read(session: &Session, context: &NativeCallContext, file: &ProjectFile) -> R
     session.configs.once(&file.name, || {
         session.spend(context, Count::Files, 1)?;
         let show = |file: &str, text: &str| session.library.add_text(file, text);
-        data(&session.project, file, &show).map_err(|failure| failure.at(context).into())
+        let data = data(&session.project, file, &show).map_err(|failure| failure.at(context))?;
+        session.wait_for(context, async { session.run.flush() })?;
+        Ok(data)
     })
 }
 

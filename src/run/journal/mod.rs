@@ -265,11 +265,15 @@ mod tests {
         Record::Committed { label: label.into() }
     }
 
+    fn fence() -> Record {
+        Record::Fence { epoch: 1, driver: Driver::here(), verb: "run".into() }
+    }
+
     /// A journal of three objects in a folder.
     fn three(root: &Path) -> Store {
         let store = Store::folder(root).expect("a store");
         let journal = Journal::new(store.clone(), "r1");
-        journal.commit(Record::Fence { epoch: 1, driver: Driver::here(), verb: "run".into() }).expect("written");
+        journal.commit(fence()).expect("written");
         journal.note(committed("a"));
         assert!(!root.join("runs/r1/j/0000000002").exists());
         journal.commit(committed("b")).expect("written");
@@ -326,6 +330,7 @@ mod tests {
         let _context = tokio.enter();
         let store = Store::folder(root.path()).expect("a store");
         let first = Journal::new(store.clone(), "r1");
+        first.commit(fence()).expect("written");
         first.commit(committed("a")).expect("written");
         let history = History::read(&store, "r1").expect("it is whole");
         let second = Journal::claim(store.clone(), &history, Driver::here(), "resume").expect("nobody was faster");

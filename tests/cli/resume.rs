@@ -1,0 +1,281 @@
+//! Runs that are killed, suspended, asked about, resumed and taken back, through the command line. Each command is a process
+//! of its own, as it is on another machine.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::Command,
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::project::{Project, Ran};
+
+const SETTINGS: &str = "[environments.prod]\nregion = \"eu-central-1\"\n[environments.prod.vars]\nsize = 1\n";
+const HEAD: &str = "let env = environment(\"prod\");\nstack(\"shop\");\n";
+
+/// A runbook that makes two things, and says so in between.
+const TWO: &str = "let vpc = ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });\n\
+                   log(`size ${env.vars.size}`);\n\
+                   ensure_security_group(#{ name: \"web\", vpc_id: vpc, description: \"web\" });\n";
+
+fn project(body: &str) -> Project {
+    Project::new().file("runner.toml", SETTINGS).file("deploy.rhai", &format!("{HEAD}{body}"))
+}
+
+fn run(project: &Project, arguments: &[&str]) -> Ran {
+    project.runner(&[&["run", "deploy.rhai", "--sim"], arguments].concat())
+}
+
+/// The id of the newest run, and how it stands.
+fn newest(project: &Project) -> (String, Value) {
+    let ran = project.runner(&["runs", "--json", "--last", "1"]);
+    let run: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran}"));
+    (run["run"].as_str().expect("an id").to_owned(), run)
+}
+
+/// A run that was killed at this call.
+fn killed(project: &Project, fault: &str) -> String {
+    let ran = run(project, &["--sim-fault", fault]);
+    assert_eq!(ran.code, None, "it was to be killed: {ran}");
+    newest(project).0
+}
+
+#[test]
+fn a_killed_run_is_gone_on_with() {
+    for fault in [
+        "ec2:CreateVpc#1=crash-before",
+        "ec2:CreateVpc#1=crash-after",
+        "ec2:CreateSecurityGroup#1=crash-before",
+        "ec2:CreateSecurityGroup#1=crash-after",
+        "ec2:DescribeVpcs#1=crash-before",
+    ] {
+        let project = project(TWO);
+        let id = killed(&project, fault);
+        assert_eq!(newest(&project).1["state"], "forward", "{fault}");
+        let ran = project.runner(&["resume", &id]);
+        assert_eq!(ran.code, Some(0), "{fault}: {ran}");
+        assert!(ran.stderr.contains("goes on"), "{ran}");
+        // What is there is what a run without trouble makes, and the next one finds it so.
+        let again = run(&project, &["--json"]);
+        assert!(again.stdout.contains(r#""created":0,"updated":0,"deleted":0,"unchanged":2"#), "{fault}: {again}");
+        let ran = project.runner(&["resume", &id]);
+        assert_eq!(ran.code, Some(3), "{ran}");
+        assert!(ran.stderr.contains("has ended: done"), "{ran}");
+    }
+}
+
+#[test]
+fn a_killed_run_is_taken_back_without_its_script() {
+    let project = project(&format!("on_rollback(\"tell\", || log(\"taken back\"));\n{TWO}"));
+    let id = killed(&project, "ec2:CreateSecurityGroup#1=crash-after");
+    std::fs::remove_file(project.path().join("deploy.rhai")).expect("it was there");
+    let plan = project.runner(&["show", &id, "--undo-plan"]);
+    assert!(plan.stdout.contains("delete security group shop-prod-web"), "{plan}");
+    let ran = project.runner(&["rollback", &id]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stderr.contains("delete vpc shop-prod-main"), "{ran}");
+    // The journal has the script, and the hook is in it.
+    assert!(ran.stderr.contains("taken back") && ran.stderr.contains("hook tell"), "{ran}");
+    assert_eq!(newest(&project).1["exit_code"], 10);
+    let ran = project.runner(&["rollback", &id]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("was rolled back already"), "{ran}");
+}
+
+#[test]
+fn a_run_that_succeeded_is_taken_back_until_its_point_of_no_return() {
+    let body = project(TWO);
+    assert_eq!(run(&body, &[]).code, Some(0));
+    let (id, _) = newest(&body);
+    let ran = body.runner(&["rollback", &id, "--reason", "second thoughts"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(run(&body, &["--json"]).stdout.contains(r#""created":2"#));
+
+    let committed = project(&format!("{TWO}commit(\"it is live\");\n"));
+    assert_eq!(run(&committed, &[]).code, Some(0));
+    let ran = committed.runner(&["rollback", &newest(&committed).0]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("point of no return"), "{ran}");
+}
+
+/// The script of a run is the one it began with, and so are the settings it has seen.
+#[test]
+fn what_the_run_began_with_counts() {
+    let project = project(TWO);
+    let id = killed(&project, "ec2:CreateVpc#1=crash-after");
+    let project = project
+        .file("deploy.rhai", &format!("{HEAD}ensure_vpc(#{{ name: \"other\", cidr_block: \"10.9.0.0/16\" }});\n"))
+        .file("runner.toml", &SETTINGS.replace("size = 1", "size = 2"));
+    let checked = project.runner(&["check", "deploy.rhai", "--against", &id]);
+    assert_eq!(checked.code, Some(3), "{checked}");
+    assert!(checked.stderr.contains("is not what the journal has") && checked.stderr.contains("other"), "{checked}");
+    let other = project.runner(&["resume", &id, "--script", "deploy.rhai"]);
+    assert_eq!(other.code, Some(3), "{other}");
+    let ran = project.runner(&["resume", &id]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stderr.contains("size 1"), "{ran}");
+}
+
+/// A script that has changed where the run has not come to yet is one that goes on.
+#[test]
+fn another_script_goes_on_if_it_does_what_was_done() {
+    let project = project(TWO);
+    let id = killed(&project, "ec2:CreateSecurityGroup#1=crash-before");
+    let project = project.file("deploy.rhai", &format!("{HEAD}{TWO}log(\"more\");\n"));
+    let checked = project.runner(&["check", "deploy.rhai", "--against", &id]);
+    assert_eq!(checked.code, Some(0), "{checked}");
+    let ran = project.runner(&["resume", &id, "--script", "deploy.rhai"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stderr.contains("more"), "{ran}");
+}
+
+#[test]
+fn a_secret_is_given_again_and_has_to_be_the_same() {
+    let body = "let secret = param(\"token\", #{ secret: true });\nlet who = param(\"who\");\nensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\", tags: #{ who: who } });\n";
+    let project = project(body);
+    let ran = run(
+        &project,
+        &["--param", "token=hunter2hunter2", "--param", "who=anna", "--sim-fault", "ec2:CreateVpc#1=crash-after"],
+    );
+    assert_eq!(ran.code, None, "{ran}");
+    let (id, _) = newest(&project);
+    let records = project.runner(&["show", &id, "--records"]);
+    assert!(!records.stdout.contains("hunter2") && records.stdout.contains("anna"), "{records}");
+    let ran = project.runner(&["resume", &id]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("`token` is a secret"), "{ran}");
+    let ran = project.runner(&["resume", &id, "--param", "token=other"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("another value of the parameter `token`"), "{ran}");
+    let ran = project.runner(&["resume", &id, "--param", "token=hunter2hunter2"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+}
+
+const ASKS: &str = "ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });\n\
+                    approve(\"Go on?\", #{ timeout: \"1h\" });\n\
+                    log(\"it went on\");\n";
+
+#[test]
+fn an_approval_suspends_keeps_the_lock_and_goes_on() {
+    let project = project(ASKS);
+    let ran = run(&project, &[]);
+    assert_eq!(ran.code, Some(8), "{ran}");
+    assert!(ran.stderr.contains("waits for approval: Go on?"), "{ran}");
+    let (id, stands) = newest(&project);
+    assert_eq!(stands["state"], "waiting_for_approval");
+
+    let locked = run(&project, &[]);
+    assert_eq!(locked.code, Some(6), "{locked}");
+    assert!(locked.stderr.contains("stack shop-prod is locked by run"), "{locked}");
+    assert!(project.runner(&["locks"]).stdout.contains("stack shop-prod"));
+    assert_eq!(project.runner(&["plan", "deploy.rhai", "--sim"]).code, Some(0), "a plan takes no lock");
+
+    // Nobody has answered: it is asked again.
+    assert_eq!(project.runner(&["resume", &id]).code, Some(8));
+    let ran = project.runner(&["approve", &id, "--reason", "fine"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let ran = project.runner(&["approve", &id]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("asks for nothing"), "{ran}");
+    let ran = project.runner(&["resume", "--due"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stderr.contains("it went on"), "{ran}");
+    assert!(project.runner(&["locks"]).stdout.contains("nothing is locked"));
+    let shown = project.runner(&["show", &id]);
+    assert!(shown.stdout.contains("asks: Go on?") && shown.stdout.contains("fine"), "{shown}");
+}
+
+#[test]
+fn a_rejection_takes_the_run_back() {
+    let project = project(ASKS);
+    assert_eq!(run(&project, &[]).code, Some(8));
+    let (id, _) = newest(&project);
+    assert_eq!(project.runner(&["reject", &id, "--reason", "not today"]).code, Some(0));
+    let ran = project.runner(&["resume", &id]);
+    assert_eq!(ran.code, Some(10), "{ran}");
+    assert!(ran.stderr.contains("not today") && ran.stderr.contains("delete vpc"), "{ran}");
+}
+
+#[test]
+fn whoever_started_it_may_not_approve_where_somebody_else_has_to() {
+    let project = project(&ASKS.replace("timeout: \"1h\"", "other_person: true"));
+    let by = |name: &str, arguments: &[&str]| project.runner_in(arguments, &[("USER", name)]);
+    assert_eq!(by("anna", &["run", "deploy.rhai", "--sim"]).code, Some(8));
+    let (id, _) = newest(&project);
+    let ran = by("anna", &["approve", &id]);
+    assert!(ran.code == Some(5) && ran.stderr.contains("was started by anna"), "{ran}");
+    assert_eq!(by("ben", &["approve", &id]).code, Some(0));
+    assert_eq!(by("anna", &["resume", &id]).code, Some(0));
+}
+
+#[test]
+fn a_lock_is_taken_from_a_run_that_nobody_goes_on_with() {
+    let project = project(&format!("lock(\"database\");\n{ASKS}"));
+    assert_eq!(run(&project, &[]).code, Some(8));
+    let (id, _) = newest(&project);
+    let ran = project.runner(&["unlock", "stack shop-prod", "--reason", "anna is on holiday"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let locks = project.runner(&["locks"]);
+    assert!(locks.stdout.contains("/database") && !locks.stdout.contains("/stack shop-prod"), "{locks}");
+    assert_eq!(project.runner(&["rollback", &id]).code, Some(0));
+    assert!(project.runner(&["locks"]).stdout.contains("nothing is locked"));
+}
+
+/// Ctrl-C suspends a run in a world that is kept; while it is driven, nobody else drives it.
+#[test]
+fn a_signal_suspends_and_a_live_driver_keeps_others_out() {
+    let project = project(&format!("{TWO}log(\"ready\");\nwhile true {{ find_vpc(\"default\"); }}\n"));
+    let mut driver = project.start(&["run", "deploy.rhai", "--sim"]);
+    let mut lines = BufReader::new(driver.stderr.take().expect("stderr is a pipe")).lines().map_while(Result::ok);
+    assert!(lines.by_ref().any(|line| line.contains("ready")), "it ended too early");
+    let (id, _) = newest(&project);
+    let ran = project.runner(&["resume", &id]);
+    assert!(ran.code == Some(6) && ran.stderr.contains("is driven by"), "{ran}");
+    let sent = Command::new("kill").args(["-TERM", &driver.id().to_string()]).status().expect("kill is there");
+    assert!(sent.success());
+    let told: Vec<String> = lines.collect();
+    assert_eq!(driver.wait().expect("it ends").code(), Some(8), "{told:?}");
+    assert!(told.iter().any(|line| line.contains(&format!("runner resume {id}"))), "{told:?}");
+    assert_eq!(newest(&project).1["state"], "suspended");
+    thread::sleep(Duration::from_millis(10));
+    assert_eq!(project.runner(&["rollback", &id]).code, Some(0));
+}
+
+#[test]
+fn a_run_in_another_world_is_refused() {
+    let project = project(TWO);
+    let id = killed(&project, "ec2:CreateVpc#1=crash-after");
+    let ran = project.runner(&["resume", &id, "--world", "elsewhere"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("it goes on only where it began"), "{ran}");
+    let ran = project.runner(&["resume", "nothing"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("there is no run nothing"), "{ran}");
+}
+
+#[test]
+fn a_broken_journal_is_refused_by_the_number_of_its_object() {
+    let project = project(TWO);
+    let id = killed(&project, "ec2:CreateSecurityGroup#1=crash-after");
+    let folder = project.path().join(format!(".runner/journal/runs/{id}/j"));
+    let second = folder.join("0000000002");
+    let text = std::fs::read_to_string(&second).expect("an object");
+    std::fs::write(&second, text.replace("10.0.0.0", "10.1.0.0")).expect("it can be written");
+    for verb in ["resume", "rollback", "show"] {
+        let ran = project.runner(&[verb, &id]);
+        assert!(ran.code == Some(1) && ran.stderr.contains("object 2 of the journal"), "{verb}: {ran}");
+    }
+    std::fs::remove_file(&second).expect("it is there");
+    let ran = project.runner(&["resume", &id]);
+    assert!(ran.stderr.contains("lacks object 2"), "{ran}");
+}
+
+#[test]
+fn old_runs_are_removed_and_open_ones_stay() {
+    let project = project(ASKS);
+    assert_eq!(run(&project, &[]).code, Some(8));
+    let other = project.runner(&["gc", "--keep", "0s"]);
+    assert!(other.stdout.contains("removed 0 runs"), "{other}");
+    let (id, _) = newest(&project);
+    assert_eq!(project.runner(&["rollback", &id]).code, Some(0));
+    let ran = project.runner(&["gc", "--keep", "0s", "--dry-run"]);
+    assert!(ran.stdout.contains("would remove 1 run"), "{ran}");
+    let ran = project.runner(&["gc", "--keep", "0s"]);
+    assert!(ran.stdout.contains("removed 1 run"), "{ran}");
+    assert!(project.runner(&["runs"]).stdout.contains("no such runs"));
+}
