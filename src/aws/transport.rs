@@ -92,6 +92,11 @@ impl HttpConnector for Guarded {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let this = self.clone();
         HttpConnectorFuture::new(async move {
+            if let Out::Sim(simulator) = &this.out {
+                // The request takes half of the time to get there, the reply the other half. It leaves at the end of the
+                // first: what is written down before is written at once.
+                this.clock.sleep(simulator.latency() / 2).await;
+            }
             let mut memory = None;
             if let Some(permit) = admit(&request).map_err(refused)? {
                 permit.before_send(outgoing(&request)?).await.map_err(refused)?;
@@ -106,8 +111,6 @@ impl HttpConnector for Guarded {
             let reply = match this.out {
                 Out::Network(connector) => this.clock.external(exchange(connector, request)).await,
                 Out::Sim(simulator) => {
-                    // The request takes half of the time to get there, the reply the other half.
-                    this.clock.sleep(simulator.latency() / 2).await;
                     let Exchange { after, reply, crash } = simulator.exchange(&to_http(request)?, this.clock.now());
                     if crash {
                         return Err(refused("this process has crashed, as a fault had it"));

@@ -1,6 +1,6 @@
 //! `runner test`
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use miette::miette;
 
@@ -113,7 +113,7 @@ pub fn test(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
     let seed = settings.seed;
     let tokio = runtime()?;
     let _tokio = tokio.enter();
-    let baseline = Baseline::new(settings, runbook).map_err(no_baseline)?;
+    let baseline = Arc::new(Baseline::new(settings, runbook).map_err(no_baseline)?);
     if !args.sweep && !args.crashes && args.crash.is_none() && args.case.is_empty() {
         let done = console.out.paint(Ink::Green, console.out.done());
         return print(&format!(
@@ -145,7 +145,7 @@ pub fn test(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
 /// Crashes of the driver and failures of its journal.
 fn crashes(
     args: &Args,
-    baseline: &Baseline,
+    baseline: &Arc<Baseline>,
     bounds: Bounds,
     bar: &indicatif::ProgressBar,
     console: &Console,

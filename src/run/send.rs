@@ -336,6 +336,7 @@ impl Ctx {
                         Class::Unique | Class::Once => journal.commit(again)?,
                     }
                 }
+                journal.is_still_ours()?;
                 begun.store(true, Ordering::SeqCst);
                 if is_new {
                     ctx.tell(&intent, parameters);

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -61,11 +61,13 @@ pub enum Trouble {
     Conflict,
     /// There is no room for it, nor for any later one.
     Full,
+    /// It is made, the process sleeps, another one takes the run up and goes on with it, and the process wakes.
+    Overtaken,
 }
 
 impl Trouble {
-    pub const ALL: [Self; 6] =
-        [Self::CrashBefore, Self::CrashAfter, Self::LostReply, Self::Torn, Self::Conflict, Self::Full];
+    pub const ALL: [Self; 7] =
+        [Self::CrashBefore, Self::CrashAfter, Self::LostReply, Self::Torn, Self::Conflict, Self::Full, Self::Overtaken];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -75,6 +77,7 @@ impl Trouble {
             Self::Torn => "torn",
             Self::Conflict => "conflict",
             Self::Full => "full",
+            Self::Overtaken => "overtaken",
         }
     }
 }
@@ -88,6 +91,9 @@ pub struct Troubles {
     crash: Box<dyn Fn() + Send + Sync>,
     /// Whether it has ended: it reaches nothing any more.
     is_over: Box<dyn Fn() -> bool + Send + Sync>,
+    /// What another process does meanwhile.
+    overtake: Box<dyn Fn() + Send + Sync>,
+    slept: AtomicBool,
 }
 
 impl Troubles {
@@ -95,8 +101,11 @@ impl Troubles {
         at: Option<(u64, Trouble)>,
         crash: impl Fn() + Send + Sync + 'static,
         is_over: impl Fn() -> bool + Send + Sync + 'static,
+        overtake: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        Self { at, made: AtomicU64::new(0), crash: Box::new(crash), is_over: Box::new(is_over) }
+        let (crash, is_over, overtake) = (Box::new(crash), Box::new(is_over), Box::new(overtake));
+        let (made, slept) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { at, made, crash, is_over, overtake, slept }
     }
 
     /// The trouble of the object that is about to be made.
@@ -148,6 +157,11 @@ impl Store {
     /// The same place, as somebody finds it who has troubles.
     pub fn troubled(&self, troubles: Troubles) -> Self {
         Self { troubles: Some(Arc::new(troubles)), ..self.clone() }
+    }
+
+    /// Whether the process has slept since this was asked last.
+    pub(super) fn has_slept(&self) -> bool {
+        self.troubles.as_ref().is_some_and(|troubles| troubles.slept.swap(false, Ordering::SeqCst))
     }
 
     /// The folder, if it is one.
@@ -220,13 +234,19 @@ impl Store {
         let trouble = troubles.of(key);
         let made = match trouble {
             Some(Trouble::CrashBefore) => &[][..],
-            Some(Trouble::CrashAfter) => bytes,
+            Some(Trouble::CrashAfter | Trouble::Overtaken) => bytes,
             Some(Trouble::Torn) => &bytes[..bytes.len() / 2],
             Some(Trouble::Full) => return Err(self.failed(&"no space left on device")),
             Some(Trouble::LostReply | Trouble::Conflict) | None => return Ok(trouble),
         };
         if !made.is_empty() {
             self.put(&Key::from(key), made).map_err(|error| self.failed(&error))?;
+        }
+        if trouble == Some(Trouble::Overtaken) {
+            (troubles.overtake)();
+            troubles.slept.store(true, Ordering::SeqCst);
+            // It was made, and whoever made it knows.
+            return Ok(trouble);
         }
         (troubles.crash)();
         Err(over())
@@ -235,6 +255,10 @@ impl Store {
     /// A first attempt that does not end well.
     fn put_in_vain(&self, path: &Key, bytes: &[u8], trouble: Trouble) -> object_store::Result<PutResult> {
         let (path_of, source) = (path.to_string(), "as a fault had it".into());
+        if trouble == Trouble::Overtaken {
+            // Made already: found to be there, and to be ours.
+            return Err(object_store::Error::AlreadyExists { path: path_of, source });
+        }
         if trouble == Trouble::Conflict {
             return Err(object_store::Error::AlreadyExists { path: path_of, source });
         }

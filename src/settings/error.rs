@@ -46,6 +46,10 @@ pub enum Error {
     #[diagnostic(help("say `--param {name}=…` once"))]
     ParamTwice { name: String },
 
+    #[error("`--reason` is for `--override CHECK`, and nothing is set aside")]
+    #[diagnostic(help("leave it out, or say which check is meant"))]
+    ReasonForNothing,
+
     #[error("parameters are checked against one runbook, and here are {files} scripts")]
     #[diagnostic(help("give the path of the runbook they are for"))]
     ParamsOfMany { files: usize },

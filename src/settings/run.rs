@@ -71,6 +71,9 @@ impl RunSettings {
     /// `declared` is the environment the runbook names, if that is known before it runs.
     pub fn resolve(inputs: &Inputs, place: &Place, declared: Option<&str>, interactive: bool) -> Result<Self, Error> {
         check_runbook(&inputs.runbook)?;
+        if inputs.policy.reason.is_some() && inputs.policy.overrides.is_empty() {
+            return Err(Error::ReasonForNothing);
+        }
         let runbook_dir = absolute(parent(&inputs.runbook))?;
         let here = absolute(Path::new("."))?;
         let file = File::load(inputs.config.as_deref(), &[&runbook_dir, &here])?;

@@ -230,6 +230,8 @@ fn an_override_needs_a_reason_and_a_check() {
     let project = project("", "");
     insta::assert_snapshot!("an_override_without_a_reason", run(&project, &["--override", "freeze"]));
     insta::assert_snapshot!("an_override_of_no_check", run(&project, &["--override", "frezze", "--reason", "x"]));
+    let ran = run(&project, &["--reason", "x"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("nothing is set aside"), "{ran}");
     let ran = run(&project, &["--override", "freeze", "--reason", " "]);
     assert_eq!(ran.code, Some(3), "{ran}");
     assert!(ran.stderr.contains("expected a reason"), "{ran}");

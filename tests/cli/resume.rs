@@ -2,7 +2,9 @@
 //! of its own, as it is on another machine.
 
 use std::{
-    io::{BufRead, BufReader},
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
     process::Command,
     thread,
     time::Duration,
@@ -10,7 +12,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::project::{Project, Ran};
+use crate::{
+    moto::moto,
+    project::{Project, Ran},
+};
 
 const SETTINGS: &str = "[environments.prod]\nregion = \"eu-central-1\"\n[environments.prod.vars]\nsize = 1\n";
 const HEAD: &str = "let env = environment(\"prod\");\nstack(\"shop\");\n";
@@ -278,4 +283,100 @@ fn old_runs_are_removed_and_open_ones_stay() {
     let ran = project.runner(&["gc", "--keep", "0s"]);
     assert!(ran.stdout.contains("removed 1 run"), "{ran}");
     assert!(project.runner(&["runs"]).stdout.contains("no such runs"));
+}
+
+/// The journal is in a bucket, and the process that goes on is in another folder: as on another machine.
+#[test]
+fn a_bucket_has_journals_too() {
+    let moto = moto();
+    let make = "client('s3').create_bucket(Bucket='journals', CreateBucketConfiguration={'LocationConstraint': 'eu-central-1'})";
+    moto.boto3("123456789012", &format!("{make} and 1"));
+    let (url, keys) = (moto.url(), ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]);
+    let variables: Vec<(&str, &str)> = keys
+        .map(|key| (key, "test"))
+        .into_iter()
+        .chain([("AWS_REGION", "eu-central-1"), ("AWS_ENDPOINT_URL_S3", &url)])
+        .collect();
+    let first = project(ASKS);
+    let place = ["--journal", "s3://journals/runner/test"];
+    let killed = first.runner_in(
+        &[&["run", "deploy.rhai", "--sim", "--sim-fault", "ec2:CreateVpc#1=crash-after"][..], &place].concat(),
+        &variables,
+    );
+    assert_eq!(killed.code, None, "{killed}");
+
+    let second = Project::new().file("runner.toml", SETTINGS);
+    let listed = second.runner_in(&[&["runs", "--json"][..], &place].concat(), &variables);
+    let run: Value = serde_json::from_str(&listed.stdout).unwrap_or_else(|error| panic!("{error}: {listed}"));
+    let id = run["run"].as_str().expect("an id");
+    let world = first.path().join(".runner/sim").display().to_string();
+    let resume = [&["resume", id, "--takeover", "--world", &world][..], &place].concat();
+    let ran = second.runner_in(&resume, &variables);
+    assert_eq!(ran.code, Some(8), "{ran}");
+    let locks = second.runner_in(&[&["locks"][..], &place].concat(), &variables);
+    assert!(locks.stdout.contains("stack shop-prod"), "{locks}");
+    assert_eq!(second.runner_in(&[&["approve", id][..], &place].concat(), &variables).code, Some(0));
+    let ran = second.runner_in(&resume, &variables);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let locks = second.runner_in(&[&["locks"][..], &place].concat(), &variables);
+    assert!(locks.stdout.contains("nothing is locked"), "{locks}");
+}
+
+/// A server that speaks some S3, and overwrites whatever it is told not to.
+fn careless_bucket() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    thread::spawn(move || {
+        let mut objects: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        for connection in listener.incoming() {
+            let Ok(mut connection) = connection else { return };
+            let mut reader = BufReader::new(connection.try_clone().expect("a socket"));
+            let mut head = String::new();
+            while reader.read_line(&mut head).is_ok_and(|read| read > 2) {}
+            let length =
+                head.to_lowercase().lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+            let mut body = vec![0; length.unwrap_or_default()];
+            let _ = reader.read_exact(&mut body);
+            let mut words = head.split(' ');
+            let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default().to_owned());
+            let reply = match method {
+                "PUT" => {
+                    objects.insert(target, body);
+                    Vec::new()
+                }
+                "GET" => objects.get(&target).cloned().unwrap_or_default(),
+                _ => Vec::new(),
+            };
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nLast-Modified: Fri, 27 Nov 2026 10:00:00 GMT\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                reply.len()
+            );
+            let _ = connection.write_all(&[head.into_bytes(), reply].concat());
+        }
+    });
+    url
+}
+
+#[test]
+fn a_store_that_overwrites_is_refused_at_the_first_use() {
+    let url = careless_bucket();
+    let project = project(TWO);
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ENDPOINT_URL_S3", url.as_str()),
+    ];
+    let ran = project.runner_in(&["run", "deploy.rhai", "--sim", "--journal", "s3://journals"], &variables);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stderr.contains("two runs could not be kept apart"), "{ran}");
+}
+
+/// A folder that takes nothing more: nothing is sent, and what was done can be gone on with.
+#[test]
+fn a_journal_that_cannot_be_written_stops_the_run() {
+    let project = project(TWO);
+    let ran = run(&project, &["--journal", "/dev/null/journal"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stderr.contains("the journal cannot be used"), "{ran}");
 }

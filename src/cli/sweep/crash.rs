@@ -136,7 +136,7 @@ fn points(calls: &[Called], written: u64) -> Vec<Point> {
 }
 
 /// Tries the cases in their order, as many as the bounds allow.
-pub fn sweep(baseline: &Baseline, cases: &[CrashCase], bounds: Bounds, bar: &ProgressBar) -> Crashed {
+pub fn sweep(baseline: &Arc<Baseline>, cases: &[CrashCase], bounds: Bounds, bar: &ProgressBar) -> Crashed {
     let started = Instant::now();
     let tried = bounds.cases.unwrap_or(cases.len()).min(cases.len());
     bar.set_length(tried as u64);
@@ -169,7 +169,7 @@ pub fn sweep(baseline: &Baseline, cases: &[CrashCase], bounds: Bounds, bar: &Pro
 }
 
 /// Tries one case.
-fn judge(baseline: &Baseline, case: &CrashCase, finished: Option<&Finished>) -> CrashJudged {
+fn judge(baseline: &Arc<Baseline>, case: &CrashCase, finished: Option<&Finished>) -> CrashJudged {
     let mut points = case.points.iter().copied();
     let mut trial = Trial {
         baseline,
@@ -190,7 +190,7 @@ fn judge(baseline: &Baseline, case: &CrashCase, finished: Option<&Finished>) -> 
 
 /// A case under way.
 struct Trial<'a> {
-    baseline: &'a Baseline,
+    baseline: &'a Arc<Baseline>,
     stage: Stage,
     store: Store,
     later: Duration,
@@ -202,6 +202,17 @@ impl Trial<'_> {
         let store = self.troubled(point);
         let run = self.baseline.journaled(&self.stage, &store);
         self.count(&run, false);
+        self.has_sent_nothing(point);
+    }
+
+    /// A driver that slept, and was overtaken meanwhile, may read, and nothing else.
+    fn has_sent_nothing(&mut self, point: Option<Point>) {
+        if let Some(Point::Write { trouble: Trouble::Overtaken, .. }) = point
+            && let Some(sent) = self.stage.simulator.calls().iter().find(|call| call.changes())
+        {
+            let fault = format!("the driver that slept has sent {}:{}", sent.service, sent.action);
+            self.judged.faults.push(fault);
+        }
     }
 
     /// What is on record; `None` if nothing is, or if it cannot be read.
@@ -231,7 +242,10 @@ impl Trial<'_> {
         self.stage.simulator = Arc::new(survivor);
         let store = self.troubled(point);
         match self.baseline.again(&self.stage, &store, verb) {
-            Ok(run) => self.count(&run, verb == Verb::Rollback),
+            Ok(run) => {
+                self.count(&run, verb == Verb::Rollback);
+                self.has_sent_nothing(point);
+            }
             // It ended before it had taken the run up.
             Err(_) if point.is_some() => {}
             Err(error) => self.judged.faults.push(format!("the run was not taken up: {error}")),
@@ -249,7 +263,21 @@ impl Trial<'_> {
             self.stage.simulator.ask_for([Fault { service: any(), action: any(), at: nth, lasting: false, kind }]);
         }
         let (here, there) = (Arc::clone(&self.stage.simulator), Arc::clone(&self.stage.simulator));
-        self.store.troubled(Troubles::new(at, move || here.crash(), move || there.has_crashed()))
+        let (stage, store, baseline) = (self.stage.clone(), self.store.clone(), Arc::clone(self.baseline));
+        // In the same world, which lives through what the other process does while this one sleeps.
+        let overtake = move || {
+            let tokio = Handle::current();
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    let _tokio = tokio.enter();
+                    // How that went is on record.
+                    let _ = baseline.again(&stage, &store, Verb::Resume);
+                });
+            });
+            // Whatever is sent from now on, is sent by the one that slept.
+            stage.simulator.note_calls();
+        };
+        self.store.troubled(Troubles::new(at, move || here.crash(), move || there.has_crashed(), overtake))
     }
 
     fn count(&mut self, run: &Rehearsal, goes_back: bool) {

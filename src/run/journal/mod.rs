@@ -10,7 +10,10 @@
 mod chain;
 mod record;
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -29,6 +32,19 @@ use crate::{clock::Clock, redact::Secrets};
 
 /// How many records are noted before they are written without an intent.
 const MANY: usize = 1_000;
+
+/// How long after the store was heard of a call may leave.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// How long this machine has been up, also while it slept.
+pub(super) fn boot_time() -> Duration {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let clock = rustix::time::ClockId::Boottime;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let clock = rustix::time::ClockId::Monotonic;
+    let now = rustix::time::clock_gettime(clock);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or_default(), u32::try_from(now.tv_nsec).unwrap_or_default())
+}
 
 /// Why the journal could not be written.
 #[derive(Clone, Debug, Error)]
@@ -57,8 +73,9 @@ struct State {
     pending: Vec<Entry>,
     /// Nothing is written any more: an object that may or may not be there has no successor.
     lost: Option<JournalError>,
-    /// Objects that were written, and those of them that hold an intent.
     written: u64,
+    /// When the last write that succeeded was begun, by [`boot_time`].
+    heard: Duration,
 }
 
 impl Journal {
@@ -172,6 +189,21 @@ impl Journal {
         self.write(&mut state)
     }
 
+    /// Makes sure that this process still drives the run, if it has not heard so from the store for a while: it may have slept
+    /// since, and another one acts meanwhile. Asked right before a call leaves.
+    ///
+    /// # Errors
+    /// [`JournalError::TakenOver`] if it does not.
+    pub(super) fn is_still_ours(&self) -> Result<(), JournalError> {
+        while self.store.has_slept() || boot_time().saturating_sub(self.state().heard) >= FRESH {
+            self.commit(Record::StillDriving)?;
+        }
+        match self.lost() {
+            Some(lost) => Err(lost),
+            None => Ok(()),
+        }
+    }
+
     /// Makes durable what was noted.
     ///
     /// # Errors
@@ -202,12 +234,14 @@ impl Journal {
         let mut records = std::mem::take(&mut state.pending);
         // A secret may have become one after it was noted.
         records.iter_mut().for_each(|entry| entry.record.edit(&self.secrets));
+        let began = boot_time();
         let batch = Batch::new(&self.run, &state.tail, &self.nonce, records);
         let bytes = batch.to_bytes();
         let error = match self.store.make(&chain::key(&self.run, batch.seq), &bytes) {
             Ok(Made::New) => {
                 state.tail = batch.tail_after(&bytes);
                 state.written += 1;
+                state.heard = began;
                 return Ok(());
             }
             Ok(Made::Taken(found)) => self.taken(&batch, &found),
