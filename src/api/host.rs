@@ -66,6 +66,11 @@ pub fn may_be_secret(runbook: &Runbook, name: &str) -> bool {
     param::may_be_secret(runbook, stdlib::MODULES, name)
 }
 
+/// Reads all modules that the runbook imports by a literal path, so that whoever observes its project knows them.
+pub fn read_modules(runbook: &Runbook) {
+    runbook.called(stdlib::MODULES);
+}
+
 /// The runbook of a run as it was, with the files it has read.
 ///
 /// # Errors

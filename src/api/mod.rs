@@ -25,6 +25,7 @@ mod strand;
 pub use control::{CONTROLS, ControlDoc, ControlOptions};
 pub use handle::Handle;
 pub use host::{
-    FailureKind, Host, Inputs, ScriptFailure, declared_environment, load, may_be_secret, may_launch, stored, vocabulary,
+    FailureKind, Host, Inputs, ScriptFailure, declared_environment, load, may_be_secret, may_launch, read_modules,
+    stored, vocabulary,
 };
 pub use secret::Secret;

@@ -69,6 +69,8 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
             run.keep_file(&file.asked, &file.name, &file.text);
         }
     });
+    // All of them are on record before anything is done.
+    api::read_modules(runbook);
     let started = beginning(settings, runbook, &place.name, &place.id, place.world.clone());
     run.begin(started, Driver::here()).map_err(|error| unwritten(&error))?;
     run.set_aside(settings.overrides.clone());

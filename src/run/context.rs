@@ -266,6 +266,14 @@ impl Ctx {
         .await;
     }
 
+    /// Keeps other runs out of what is called so, until this run ends.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if another run has it.
+    pub async fn lock(&self, name: &str) -> Result<(), Error> {
+        self.run.lock(name).await
+    }
+
     /// The SDK clients of the scope this operation runs in.
     pub fn aws(&self) -> &Clients {
         &self.connected().1
@@ -427,7 +435,7 @@ impl Ctx {
     /// If the journal cannot be written.
     pub fn will_wait(&self, at_most: Duration) -> Result<(), Error> {
         if at_most > Duration::from_secs(1) && !self.run.is_rolling_back() {
-            self.run.journal().flush()?;
+            self.run.journal().flush_if_older(Duration::from_secs(2))?;
         }
         Ok(())
     }

@@ -107,6 +107,8 @@ pub struct Past {
     pub(super) rolling_back: bool,
     pub overrides: Overrides,
     pub began: Timestamp,
+    /// The time of the last record of a driver.
+    heard: Timestamp,
 }
 
 /// The environment as the script saw it.
@@ -142,6 +144,7 @@ impl Past {
             rolling_back: false,
             overrides: Overrides::default(),
             began,
+            heard: began,
         };
         entries.iter().for_each(|entry| past.add(entry));
         Some(past)
@@ -149,9 +152,16 @@ impl Past {
 
     fn add(&mut self, Entry { at, record }: &Entry) {
         let at = *at;
+        if !matches!(record, Record::Fence { .. }) {
+            self.heard = at;
+        }
         match record.clone() {
             Record::Fence { epoch, driver, verb } => {
                 self.fences.push((epoch, driver, verb));
+                // What the driver before left open it may have sent again for as long as it was heard of.
+                let heard = self.heard;
+                let calls = self.operations.values_mut().flat_map(|operation| operation.calls.values_mut());
+                calls.filter(|call| call.came.is_none()).for_each(|call| call.at = call.at.max(heard));
                 if !self.rolling_back && !matches!(self.stand, Stand::Finished { .. }) {
                     self.stand = Stand::Forward;
                 }

@@ -331,9 +331,8 @@ impl Ctx {
                     let again = Record::Attempt { path: intent.path.clone(), attempt };
                     match intent.class {
                         // Whoever finds the intent does the same, however often it was sent.
-                        Class::Idempotent | Class::Token => journal.note(again),
-                        // How long ago it was sent decides whether what is not seen is not there.
-                        Class::Unique | Class::Once => journal.commit(again)?,
+                        Class::Idempotent | Class::Token | Class::Unique => journal.note(again),
+                        Class::Once => journal.commit(again)?,
                     }
                 }
                 journal.is_still_ours()?;

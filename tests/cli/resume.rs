@@ -380,3 +380,62 @@ fn a_journal_that_cannot_be_written_stops_the_run() {
     assert_eq!(ran.code, Some(1), "{ran}");
     assert!(ran.stderr.contains("the journal cannot be used"), "{ran}");
 }
+
+const PROD: &str = "runbooks/prod-deploy.rhai";
+
+/// A colleague at three in the morning, without the journal.
+#[test]
+fn the_version_before_is_put_back_from_what_aws_has() {
+    let project = Project::new()
+        .file("runner.toml", include_str!("../../runner.toml"))
+        .file(PROD, include_str!("../../runbooks/prod-deploy.rhai"));
+    let deploy = |image: &str| project.runner(&["run", PROD, "--sim", "-q", "--param", &format!("image={image}")]);
+    let refused = project.runner(&["rollback", "--stack", "shop-prod", "--sim"]);
+    assert!(refused.code == Some(3) && refused.stderr.contains("wanted one route"), "{refused}");
+    assert_eq!(deploy("ami-healthy-1").code, Some(0));
+    assert_eq!(deploy("ami-healthy-2").code, Some(0));
+    std::fs::remove_dir_all(project.path().join(".runner/journal")).expect("it is there");
+
+    let live = || {
+        let ran = project.runner(&["status", "shop-prod", "--sim", "--json"]);
+        let status: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran}"));
+        let share =
+            status["routes"][0]["shares"].as_array().and_then(|shares| shares.iter().find(|one| one["weight"] == 100));
+        share.expect("one has all of it")["target_group"].as_str().expect("a name").to_owned()
+    };
+    assert_eq!(live(), "shop-prod-web-green");
+    let ran = project.runner(&["rollback", "--stack", "shop-prod", "--sim"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stdout.contains(" 0 failed"), "{ran}");
+    assert_eq!(live(), "shop-prod-web-blue");
+    let shown = project.runner(&["status", "shop-prod", "--sim"]);
+    for words in ["3 of 3 in service", "shop-prod-web-blue:1", "ami-healthy-1 t3.small", "lock         free"] {
+        assert!(shown.stdout.contains(words), "{words}: {shown}");
+    }
+    let ran = project.runner(&["rollback", "--stack", "shop-prod", "--sim", "--to", "web-green:7"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("no version `web-green:7`"), "{ran}");
+    assert_eq!(project.runner(&["rollback", "--stack", "shop-prod", "--sim", "--to", "web-green:1"]).code, Some(0));
+    assert_eq!(live(), "shop-prod-web-green");
+}
+
+/// What a version has written, every later one reads: the journals in `tests/journals` are of this one and of those before.
+#[test]
+fn old_journals_are_gone_on_with() {
+    let kept = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/journals");
+    let mut tried = 0;
+    for version in std::fs::read_dir(kept).expect("there are some") {
+        let place = version.expect("a folder").path().display().to_string();
+        let project = project(&format!("on_rollback(\"tell\", || log(\"taken back\"));\n{TWO}"));
+        let listed = project.runner(&["runs", "--json", "--journal", &place]);
+        for line in listed.stdout.lines() {
+            let run: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {listed}"));
+            let id = run["run"].as_str().expect("an id");
+            let checked = project.runner(&["check", "deploy.rhai", "--against", id, "--journal", &place]);
+            assert_eq!(checked.code, Some(0), "{place}: {checked}");
+            let plan = project.runner(&["show", id, "--undo-plan", "--journal", &place]);
+            assert!(plan.stdout.contains("delete security group shop-prod-web"), "{place}: {plan}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 0, "none was tried");
+}

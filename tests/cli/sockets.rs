@@ -2,8 +2,11 @@
 //! servers, a reverse proxy follows weights and health as a load balancer does, and users send requests all the while.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
     process::{Child, ChildStdout},
+    thread,
+    time::Duration,
 };
 
 use crate::{
@@ -130,4 +133,26 @@ fn no_request_fails_on_real_sockets() {
     // A load that nothing can fail would prove nothing.
     let (wrong, figures) = under_load("runbooks/wrong.rhai", "ami-never-healthy");
     assert!(figures.failed() > 0, "{wrong}\n{figures}");
+}
+
+/// What is shown of the served world is of the moment in which it is asked for.
+#[test]
+fn the_time_that_is_shown_moves() {
+    let project = Project::new();
+    let served = Served::start(&project);
+    let now = || {
+        let address = served.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        write!(stream, "GET /_runner/world HTTP/1.1\r\nHost: sim\r\nConnection: close\r\n\r\n")
+            .expect("it takes requests");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).expect("it answers");
+        let body = reply.split("\r\n\r\n").nth(1).expect("a body");
+        let world: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {reply}"));
+        world["time"].as_str().and_then(|now| now.parse::<jiff::Timestamp>().ok()).expect("a time")
+    };
+    let first = now();
+    thread::sleep(Duration::from_millis(100));
+    let passed = now().duration_since(first).as_secs_f64();
+    assert!(passed >= 2.0, "twenty times as fast as the clock on the wall, {passed} s have passed");
 }

@@ -265,8 +265,8 @@ impl Trial<'_> {
         let (here, there) = (Arc::clone(&self.stage.simulator), Arc::clone(&self.stage.simulator));
         let (stage, store, baseline) = (self.stage.clone(), self.store.clone(), Arc::clone(self.baseline));
         // In the same world, which lives through what the other process does while this one sleeps.
+        let tokio = Handle::current();
         let overtake = move || {
-            let tokio = Handle::current();
             thread::scope(|scope| {
                 scope.spawn(|| {
                     let _tokio = tokio.enter();

@@ -87,6 +87,18 @@ impl JsonSchema for Route {
     }
 }
 
+/// Keeps other runs off a route whose load balancer several stacks share. One of the stack's own is kept by the lock of the stack.
+///
+/// # Errors
+/// [`Error::Locked`] if another run moves weight there.
+pub async fn lock(ctx: &Ctx, route: &Route) -> Result<(), Error> {
+    let stack = ctx.stack().unwrap_or_default();
+    if route.load_balancer().starts_with(&format!("{stack}-")) {
+        return Ok(());
+    }
+    ctx.lock(&format!("route {route}")).await
+}
+
 /// Reads a route.
 ///
 /// # Errors

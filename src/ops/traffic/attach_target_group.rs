@@ -67,6 +67,9 @@ impl Operation for AttachTargetGroup {
                 return Err(Error::option(format!("routes[{index}].route"), message));
             }
         }
+        for one in &options.routes {
+            route::lock(ctx, &one.route).await?;
+        }
         // All are looked at before any is changed, and what is changed by what it shows is read again.
         let mut lives = all_of(options.routes.iter().map(|one| route::seen(ctx, &one.route))).await?;
         let mut plans = options.plans(&lives)?;

@@ -67,6 +67,9 @@ struct Way {
 /// Moves the routes through the steps. What a route has behind it already is left out.
 pub async fn run(ctx: &Ctx, orders: Vec<Order>, steps: &[Step], enough: Enough) -> Result<Moved, Error> {
     ctx.may_ask_for(enough.to)?;
+    for order in &orders {
+        route::lock(ctx, &order.route).await?;
+    }
     let read = |order: Order| async move {
         let live = route::live(ctx, &order.route).await?;
         let first = live.answer.target_groups().to_vec();

@@ -11,6 +11,7 @@ mod chain;
 mod record;
 
 use std::{
+    collections::BTreeSet,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
@@ -74,8 +75,12 @@ struct State {
     /// Nothing is written any more: an object that may or may not be there has no successor.
     lost: Option<JournalError>,
     written: u64,
+    /// The files that are kept: path and digest.
+    kept: BTreeSet<(String, String)>,
     /// When the last write that succeeded was begun, by [`boot_time`].
     heard: Duration,
+    /// The run's time of that.
+    written_at: Option<Timestamp>,
 }
 
 impl Journal {
@@ -136,6 +141,9 @@ impl Journal {
     /// written any more.
     pub(super) fn keep_file(&self, asked: &str, name: &str, text: &str) {
         let sha256 = hex(&Sha256::digest(text));
+        if !self.state().kept.insert((asked.to_owned(), sha256.clone())) {
+            return;
+        }
         if let Err(error) = keep_text(&self.store, &sha256, text) {
             let lost = self.lose(&error);
             self.state().lost.get_or_insert(lost);
@@ -216,6 +224,16 @@ impl Journal {
         self.write(&mut state)
     }
 
+    /// The same, unless something was written a moment ago: when what was noted since has happened is known well enough.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub(super) fn flush_if_older(&self, age: Duration) -> Result<(), JournalError> {
+        let now = self.now();
+        let is_recent = self.state().written_at.is_some_and(|at| now.duration_since(at).unsigned_abs() < age);
+        if is_recent { Ok(()) } else { self.flush() }
+    }
+
     /// Whether nothing can be written any more, and why.
     pub fn lost(&self) -> Option<JournalError> {
         self.state().lost.clone()
@@ -223,8 +241,12 @@ impl Journal {
 
     fn entry(&self, mut record: Record) -> Entry {
         record.edit(&self.secrets);
-        let at = self.clock.get().map_or_else(Timestamp::now, Clock::now);
-        Entry { at, record }
+        Entry { at: self.now(), record }
+    }
+
+    /// The run's time.
+    fn now(&self) -> Timestamp {
+        self.clock.get().map_or_else(Timestamp::now, Clock::now)
     }
 
     fn write(&self, state: &mut State) -> Result<(), JournalError> {
@@ -242,6 +264,7 @@ impl Journal {
                 state.tail = batch.tail_after(&bytes);
                 state.written += 1;
                 state.heard = began;
+                state.written_at = Some(self.now());
                 return Ok(());
             }
             Ok(Made::Taken(found)) => self.taken(&batch, &found),
@@ -387,5 +410,52 @@ mod tests {
         Journal::new(store.clone(), "r1").commit(committed("mine")).expect("written");
         let error = Journal::new(store, "r1").commit(committed("yours")).expect_err("taken");
         assert!(matches!(&error, JournalError::Exists { .. }), "{error}");
+    }
+
+    /// Drivers that take one run up at the same time, with pauses wherever the seed has them: each write that succeeded is
+    /// in the journal, none after another one's fence, and one driver is left.
+    #[test]
+    fn of_drivers_that_race_one_is_left() {
+        let tokio = runtime();
+        for seed in 0..1_000 {
+            let _context = tokio.enter();
+            let store = Store::in_memory();
+            Journal::new(store.clone(), "r1").commit(fence()).expect("written");
+            let drivers = 2 + seed % 2;
+            let drive = |driver: u64| {
+                let _context = tokio.enter();
+                let mut rng = fastrand::Rng::with_seed(seed * 10 + driver);
+                let mut pause = || (0..rng.u32(..4)).for_each(|_| std::thread::yield_now());
+                let mut done = Vec::new();
+                let mut is_left = false;
+                for _ in 0..3 {
+                    let history = History::read(&store, "r1").expect("it is whole");
+                    pause();
+                    let Ok(journal) = Journal::claim(store.clone(), &history, Driver::here(), "resume") else {
+                        continue;
+                    };
+                    is_left = (0..3).all(|step| {
+                        pause();
+                        let label = format!("{driver} {} {step}", journal.epoch());
+                        let written = journal.commit(committed(&label)).is_ok();
+                        done.extend(written.then_some(label));
+                        written
+                    });
+                }
+                (done, is_left)
+            };
+            let ended: Vec<_> = std::thread::scope(|scope| {
+                let drive = &drive;
+                let started: Vec<_> = (0..drivers).map(|driver| scope.spawn(move || drive(driver))).collect();
+                started.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+            });
+            let history = History::read(&store, "r1").expect("it is whole");
+            let mut written: Vec<String> = labels(&history).into_iter().map(str::to_owned).collect();
+            let mut done: Vec<String> = ended.iter().flat_map(|(done, _)| done.clone()).collect();
+            (written.sort(), done.sort());
+            assert_eq!(written, done, "seed {seed}");
+            // Epochs never go back: `read` has seen to that. Whoever has the last one could finish.
+            assert!(ended.iter().any(|(_, is_left)| *is_left), "seed {seed}");
+        }
     }
 }
