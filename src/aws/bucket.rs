@@ -3,19 +3,15 @@
 //! It is always the real one, or the server that `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` names: never the simulated AWS, and
 //! on the real clock.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_config::BehaviorVersion;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_smithy_http_client::tls;
-use aws_smithy_runtime_api::{
-    client::{
-        http::{HttpClient as _, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector},
-        orchestrator::HttpRequest,
-        runtime_components::RuntimeComponentsBuilder,
-    },
-    shared::IntoShared as _,
+use aws_smithy_http_client::{Connector, tls};
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnectorSettings, SharedHttpClient, SharedHttpConnector},
+    orchestrator::HttpRequest,
 };
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
@@ -39,10 +35,8 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 pub fn open(bucket: &str, prefix: &str) -> Result<Store, StoreError> {
     let name = if prefix.is_empty() { format!("s3://{bucket}") } else { format!("s3://{bucket}/{prefix}") };
     let failed = |cause: String| StoreError::Failed { store: name.clone(), cause };
-    let client = network();
     let tokio = tokio::runtime::Handle::current();
-    let config =
-        tokio.block_on(aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(client.clone()).load());
+    let config = tokio.block_on(aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(network()).load());
     let region = config.region().ok_or_else(|| failed("no AWS region is set: set AWS_REGION".to_owned()))?;
     let provider = config.credentials_provider().ok_or_else(|| failed("no AWS credentials were found".to_owned()))?;
     let mut builder = AmazonS3Builder::new()
@@ -52,7 +46,7 @@ pub fn open(bucket: &str, prefix: &str) -> Result<Store, StoreError> {
         .with_credentials(Arc::new(Credentials(provider)))
         // Attempts are counted in one place: see `Store::make`.
         .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
-        .with_http_connector(Network(client));
+        .with_http_connector(Network);
     let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").ok().filter(|url| !url.is_empty());
     if let Some(url) = endpoint.or_else(|| config.endpoint_url().map(str::to_owned)) {
         builder = builder.with_allow_http(url.starts_with("http://")).with_endpoint(url);
@@ -93,25 +87,16 @@ impl CredentialProvider for Credentials {
 }
 
 /// The SDK's connections.
-#[derive(Clone)]
-struct Network(SharedHttpClient);
-
-impl fmt::Debug for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Network")
-    }
-}
+#[derive(Debug)]
+struct Network;
 
 impl HttpConnector for Network {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
         let settings = HttpConnectorSettings::builder().connect_timeout(TIMEOUT / 4).read_timeout(TIMEOUT).build();
-        let mut components = RuntimeComponentsBuilder::new("bucket");
-        components.set_time_source(Some(aws_smithy_async::time::SystemTimeSource::new().into_shared()));
-        components.set_sleep_impl(aws_smithy_async::rt::sleep::default_async_sleep());
-        let components = components
-            .build()
-            .map_err(|error| object_store::Error::Generic { store: "S3", source: Box::new(error) })?;
-        Ok(HttpClient::new(Connection(self.0.http_connector(&settings, &components))))
+        let mut connector = Connector::builder().connector_settings(settings);
+        connector.set_sleep_impl(aws_smithy_async::rt::sleep::default_async_sleep());
+        let connector = connector.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build();
+        Ok(HttpClient::new(Connection(SharedHttpConnector::new(connector))))
     }
 }
 

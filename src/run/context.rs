@@ -145,7 +145,7 @@ impl Ctx {
         let result = async {
             self.judge_operation(name)?;
             self.connect().await?;
-            self.resolve().await?;
+            Box::pin(self.resolve()).await?;
             Box::pin(self.survey()).await;
             (prepared.run)(self).await
         };

@@ -77,7 +77,8 @@ impl Ctx {
         let mut attempt = 1;
         loop {
             self.may_go_on()?;
-            let sent = self.attempt(call, false, attempt, send());
+            // The futures of SDK calls are large.
+            let sent = Box::pin(self.attempt(call, false, attempt, send()));
             let sent = match self.memory() {
                 Some(memory) => MEMORY.scope(memory, sent).await,
                 None => sent.await,
@@ -142,7 +143,7 @@ impl Ctx {
         };
         let past = self.call_on_record(&path);
         if let Some(past) = &past {
-            let digest = if varies { None } else { Some(self.digest_of(call, &token, &send).await?) };
+            let digest = if varies { None } else { Some(Box::pin(self.digest_of(call, &token, &send)).await?) };
             self.compare_call(past, call, digest.as_deref())?;
             if let Some(came) = &past.came {
                 return answered(call, &resource, came);
@@ -166,7 +167,7 @@ impl Ctx {
                         Class::Idempotent => None,
                         // Sent again with its token it is one and the same; unless AWS has forgotten the token.
                         Class::Token if self.since(started) < TOKENS_LAST => None,
-                        Class::Token | Class::Unique => self.find_again(look_up, started).await?,
+                        Class::Token | Class::Unique => Box::pin(self.find_again(look_up, started)).await?,
                         Class::Once => {
                             let (resource, path) = (resource.clone(), path.clone());
                             return Err(Error::InDoubt { call, resource, path });
@@ -178,7 +179,7 @@ impl Ctx {
                     in_doubt = matches!(class, Class::Idempotent | Class::Token);
                 }
                 let permit = Permit::new(call, token.clone(), self.write_ahead(&intent, &resource, attempt, &begun));
-                let error = match self.attempt(call, true, attempt, send(permit)).await {
+                let error = match Box::pin(self.attempt(call, true, attempt, send(permit))).await {
                     Ok(output) => {
                         in_doubt = true;
                         return record(&output);
@@ -202,7 +203,7 @@ impl Ctx {
                         Class::Idempotent | Class::Token => true,
                         Class::Once => false,
                         Class::Unique => {
-                            if let Some(found) = self.find_again(look_up.as_ref(), self.now()).await? {
+                            if let Some(found) = Box::pin(self.find_again(look_up.as_ref(), self.now())).await? {
                                 return serde_json::from_value(found).map_err(|_| unlike(call));
                             }
                             in_doubt = false;
