@@ -350,11 +350,17 @@ impl Store {
         let first = self.make(&key, b"first")?;
         let second = self.make(&key, b"second")?;
         let holds = self.get(&key)?;
-        let is_listed = self.list("probe")?.contains(&key);
-        let _ = self.remove(&key);
         let keeps =
             first == Made::New && second == Made::Taken(b"first".to_vec()) && holds.as_deref() == Some(b"first");
-        if keeps && is_listed { Ok(()) } else { Err(StoreError::Overwrites { store: self.name.clone() }) }
+        if !keeps {
+            return Err(StoreError::Overwrites { store: self.name.clone() });
+        }
+        let is_listed = self.list("probe")?.contains(&key);
+        let _ = self.remove(&key);
+        match is_listed {
+            true => Ok(()),
+            false => Err(self.failed(&"what was just made is not listed")),
+        }
     }
 
     fn file(&self, key: &str) -> Option<PathBuf> {
