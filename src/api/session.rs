@@ -51,7 +51,7 @@ impl Session {
         let (asked, phase) = (Arc::clone(&run), Arc::clone(&going_back));
         let watch = Watch::new(move || {
             let interrupted = asked.interrupt().is_requested() && !phase.load(Ordering::Relaxed);
-            if interrupted { Some(interruption()) } else { strand::stopped() }
+            if interrupted { Some(interruption()) } else { strand::stopped().filter(|_| !has_more(&asked)) }
         });
         Arc::new(Self {
             run,
@@ -118,6 +118,11 @@ impl Session {
         self.watch.check()?;
         self.wait(future).map_err(|error| super::failure::raise(self, error, Failure::new("").at(context)))
     }
+}
+
+/// Whether this strand did more when the run was driven before: then its sibling's failure came later.
+fn has_more(run: &Run) -> bool {
+    run.is_on_record(&strand::branch(|branch| branch.peek_id()))
 }
 
 /// The failure of a run that was asked to stop.

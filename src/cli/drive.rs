@@ -43,7 +43,7 @@ impl Driving {
             Some(failure) => conclude(&self.run, failure, self.on_interrupt),
         };
         let error = failure.as_ref().map(|failure| failure.message.clone());
-        self.close(outcome, exit, error);
+        self.close(outcome, exit, error)?;
         match failure {
             None => Ok(exit),
             Some(failure) => Err(Failure::new(exit, *failure.problem)),
@@ -51,7 +51,10 @@ impl Driving {
     }
 
     /// Tells how it ended, and lets go of everything.
-    pub fn close(self, outcome: Outcome, exit: Exit, error: Option<String>) {
+    ///
+    /// # Errors
+    /// If the end of the run is not on record: it then is not over, and keeps its locks.
+    pub fn close(self, outcome: Outcome, exit: Exit, error: Option<String>) -> Result<(), Failure> {
         let Self { run, place, started, .. } = self;
         run.warn_of_unused_overrides();
         run.warn_of_unwritten_wire();
@@ -63,16 +66,14 @@ impl Driving {
             Outcome::Suspended => Ok(()),
             _ => run.finish(exit.code),
         };
-        if let Err(error) = written {
-            run.emit(Event::Warning { message: error.to_string() });
-        }
-        if outcome != Outcome::Suspended {
+        if outcome != Outcome::Suspended && written.is_ok() {
             run.unlock();
         }
         let mut summary = run.summary();
         summary.wall = started.elapsed();
         summary.traffic = place.leave();
         run.emit(Event::RunFinished { outcome, exit_code: exit.code, error, summary: Box::new(summary) });
+        written.map_err(|error| unwritten(&error))
     }
 }
 
@@ -87,6 +88,9 @@ pub fn unused(fault: &Fault) -> String {
 /// If anything was changed, the code tells what became of it; if nothing was, it tells the cause.
 pub fn conclude(run: &Arc<Run>, failure: &ScriptFailure, on_interrupt: OnInterrupt) -> (Outcome, Exit) {
     if let Some(exit) = suspension(&failure.kind, on_interrupt) {
+        return suspend(run, &failure.trace().message, exit);
+    }
+    if let Some(exit) = cannot_go_on(run, &failure.kind) {
         return suspend(run, &failure.trace().message, exit);
     }
     if run.committed().is_some() && run.changed_anything() {
@@ -119,6 +123,22 @@ fn suspension(kind: &FailureKind, on_interrupt: OnInterrupt) -> Option<Exit> {
         },
         FailureKind::Script | FailureKind::Usage | FailureKind::Bug => None,
     }
+}
+
+/// The exit code of a run that could not be gone on with, for a reason that lies here and not in what it does: somebody else's
+/// credentials, settings or locks are no reason to take back what another process has done.
+fn cannot_go_on(run: &Run, kind: &FailureKind) -> Option<Exit> {
+    run.past()?;
+    let is_of_here = match kind {
+        FailureKind::Usage => true,
+        FailureKind::Operation(error) => match &**error {
+            ops::Error::Connect(_) | ops::Error::Locked(_) | ops::Error::Store(_) => true,
+            ops::Error::Policy(_) => run.is_replaying(),
+            error => error.is_permission(),
+        },
+        FailureKind::Script | FailureKind::Interrupted | FailureKind::Bug => false,
+    };
+    is_of_here.then(|| by_cause(kind).1)
 }
 
 /// Stops here. Another process goes on, or this one's user says so.
@@ -192,8 +212,13 @@ async fn leave_in_time(run: Arc<Run>) {
     if run.is_rolling_back() {
         return;
     }
+    let reason = "calls under way were not answered in time";
+    let written = Arc::clone(&run);
+    let written = tokio::task::spawn_blocking(move || written.suspend(reason));
+    // What was done is on record, also if this is not.
+    let _ = tokio::time::timeout(GRACE / 4, written).await;
     let resume = format!("runner resume {}", run.id().as_str());
-    run.emit(Event::Suspended { reason: "calls under way were not answered in time".to_owned(), resume });
+    run.emit(Event::Suspended { reason: reason.to_owned(), resume });
     std::process::exit(exit::INTERRUPTED.code.into());
 }
 

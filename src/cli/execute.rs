@@ -12,6 +12,7 @@ use super::{
     drive::{Driving, unwritten},
     exit, inputs,
     place::{Place, open_store},
+    take_up::Found,
 };
 use crate::{
     api::{self, Host, Inputs},
@@ -59,7 +60,7 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
         target: place.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     });
-    // One that came with this program is no file of the project.
+    // Also of a script that came with this program, and is no file of the project.
     if let Some(text) = runbook.library().text(runbook.name()) {
         run.keep_file(runbook.name(), runbook.name(), &text);
     }
@@ -178,10 +179,10 @@ fn begin_journal(settings: &RunSettings, now: Timestamp) -> Result<(RunId, Journ
     let mut seed = settings.seed;
     loop {
         let id = RunId::new(now, seed);
-        if repeats {
-            // The same run in the same new world again: it takes the place of the one before.
-            remove(&store, id.as_str()).map_err(|error| failed(&error))?;
-        } else if Journal::is_there(&store, id.as_str()).map_err(|error| failed(&error))? {
+        // The same run in the same new world again takes the place of the one before, which nobody can go on with.
+        let is_there = Journal::is_there(&store, id.as_str()).map_err(|error| failed(&error))?;
+        let is_gone = || Found::read(store.clone(), id.as_str()).is_ok_and(|found| found.past.started.world.is_none());
+        if is_there && !(repeats && is_gone()) {
             seed = seed.wrapping_add(1);
             continue;
         }
@@ -191,6 +192,9 @@ fn begin_journal(settings: &RunSettings, now: Timestamp) -> Result<(RunId, Journ
             seed = seed.wrapping_add(1);
             continue;
         };
+        if is_there {
+            remove(&store, id.as_str()).map_err(|error| failed(&error))?;
+        }
         let journal = Journal::new(store, id.as_str());
         return Ok((id, journal, alive));
     }

@@ -96,7 +96,15 @@ pub fn unlock(args: &UnlockArgs, console: &Console) -> Result<Exit, Failure> {
         let help = "`runner locks` lists them";
         return Err(Failure::new(exit::USAGE, miette!(help = help, "{what} `{}`", args.lock)));
     };
-    let found = Found::read(store.clone(), &lock.holder.run)?;
+    let found = match Found::read(store.clone(), &lock.holder.run) {
+        // Nobody goes on with a run whose journal is broken.
+        Err(_) if args.takeover => {
+            lock.break_open(&store, &args.reason).map_err(|error| unreadable(&error.into()))?;
+            let done = console.out.paint(Ink::Green, console.out.done());
+            return print(&format!("{done} {} is free\n", lock.name));
+        }
+        found => found?,
+    };
     if !args.takeover && found.is_driven()? {
         let help = "end it, or give `--takeover`: it can do nothing more from then on";
         return Err(Failure::new(

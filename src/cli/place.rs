@@ -100,19 +100,25 @@ impl Place {
     }
 }
 
-/// Opens the place of the journals, and makes sure that it keeps what it is given.
+/// Opens the place of the journals for a new run, and makes sure that it keeps what it is given.
 pub fn open_store(place: &JournalPlace) -> Result<Store, Failure> {
-    let failed = |error: &dyn std::fmt::Display| {
-        let help = "check `journal` in runner.toml, `--journal`, and the credentials for it";
-        Failure::new(exit::FAILED, miette!(help = help, "the journal cannot be used: {error}"))
-    };
+    let store = find_store(place)?;
+    store.probe().map_err(|error| unusable(&error))?;
+    Ok(store)
+}
+
+fn unusable(error: &dyn std::fmt::Display) -> Failure {
+    let help = "check `journal` in runner.toml, `--journal`, and the credentials for it";
+    Failure::new(exit::FAILED, miette!(help = help, "the journal cannot be used: {error}"))
+}
+
+/// The place of the journals, to look at what is there.
+pub fn find_store(place: &JournalPlace) -> Result<Store, Failure> {
     let store = match place {
         JournalPlace::Folder(folder) => Store::folder(folder),
         JournalPlace::Bucket { bucket, prefix } => bucket::open(bucket, prefix),
     };
-    let store = store.map_err(|error| failed(&error))?;
-    store.probe().map_err(|error| failed(&error))?;
-    Ok(store)
+    store.map_err(|error| unusable(&error))
 }
 
 /// Whether a journal place is a folder that is not there: nothing has been run yet.

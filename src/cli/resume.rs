@@ -95,7 +95,14 @@ fn due(args: &Args, tokio: &tokio::runtime::Runtime, global: &Global, console: &
     let mut worst: Result<Exit, Failure> = Ok(exit::DONE);
     for store in args.journals.stores(&file)? {
         for run in History::runs(&store).map_err(|error| unreadable(&error.into()))? {
-            let found = Found::read(store.clone(), &run)?;
+            // One that is broken, or just being begun, does not keep others waiting.
+            let found = match Found::read(store.clone(), &run) {
+                Ok(found) => found,
+                Err(failure) => {
+                    failure.show(console);
+                    continue;
+                }
+            };
             if !is_due(&found)? {
                 continue;
             }
@@ -117,7 +124,8 @@ fn due(args: &Args, tokio: &tokio::runtime::Runtime, global: &Global, console: &
 fn is_due(found: &Found) -> Result<bool, Failure> {
     match &found.past.stand {
         Stand::Finished { .. } | Stand::Suspended { .. } => Ok(false),
-        Stand::Asks(question) => Ok(question.until <= Timestamp::now()),
+        // Of a simulated world, only its own clock could tell.
+        Stand::Asks(question) => Ok(found.past.started.target != "sim" && question.until <= Timestamp::now()),
         Stand::Forward | Stand::Back => Ok(!found.is_driven()?),
     }
 }
@@ -138,14 +146,21 @@ fn go_on(
     taken.driving.obey_signals(tokio);
     if run.is_rolling_back() {
         replay_for_hooks(&taken);
-        return Ok(go_back(taken.driving, "it was being rolled back"));
+        return go_back(taken.driving, "it was being rolled back");
     }
-    mark(&run, &args.mark_done, &args.mark_not_done)?;
+    mark(&run, &args.mark_done, &args.mark_not_done).inspect_err(|_| unchanged(&run))?;
     let Taken { driving, settings, runbook } = taken;
-    let runbook = runbook.map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
+    let runbook =
+        runbook.inspect_err(|_| unchanged(&run)).map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
     let host = Host::new(run, given(&settings));
     let failure = host.execute(&runbook).err();
     driving.end(failure)
+}
+
+/// It could not be gone on with, and is as it was before: no schedule takes it up by itself.
+pub(super) fn unchanged(run: &Run) {
+    // It is taken for one whose driver died, otherwise.
+    let _ = run.suspend("it could not be gone on with");
 }
 
 /// Writes down what a person says of calls whose outcome is not known.
@@ -172,7 +187,14 @@ pub(super) fn replay_for_hooks(taken: &Taken) {
 }
 
 /// Takes the run back, and says how that went.
-pub(super) fn go_back(driving: Driving, reason: &str) -> Exit {
+pub(super) fn go_back(driving: Driving, reason: &str) -> Result<Exit, Failure> {
+    // Whoever has taken its locks meanwhile may be at the same things.
+    if let Err(error) = driving.run.lock_again() {
+        let (message, help) = (error.to_string(), error.hint().unwrap_or_default());
+        let exit = exit::LOCKED;
+        suspend(&driving.run, &message, exit);
+        return Err(Failure::new(exit, miette!(help = help, "{message}")));
+    }
     let report = driving.run.roll_back(reason);
     let (outcome, exit) = if report.lost {
         suspend(&driving.run, "the journal could not be written", exit::INTERRUPTED)
@@ -181,8 +203,8 @@ pub(super) fn go_back(driving: Driving, reason: &str) -> Exit {
     } else {
         (Outcome::RollbackFailed, exit::ROLLBACK_FAILED)
     };
-    driving.close(outcome, exit, None);
-    exit
+    driving.close(outcome, exit, None)?;
+    Ok(exit)
 }
 
 impl Refused {

@@ -9,7 +9,7 @@ use super::{
     execute::runtime,
     exit, inputs,
     policy::PolicyArgs,
-    resume::{go_back, replay_for_hooks},
+    resume::{go_back, replay_for_hooks, unchanged},
     rollback_stack,
     run::reports,
     take_up::{Again, Journals},
@@ -105,11 +105,13 @@ pub fn rollback(args: &Args, global: &Global, console: &Console) -> Result<Exit,
     let said = args.skip.iter().map(|path| (path, UndoOutcome::Kept));
     let said = said.chain(args.mark_done.iter().map(|path| (path, UndoOutcome::Undone)));
     for (path, outcome) in said {
-        run.mark_undo(path, outcome, &reason).map_err(|message| Failure::new(exit::USAGE, miette!("{message}")))?;
+        run.mark_undo(path, outcome, &reason)
+            .inspect_err(|_| unchanged(&run))
+            .map_err(|message| Failure::new(exit::USAGE, miette!("{message}")))?;
     }
     replay_for_hooks(&taken);
     let why = if reason.is_empty() { "asked for".to_owned() } else { reason };
-    Ok(match go_back(taken.driving, &why) {
+    Ok(match go_back(taken.driving, &why)? {
         // It was asked for: that it happened is no failure.
         exit if exit == exit::ROLLED_BACK => exit::DONE,
         exit => exit,

@@ -37,7 +37,11 @@ pub fn rollback(
         Looked::at(wanted.stack, wanted.env, config, place)?
     };
     let way = Way::of(&looked, wanted)?;
-    let application = wanted.stack.strip_suffix(&format!("-{}", looked.environment.name)).unwrap_or(wanted.stack);
+    let suffix = format!("-{}", looked.environment.name);
+    let application = wanted.stack.strip_suffix(&suffix).ok_or_else(|| {
+        let help = format!("a stack is called after its environment: `{}`", looked.environment.name);
+        Failure::new(exit::USAGE, miette!(help = help, "`{}` does not end with `{suffix}`", wanted.stack))
+    })?;
     let of_stack = |name: &str| name.strip_prefix(&format!("{}-", wanted.stack)).unwrap_or(name).to_owned();
     let params = [
         ("environment", json!(looked.environment.name)),

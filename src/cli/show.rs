@@ -161,7 +161,7 @@ fn watch(mut found: Found, look: &Look) -> Result<Exit, Failure> {
     let mut seen = 0;
     print(&format!("{}\n", head(look, &found)))?;
     loop {
-        let new: String = found.history.entries[seen..].iter().filter_map(|entry| line(look, entry)).collect();
+        let new: String = found.history.entries.iter().skip(seen).filter_map(|entry| line(look, entry)).collect();
         seen = found.history.entries.len();
         print(&new)?;
         match found.past.stand {

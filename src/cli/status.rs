@@ -93,24 +93,9 @@ impl Looked {
         let environment = environment(&file, stack, env)?;
         let settings = settings(&file, &environment, place)?;
         let status = look(&settings, &environment, stack)?;
-        let (mut last_run, mut lock) = (None, None);
-        for store in journals.stores(&file)? {
-            for run in History::runs(&store).map_err(|error| unreadable(&error.into()))?.into_iter().rev() {
-                // One that is broken says nothing, and hides nothing.
-                let Ok(found) = Found::read(store.clone(), &run) else { continue };
-                let is_later = last_run.as_ref().is_none_or(|last: &Found| last.id() < found.id());
-                if found.past.stack.as_deref() == Some(stack) && is_later {
-                    last_run = Some(found);
-                    break;
-                }
-            }
-            let held = Lock::all(&store).map_err(|error| unreadable(&error.into()))?;
-            let of_stack = held.into_iter().find(|(lock, _)| lock.name.ends_with(&format!("/stack {stack}")));
-            lock =
-                lock.or(
-                    of_stack.map(|(lock, stand)| format!("run {} of {}: {stand}", lock.holder.run, lock.holder.driver))
-                );
-        }
+        // AWS tells how the stack is, also where the journals cannot be reached.
+        let (last_run, lock) = of_journals(&journals, &file, stack)
+            .unwrap_or((None, Some("not known: the journals cannot be read".to_owned())));
         Ok(Self { status, environment, file, settings, last_run, lock })
     }
 
@@ -166,6 +151,27 @@ impl Looked {
         }
         text.join("\n") + "\n"
     }
+}
+
+/// The last run of a stack, and who keeps others off it.
+fn of_journals(journals: &Journals, file: &File, stack: &str) -> Result<(Option<Found>, Option<String>), Failure> {
+    let (mut last_run, mut lock) = (None, None);
+    for store in journals.stores(file)? {
+        for run in History::runs(&store).map_err(|error| unreadable(&error.into()))?.into_iter().rev() {
+            // One that is broken says nothing, and hides nothing.
+            let Ok(found) = Found::read(store.clone(), &run) else { continue };
+            let is_later = last_run.as_ref().is_none_or(|last: &Found| last.id() < found.id());
+            if found.past.stack.as_deref() == Some(stack) && is_later {
+                last_run = Some(found);
+                break;
+            }
+        }
+        let held = Lock::all(&store).map_err(|error| unreadable(&error.into()))?;
+        let of_stack = held.into_iter().find(|(lock, _)| lock.name.ends_with(&format!("/stack {stack}")));
+        lock = lock
+            .or(of_stack.map(|(lock, stand)| format!("run {} of {}: {stand}", lock.holder.run, lock.holder.driver)));
+    }
+    Ok((last_run, lock))
 }
 
 /// The environment of a stack: its name ends with it.

@@ -1,6 +1,6 @@
 //! Takes a run up from its journal: finds it, makes sure that nobody else drives it, and puts it together again.
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
 
 use miette::miette;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use super::{
     drive::{Driving, unwritten},
     execute::{SEMANTICS, digest},
     exit,
-    place::{Place, is_absent, open_store},
+    place::{Place, find_store, is_absent},
     policy::PolicyArgs,
 };
 use crate::{
@@ -93,7 +93,7 @@ impl Journals {
 
     /// The stores that are there.
     pub fn stores(&self, file: &File) -> Result<Vec<Store>, Failure> {
-        self.places(file).iter().filter(|place| !is_absent(place)).map(open_store).collect()
+        self.places(file).iter().filter(|place| !is_absent(place)).map(find_store).collect()
     }
 
     /// The run of that id, or of an id that begins so.
@@ -162,24 +162,20 @@ impl Found {
     ) -> Result<Taken, Failure> {
         let began = Instant::now();
         let started = &self.past.started;
-        if started.semantics != SEMANTICS {
+        // Going back needs no script.
+        let goes_back = verb == "rollback" || self.past.is_rolling_back();
+        if started.semantics != SEMANTICS && !goes_back {
             let help = "resume it with that version, or take it back with `runner rollback`";
-            return Err(Failure::new(
-                exit::USAGE,
-                miette!(
-                    help = help,
-                    "run {} was begun by runner {}, which means something else",
-                    self.id(),
-                    started.version
-                ),
-            ));
+            let message =
+                format!("run {} was begun by runner {}, which means something else", self.id(), started.version);
+            return Err(Failure::new(exit::USAGE, miette!(help = help, "{message}")));
         }
-        let mut settings = settings(started, file, again, policy, on_interrupt)?;
+        let mut settings = settings(started, file, again, policy, on_interrupt, goes_back)?;
         if !again.takeover && self.is_driven()? {
             return Err(self.driven());
         }
         let runbook = match &again.script {
-            None => stored_runbook(&self, &settings).map_err(Box::new),
+            None => stored_runbook(&self, &settings)?,
             Some(script) => {
                 let root = settings.project_root.canonicalize().unwrap_or_else(|_| settings.project_root.clone());
                 let runbook =
@@ -203,7 +199,8 @@ impl Found {
         let journal = Journal::claim(self.store.clone(), &self.history, Driver::here(), verb)
             .map_err(|error| unwritten(&error))?;
         let before = self.driver();
-        let Self { history, past, .. } = self;
+        let Self { history, mut past, .. } = self;
+        past.claimed();
         let clock = place.clock.clone();
         let events = Events::new(clock.clone(), reports);
         let id = RunId::known(&history.run);
@@ -223,15 +220,17 @@ impl Found {
         let operations = past.operations.values().filter(|operation| operation.is_ended()).count();
         run.emit(Event::Resumed { operations, mutations: past.mutations(), before });
         run.go_on(past, &history.entries);
-        if let (Ok(runbook), Some(_)) = (&runbook, &again.script) {
-            // From here on it is the script of the run.
+        if let Ok(runbook) = &runbook {
+            // What it reads for the first time is on record from here on.
             let files = Arc::downgrade(&run);
             runbook.project().observe(move |file| {
                 if let Some(run) = files.upgrade() {
                     run.keep_file(&file.asked, &file.name, &file.text);
                 }
             });
-            run.change_script(runbook.name());
+            if again.script.is_some() {
+                run.change_script(runbook.name());
+            }
         }
         let driving = Driving { run, place, started: began, on_interrupt, alive };
         Ok(Taken { driving, settings, runbook })
@@ -245,7 +244,7 @@ impl Found {
 
 /// The settings of a run as it was begun.
 pub fn settings_of(started: &Started, file: &File, again: &Again) -> Result<RunSettings, Failure> {
-    settings(started, file, again, &PolicyArgs::default(), OnInterrupt::default())
+    settings(started, file, again, &PolicyArgs::default(), OnInterrupt::default(), false)
 }
 
 /// The same, with what is the project's now: policies.
@@ -255,6 +254,7 @@ fn settings(
     again: &Again,
     policy: &PolicyArgs,
     on_interrupt: OnInterrupt,
+    goes_back: bool,
 ) -> Result<RunSettings, Failure> {
     let mut environments = file.environments.clone();
     if let Some(from) = &policy.policy_from {
@@ -270,14 +270,19 @@ fn settings(
         (true, Some(world)) => WorldChoice::Kept(world),
         (false, _) => WorldChoice::Fresh,
     };
-    let root = file.path.as_deref().and_then(std::path::Path::parent).map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let root = file.path.as_deref().and_then(std::path::Path::parent).filter(|root| !root.as_os_str().is_empty());
+    let root = root.map_or_else(|| PathBuf::from("."), PathBuf::from);
     Ok(RunSettings {
         runbook: root.join(&started.runbook),
         project_root: root,
         state_dir: file.state_dir.clone(),
         environments,
         environment: started.environment.clone(),
-        params: params(started, again)?,
+        // Without a secret the script is not run again for its hooks: the rollback says so.
+        params: match params(started, again) {
+            Err(_) if goes_back => BTreeMap::new(),
+            params => params?,
+        },
         target: if is_simulated { Target::Sim } else { Target::Aws },
         world,
         seed: started.seed,
@@ -292,10 +297,10 @@ fn settings(
 }
 
 /// The parameters of then. Secrets are given again, and have to be the same.
-fn params(started: &Started, again: &Again) -> Result<std::collections::BTreeMap<String, Value>, Failure> {
+fn params(started: &Started, again: &Again) -> Result<BTreeMap<String, Value>, Failure> {
     let mut given = resolve_params(again.params_file.as_deref(), again.param.clone())?;
     let usage = |help: String, message: String| Failure::new(exit::USAGE, miette!(help = help, "{message}"));
-    let mut params = std::collections::BTreeMap::new();
+    let mut params = BTreeMap::new();
     for (name, known) in &started.params {
         let value = match (known, given.remove(name)) {
             (Given::Value(value), None) => value.clone(),
@@ -321,17 +326,17 @@ fn params(started: &Started, again: &Again) -> Result<std::collections::BTreeMap
     }
 }
 
-/// The script of the run, from its journal.
-fn stored_runbook(found: &Found, settings: &RunSettings) -> Result<Runbook, api::ScriptFailure> {
+/// The script of the run, from its journal. What is not there is missed by the script, and said then.
+fn stored_runbook(found: &Found, settings: &RunSettings) -> Result<Result<Runbook, Box<api::ScriptFailure>>, Failure> {
     let mut files = Stored::new();
     for (path, (name, sha256)) in &found.past.files {
-        if let Ok(Some(text)) = found.store.get(&text_key(sha256))
-            && let Ok(text) = String::from_utf8(text)
-        {
+        let text = found.store.get(&text_key(sha256)).map_err(|error| unreadable(&error.into()))?;
+        if let Some(text) = text.and_then(|text| String::from_utf8(text).ok()) {
             files.insert(path.clone(), (name.clone(), text));
         }
     }
-    api::stored(&found.past.started.runbook, Project::stored(&settings.project_root, files))
+    let root = settings.project_root.canonicalize().unwrap_or_else(|_| settings.project_root.clone());
+    Ok(api::stored(&found.past.started.runbook, Project::stored(&root, files)).map_err(Box::new))
 }
 
 impl Taken {

@@ -28,6 +28,11 @@ impl Branch {
         id.join(".")
     }
 
+    /// The id that the next operation here would have.
+    pub fn peek_id(&self) -> String {
+        self.clone().next_id()
+    }
+
     /// The branches of a `parallel` that stands here. Takes one number for all of them.
     pub fn children(&mut self, count: usize) -> Vec<Self> {
         self.count += 1;

@@ -57,6 +57,7 @@ impl Ctx {
             }
             Some(known) => known,
             None => {
+                self.run.ends_here()?;
                 let until = self.now().checked_add(timeout).unwrap_or(Timestamp::MAX);
                 let other_person = other_person || self.run.wants_other_reviewer();
                 let record = Record::Asked { id: id.clone(), question: question.clone(), until, then, other_person };
@@ -67,6 +68,7 @@ impl Ctx {
         let answer = match &asked.answer {
             Some(answer) => answer.clone(),
             None => {
+                self.run.ends_here()?;
                 let answer = self.ask(&asked).await?;
                 let (approved, by, reason) = answer.clone();
                 self.run.journal().commit(Record::Answered { id: id.clone(), approved, by, reason })?;

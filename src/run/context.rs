@@ -213,9 +213,10 @@ impl Ctx {
         }
         self.tell_start(name, &subject);
         let started = self.op.again().and_then(|again| Some(again.as_ref()?.started()));
-        let until = started.unwrap_or_else(|| self.now()).checked_add(elapsed).unwrap_or(Timestamp::MAX);
+        let now = self.run.clock().now();
+        let until = started.unwrap_or(now).checked_add(elapsed).unwrap_or(Timestamp::MAX);
         self.will_wait(elapsed)?;
-        self.sleep(until.duration_since(self.now()).try_into().unwrap_or_default()).await?;
+        self.sleep_now(until.duration_since(now).try_into().unwrap_or_default()).await?;
         self.end(Ok(&Value::Bool(true)));
         self.emit(Event::Waited { id: id.clone(), what: format!("{subject} to pass"), elapsed, timeout: elapsed });
         self.emit(Event::OperationFinished {
@@ -365,7 +366,11 @@ impl Ctx {
             return Ok(());
         }
         // Part of it may have passed before the run was taken up again.
-        let duration = until.duration_since(self.run.clock().now()).try_into().unwrap_or_default();
+        self.sleep_now(until.duration_since(self.now()).try_into().unwrap_or_default()).await
+    }
+
+    /// Lets `duration` pass, whatever is on record.
+    async fn sleep_now(&self, duration: Duration) -> Result<(), Error> {
         if self.run.is_rolling_back() {
             self.run.clock().sleep(duration).await;
             return Ok(());
@@ -455,7 +460,8 @@ impl Ctx {
 
     /// How much of the run's time has passed since `start`.
     pub fn since(&self, start: Timestamp) -> Duration {
-        self.now().duration_since(start).unsigned_abs()
+        // Clocks of two machines may differ: what seems to be to come has just been.
+        self.now().duration_since(start).try_into().unwrap_or_default()
     }
 
     pub(super) fn op_state(&self) -> std::sync::MutexGuard<'_, OpState> {

@@ -3,11 +3,12 @@
 use std::{
     env, fmt,
     fs::{File, OpenOptions, TryLockError},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -61,6 +62,8 @@ fn job() -> Option<String> {
 /// Shows others that the driver of a run lives, until it is dropped.
 #[derive(Debug)]
 pub struct Alive {
+    /// The thread that beats, where that is needed.
+    beats: Option<thread::JoinHandle<()>>,
     /// Held while the process lives: the operating system lets go of it, however it ends.
     _lock: Option<File>,
     stop: Arc<AtomicBool>,
@@ -69,6 +72,10 @@ pub struct Alive {
 impl Drop for Alive {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        if let Some(beats) = self.beats.take() {
+            // It takes its sign away, so that nobody waits for it to stand still.
+            let _ = beats.join();
+        }
     }
 }
 
@@ -80,15 +87,17 @@ impl Alive {
     pub fn show(store: &Store, run: &str, epoch: u64) -> Result<Option<Self>, StoreError> {
         let stop = Arc::new(AtomicBool::new(false));
         if let Some(root) = store.root() {
-            let lock = lock(&root.join("runs").join(run).join("driver"));
+            let lock = lock(&sign_of(root, run, epoch));
             return lock
-                .map(|lock| lock.map(|lock| Self { _lock: Some(lock), stop }))
+                .map(|lock| lock.map(|lock| Self { beats: None, _lock: Some(lock), stop }))
                 .map_err(|error| StoreError::Failed { store: store.to_string(), cause: error.to_string() });
         }
         let (store, key, stopped) = (store.clone(), sign(run, epoch), Arc::clone(&stop));
+        // Others may look from now on.
+        store.replace(&key, b"0")?;
         // A thread of its own: it beats whatever the run is busy with.
         let beat = move || {
-            for count in 0_u64.. {
+            for count in 1_u64.. {
                 if stopped.load(Ordering::Relaxed) {
                     break;
                 }
@@ -96,16 +105,16 @@ impl Alive {
                 let _ = store.replace(&key, count.to_string().as_bytes());
                 let next = Instant::now() + BEAT;
                 while Instant::now() < next && !stopped.load(Ordering::Relaxed) {
-                    std::thread::sleep(Duration::from_millis(100));
+                    thread::sleep(Duration::from_millis(100));
                 }
             }
             let _ = store.remove(&key);
         };
-        std::thread::Builder::new()
+        let beats = thread::Builder::new()
             .name("heartbeat".into())
             .spawn(beat)
             .map_err(|error| StoreError::Failed { store: run.to_owned(), cause: error.to_string() })?;
-        Ok(Some(Self { _lock: None, stop }))
+        Ok(Some(Self { beats: Some(beats), _lock: None, stop }))
     }
 
     /// Whether the driver of `epoch` shows that it lives. Where that cannot be seen at once, it is looked for a while.
@@ -114,8 +123,7 @@ impl Alive {
     /// If the store cannot be read.
     pub fn is_seen(store: &Store, run: &str, epoch: u64) -> Result<bool, StoreError> {
         if let Some(root) = store.root() {
-            let file = root.join("runs").join(run).join("driver");
-            return match lock(&file) {
+            return match lock(&sign_of(root, run, epoch)) {
                 Ok(free) => Ok(free.is_none()),
                 Err(error) => Err(StoreError::Failed { store: store.to_string(), cause: error.to_string() }),
             };
@@ -124,7 +132,7 @@ impl Alive {
         let Some(first) = store.get(&key)? else { return Ok(false) };
         let began = Instant::now();
         while began.elapsed() < STILL {
-            std::thread::sleep(Duration::from_secs(2));
+            thread::sleep(Duration::from_secs(2));
             match store.get(&key)? {
                 None => return Ok(false),
                 Some(now) if now != first => return Ok(true),
@@ -133,6 +141,11 @@ impl Alive {
         }
         Ok(false)
     }
+}
+
+/// The file that a driver locks: each epoch has its own, so that one which hangs can be overtaken.
+fn sign_of(root: &Path, run: &str, epoch: u64) -> PathBuf {
+    root.join("runs").join(run).join(format!("driver-{epoch}"))
 }
 
 fn sign(run: &str, epoch: u64) -> String {

@@ -55,12 +55,12 @@ pub struct Lock {
     /// Where, and what.
     pub name: String,
     pub holder: Holder,
-    seq: u64,
 }
 
 /// The folder of a lock. Names may have any characters.
 fn prefix(name: &str) -> String {
-    let escaped: String = name.split('/').map(escape).collect::<Vec<_>>().join("/");
+    // Account, region, and a name of the runbook's, which may have slashes of its own.
+    let escaped: String = name.splitn(3, '/').map(escape).collect::<Vec<_>>().join("/");
     format!("locks/{escaped}")
 }
 
@@ -179,10 +179,10 @@ impl Lock {
         }
         let mut locks = Vec::new();
         for name in names {
-            if let (seq, Some(Entry::Held(holder))) = last(store, &name)?
+            if let (_, Some(Entry::Held(holder))) = last(store, &name)?
                 && let Some(stand) = stand_of(store, &holder.run)
             {
-                locks.push((Self { name, holder, seq }, stand));
+                locks.push((Self { name, holder }, stand));
             }
         }
         Ok(locks)

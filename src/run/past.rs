@@ -4,9 +4,9 @@
 //! reads from here, calls that were answered are answered from here, and time stands where the record has it. What it
 //! shares with other operations is read from AWS: that decides about nothing but calls, which are compared with those on record.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{
@@ -54,6 +54,8 @@ pub struct PastOperation {
 #[derive(Debug)]
 pub(super) struct Again {
     now: Timestamp,
+    /// How long nobody drove it.
+    gap: Option<SignedDuration>,
     past: PastOperation,
 }
 
@@ -106,6 +108,8 @@ pub struct Past {
     pub(super) undone: BTreeMap<String, (UndoOutcome, Option<String>)>,
     pub(super) rolling_back: bool,
     pub overrides: Overrides,
+    /// What it keeps others out of.
+    pub locks: BTreeSet<String>,
     pub began: Timestamp,
     /// The time of the last record of a driver.
     heard: Timestamp,
@@ -143,6 +147,7 @@ impl Past {
             undone: BTreeMap::new(),
             rolling_back: false,
             overrides: Overrides::default(),
+            locks: BTreeSet::new(),
             began,
             heard: began,
         };
@@ -158,10 +163,7 @@ impl Past {
         match record.clone() {
             Record::Fence { epoch, driver, verb } => {
                 self.fences.push((epoch, driver, verb));
-                // What the driver before left open it may have sent again for as long as it was heard of.
-                let heard = self.heard;
-                let calls = self.operations.values_mut().flat_map(|operation| operation.calls.values_mut());
-                calls.filter(|call| call.came.is_none()).for_each(|call| call.at = call.at.max(heard));
+                self.claimed();
                 if !self.rolling_back && !matches!(self.stand, Stand::Finished { .. }) {
                     self.stand = Stand::Forward;
                 }
@@ -240,6 +242,9 @@ impl Past {
                 self.undone.insert(path, (outcome, detail));
             }
             Record::Finished { exit_code } => self.stand = Stand::Finished { exit_code },
+            Record::Locked { name } => {
+                self.locks.insert(name);
+            }
             Record::Override { check, reason, by } => {
                 self.overrides.checks.insert(check);
                 (self.overrides.reason, self.overrides.by) = (reason, by);
@@ -250,6 +255,14 @@ impl Past {
             | Record::UndoStarted { .. }
             | Record::HookEnded { .. } => {}
         }
+    }
+
+    /// Another driver has it from here on. What the one before left open, that one may have sent again for as long as it was
+    /// heard of.
+    pub fn claimed(&mut self) {
+        let heard = self.heard;
+        let calls = self.operations.values_mut().flat_map(|operation| operation.calls.values_mut());
+        calls.filter(|call| call.came.is_none()).for_each(|call| call.at = call.at.max(heard));
     }
 
     /// The operation that a record of `at` belongs to.
@@ -289,7 +302,7 @@ impl PastOperation {
 
     /// Begins it once more.
     pub(super) fn again(self) -> Again {
-        Again { now: self.started, past: self }
+        Again { now: self.started, gap: None, past: self }
     }
 
     /// Whether it has come to its end.
@@ -304,9 +317,15 @@ impl Again {
         self.past.started
     }
 
-    /// The time, while it is on record.
-    pub fn now(&self) -> Option<Timestamp> {
-        Some(self.now).filter(|now| *now < self.past.until)
+    /// The time of this operation, when it is `real`: as long as it is on record, the time of the record; from then on it goes
+    /// on from there. The time in which nobody drove it does not count for its deadlines.
+    pub fn now(&mut self, real: Timestamp) -> Timestamp {
+        if self.now < self.past.until {
+            return self.now;
+        }
+        let until = self.past.until;
+        let gap = *self.gap.get_or_insert_with(|| real.duration_since(until).max(SignedDuration::ZERO));
+        real.checked_sub(gap).unwrap_or(real)
     }
 
     /// Whether it is on record that time went on until then; it then does.

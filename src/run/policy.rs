@@ -69,6 +69,9 @@ impl Run {
         may_be_overridden(environment, policy.as_deref(), &checks)?;
         for check in checks {
             let (reason, by) = (reason.clone(), by.clone());
+            if self.past().is_some_and(|past| past.overrides.checks.contains(&check)) {
+                continue;
+            }
             self.journal().note(Record::Override { check, reason: reason.clone(), by: by.clone() });
             self.emit(Event::Override { check, reason, by });
         }

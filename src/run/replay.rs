@@ -12,16 +12,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Answer, Ctx, Past, PastOperation, Record, Refused, Run, context,
+    Answer, Ctx, Past, Record, Refused, Run, context,
     context::Op,
     past::{Again, Came, PastCall},
-    rollback,
-    send::says_absent,
 };
 use crate::{
     aws::memory::Memory,
-    event::Change,
-    ops::{Divergence, Error},
+    ops::{Divergence, Error, catalog},
     redact::Edit as _,
 };
 
@@ -103,7 +100,7 @@ impl Run {
             && self.replay().is_some_and(|replay| self.only_replays() || replay.ahead.load(Ordering::Relaxed) > 0)
     }
 
-    /// Whether an operation of that id is on record.
+    /// Whether an operation of that id is on record: a branch that has more of them goes on, though a sibling has failed.
     pub fn is_on_record(&self, id: &str) -> bool {
         self.past().is_some_and(|past| past.operations.contains_key(id))
     }
@@ -124,6 +121,9 @@ impl Run {
             return *known;
         }
         let time = self.clock().now();
+        if self.only_replays() {
+            return time;
+        }
         self.journal().note(Record::Moment { id, time });
         time
     }
@@ -197,7 +197,8 @@ impl Ctx {
 
     /// The time on record, while this operation does again what it did before.
     pub(super) fn time_on_record(&self) -> Option<Timestamp> {
-        self.op.again()?.as_ref()?.now()
+        let real = self.run.clock().now();
+        Some(self.op.again()?.as_mut()?.now(real))
     }
 
     /// Whether it is on record that this operation waited until then.
@@ -213,8 +214,7 @@ impl Ctx {
         Some(call)
     }
 
-    /// Looks for what calls have made that were under way when the driver of then ended. What is not seen yet is looked for
-    /// again when the operation comes to it.
+    /// Looks for what calls have made that were under way when the driver of then ended.
     pub(super) async fn resolve(&self) -> Result<(), Error> {
         let open = match self.op.again().as_mut() {
             Some(again) => again.as_mut().map(|again| again.open_calls()).unwrap_or_default(),
@@ -222,10 +222,8 @@ impl Ctx {
         };
         for call in open {
             let Some((name, arguments)) = call.intent.look_up.clone() else { continue };
-            let found = match rollback::find_look_up(&name, &self.clone().not_judged(), arguments).await {
-                Err(error) if says_absent(&error) => None,
-                found => found?,
-            };
+            let Some(look_up) = catalog::LOOK_UPS.iter().find(|look_up| look_up.name == name) else { continue };
+            let found = self.find_again(Some(&(look_up, arguments)), call.at).await?;
             if let Some(found) = found {
                 let path = call.intent.path.clone();
                 if let Some(mut again) = self.op.again()
@@ -284,13 +282,5 @@ impl Memory for OperationMemory {
     fn note(&self, request_sha256: String, answer: Answer) {
         let (id, wait) = (self.op.id.clone(), self.wait);
         self.run.journal().note(Record::Read { id, request_sha256, answer, wait });
-    }
-}
-
-impl PastOperation {
-    /// What it did, if it has ended well.
-    pub fn change(&self) -> Option<Change> {
-        let result = self.ended.as_ref()?.as_ref().ok()?.as_ref()?;
-        serde_json::from_value(result.get("change")?.clone()).ok()
     }
 }

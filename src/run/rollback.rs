@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{
-    Ctx, Phase, Record, Run,
+    Ctx, Phase, Record, Run, Stand,
     send::{LOOK_AGAIN, QUARANTINE, says_absent},
     undo::{self, Armed, ArmedUndo, Undone},
 };
@@ -44,7 +44,8 @@ impl Run {
     /// Takes back what this run changed. Must not be called while a strand waits.
     pub fn roll_back(self: &Arc<Self>, reason: &str) -> RollbackReport {
         let entries = self.state().undos.take();
-        let goes_on = self.is_rolling_back();
+        // One that had come to its end begins anew.
+        let goes_on = self.is_rolling_back() && self.past().is_some_and(|past| past.stand == Stand::Back);
         self.set_rolling_back();
         let mut report = RollbackReport::default();
         if !goes_on && let Err(error) = self.journal().commit(Record::RollbackStarted { reason: reason.to_owned() }) {
@@ -84,6 +85,7 @@ impl Run {
                 }
             }
         }
+        report.lost |= self.journal().lost().is_some();
         report
     }
 
@@ -121,7 +123,8 @@ impl Run {
             && !outcome.stays()
         {
             report.done += 1;
-            return true;
+            // What a person wants to stay, stays with what it needs.
+            return outcome != UndoOutcome::Kept;
         }
         self.journal().note(Record::UndoStarted { path: path.clone(), undo: description.clone() });
         let (outcome, detail) = if armed.undo.keep {
@@ -209,11 +212,7 @@ async fn undo_now(ctx: &Ctx, armed: &ArmedUndo) -> Result<Undone, Error> {
     (action.run)(ctx, arguments).await
 }
 
-pub(super) async fn find_look_up(
-    name: &str,
-    ctx: &Ctx,
-    wanted: serde_json::Value,
-) -> Result<Option<serde_json::Value>, Error> {
+async fn find_look_up(name: &str, ctx: &Ctx, wanted: serde_json::Value) -> Result<Option<serde_json::Value>, Error> {
     match catalog::LOOK_UPS.iter().find(|look_up| look_up.name == name) {
         Some(look_up) => (look_up.run)(ctx, wanted).await,
         None => Err(Error::NotFound { what: format!("the look-up `{name}`"), hint: None }),

@@ -16,14 +16,14 @@ use aws_smithy_runtime_api::{
     client::{orchestrator::HttpResponse, result::SdkError},
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Class, Ctx, Intent, LookUp, Mutation, Record, Refused, context,
-    journal::hex,
+    Class, Ctx, Intent, JournalError, LookUp, Mutation, Record, Refused, context,
+    journal::{FRESH, FRESH_AGAIN, hex},
     past::Came,
     undo::{self, ArmedUndo, Undo},
 };
@@ -42,7 +42,7 @@ pub(super) const QUARANTINE: Duration = Duration::from_secs(60);
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// How long AWS is sure to know a client token. The shortest is that of certificates: an hour.
-const TOKENS_LAST: Duration = Duration::from_secs(50 * 60);
+const TOKENS_LAST: SignedDuration = SignedDuration::from_mins(50);
 
 /// Whether something says that it found nothing of what it is about.
 pub(super) fn says_absent(error: &Error) -> bool {
@@ -141,6 +141,11 @@ impl Ctx {
             look_up: look_up.as_ref().map(|(look_up, arguments)| (look_up.name.to_owned(), arguments.clone())),
             undo: undo.clone(),
         };
+        if self.run.keeps_reads() && self.run.journal().would_hide(&intent) {
+            let message =
+                format!("a secret is in what has to be written down to take {call} back: it cannot be a name");
+            return Err(Error::Unsafe(message));
+        }
         let past = self.call_on_record(&path);
         if let Some(past) = &past {
             let digest = if varies { None } else { Some(Box::pin(self.digest_of(call, &token, &send)).await?) };
@@ -166,7 +171,7 @@ impl Ctx {
                     let found = match class {
                         Class::Idempotent => None,
                         // Sent again with its token it is one and the same; unless AWS has forgotten the token.
-                        Class::Token if self.since(started) < TOKENS_LAST => None,
+                        Class::Token if self.run.clock().now().duration_since(started) < TOKENS_LAST => None,
                         Class::Token | Class::Unique => Box::pin(self.find_again(look_up, started)).await?,
                         Class::Once => {
                             let (resource, path) = (resource.clone(), path.clone());
@@ -288,6 +293,7 @@ impl Ctx {
         }
         let result = match send.await {
             Err(error) if let Some(refusal) = retry::held_back::<Box<Refusal>, _>(&error) => return Err(refusal.into()),
+            Err(error) if let Some(lost) = retry::held_back::<JournalError, _>(&error) => return Err(lost.into()),
             result => result.map_err(|error| retry::classify(call, error, attempt)),
         };
         if mutation {
@@ -336,7 +342,7 @@ impl Ctx {
                         Class::Once => journal.commit(again)?,
                     }
                 }
-                journal.is_still_ours()?;
+                journal.is_still_ours(if is_new { FRESH } else { FRESH_AGAIN })?;
                 begun.store(true, Ordering::SeqCst);
                 if is_new {
                     ctx.tell(&intent, parameters);
@@ -389,7 +395,7 @@ impl Ctx {
 
     /// Looks for what a call made whose reply was lost, until it is certain that it made nothing.
     /// It was sent for the last time at `sent`.
-    async fn find_again(
+    pub(super) async fn find_again(
         &self,
         look_up: Option<&(&'static LookUp, Value)>,
         sent: Timestamp,

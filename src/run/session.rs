@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Branch, Consent, Ctx, Driver, Entry, History, Intent, Journal, JournalError, Past, Record, Refused, Started, lock,
+    Branch, Consent, Ctx, Driver, Entry, History, Intent, Journal, JournalError, LockError, Past, Record, Refused,
+    Started, lock,
     looks::Looks,
     policy::Standing,
     replay::Replay,
@@ -315,6 +316,11 @@ impl Run {
         self.only_replays.store(true, Ordering::Relaxed);
     }
 
+    /// Ends a script that is run only as far as it is on record: what it asks for now is not.
+    pub(super) fn ends_here(&self) -> Result<(), Error> {
+        if self.only_replays() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
     pub(super) fn only_replays(&self) -> bool {
         self.only_replays.load(Ordering::Relaxed)
     }
@@ -332,7 +338,7 @@ impl Run {
         let Some(replay) = self.replay() else { return Err("the run has not been taken up".to_owned()) };
         replay.settle(path, error.clone())?;
         if error.is_some() {
-            self.state().undos.disarm(path);
+            self.state().undos.remove(path);
         }
         let record = Record::Result { path: path.to_owned(), result: None, error, in_doubt: false };
         self.journal.commit(record).map_err(|error| error.to_string())
@@ -511,9 +517,25 @@ impl Run {
         if self.state().locks.contains(&name) {
             return Ok(());
         }
+        self.take_lock(name)?;
+        Ok(())
+    }
+
+    fn take_lock(&self, name: String) -> Result<(), LockError> {
         lock::take(self.journal.store(), &name, self.id.as_str())?;
+        self.journal.note(Record::Locked { name: name.clone() });
         self.state().locks.push(name);
         Ok(())
+    }
+
+    /// Takes the locks again that the run has had: for a rollback, which has no script that does.
+    ///
+    /// # Errors
+    /// If another run has one of them by now.
+    pub fn lock_again(&self) -> Result<(), Error> {
+        let had = self.past().map(|past| past.locks.clone()).unwrap_or_default();
+        let new = had.into_iter().filter(|name| !self.state().locks.contains(name)).collect::<Vec<_>>();
+        new.into_iter().try_for_each(|name| self.take_lock(name)).map_err(Error::from)
     }
 
     /// Lets other runs in again.
@@ -561,6 +583,9 @@ impl Run {
     pub fn on_rollback(&self, hook: Hook) {
         let label = hook.label.clone();
         let is_known = self.was_armed(&label);
+        if !is_known && self.only_replays() {
+            return;
+        }
         self.state().undos.hook(hook);
         if is_known {
             return;
@@ -573,10 +598,14 @@ impl Run {
     }
 
     /// The point of no return: what was done until here stays, whatever happens.
-    pub fn commit(&self, label: &str) -> Result<(), JournalError> {
+    ///
+    /// # Errors
+    /// If it is not durable.
+    pub fn commit(&self, label: &str) -> Result<(), Error> {
         if self.was_committed(label) {
             return Ok(());
         }
+        self.ends_here()?;
         self.journal.commit(Record::Committed { label: label.to_owned() })?;
         let mut state = self.state();
         state.undos.clear();
@@ -677,7 +706,12 @@ impl State {
         let mut intents: BTreeMap<&str, (&Intent, Timestamp)> = BTreeMap::new();
         // Calls whose outcome is not known yet.
         let mut under_way: Vec<&str> = Vec::new();
+        // When the driver of then was heard of last: until then it may have sent a call again.
+        let mut heard = Timestamp::MIN;
         for Entry { at, record } in entries {
+            if !matches!(record, Record::Fence { .. }) {
+                heard = *at;
+            }
             match record {
                 Record::Intent(intent) if !self.rolling_back => {
                     intents.insert(&intent.path, (intent, *at));
@@ -686,8 +720,7 @@ impl State {
                 // What the driver before left open was in doubt from then on: whatever came later was done after it.
                 Record::Fence { .. } => {
                     for path in under_way.drain(..) {
-                        let (intent, at) = intents[path];
-                        self.rearm(intent, None, at);
+                        self.rearm(intents[path].0, None, heard);
                     }
                 }
                 Record::Result { path, result, error, in_doubt } => {
@@ -719,8 +752,7 @@ impl State {
             }
         }
         for path in under_way {
-            let (intent, at) = intents[path];
-            self.rearm(intent, None, at);
+            self.rearm(intents[path].0, None, heard);
         }
     }
 

@@ -34,8 +34,6 @@ pub enum StoreError {
     Failed { store: String, cause: String },
     #[error("{store} overwrites what is there although it was told not to: two runs could not be kept apart")]
     Overwrites { store: String },
-    #[error("`{0}` is no place for journals: wanted a folder, or `s3://BUCKET/PREFIX`")]
-    BadUrl(String),
 }
 
 /// What became of an object that was to be made.
@@ -281,8 +279,8 @@ impl Store {
     /// # Errors
     /// If the store could not be read.
     pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let read = async { self.objects.get(&Key::from(key)).await?.bytes().await };
-        match self.tokio.block_on(read) {
+        let key = Key::from(key);
+        match self.patiently(|| async { self.objects.get(&key).await?.bytes().await }) {
             Ok(bytes) => Ok(Some(bytes.to_vec())),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.failed(&error)),
@@ -295,8 +293,8 @@ impl Store {
     /// If the store could not be read.
     pub fn list(&self, prefix: &str) -> Result<BTreeSet<String>, StoreError> {
         let prefix = Key::from(prefix);
-        let found = self.objects.list(Some(&prefix)).map_ok(|object| object.location.to_string()).try_collect();
-        match self.tokio.block_on(found) {
+        let list = || self.objects.list(Some(&prefix)).map_ok(|object| object.location.to_string()).try_collect();
+        match self.patiently(list) {
             Ok(keys) => Ok(keys),
             Err(object_store::Error::NotFound { .. }) => Ok(BTreeSet::new()),
             Err(error) => Err(self.failed(&error)),
@@ -309,7 +307,7 @@ impl Store {
     /// If the store could not be read.
     pub fn folders(&self, prefix: &str) -> Result<BTreeSet<String>, StoreError> {
         let prefix = Key::from(prefix);
-        match self.tokio.block_on(self.objects.list_with_delimiter(Some(&prefix))) {
+        match self.patiently(|| self.objects.list_with_delimiter(Some(&prefix))) {
             Ok(found) => {
                 Ok(found.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect())
             }
@@ -361,6 +359,23 @@ impl Store {
             true => Ok(()),
             false => Err(self.failed(&"what was just made is not listed")),
         }
+    }
+
+    /// Reads from a bucket, again if that fails in passing. A disk that fails is not asked again.
+    fn patiently<T, F>(&self, read: impl Fn() -> F) -> object_store::Result<T>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
+        let mut delay = FIRST_DELAY;
+        for _ in 1..ATTEMPTS {
+            match self.tokio.block_on(read()) {
+                Err(error) if self.root.is_none() && !matches!(error, object_store::Error::NotFound { .. }) => {}
+                read => return read,
+            }
+            std::thread::sleep(delay);
+            delay *= 2;
+        }
+        self.tokio.block_on(read())
     }
 
     fn file(&self, key: &str) -> Option<PathBuf> {

@@ -174,6 +174,11 @@ impl UndoStack {
             .retain(|entry| !matches!(entry, Armed::Undo(undo) if undo.path == path && undo.unresolved.is_some()));
     }
 
+    /// A person says that the call of that path was not carried out.
+    pub fn remove(&mut self, path: &str) {
+        self.entries.retain(|entry| !matches!(entry, Armed::Undo(undo) if undo.path == path));
+    }
+
     /// Keeps a hook; in the place of one that an earlier driver of the run had.
     pub fn hook(&mut self, hook: Hook) {
         let of_before = self.entries.iter_mut().find_map(|entry| match entry {

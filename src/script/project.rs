@@ -14,7 +14,7 @@ use crate::wildcard;
 /// How many entries a folder may have in which files are looked for.
 const ENTRIES: usize = 10_000;
 
-/// A project: the folder that scripts may read, or what was read of it another time.
+/// A project: the folder that scripts may read; for a run that goes on, what it has read of it comes first.
 #[derive(Clone)]
 pub struct Project {
     /// Canonical.
@@ -79,7 +79,10 @@ impl Project {
     pub fn read(&self, file: &ProjectFile, limit: usize) -> Result<String, Unread> {
         if let Some(stored) = &self.stored {
             let known = stored.values().find(|(name, _)| *name == file.name).map(|(_, text)| text.clone());
-            return known.ok_or_else(|| Unread::Other(std::io::Error::other("the run has not read it before")));
+            if let Some(text) = known {
+                return Ok(text);
+            }
+            // The run has not come to it yet: it is what it is now.
         }
         let text = read(&file.path, limit)?;
         let read = SeenFile { asked: file.asked.clone(), name: file.name.clone(), text: text.clone() };
@@ -104,8 +107,9 @@ impl Project {
         let wanted = self.join(script, path)?;
         let asked = self.asked(&wanted);
         if let Some(stored) = &self.stored {
-            let name = stored.get(&asked).map(|(name, _)| name.clone());
-            return Ok(name.map(|name| ProjectFile { path: self.root.join(&name), name, asked }));
+            if let Some((name, _)) = stored.get(&asked) {
+                return Ok(Some(ProjectFile { path: self.root.join(name), name: name.clone(), asked }));
+            }
         }
         let Ok(file) = wanted.canonicalize() else { return Ok(None) };
         self.inside(file, path).map(|file| Some(ProjectFile { asked, ..file }))
@@ -144,7 +148,10 @@ impl Project {
                 let file = ProjectFile { path: self.root.join(name), name: name.clone(), asked: path.clone() };
                 Some((in_folder(path)?, file))
             };
-            return Ok(stored.iter().filter_map(file).collect());
+            let found: BTreeMap<_, _> = stored.iter().filter_map(file).collect();
+            if !found.is_empty() {
+                return Ok(found);
+            }
         }
         let folder = folder.canonicalize().map_err(unreadable)?;
         let folder = self.inside(folder, pattern)?.path;

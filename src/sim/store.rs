@@ -156,7 +156,8 @@ pub fn is_occupied(dir: &Path) -> bool {
     if is_there(dir) {
         return false;
     }
-    let ours = |name: &std::ffi::OsStr| name == "lock" || name == "log.jsonl";
+    // A process that died while it made the world has left these.
+    let ours = |name: &std::ffi::OsStr| name == "lock" || name == "log.jsonl" || name == "snapshot.json.new";
     std::fs::read_dir(dir).is_ok_and(|entries| entries.flatten().any(|entry| !ours(&entry.file_name())))
 }
 

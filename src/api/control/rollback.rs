@@ -12,7 +12,6 @@ use crate::{
         session::{Result, Session},
         strand::{self, Strand},
     },
-    ops,
     run::Hook,
     script::{Callback, Failure, Place, Trace, Vocabulary, thread},
 };
@@ -66,9 +65,7 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
             at.watch.check()?;
             at.spend(&context, Count::Commits, 1)?;
             at.say(&context, label.len())?;
-            at.run
-                .commit(label)
-                .map_err(|error| failure::raise(&at, ops::Error::Journal(error), Failure::new("").at(&context)))
+            at.run.commit(label).map_err(|error| failure::raise(&at, error, Failure::new("").at(&context)))
         },
     );
     FAIL.function(["message: string"]).register_into_engine(

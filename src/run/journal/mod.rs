@@ -35,7 +35,9 @@ use crate::{clock::Clock, redact::Secrets};
 const MANY: usize = 1_000;
 
 /// How long after the store was heard of a call may leave.
-const FRESH: Duration = Duration::from_secs(10);
+pub(super) const FRESH: Duration = Duration::from_secs(10);
+/// The same of a repetition, whose intent was written a while ago.
+pub(super) const FRESH_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long this machine has been up, also while it slept.
 pub(super) fn boot_time() -> Duration {
@@ -202,8 +204,8 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::TakenOver`] if it does not.
-    pub(super) fn is_still_ours(&self) -> Result<(), JournalError> {
-        while self.store.has_slept() || boot_time().saturating_sub(self.state().heard) >= FRESH {
+    pub(super) fn is_still_ours(&self, fresh: Duration) -> Result<(), JournalError> {
+        if self.store.has_slept() || boot_time().saturating_sub(self.state().heard) >= fresh {
             self.commit(Record::StillDriving)?;
         }
         match self.lost() {
@@ -232,6 +234,13 @@ impl Journal {
         let now = self.now();
         let is_recent = self.state().written_at.is_some_and(|at| now.duration_since(at).unsigned_abs() < age);
         if is_recent { Ok(()) } else { self.flush() }
+    }
+
+    /// Whether a secret is in what another driver, or a rollback, has to read of this.
+    pub(super) fn would_hide(&self, intent: &Intent) -> bool {
+        let mut written = Record::Intent(Box::new(intent.clone()));
+        written.edit(&self.secrets);
+        !matches!(written, Record::Intent(written) if *written == *intent)
     }
 
     /// Whether nothing can be written any more, and why.

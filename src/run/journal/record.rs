@@ -63,6 +63,10 @@ pub enum Record {
     Stack {
         stack: String,
     },
+    /// The run keeps others out of this.
+    Locked {
+        name: String,
+    },
     /// A person has set a check of policy aside.
     Override {
         check: Check,
@@ -291,6 +295,8 @@ impl Record {
             | Self::Account { .. }
             | Self::Moment { .. } => {}
             Self::ScriptChanged { runbook } => edit.text(runbook),
+            // Found again by its name.
+            Self::Locked { .. } => {}
             Self::Stack { stack } => edit.text(stack),
             Self::Override { check: _, reason, by } => each(&mut [reason, by]),
             Self::Operation { id: _, operation: _, subject, arguments } => {
