@@ -1,6 +1,9 @@
 //! Sees a run to its end, or to where it goes on another time: signals, rollback, figures.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, Weak},
+    time::Instant,
+};
 
 use jiff::Timestamp;
 use miette::miette;
@@ -33,7 +36,8 @@ pub struct Driving {
 impl Driving {
     /// Obeys signals from here on.
     pub fn obey_signals(&self, tokio: &tokio::runtime::Runtime) {
-        tokio.spawn(obey_signals(Arc::clone(&self.run), self.on_interrupt));
+        // Weak: what the run holds, the next one may need.
+        tokio.spawn(obey_signals(Arc::downgrade(&self.run), self.on_interrupt));
     }
 
     /// What became of the script is known: goes back if that is needed, and says how all was left.
@@ -177,12 +181,14 @@ pub fn first_line(message: &str) -> &str {
 }
 
 /// The first signal suspends the run or takes it back, the second leaves at once.
-async fn obey_signals(run: Arc<Run>, on_interrupt: OnInterrupt) {
+async fn obey_signals(run: Weak<Run>, on_interrupt: OnInterrupt) {
     let listen = || -> std::io::Result<[Signal; 3]> {
         Ok([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?])
     };
     let Ok([mut interrupt, mut terminate, mut hangup]) = listen() else {
-        run.emit(Event::Warning { message: "Ctrl-C cannot be caught: it will end the run at once".to_owned() });
+        if let Some(run) = run.upgrade() {
+            run.emit(Event::Warning { message: "Ctrl-C cannot be caught: it will end the run at once".to_owned() });
+        }
         return;
     };
     loop {
@@ -191,8 +197,16 @@ async fn obey_signals(run: Arc<Run>, on_interrupt: OnInterrupt) {
             _ = terminate.recv() => {}
             _ = hangup.recv() => {}
         }
+        let Some(run) = run.upgrade() else { std::process::exit(exit::INTERRUPTED.code.into()) };
         if run.interrupt().request() {
             std::process::exit(exit::INTERRUPTED.code.into());
+        }
+        if run.is_rolling_back() {
+            let resume = run.id().as_str();
+            let message =
+                format!("the rollback goes on; again to leave it, and go on with it by `runner resume {resume}`");
+            run.emit(Event::Warning { message });
+            continue;
         }
         let then = match on_interrupt {
             OnInterrupt::Suspend => "suspended",

@@ -48,7 +48,7 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
     let events = Events::new(place.clock.clone(), reports);
     let (id, journal, alive) = begin_journal(settings, place.clock.now())?;
     let run = Run::new(id, place.clock.clone(), events, journal, place.endpoint.clone(), settings.seed);
-    run.can_go_on();
+    run.can_go_on(&place.id);
     if let Some(file) = &settings.record_wire {
         run.record_wire(file).map_err(|error| {
             Failure::new(exit::USAGE, miette!("cannot write requests and replies to `{}`: {error}", file.display()))

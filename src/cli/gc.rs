@@ -45,7 +45,7 @@ pub fn gc(args: &Args) -> Result<Exit, Failure> {
         texts += removed.1;
     }
     let verb = if args.dry_run { "would remove" } else { "removed" };
-    print(&format!("{verb} {} and {}\n", plural(runs, "run"), plural(texts, "file of scripts")))
+    print(&format!("{verb} {} and {} of scripts\n", plural(runs, "run"), plural(texts, "file")))
 }
 
 /// How many runs, and how many texts of scripts, were removed.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     report::Ink,
-    run::{Driver, Journal, Lock, Record, Store},
+    run::{Lock, Record, Store},
 };
 
 /// List what runs keep others out of
@@ -90,7 +90,7 @@ pub fn unlock(args: &UnlockArgs, console: &Console) -> Result<Exit, Failure> {
     let tokio = runtime()?;
     let _tokio = tokio.enter();
     let mut locks = all(&args.journals)?;
-    locks.retain(|(_, lock, _)| lock.name == args.lock || lock.name.ends_with(&format!("/{}", args.lock)));
+    locks.retain(|(_, lock, _)| lock.name.ends_with(&args.lock));
     let Some((store, lock, _)) = locks.pop().filter(|_| locks.is_empty()) else {
         let what = if locks.is_empty() { "there is no lock" } else { "there is more than one lock" };
         let help = "`runner locks` lists them";
@@ -112,8 +112,7 @@ pub fn unlock(args: &UnlockArgs, console: &Console) -> Result<Exit, Failure> {
             miette!(help = help, "run {} is driven by {}", found.id(), found.driver()),
         ));
     }
-    let journal = Journal::claim(store.clone(), &found.history, Driver::here(), "unlock");
-    let journal = journal.map_err(|error| unwritten(&error))?;
+    let (found, journal) = found.claim("unlock", args.takeover)?;
     let reason = format!("its lock was taken: {}", args.reason);
     journal.commit(Record::Suspended { reason }).map_err(|error| unwritten(&error))?;
     lock.break_open(&store, &args.reason).map_err(|error| unreadable(&error.into()))?;

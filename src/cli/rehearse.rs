@@ -108,7 +108,7 @@ pub fn rehearse(
             run.collect_denials();
         }
         Purpose::Journaled(_) => {
-            run.can_go_on();
+            run.can_go_on(STORED);
             // If it cannot be written, the first change says so.
             let _ = run.begin(beginning(settings, runbook, &stage.name, STORED, None), Driver::here());
         }
@@ -144,7 +144,7 @@ pub fn rehearse_again(
     // What its users see is counted from its beginning.
     let before = stage.simulator.traffic();
     let run = stage.run(settings, runbook, RunId::known(STORED), clock, journal, Vec::new());
-    run.can_go_on();
+    run.can_go_on(STORED);
     run.go_on(past, &history.entries);
     let host = Host::new(Arc::clone(&run), given(settings));
     let goes_back = verb == Verb::Rollback || run.is_rolling_back();

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     api::Host,
     event::Outcome,
+    report::Verbosity,
     run::{History, Refused, Run, Stand},
     settings::OnInterrupt,
 };
@@ -93,6 +94,7 @@ fn ended(run: &str, exit_code: u8) -> Failure {
 fn due(args: &Args, tokio: &tokio::runtime::Runtime, global: &Global, console: &Console) -> Result<Exit, Failure> {
     let file = args.journals.file()?;
     let mut worst: Result<Exit, Failure> = Ok(exit::DONE);
+    let mut is_any = false;
     for store in args.journals.stores(&file)? {
         for run in History::runs(&store).map_err(|error| unreadable(&error.into()))? {
             // One that is broken, or just being begun, does not keep others waiting.
@@ -106,6 +108,7 @@ fn due(args: &Args, tokio: &tokio::runtime::Runtime, global: &Global, console: &
             if !is_due(&found)? {
                 continue;
             }
+            is_any = true;
             // Others are not to wait for one that fails.
             let ended = go_on(found, args, tokio, global, console);
             worst = match (worst, ended) {
@@ -117,6 +120,9 @@ fn due(args: &Args, tokio: &tokio::runtime::Runtime, global: &Global, console: &
                 (Ok(_), ended) => ended,
             };
         }
+    }
+    if !is_any && global.verbosity() >= Verbosity::Normal {
+        super::print("nothing is due\n")?;
     }
     worst
 }

@@ -74,6 +74,13 @@ impl<'a> Way<'a> {
         let usage =
             |help: &str, message: String| Failure::new(exit::USAGE, miette!(help = help.to_owned(), "{message}"));
         let see = format!("see `runner status {}`", wanted.stack);
+        if status.versions.len() < 2 {
+            let only = status.versions.first().map_or_else(
+                || "nothing of it is there".to_owned(),
+                |one| format!("there is only {}:{} ({})", one.launch_template, one.version, one.image_id),
+            );
+            return Err(usage(&see, format!("{} has no version before: {only}", wanted.stack)));
+        }
         let of_two: Vec<&RouteStatus> = status.routes.iter().filter(|route| route.shares.len() == 2).collect();
         let [route] = of_two[..] else {
             let message =

@@ -22,7 +22,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub stack: Option<String>,
 
-    /// Only runs that have not ended
+    /// Only runs that somebody has to look at: that have not ended, or left something
     #[arg(long)]
     pub unfinished: bool,
 
@@ -72,7 +72,10 @@ pub fn runs(args: &Args, console: &Console) -> Result<Exit, Failure> {
             }
         };
         let is_of_stack = args.stack.is_none() || found.past.stack == args.stack;
-        let is_open = !matches!(found.past.stand, Stand::Finished { .. });
+        let is_open = match found.past.stand {
+            Stand::Finished { exit_code } => [exit::ROLLBACK_FAILED.code, exit::UNFINISHED.code].contains(&exit_code),
+            _ => true,
+        };
         if !is_of_stack || (args.unfinished && !is_open) {
             continue;
         }
@@ -98,8 +101,23 @@ pub(super) fn stand(found: &Found) -> (Ink, String) {
         }
         Stand::Suspended { reason } => (Ink::Yellow, format!("suspended: {reason}")),
         Stand::Asks(question) => (Ink::Yellow, format!("waits for approval: {}", question.question)),
-        Stand::Forward => (Ink::Cyan, format!("under way, or its driver died: {}", found.driver())),
-        Stand::Back => (Ink::Cyan, format!("being rolled back, or its driver died: {}", found.driver())),
+        Stand::Forward => match found.past.fences.last().map(|(_, driver, verb)| (driver, verb.as_str())) {
+            Some((driver, "approve")) => {
+                (Ink::Yellow, format!("approved by {}, waits for `runner resume`", driver.who))
+            }
+            Some((driver, "reject")) => (Ink::Yellow, format!("rejected by {}, waits for `runner resume`", driver.who)),
+            _ => driven(found, "under way"),
+        },
+        Stand::Back => driven(found, "being rolled back"),
+    }
+}
+
+/// What a run that has not stopped does, as far as that can be seen at once.
+fn driven(found: &Found, what: &str) -> (Ink, String) {
+    match found.store.root().map(|_| found.is_driven()) {
+        Some(Ok(false)) => (Ink::Red, format!("its driver died while it was {what}: {}", found.driver())),
+        Some(Ok(true)) => (Ink::Cyan, format!("{what} by {}", found.driver())),
+        Some(Err(_)) | None => (Ink::Cyan, format!("{what}, or its driver died: {}", found.driver())),
     }
 }
 

@@ -16,7 +16,10 @@ use super::{
 use crate::{
     api,
     event::{Event, Events, Report},
-    run::{Alive, Driver, Given, History, HistoryError, Journal, Past, Run, RunId, Stand, Started, Store, text_key},
+    run::{
+        Alive, Driver, Given, History, HistoryError, Journal, JournalError, Past, Run, RunId, Stand, Started, Store,
+        text_key,
+    },
     script::{Project, Runbook, project::Stored},
     settings::{
         File, JournalPlace, OnInterrupt, RunSettings, Target, WorldChoice, overrides, replace_policies, resolve_params,
@@ -196,16 +199,15 @@ impl Found {
         let epoch = self.history.epoch() + 1;
         let alive = Alive::show(&self.store, self.id(), epoch).map_err(|error| unreadable(&error.into()))?;
         let Some(alive) = alive else { return Err(self.driven()) };
-        let journal = Journal::claim(self.store.clone(), &self.history, Driver::here(), verb)
-            .map_err(|error| unwritten(&error))?;
-        let before = self.driver();
-        let Self { history, mut past, .. } = self;
+        let (this, journal) = self.claim(verb, again.takeover)?;
+        let before = this.driver();
+        let Self { history, mut past, .. } = this;
         past.claimed();
         let clock = place.clock.clone();
         let events = Events::new(clock.clone(), reports);
         let id = RunId::known(&history.run);
         let run = Run::new(id, clock, events, journal, place.endpoint.clone(), past.started.seed);
-        run.can_go_on();
+        run.can_go_on(&place.id);
         settings.overrides.checks.extend(past.overrides.checks.iter().copied());
         if settings.overrides.reason.is_empty() {
             settings.overrides.reason.clone_from(&past.overrides.reason);
@@ -234,6 +236,22 @@ impl Found {
         }
         let driving = Driving { run, place, started: began, on_interrupt, alive };
         Ok(Taken { driving, settings, runbook })
+    }
+
+    /// Writes a fence, from which on this process drives it. A driver that lives writes on: `insist` tries again until this
+    /// one was faster.
+    pub fn claim(mut self, verb: &str, insist: bool) -> Result<(Self, Journal), Failure> {
+        let mut attempts = if insist { 100 } else { 1 };
+        loop {
+            attempts -= 1;
+            match Journal::claim(self.store.clone(), &self.history, Driver::here(), verb) {
+                Err(JournalError::TakenOver { .. }) if attempts > 0 => {
+                    let (store, run) = (self.store.clone(), self.id().to_owned());
+                    self = Self::read(store, &run)?;
+                }
+                journal => return journal.map(|journal| (self, journal)).map_err(|error| unwritten(&error)),
+            }
+        }
     }
 
     fn driven(&self) -> Failure {

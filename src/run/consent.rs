@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Ctx, OnTimeout, Question, Record, Run};
+use super::{Ctx, OnTimeout, Question, Record, Run, replay::QUESTION};
 use crate::{
     event::{Change, Event},
     ops::{Divergence, Error},
@@ -49,6 +49,7 @@ impl Ctx {
         let id = self.id().to_owned();
         self.run.call(&id);
         let Request { question, timeout, then, other_person } = request;
+        self.in_order(&format!("{QUESTION}`{question}`"))?;
         let known = self.run.past().and_then(|past| past.questions.get(&id)).cloned();
         let asked = match known {
             Some(known) if known.question != question => {

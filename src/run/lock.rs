@@ -32,7 +32,7 @@ pub struct Holder {
 
 /// A lock that another run holds.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{name} is locked by run {} of {}, since {}: {stand}", holder.run, holder.driver, holder.since.strftime("%Y-%m-%d %H:%M UTC"))]
+#[error("{} is locked by run {} of {}, since {}: {stand}", without_place(name), holder.run, holder.driver, holder.since.strftime("%Y-%m-%d %H:%M UTC"))]
 pub struct Locked {
     pub name: String,
     pub holder: Holder,
@@ -55,6 +55,11 @@ pub struct Lock {
     /// Where, and what.
     pub name: String,
     pub holder: Holder,
+}
+
+/// What is locked, without where.
+fn without_place(name: &str) -> &str {
+    name.splitn(3, '/').last().unwrap_or(name)
 }
 
 /// The folder of a lock. Names may have any characters.
@@ -234,7 +239,7 @@ mod tests {
         assert!(!take(&store, name, "r1").expect("it is free"));
         assert!(take(&store, name, "r1").expect("it is ours"));
         let error = take(&store, name, "r2").expect_err("it is another one's").to_string();
-        assert!(error.contains("is locked by run r1"), "{error}");
+        assert!(error.contains("stack shop-prod is locked by run r1"), "{error}");
         first.commit(Record::Suspended { reason: "interrupted".into() }).expect("written");
         let error = take(&store, name, "r2").expect_err("it is kept").to_string();
         assert!(error.contains("suspended (interrupted)"), "{error}");
@@ -247,6 +252,20 @@ mod tests {
         assert!(take(&store, name, "r2").expect("it is ours"));
         release(&store, name, "r2").expect("let go");
         assert!(Lock::all(&store).expect("a list").is_empty());
+    }
+
+    #[test]
+    fn a_name_within_another_one_is_another_lock() {
+        let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+        let _tokio = tokio.enter();
+        let store = Store::in_memory();
+        begun(&store, "r1");
+        begun(&store, "r2");
+        assert!(!take(&store, "1/eu/db/users", "r1").expect("it is free"));
+        release(&store, "1/eu/db/users", "r1").expect("let go");
+        assert!(!take(&store, "1/eu/db", "r1").expect("it is free"));
+        assert!(take(&store, "1/eu/db", "r2").is_err(), "it is held");
+        assert!(!take(&store, "1/eu/db/users", "r2").expect("it is free"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Going on with a run: what the script asks for is compared with what is on record, and answered from there.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -45,11 +45,33 @@ pub(super) struct Replay {
 struct Left {
     commits: Vec<String>,
     hooks: Vec<String>,
+    /// The operations and questions that the script has not come to, by the numbers of their ids.
+    ids: BTreeSet<Vec<u32>>,
+}
+
+fn numbers(id: &str) -> Vec<u32> {
+    id.split('.').filter_map(|number| number.parse().ok()).collect()
+}
+
+impl Left {
+    /// The script comes to `id`. Returns what it should have come to before.
+    ///
+    /// Numbers at even places count steps, those at odd places tell branches apart, which have no order.
+    fn comes_to(&mut self, id: &str) -> Option<Vec<u32>> {
+        let id = numbers(id);
+        self.ids.remove(&id);
+        (0..id.len()).step_by(2).find_map(|place| {
+            let next = self.ids.range(id[..place].to_vec()..).next()?;
+            let is_earlier = next.len() > place && next[..place] == id[..place] && next[place] < id[place];
+            is_earlier.then(|| next.clone())
+        })
+    }
 }
 
 impl Replay {
     pub fn new(past: Past) -> Self {
-        let left = Left { commits: past.commits.clone(), hooks: past.hooks.clone() };
+        let ids = past.operations.keys().chain(past.questions.keys()).map(|id| numbers(id)).collect();
+        let left = Left { commits: past.commits.clone(), hooks: past.hooks.clone(), ids };
         let settled = Mutex::default();
         Self { ahead: past.operations.len().into(), left: Mutex::new(left), settled, past }
     }
@@ -76,6 +98,9 @@ impl Replay {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// How a question is told from an operation, in words.
+pub(super) const QUESTION: &str = "the question ";
 
 /// What an operation is to do that is on record.
 pub(super) enum Recorded {
@@ -159,6 +184,7 @@ impl Ctx {
         let id = &self.op.id;
         let is_new = self.run.call(id);
         let Some(replay) = self.run.replay() else { return Ok(Recorded::No) };
+        self.in_order(&format!("`{name}` of {subject}"))?;
         let ends_here = self.run.only_replays();
         let Some(past) = replay.past.operations.get(id) else {
             return if ends_here { Err(Error::Interrupted) } else { Ok(Recorded::No) };
@@ -187,6 +213,27 @@ impl Ctx {
             Some(Ok(None)) | None if ends_here => Err(Error::Interrupted),
             Some(Ok(None)) | None => Ok(Recorded::Begun(Box::new(past.clone().again()))),
         }
+    }
+
+    /// The script comes to this id, for `what`: has it come to all that it did before that?
+    pub(super) fn in_order(&self, what: &str) -> Result<(), Error> {
+        let Some(replay) = self.run.replay() else { return Ok(()) };
+        // Of the same id, and of another kind.
+        let is_question = what.starts_with(QUESTION);
+        let is_other = match is_question {
+            true => replay.past.operations.contains_key(&self.op.id),
+            false => replay.past.questions.contains_key(&self.op.id),
+        };
+        let missing = match is_other {
+            true => Some(numbers(&self.op.id)),
+            false => replay.left().comes_to(&self.op.id),
+        };
+        let Some(missing) = missing else { return Ok(()) };
+        let id = missing.iter().map(u32::to_string).collect::<Vec<_>>().join(".");
+        let operation = replay.past.operations.get(&id).map(|past| format!("`{}` of {}", past.operation, past.subject));
+        let question = || replay.past.questions.get(&id).map(|past| format!("{QUESTION}`{}`", past.question));
+        let recorded = operation.or_else(question).unwrap_or_default();
+        Err(diverged(format!("step {id}"), recorded, format!("{what}, as step {}", self.op.id)))
     }
 
     /// The arguments of an operation as the journal has them.
@@ -282,5 +329,28 @@ impl Memory for OperationMemory {
     fn note(&self, request_sha256: String, answer: Answer) {
         let (id, wait) = (self.op.id.clone(), self.wait);
         self.run.journal().note(Record::Read { id, request_sha256, answer, wait });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(ids: &[&str]) -> Left {
+        Left { commits: Vec::new(), hooks: Vec::new(), ids: ids.iter().map(|id| numbers(id)).collect() }
+    }
+
+    #[test]
+    fn what_was_done_before_has_to_come_before() {
+        let mut steps = left(&["1", "2.1.1", "2.2.1", "3"]);
+        assert_eq!(steps.comes_to("1"), None);
+        assert_eq!(steps.comes_to("2.2.1"), None, "branches have no order");
+        assert_eq!(steps.comes_to("3"), Some(vec![2, 1, 1]));
+        assert_eq!(steps.comes_to("2.1.2"), Some(vec![2, 1, 1]));
+        assert_eq!(steps.comes_to("2.1.1"), None);
+        assert_eq!(steps.comes_to("4"), None);
+        // Ten comes after nine.
+        let mut many = left(&["9", "10"]);
+        assert_eq!(many.comes_to("10"), Some(vec![9]));
     }
 }

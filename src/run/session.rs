@@ -78,6 +78,7 @@ pub struct Run {
     expected: OnceLock<BTreeSet<&'static str>>,
     surveyed: tokio::sync::OnceCell<()>,
     keeps_reads: AtomicBool,
+    target: OnceLock<String>,
     only_replays: AtomicBool,
     /// What it did before, if it goes on.
     replay: OnceLock<Replay>,
@@ -147,6 +148,7 @@ impl Run {
             expected: OnceLock::new(),
             surveyed: tokio::sync::OnceCell::new(),
             keeps_reads: AtomicBool::new(false),
+            target: OnceLock::new(),
             only_replays: AtomicBool::new(false),
             replay: OnceLock::new(),
             called: Mutex::default(),
@@ -285,8 +287,12 @@ impl Run {
     }
 
     /// Writes down what another driver needs to go on with the run, from here on.
-    pub fn can_go_on(&self) {
+    ///
+    /// `target` is where it takes place, as an identity: a lock is one there, and not elsewhere.
+    pub fn can_go_on(&self, target: &str) {
         self.keeps_reads.store(true, Ordering::Relaxed);
+        // A run takes place in one.
+        let _ = self.target.set(target.to_owned());
     }
 
     pub(super) fn keeps_reads(&self) -> bool {
@@ -349,8 +355,12 @@ impl Run {
     /// # Errors
     /// If there is no such change, in words.
     pub fn mark_undo(&self, path: &str, outcome: UndoOutcome, reason: &str) -> Result<(), String> {
-        let undo = self.state().undos.description(path).ok_or_else(|| {
-            let all = self.state().undos.paths().join("`, `");
+        let (undo, all) = {
+            let state = self.state();
+            (state.undos.description(path), state.undos.paths())
+        };
+        let undo = undo.ok_or_else(|| {
+            let all = all.join("`, `");
             format!("`{path}` is no change of this run that can be taken back; there are `{all}`")
         })?;
         let detail = Some(reason.to_owned());
@@ -513,7 +523,11 @@ impl Run {
         }
         let scope = self.scope_or_own(None).await?;
         let identity = self.identify(&scope).await?;
-        let name = format!("{}/{}/{name}", identity.account, scope.region);
+        let place = match self.target.get().map(String::as_str) {
+            None | Some("aws") => identity.account,
+            Some(other) => format!("{} at {}", identity.account, other.replace('/', "_")),
+        };
+        let name = format!("{place}/{}/{name}", scope.region);
         if self.state().locks.contains(&name) {
             return Ok(());
         }
@@ -544,6 +558,20 @@ impl Run {
         for name in locks {
             // The end of the run frees it as well.
             let _ = lock::release(self.journal.store(), &name, self.id.as_str());
+        }
+    }
+
+    /// Whether the stack is the one that the run has had before, if it goes on.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if it is not.
+    pub fn is_same_stack(&self, stack: &str) -> Result<(), Error> {
+        match self.past().and_then(|past| past.stack.as_deref()) {
+            Some(before) if before != stack => {
+                let (place, recorded, now) = ("the stack".to_owned(), before.to_owned(), stack.to_owned());
+                Err(Box::new(Divergence { place, recorded, now }).into())
+            }
+            _ => Ok(()),
         }
     }
 

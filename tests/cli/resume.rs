@@ -391,7 +391,7 @@ fn the_version_before_is_put_back_from_what_aws_has() {
         .file(PROD, include_str!("../../runbooks/prod-deploy.rhai"));
     let deploy = |image: &str| project.runner(&["run", PROD, "--sim", "-q", "--param", &format!("image={image}")]);
     let refused = project.runner(&["rollback", "--stack", "shop-prod", "--sim"]);
-    assert!(refused.code == Some(3) && refused.stderr.contains("wanted one route"), "{refused}");
+    assert!(refused.code == Some(3) && refused.stderr.contains("has no version before"), "{refused}");
     assert_eq!(deploy("ami-healthy-1").code, Some(0));
     assert_eq!(deploy("ami-healthy-2").code, Some(0));
     std::fs::remove_dir_all(project.path().join(".runner/journal")).expect("it is there");
@@ -438,4 +438,138 @@ fn old_journals_are_gone_on_with() {
         }
     }
     assert!(tried > 0, "none was tried");
+}
+
+/// The script is run again for its hooks, and only as far as the run has come: what it would do next is not done.
+#[test]
+fn going_back_commits_nothing_and_asks_nothing() {
+    let body = format!(
+        "on_rollback(\"tell\", || log(\"taken back\"));\n{ASKS}commit(\"live\");\nensure_vpc(#{{ name: \"b\", cidr_block: \"10.9.0.0/16\" }});\n"
+    );
+    let project = project(&body);
+    assert_eq!(run(&project, &[]).code, Some(8));
+    let (id, _) = newest(&project);
+    assert_eq!(project.runner(&["approve", &id]).code, Some(0));
+    let ran = project.runner(&["rollback", &id]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stderr.contains("delete vpc shop-prod-main") && ran.stderr.contains("taken back"), "{ran}");
+    let again = run(&project, &[]);
+    assert!(again.code == Some(8) && again.stderr.contains("+ ensure_vpc"), "it was taken back: {again}");
+}
+
+/// What is wrong with whoever goes on is no reason to take back what another one has done.
+#[test]
+fn who_cannot_go_on_leaves_the_run_as_it_is() {
+    let project = project(TWO);
+    let id = killed(&project, "ec2:CreateSecurityGroup#1=crash-before");
+    let project = project.file("runner.toml", "[environments.other]\nregion = \"eu-west-1\"\n");
+    let ran = project.runner(&["resume", &id]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("no environment `prod`"), "{ran}");
+    assert!(!ran.stderr.contains("rolling back"), "{ran}");
+    assert_eq!(newest(&project).1["state"], "suspended");
+    let project = project.file("runner.toml", SETTINGS);
+    assert_eq!(project.runner(&["resume", &id]).code, Some(0));
+}
+
+#[test]
+fn a_file_that_was_not_read_before_the_crash_is_read_after_it() {
+    let body = format!("{TWO}log(config(\"late.toml\").word);\n");
+    let project = project(&body).file("late.toml", "word = \"first\"\n");
+    let id = killed(&project, "ec2:CreateVpc#1=crash-after");
+    let project = project.file("late.toml", "word = \"now\"\n");
+    let ran = project.runner(&["resume", &id]);
+    assert!(ran.code == Some(0) && ran.stderr.contains("now"), "{ran}");
+}
+
+#[test]
+fn a_rollback_needs_no_secret() {
+    let body =
+        format!("let secret = param(\"token\", #{{ secret: true }});\non_rollback(\"tell\", || log(\"hi\"));\n{TWO}");
+    let project = project(&body);
+    let fault = ["--param", "token=hunter2hunter2", "--sim-fault", "ec2:CreateSecurityGroup#1=crash-before"];
+    assert_eq!(run(&project, &fault).code, None);
+    let ran = project.runner(&["rollback", &newest(&project).0]);
+    // The hook cannot be called, and that is said.
+    assert_eq!(ran.code, Some(11), "{ran}");
+    assert!(ran.stderr.contains("delete vpc") && ran.stderr.contains("its closure is in the script"), "{ran}");
+}
+
+/// A driver that hangs is overtaken, and can do nothing more.
+#[test]
+fn a_live_driver_is_overtaken() {
+    let body = format!(
+        "{TWO}log(\"ready\");\nlet n = 0;\nwhile true {{ n += 1; ensure_vpc(#{{ name: `v${{n}}`, cidr_block: \"10.9.0.0/16\" }}); }}\n"
+    );
+    let project = project(&body);
+    let mut driver = project.start(&["run", "deploy.rhai", "--sim"]);
+    let mut lines = BufReader::new(driver.stderr.take().expect("stderr is a pipe")).lines().map_while(Result::ok);
+    assert!(lines.by_ref().any(|line| line.contains("ready")), "it ended too early");
+    let (id, _) = newest(&project);
+    // The world is the first driver's: what is shown here is that the journal is not.
+    let ran = project.runner(&["unlock", "stack shop-prod", "--reason", "it hangs", "--takeover"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let told: Vec<String> = lines.collect();
+    assert_eq!(driver.wait().expect("it ends").code(), Some(6), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("was taken over")), "{told:?}");
+    assert_eq!(newest(&project).1["state"], "suspended");
+    assert_eq!(project.runner(&["rollback", &id]).code, Some(0));
+}
+
+#[test]
+fn nobody_goes_back_while_another_run_is_at_it() {
+    let project = project(TWO);
+    assert_eq!(run(&project, &[]).code, Some(0));
+    let (first, _) = newest(&project);
+    let project = project.file("deploy.rhai", &format!("{HEAD}{ASKS}"));
+    assert_eq!(run(&project, &[]).code, Some(8));
+    let ran = project.runner(&["rollback", &first]);
+    assert!(ran.code == Some(6) && ran.stderr.contains("is locked by run"), "{ran}");
+}
+
+/// A run in a world that is not kept has the id of the first one in any other world, and does not take its place.
+#[test]
+fn a_run_in_a_fresh_world_leaves_other_journals_alone() {
+    let project = project(TWO);
+    let id = killed(&project, "ec2:CreateSecurityGroup#1=crash-after");
+    assert_eq!(run(&project, &["--world", "fresh"]).code, Some(0));
+    assert_eq!(run(&project, &["--world", "fresh"]).code, Some(0));
+    assert_eq!(project.runner(&["resume", &id]).code, Some(0));
+}
+
+/// What is skipped, or is of another kind, is a difference, before anything is sent.
+#[test]
+fn a_script_that_does_something_else_is_refused() {
+    let project = project(ASKS);
+    assert_eq!(run(&project, &[]).code, Some(8));
+    let (id, _) = newest(&project);
+    assert_eq!(project.runner(&["approve", &id]).code, Some(0));
+    let others = [
+        format!(
+            "{HEAD}on_rollback(\"x\", || log(\"x\"));\nensure_vpc(#{{ name: \"p\", cidr_block: \"10.9.0.0/16\" }});\n"
+        ),
+        format!(
+            "{HEAD}ensure_vpc(#{{ name: \"main\", cidr_block: \"10.0.0.0/16\" }});\nensure_vpc(#{{ name: \"b\", cidr_block: \"10.9.0.0/16\" }});\nlog(\"no question\");\nfind_vpc(\"default\");\n"
+        ),
+        format!("{}{ASKS}", HEAD.replace("shop", "store")),
+    ];
+    for other in others {
+        std::fs::write(project.path().join("other.rhai"), &other).expect("it can be written");
+        let checked = project.runner(&["check", "other.rhai", "--against", &id]);
+        assert_eq!(checked.code, Some(3), "{other}: {checked}");
+        let ran = project.runner(&["resume", &id, "--script", "other.rhai"]);
+        assert_eq!(ran.code, Some(3), "{other}: {ran}");
+    }
+    assert_eq!(project.runner(&["resume", &id]).code, Some(0));
+}
+
+#[test]
+fn a_call_that_is_not_there_is_said_so() {
+    let project = project(TWO);
+    let id = killed(&project, "ec2:CreateSecurityGroup#1=crash-after");
+    for flag in ["--skip", "--mark-done"] {
+        let ran = project.runner(&["rollback", &id, flag, "nosuch", "--reason", "x"]);
+        assert!(ran.code == Some(3) && ran.stderr.contains("`nosuch` is no change of this run"), "{ran}");
+    }
+    assert_eq!(newest(&project).1["state"], "suspended");
+    assert_eq!(project.runner(&["rollback", &id]).code, Some(0));
 }

@@ -180,6 +180,7 @@ fn stack(session: &Session, context: &NativeCallContext, application: &str) -> R
         }
         None => {}
     }
+    session.wait_for(context, async { session.run.is_same_stack(&stack) })?;
     session.wait_for(context, session.run.lock(&format!("stack {stack}")))?;
     session.run.set_stack(stack.clone());
     named.stack = Some(stack.clone());

@@ -226,7 +226,9 @@ async fn converge(
             format!("set map_public_ip_on_launch of {resource} back to {present}"),
             json!({ "subnet_id": id, "before": present, "ours": wanted }),
         );
-        map_public_ip(ctx, id, wanted, Some(undo)).await?;
+        // One that this run has made goes as a whole, or stays as a whole, also if the run was interrupted in between.
+        let undo = (!ctx.has_made_id(id)).then_some(undo);
+        map_public_ip(ctx, id, wanted, undo).await?;
         fields.push(changed("map_public_ip_on_launch", present, wanted));
     }
     report(ctx, fields);
