@@ -73,7 +73,7 @@ fn answer(args: &Args, approved: bool, console: &Console) -> Result<Exit, Failur
         return Err(Failure::new(exit::LOCKED, miette!("run {} is driven by {}", found.id(), found.driver())));
     };
     let verb = if approved { "approve" } else { "reject" };
-    let journal = Journal::claim(found.store.clone(), &found.history, Driver::here(), verb);
+    let journal = Journal::claim(found.store.clone(), &found.history, Driver::here(), verb, false);
     let journal = journal.map_err(|error| unwritten(&error))?;
     let (id, reason) = (question.id.clone(), args.reason.clone());
     journal.commit(Record::Answered { id, approved, by, reason }).map_err(|error| unwritten(&error))?;

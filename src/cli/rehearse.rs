@@ -139,7 +139,7 @@ pub fn rehearse_again(
 ) -> Result<Rehearsal, NotTakenUp> {
     let history = History::read(store, STORED)?;
     let past = Past::of(&history.entries).ok_or_else(|| HistoryError::Absent(STORED.to_owned()))?;
-    let journal = Journal::claim(store.clone(), &history, Driver::here(), "resume")?;
+    let journal = Journal::claim(store.clone(), &history, Driver::here(), "resume", false)?;
     let (start, clock) = stage.begin(settings.seed, None);
     // What its users see is counted from its beginning.
     let before = stage.simulator.traffic();

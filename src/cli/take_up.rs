@@ -16,10 +16,7 @@ use super::{
 use crate::{
     api,
     event::{Event, Events, Report},
-    run::{
-        Alive, Driver, Given, History, HistoryError, Journal, JournalError, Past, Run, RunId, Stand, Started, Store,
-        text_key,
-    },
+    run::{Alive, Driver, Given, History, HistoryError, Journal, Past, Run, RunId, Stand, Started, Store, text_key},
     script::{Project, Runbook, project::Stored},
     settings::{
         File, JournalPlace, OnInterrupt, RunSettings, Target, WorldChoice, overrides, replace_policies, resolve_params,
@@ -238,20 +235,13 @@ impl Found {
         Ok(Taken { driving, settings, runbook })
     }
 
-    /// Writes a fence, from which on this process drives it. A driver that lives writes on: `insist` tries again until this
-    /// one was faster.
-    pub fn claim(mut self, verb: &str, insist: bool) -> Result<(Self, Journal), Failure> {
-        let mut attempts = if insist { 100 } else { 1 };
-        loop {
-            attempts -= 1;
-            match Journal::claim(self.store.clone(), &self.history, Driver::here(), verb) {
-                Err(JournalError::TakenOver { .. }) if attempts > 0 => {
-                    let (store, run) = (self.store.clone(), self.id().to_owned());
-                    self = Self::read(store, &run)?;
-                }
-                journal => return journal.map(|journal| (self, journal)).map_err(|error| unwritten(&error)),
-            }
-        }
+    /// Writes a fence, from which on this process drives it; `insist`: also if its driver lives.
+    pub fn claim(self, verb: &str, insist: bool) -> Result<(Self, Journal), Failure> {
+        let journal = Journal::claim(self.store.clone(), &self.history, Driver::here(), verb, insist);
+        let journal = journal.map_err(|error| unwritten(&error))?;
+        // What the driver before has written in the last moment is part of the run.
+        let this = if insist { Self::read(self.store.clone(), &self.history.run)? } else { self };
+        Ok((this, journal))
     }
 
     fn driven(&self) -> Failure {

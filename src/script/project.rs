@@ -37,11 +37,13 @@ pub struct SeenFile {
     pub text: String,
 }
 
+type Tell = Box<dyn Fn(&SeenFile) + Send>;
+
 /// What was read so far, and who wants to know.
 #[derive(Default)]
 struct Seen {
     files: Vec<SeenFile>,
-    tell: Option<Box<dyn Fn(&SeenFile) + Send>>,
+    tell: Option<Tell>,
 }
 
 /// A file of a project.
@@ -77,12 +79,10 @@ impl Project {
     /// # Errors
     /// If it cannot be read, is larger, or is no plain file with text.
     pub fn read(&self, file: &ProjectFile, limit: usize) -> Result<String, Unread> {
-        if let Some(stored) = &self.stored {
-            let known = stored.values().find(|(name, _)| *name == file.name).map(|(_, text)| text.clone());
-            if let Some(text) = known {
-                return Ok(text);
-            }
-            // The run has not come to it yet: it is what it is now.
+        // What is not stored, the run has not come to yet: it is what it is now.
+        let mut stored = self.stored.iter().flat_map(|stored| stored.values());
+        if let Some((_, text)) = stored.find(|(name, _)| *name == file.name) {
+            return Ok(text.clone());
         }
         let text = read(&file.path, limit)?;
         let read = SeenFile { asked: file.asked.clone(), name: file.name.clone(), text: text.clone() };
@@ -106,10 +106,8 @@ impl Project {
     pub fn find(&self, script: Option<&str>, path: &str) -> Result<Option<ProjectFile>, Failure> {
         let wanted = self.join(script, path)?;
         let asked = self.asked(&wanted);
-        if let Some(stored) = &self.stored {
-            if let Some((name, _)) = stored.get(&asked) {
-                return Ok(Some(ProjectFile { path: self.root.join(name), name: name.clone(), asked }));
-            }
+        if let Some((name, _)) = self.stored.as_ref().and_then(|stored| stored.get(&asked)) {
+            return Ok(Some(ProjectFile { path: self.root.join(name), name: name.clone(), asked }));
         }
         let Ok(file) = wanted.canonicalize() else { return Ok(None) };
         self.inside(file, path).map(|file| Some(ProjectFile { asked, ..file }))

@@ -220,12 +220,23 @@ fn secrets_hide_no_changes() {
     }
 }
 
+/// What has to be read again to take a change back cannot be a secret: it is refused before anything is sent.
+#[test]
+fn a_name_is_no_secret() {
+    let runbook = "environment(\"dev\");\nlet noise = param(\"noise\", #{ secret: true });\nstack(\"shop\");\n\
+                   ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });\n";
+    let project = Project::new().file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n").file("p.rhai", runbook);
+    let ran = project.runner(&["run", "p.rhai", "--param", "noise=main"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stderr.contains("it cannot be a name") && ran.stdout.contains("nothing was changed"), "{ran}");
+}
+
 /// Nor from a journal: what takes changes back is found in it, whatever the secrets are.
 #[test]
 fn secrets_hide_nothing_from_a_journal() {
     let runbook = "environment(\"dev\");\nlet noise = param(\"noise\", #{ secret: true });\nstack(\"shop\");\n\
                    ensure_vpc(#{ name: \"main\", cidr_block: \"10.0.0.0/16\" });\n";
-    for word in ["intent", "undo", "delete_vpc", "vpc_id", "record", "main"] {
+    for word in ["intent", "undo", "delete_vpc", "vpc_id", "record"] {
         let project =
             Project::new().file("runner.toml", "[environments.dev]\ntarget = \"sim\"\n").file("p.rhai", runbook);
         let ran = project.runner(&["run", "p.rhai", "--param", &format!("noise={word}")]);

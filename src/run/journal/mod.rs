@@ -91,15 +91,32 @@ impl Journal {
         Self::at(store, run, Tail { epoch: 1, ..Tail::default() })
     }
 
-    /// Takes a journal over, from whoever wrote it before.
+    /// Takes a journal over, from whoever wrote it before. A driver that lives writes on: `insist` tries again behind what it
+    /// has written meanwhile, until this process was faster. What is between is then to be read.
     ///
     /// # Errors
     /// [`JournalError::TakenOver`] if it has been written since it was read: its driver lives, or somebody was faster.
-    pub fn claim(store: Store, history: &History, driver: Driver, verb: &str) -> Result<Self, JournalError> {
-        let epoch = history.tail.epoch + 1;
-        let journal = Self::at(store, &history.run, Tail { epoch, ..history.tail.clone() });
-        journal.commit(Record::Fence { epoch, driver, verb: verb.to_owned() })?;
-        Ok(journal)
+    pub fn claim(
+        store: Store,
+        history: &History,
+        driver: Driver,
+        verb: &str,
+        insist: bool,
+    ) -> Result<Self, JournalError> {
+        let mut tail = history.tail.clone();
+        loop {
+            let epoch = tail.epoch + 1;
+            let journal = Self::at(store.clone(), &history.run, Tail { epoch, ..tail.clone() });
+            let error = match journal.commit(Record::Fence { epoch, driver: driver.clone(), verb: verb.to_owned() }) {
+                Ok(()) => return Ok(journal),
+                Err(error) => error,
+            };
+            let next = store.get(&chain::key(&history.run, tail.seq + 1)).ok().flatten();
+            let next = next.filter(|_| insist && matches!(error, JournalError::TakenOver { .. }));
+            let Some(bytes) = next else { return Err(error) };
+            let batch = Batch::of_bytes(&history.run, tail.seq + 1, &bytes).map_err(|_| error)?;
+            tail = batch.tail_after(&bytes);
+        }
     }
 
     /// A journal that is gone with the process.
@@ -399,13 +416,14 @@ mod tests {
         first.commit(fence()).expect("written");
         first.commit(committed("a")).expect("written");
         let history = History::read(&store, "r1").expect("it is whole");
-        let second = Journal::claim(store.clone(), &history, Driver::here(), "resume").expect("nobody was faster");
+        let second =
+            Journal::claim(store.clone(), &history, Driver::here(), "resume", false).expect("nobody was faster");
         assert_eq!(second.epoch(), 2);
         for _ in 0..2 {
             let error = first.commit(committed("late")).expect_err("it is another one's");
             assert!(matches!(&error, JournalError::TakenOver { .. }), "{error}");
         }
-        let error = Journal::claim(store.clone(), &history, Driver::here(), "resume").err().expect("too late");
+        let error = Journal::claim(store.clone(), &history, Driver::here(), "resume", false).err().expect("too late");
         assert!(matches!(&error, JournalError::TakenOver { .. }), "{error}");
         second.commit(committed("b")).expect("written");
         assert_eq!(labels(&History::read(&store, "r1").expect("it is whole")), ["a", "b"]);
@@ -440,7 +458,7 @@ mod tests {
                 for _ in 0..3 {
                     let history = History::read(&store, "r1").expect("it is whole");
                     pause();
-                    let Ok(journal) = Journal::claim(store.clone(), &history, Driver::here(), "resume") else {
+                    let Ok(journal) = Journal::claim(store.clone(), &history, Driver::here(), "resume", false) else {
                         continue;
                     };
                     is_left = (0..3).all(|step| {
@@ -461,7 +479,8 @@ mod tests {
             let history = History::read(&store, "r1").expect("it is whole");
             let mut written: Vec<String> = labels(&history).into_iter().map(str::to_owned).collect();
             let mut done: Vec<String> = ended.iter().flat_map(|(done, _)| done.clone()).collect();
-            (written.sort(), done.sort());
+            written.sort();
+            done.sort();
             assert_eq!(written, done, "seed {seed}");
             // Epochs never go back: `read` has seen to that. Whoever has the last one could finish.
             assert!(ended.iter().any(|(_, is_left)| *is_left), "seed {seed}");
