@@ -102,12 +102,12 @@ def try_point(runner, call, nth, error):
             resumed = run(command(runner, "resume", found[0]["run"], "--json"), folder)
             ended = outcome(resumed)
             if resumed.returncode != 0:
-                return "FAILED", f"resume ends with {resumed.returncode}: {resumed.stderr[-600:]}"
+                return "FAILED", f"resume ends with {resumed.returncode}: {resumed.stderr[:3000]}"
             if ended["summary"]["traffic"]["failed"]:
                 return "FAILED", f"{ended['summary']['traffic']['failed']} requests failed"
         again = run([*deploy(runner), "--json"], folder)
         if again.returncode != 0:
-            return "FAILED", f"the next run ends with {again.returncode}: {again.stderr[-600:]}"
+            return "FAILED", f"the next run ends with {again.returncode}: {again.stderr[:3000]}"
         summary = outcome(again)["summary"]
         changes = summary["created"] + summary["updated"] + summary["deleted"]
         nothing_was_done = not found or (found[0]["mutations"] == 0 and resumed is None)
