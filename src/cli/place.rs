@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use jiff::Timestamp;
 use miette::miette;
 
 use super::{Failure, exit};
@@ -31,15 +32,16 @@ pub struct Place {
 
 impl Place {
     pub fn open(settings: &RunSettings) -> Result<Self, Failure> {
-        let place = Self::reopen(settings)?;
+        let place = Self::reopen(settings, None)?;
         if let Endpoint::Sim(simulator) = &place.endpoint {
             simulator.begin_run();
         }
         Ok(place)
     }
 
-    /// For a run that goes on: what its users see is counted from its beginning.
-    pub fn reopen(settings: &RunSettings) -> Result<Self, Failure> {
+    /// For a run that goes on: what its users see is counted from its beginning. The time of its last record has `passed` in
+    /// the simulated AWS as well, which after a crash knows only of its last change.
+    pub fn reopen(settings: &RunSettings, passed: Option<Timestamp>) -> Result<Self, Failure> {
         let real = |name: &str, endpoint| Self {
             name: name.to_owned(),
             id: name.to_owned(),
@@ -52,11 +54,11 @@ impl Place {
         }
         match settings.target {
             Target::Aws => Ok(real("aws", Endpoint::Aws)),
-            Target::Sim => Self::open_world(settings),
+            Target::Sim => Self::open_world(settings, passed),
         }
     }
 
-    fn open_world(settings: &RunSettings) -> Result<Self, Failure> {
+    fn open_world(settings: &RunSettings, passed: Option<Timestamp>) -> Result<Self, Failure> {
         let (source, world) = match &settings.world {
             WorldChoice::Fresh => (Source::Fresh, None),
             WorldChoice::Kept(dir) => (Source::Dir(dir.clone()), Some(dir)),
@@ -65,7 +67,8 @@ impl Place {
             Simulator::open(source, settings.seed).map_err(|error| Failure::new(exit::USAGE, miette!("{error}")))?;
         let simulator = Arc::new(simulator);
         // A second of nothing: a run never begins in the moment in which another one ended.
-        let clock = Clock::virtual_from(simulator.clock() + std::time::Duration::from_secs(1), settings.seed);
+        let left = passed.map_or(simulator.clock(), |passed| passed.max(simulator.clock()));
+        let clock = Clock::virtual_from(left + std::time::Duration::from_secs(1), settings.seed);
         simulator.advance(clock.now());
         simulator.ask_for(settings.faults.clone());
         simulator.at_crash(|| {

@@ -184,7 +184,7 @@ impl Found {
                 Ok(runbook)
             }
         };
-        let place = Place::reopen(&settings)?;
+        let place = Place::reopen(&settings, self.history.entries.iter().map(|entry| entry.at).max())?;
         if place.id != started.target_id {
             let (wanted, found) = (&started.target_id, &place.id);
             let help = "it goes on only where it began: give its folder with `--world`";
