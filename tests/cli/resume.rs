@@ -71,6 +71,18 @@ fn a_killed_run_is_gone_on_with() {
     }
 }
 
+/// What was waited for has happened in the simulated AWS as well, which keeps only the time of its last change.
+#[test]
+fn time_that_is_on_record_has_passed() {
+    let project = project(&TWO.replace("log(", "sleep(\"5m\");\nlog("));
+    let id = killed(&project, "ec2:CreateSecurityGroup#1=crash-before");
+    let ran = project.runner(&["resume", &id]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let world = std::fs::read(project.path().join(".runner/sim/snapshot.json")).expect("the world is kept");
+    let world: Value = serde_json::from_slice(&world).expect("it is JSON");
+    assert!(world["now"].as_str() > Some("2026-01-01T00:05:00Z"), "{}", world["now"]);
+}
+
 #[test]
 fn a_killed_run_is_taken_back_without_its_script() {
     let project = project(&format!("on_rollback(\"tell\", || log(\"taken back\"));\n{TWO}"));
