@@ -59,13 +59,10 @@ fn answer(args: &Args, approved: bool, console: &Console) -> Result<Exit, Failur
         let help = "somebody else has to answer: the runbook or the policy of its environment wants that";
         return Err(Failure::new(exit::REFUSED, miette!(help = help, "run {} was started by {by}", found.id())));
     }
-    if found.past.started.target != "sim" && question.until <= Timestamp::now() {
+    if !found.past.started.is_simulated() && question.until <= Timestamp::now() {
         let help = format!("`runner resume {}` does what was to be done then", found.id());
         let until = moment(question.until);
         return Err(Failure::new(exit::USAGE, miette!(help = help, "it was to be answered until {until}")));
-    }
-    if found.is_driven()? {
-        return Err(Failure::new(exit::LOCKED, miette!("run {} is driven by {}", found.id(), found.driver())));
     }
     let epoch = found.history.epoch() + 1;
     let alive = Alive::show(&found.store, found.id(), epoch).map_err(|error| unreadable(&error.into()))?;

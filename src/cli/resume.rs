@@ -131,7 +131,7 @@ fn is_due(found: &Found) -> Result<bool, Failure> {
     match &found.past.stand {
         Stand::Finished { .. } | Stand::Suspended { .. } => Ok(false),
         // Of a simulated world, only its own clock could tell.
-        Stand::Asks(question) => Ok(found.past.started.target != "sim" && question.until <= Timestamp::now()),
+        Stand::Asks(question) => Ok(!found.past.started.is_simulated() && question.until <= Timestamp::now()),
         Stand::Forward | Stand::Back => Ok(!found.is_driven()?),
     }
 }

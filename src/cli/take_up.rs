@@ -184,7 +184,7 @@ impl Found {
                 Ok(runbook)
             }
         };
-        let place = Place::reopen(&settings, self.history.entries.iter().map(|entry| entry.at).max())?;
+        let place = Place::reopen(&settings, self.history.simulated_time())?;
         if place.id != started.target_id {
             let (wanted, found) = (&started.target_id, &place.id);
             let help = "it goes on only where it began: give its folder with `--world`";
@@ -268,7 +268,7 @@ fn settings(
     if let Some(from) = &policy.policy_from {
         replace_policies(&mut environments, from)?;
     }
-    let is_simulated = started.target == "sim";
+    let is_simulated = started.is_simulated();
     let world = again.world.clone().or_else(|| started.world.clone());
     let world = match (is_simulated, world) {
         (true, None) => {

@@ -40,6 +40,13 @@ fn newest(project: &Project) -> (String, Value) {
     (run["run"].as_str().expect("an id").to_owned(), run)
 }
 
+/// The time in the simulated AWS, as it was left.
+fn world_time(project: &Project) -> String {
+    let world = std::fs::read(project.path().join(".runner/sim/snapshot.json")).expect("the world is kept");
+    let world: Value = serde_json::from_slice(&world).expect("it is JSON");
+    world["now"].as_str().expect("a time").to_owned()
+}
+
 /// A run that was killed at this call.
 fn killed(project: &Project, fault: &str) -> String {
     let ran = run(project, &["--sim-fault", fault]);
@@ -78,9 +85,23 @@ fn time_that_is_on_record_has_passed() {
     let id = killed(&project, "ec2:CreateSecurityGroup#1=crash-before");
     let ran = project.runner(&["resume", &id]);
     assert_eq!(ran.code, Some(0), "{ran}");
-    let world = std::fs::read(project.path().join(".runner/sim/snapshot.json")).expect("the world is kept");
-    let world: Value = serde_json::from_slice(&world).expect("it is JSON");
-    assert!(world["now"].as_str() > Some("2026-01-01T00:05:00Z"), "{}", world["now"]);
+    let time = world_time(&project);
+    assert!(time.as_str() > "2026-01-01T00:05:00Z" && time.starts_with("2026-01-01T00:0"), "{time}");
+}
+
+/// Whoever answers has no simulated AWS at hand, and does not move its time to that of the real world.
+#[test]
+fn an_answer_takes_no_simulated_time() {
+    let project = project(ASKS);
+    assert_eq!(run(&project, &[]).code, Some(8));
+    let (id, _) = newest(&project);
+    assert_eq!(project.runner(&["approve", &id]).code, Some(0));
+    assert_eq!(project.runner(&["resume", &id]).code, Some(0));
+    assert!(world_time(&project).starts_with("2026-01-01T00:00:"), "{}", world_time(&project));
+    let records = project.runner(&["show", &id, "--records"]);
+    for line in records.stdout.lines() {
+        assert!(line.starts_with(r#"{"at":"2026-01-01T00:00:"#), "{line}");
+    }
 }
 
 #[test]
@@ -251,7 +272,6 @@ fn a_signal_suspends_and_a_live_driver_keeps_others_out() {
     assert_eq!(driver.wait().expect("it ends").code(), Some(8), "{told:?}");
     assert!(told.iter().any(|line| line.contains(&format!("runner resume {id}"))), "{told:?}");
     assert_eq!(newest(&project).1["state"], "suspended");
-    thread::sleep(Duration::from_millis(10));
     assert_eq!(project.runner(&["rollback", &id]).code, Some(0));
 }
 

@@ -164,6 +164,15 @@ impl History {
         self.tail.epoch
     }
 
+    /// The time of the last record, if time passes in a simulated AWS: it stands still while nobody drives the run.
+    pub fn simulated_time(&self) -> Option<Timestamp> {
+        let is_simulated = self
+            .entries
+            .iter()
+            .any(|entry| matches!(&entry.record, Record::RunStarted(started) if started.is_simulated()));
+        self.entries.iter().map(|entry| entry.at).max().filter(|_| is_simulated)
+    }
+
     /// Reads the journal of `run`.
     ///
     /// # Errors

@@ -67,6 +67,8 @@ pub struct Journal {
     nonce: String,
     secrets: Secrets,
     clock: OnceLock<Clock>,
+    /// The run's time for as long as there is no clock, if it is not the real one.
+    stands_at: Option<Timestamp>,
     state: Mutex<State>,
 }
 
@@ -106,7 +108,9 @@ impl Journal {
         let mut tail = history.tail.clone();
         loop {
             let epoch = tail.epoch + 1;
-            let journal = Self::at(store.clone(), &history.run, Tail { epoch, ..tail.clone() });
+            let tail_of_ours = Tail { epoch, ..tail.clone() };
+            let journal =
+                Self { stands_at: history.simulated_time(), ..Self::at(store.clone(), &history.run, tail_of_ours) };
             let error = match journal.commit(Record::Fence { epoch, driver: driver.clone(), verb: verb.to_owned() }) {
                 Ok(()) => return Ok(journal),
                 Err(error) => error,
@@ -131,6 +135,7 @@ impl Journal {
             nonce: format!("{:016x}", fastrand::u64(..)),
             secrets: Secrets::default(),
             clock: OnceLock::new(),
+            stands_at: None,
             state: Mutex::new(State { tail, ..State::default() }),
         }
     }
@@ -272,7 +277,7 @@ impl Journal {
 
     /// The run's time.
     fn now(&self) -> Timestamp {
-        self.clock.get().map_or_else(Timestamp::now, Clock::now)
+        self.clock.get().map(Clock::now).or(self.stands_at).unwrap_or_else(Timestamp::now)
     }
 
     fn write(&self, state: &mut State) -> Result<(), JournalError> {

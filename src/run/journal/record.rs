@@ -197,6 +197,13 @@ pub struct Started {
     pub salt: String,
 }
 
+impl Started {
+    /// Whether it takes place in a simulated AWS, which has a time of its own.
+    pub fn is_simulated(&self) -> bool {
+        self.target == "sim"
+    }
+}
+
 /// A parameter as it was given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
