@@ -13,7 +13,7 @@ use super::{
     exit,
     findings::{Findings, Format},
     inputs, print,
-    take_up::{Again, Journals, settings_of},
+    take_up::{Again, Journals},
 };
 use crate::{
     api::{
@@ -130,10 +130,8 @@ impl Against {
         let file = self.journals.file()?;
         for run in &self.runs {
             let found = self.journals.find(&file, run)?;
-            let root = settings_of(&found.past.started, &file, &self.again)?.project_root;
-            let root = root.canonicalize().unwrap_or(root);
-            let runbook =
-                api::load(&self.runbook, &root).map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
+            let runbook = api::load(&self.runbook, &file.root())
+                .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
             against::matches(&found, &runbook, &file, &self.again)?;
             let done = console.out.paint(Ink::Green, console.out.done());
             print(&format!("{done} it does what run {} has done\n", found.id()))?;

@@ -50,6 +50,8 @@ pub fn gc(args: &Args) -> Result<Exit, Failure> {
 
 /// How many runs, and how many texts of scripts, were removed.
 fn sweep(store: &Store, oldest: Timestamp, only_count: bool) -> Result<(usize, usize), StoreError> {
+    // Before the runs: one that begins meanwhile has kept its texts after this, and they stay.
+    let texts = store.list("cas")?;
     let mut needed = BTreeSet::new();
     let mut old = Vec::new();
     let mut all_are_known = true;
@@ -67,7 +69,7 @@ fn sweep(store: &Store, oldest: Timestamp, only_count: bool) -> Result<(usize, u
     }
     // A text may be one of a run that cannot be read.
     let unused: Vec<String> = match all_are_known && !old.is_empty() {
-        true => store.list("cas")?.into_iter().filter(|key| !needed.contains(key)).collect(),
+        true => texts.into_iter().filter(|key| !needed.contains(key)).collect(),
         false => Vec::new(),
     };
     if !only_count {

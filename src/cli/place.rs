@@ -15,7 +15,7 @@ use crate::{
     event::Traffic,
     run::Store,
     settings::{JournalPlace, RunSettings, Target, WorldChoice},
-    sim::{Fault, Simulator, Source},
+    sim::{Fault, Simulator, Source, WorldError},
 };
 
 /// Where a run takes place.
@@ -58,13 +58,32 @@ impl Place {
         }
     }
 
+    /// For a look: a simulated world is copied, and whoever uses it goes on.
+    pub fn look_at(settings: &RunSettings) -> Result<Self, Failure> {
+        match (&settings.endpoint_url, settings.target, &settings.world) {
+            (None, Target::Sim, WorldChoice::Kept(dir)) => {
+                let simulator = Simulator::copy(dir, settings.seed).map_err(|error| no_world(&error))?;
+                Ok(Self::in_world(settings, simulator, None, None))
+            }
+            _ => Self::reopen(settings, None),
+        }
+    }
+
     fn open_world(settings: &RunSettings, passed: Option<Timestamp>) -> Result<Self, Failure> {
         let (source, world) = match &settings.world {
             WorldChoice::Fresh => (Source::Fresh, None),
             WorldChoice::Kept(dir) => (Source::Dir(dir.clone()), Some(dir)),
         };
-        let simulator =
-            Simulator::open(source, settings.seed).map_err(|error| Failure::new(exit::USAGE, miette!("{error}")))?;
+        let simulator = Simulator::open(source, settings.seed).map_err(|error| no_world(&error))?;
+        Ok(Self::in_world(settings, simulator, world, passed))
+    }
+
+    fn in_world(
+        settings: &RunSettings,
+        simulator: Simulator,
+        world: Option<&PathBuf>,
+        passed: Option<Timestamp>,
+    ) -> Self {
         let simulator = Arc::new(simulator);
         // A second of nothing: a run never begins in the moment in which another one ended.
         let left = passed.map_or(simulator.clock(), |passed| passed.max(simulator.clock()));
@@ -77,14 +96,14 @@ impl Place {
         });
         let living = simulator.clone();
         clock.on_advance(move |now| living.advance(now));
-        Ok(Self {
+        Self {
             name: "sim".to_owned(),
             id: format!("sim:{}", simulator.world_id()),
             // From another folder it is the same one.
             world: world.map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.clone())),
             clock,
             endpoint: Endpoint::Sim(simulator),
-        })
+        }
     }
 
     pub fn faults_unused(&self) -> Vec<Fault> {
@@ -101,6 +120,10 @@ impl Place {
         let _ = simulator.close();
         Some(traffic.into())
     }
+}
+
+fn no_world(error: &WorldError) -> Failure {
+    Failure::new(exit::USAGE, miette!("{error}"))
 }
 
 /// Opens the place of the journals for a new run, and makes sure that it keeps what it is given.

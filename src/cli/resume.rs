@@ -154,7 +154,7 @@ fn go_on(
         replay_for_hooks(&taken);
         return go_back(taken.driving, "it was being rolled back");
     }
-    mark(&run, &args.mark_done, &args.mark_not_done).inspect_err(|_| unchanged(&run))?;
+    mark(&run, args).inspect_err(|_| unchanged(&run))?;
     let Taken { driving, settings, runbook } = taken;
     let runbook =
         runbook.inspect_err(|_| unchanged(&run)).map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
@@ -170,11 +170,13 @@ pub(super) fn unchanged(run: &Run) {
 }
 
 /// Writes down what a person says of calls whose outcome is not known.
-fn mark(run: &Run, done: &[String], not_done: &[String]) -> Result<(), Failure> {
-    let marks = done.iter().map(|path| (path, true)).chain(not_done.iter().map(|path| (path, false)));
+fn mark(run: &Run, args: &Args) -> Result<(), Failure> {
+    let reason = args.policy.reason.as_deref().unwrap_or_default();
+    let done = args.mark_done.iter().map(|path| (path, true));
+    let marks = done.chain(args.mark_not_done.iter().map(|path| (path, false)));
     for (path, done) in marks {
         let error = (!done).then(Refused::by_a_person);
-        run.mark(path, error).map_err(|message| Failure::new(exit::USAGE, miette!("{message}")))?;
+        run.mark(path, error, reason).map_err(|message| Failure::new(exit::USAGE, miette!("{message}")))?;
     }
     Ok(())
 }

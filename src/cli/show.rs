@@ -107,6 +107,10 @@ fn line(look: &Look, Entry { at, record }: &Entry) -> Option<String> {
         },
         Record::Intent(intent) => format!("{:<8} {} {}", "", look.pick("»", ">"), intent.path),
         Record::Attempt { path, attempt } => format!("{:<8} {path}: attempt {attempt}", ""),
+        Record::Result { path, said: Some(said), error, .. } => {
+            let done = if error.is_none() { "carried out" } else { "not carried out" };
+            format!("{:<8} {path}: {done}, says {said}", "")
+        }
         Record::Result { path, error: Some(error), in_doubt, .. } => {
             let doubt = if *in_doubt { ", and it may have been carried out" } else { "" };
             format!("{:<8} {} {path}: {}{doubt}", "", look.paint(Ink::Red, look.failed()), error.message)

@@ -25,7 +25,7 @@ use crate::{
     },
     report::{Ink, Look, lines},
     run::{Branch, History, Journal, Lock, Run, RunId},
-    settings::{Environment, File, JournalPlace, OnInterrupt, RunSettings, Target, WorldChoice, overrides},
+    settings::{Environment, File, OnInterrupt, RunSettings, Target, WorldChoice, overrides},
 };
 
 /// Show how a stack stands, from AWS itself: traffic, fleets, versions, last run, lock
@@ -195,9 +195,7 @@ fn settings(file: &File, environment: &Environment, place: &Where) -> Result<Run
         None => WorldChoice::Kept(file.state_dir.join("sim")),
         Some(world) => WorldChoice::Kept(world.clone()),
     };
-    let root = file.path.as_deref().and_then(std::path::Path::parent).filter(|root| !root.as_os_str().is_empty());
-    let root = root.map_or_else(|| PathBuf::from("."), PathBuf::from);
-    let root = root.canonicalize().unwrap_or(root);
+    let root = file.root();
     Ok(RunSettings {
         runbook: root.clone(),
         project_root: root,
@@ -211,10 +209,7 @@ fn settings(file: &File, environment: &Environment, place: &Where) -> Result<Run
         endpoint_url: place.endpoint_url.clone(),
         overrides: overrides(super::policy::PolicyArgs::default()),
         faults: Vec::new(),
-        journal: place.journal.clone().unwrap_or_else(|| match target {
-            Target::Sim => JournalPlace::Folder(file.state_dir.join("journal")),
-            Target::Aws => file.journal(target),
-        }),
+        journal: place.journal.clone().unwrap_or_else(|| file.journal(target)),
         on_interrupt: OnInterrupt::Suspend,
         record_wire: None,
         interactive: false,
@@ -223,7 +218,7 @@ fn settings(file: &File, environment: &Environment, place: &Where) -> Result<Run
 
 /// Reads from AWS. Nothing can be changed: nothing is declared.
 fn look(settings: &RunSettings, environment: &Environment, stack: &str) -> Result<StackStatus, Failure> {
-    let place = Place::open(settings)?;
+    let place = Place::look_at(settings)?;
     let events = Events::new(place.clock.clone(), Vec::new());
     let id = RunId::known("status");
     let run =
@@ -245,6 +240,5 @@ fn look(settings: &RunSettings, environment: &Environment, stack: &str) -> Resul
         }),
     };
     let found = clock.block_on(ctx.operation("status", Value::Null, prepared)).map_err(failed)?;
-    let _ = place.leave();
     serde_json::from_value(found).map_err(|error| Failure::new(exit::BUG, miette!("{error}")))
 }

@@ -177,9 +177,8 @@ impl Found {
         let runbook = match &again.script {
             None => stored_runbook(&self, &settings)?,
             Some(script) => {
-                let root = settings.project_root.canonicalize().unwrap_or_else(|_| settings.project_root.clone());
-                let runbook =
-                    api::load(script, &root).map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
+                let runbook = api::load(script, &settings.project_root)
+                    .map_err(|failure| Failure::new(exit::USAGE, *failure.problem))?;
                 against::matches(&self, &runbook, file, again)?;
                 Ok(runbook)
             }
@@ -278,8 +277,8 @@ fn settings(
         (true, Some(world)) => WorldChoice::Kept(world),
         (false, _) => WorldChoice::Fresh,
     };
-    let root = file.path.as_deref().and_then(std::path::Path::parent).filter(|root| !root.as_os_str().is_empty());
-    let root = root.map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let root = file.root();
+    let target = if is_simulated { Target::Sim } else { Target::Aws };
     Ok(RunSettings {
         runbook: root.join(&started.runbook),
         project_root: root,
@@ -291,13 +290,13 @@ fn settings(
             Err(_) if goes_back => BTreeMap::new(),
             params => params?,
         },
-        target: if is_simulated { Target::Sim } else { Target::Aws },
+        target,
         world,
         seed: started.seed,
         endpoint_url: (!is_simulated && started.target != "aws").then(|| started.target.clone()),
         overrides: overrides(policy.clone()),
         faults: Vec::new(),
-        journal: JournalPlace::Folder(file.state_dir.join("journal")),
+        journal: file.journal(target),
         on_interrupt,
         record_wire: None,
         interactive: false,
@@ -343,8 +342,8 @@ fn stored_runbook(found: &Found, settings: &RunSettings) -> Result<Result<Runboo
             files.insert(path.clone(), (name.clone(), text));
         }
     }
-    let root = settings.project_root.canonicalize().unwrap_or_else(|_| settings.project_root.clone());
-    Ok(api::stored(&found.past.started.runbook, Project::stored(&root, files)).map_err(Box::new))
+    let project = Project::stored(&settings.project_root, files);
+    Ok(api::stored(&found.past.started.runbook, project).map_err(Box::new))
 }
 
 impl Taken {

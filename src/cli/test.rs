@@ -11,7 +11,7 @@ use super::{
     inputs::{self, Inputs, Place},
     print,
     sweep::{
-        self, Baseline, Bounds, Case, NoBaseline,
+        self, Baseline, Bounds, Case, NoBaseline, Swept, Tried,
         crash::{self, CrashCase},
         report,
     },
@@ -135,11 +135,7 @@ pub fn test(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
     };
     let swept = sweep::sweep(&baseline, &cases, bounds, &bar);
     bar.finish_and_clear();
-    print(&report::text(&baseline, &swept, &console.out, |case| replay(args, "--case", case)))?;
-    match report::failures(&swept) {
-        0 => Ok(exit::DONE),
-        failed => Err(Failure::new(exit::FAILED, miette!("{failed} of {} cases failed", swept.judged.len()))),
-    }
+    told(&baseline, &swept, console, |case| replay(args, "--case", case))
 }
 
 /// Crashes of the driver and failures of its journal.
@@ -159,10 +155,20 @@ fn crashes(
     };
     let crashed = crash::sweep(baseline, &cases, bounds, bar);
     bar.finish_and_clear();
-    print(&crash::text(&crashed, &console.out, |case| replay(args, "--crash", case)))?;
-    match crash::failures(&crashed) {
+    told(baseline, &crashed, console, |case| replay(args, "--crash", case))
+}
+
+/// Says what came of a sweep.
+fn told<C: Tried>(
+    baseline: &Baseline,
+    swept: &Swept<C>,
+    console: &Console,
+    replay: impl Fn(&str) -> String,
+) -> Result<Exit, Failure> {
+    print(&report::text(baseline, swept, &console.out, replay))?;
+    match report::failures(swept) {
         0 => Ok(exit::DONE),
-        failed => Err(Failure::new(exit::FAILED, miette!("{failed} of {} cases failed", crashed.judged.len()))),
+        failed => Err(Failure::new(exit::FAILED, miette!("{failed} of {} cases failed", swept.judged.len()))),
     }
 }
 

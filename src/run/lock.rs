@@ -101,13 +101,17 @@ fn last(store: &Store, name: &str) -> Result<(u64, Option<Entry>), StoreError> {
     let keys = store.list(&prefix(name))?;
     let Some(key) = keys.last() else { return Ok((0, None)) };
     let seq = key.rsplit('/').next().and_then(|seq| seq.parse().ok()).unwrap_or_default();
-    let bytes = store.get(key)?.unwrap_or_default();
-    // What cannot be read is nobody's: two runs would still not make the same object.
-    Ok((seq, serde_json::from_slice(&bytes).ok()))
+    let Some(bytes) = store.get(key)? else { return Ok((seq, None)) };
+    // A later version may have written it: it is not taken for free.
+    let entry = serde_json::from_slice(&bytes).map_err(|error| StoreError::Failed {
+        store: store.to_string(),
+        cause: format!("the lock {key} is not one that this version reads: {error}"),
+    })?;
+    Ok((seq, Some(entry)))
 }
 
 fn put(store: &Store, name: &str, seq: u64, entry: &Entry) -> Result<bool, StoreError> {
-    let bytes = serde_json::to_vec(entry).unwrap_or_default();
+    let bytes = serde_json::to_vec(entry).expect("keys are text");
     Ok(store.make(&format!("{}/{seq:010}", prefix(name)), &bytes)? == Made::New)
 }
 
@@ -266,6 +270,17 @@ mod tests {
         assert!(!take(&store, "1/eu/db", "r1").expect("it is free"));
         assert!(take(&store, "1/eu/db", "r2").is_err(), "it is held");
         assert!(!take(&store, "1/eu/db/users", "r2").expect("it is free"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_free() {
+        let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+        let _tokio = tokio.enter();
+        let store = Store::in_memory();
+        begun(&store, "r1");
+        store.make(&format!("{}/0000000001", prefix("1/eu/db")), br#"{"lock":"shared"}"#).expect("made");
+        let error = take(&store, "1/eu/db", "r1").expect_err("nobody knows whose it is").to_string();
+        assert!(error.contains("locks/1/eu/db/0000000001") && error.contains("shared"), "{error}");
     }
 
     #[test]

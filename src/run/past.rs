@@ -209,7 +209,7 @@ impl Past {
                     (call.came, call.in_doubt) = (None, true);
                 }
             }
-            Record::Result { path, result, error, in_doubt } => {
+            Record::Result { path, result, error, in_doubt, said: _ } => {
                 if let Some(call) = self.touch(id_of(&path), at).and_then(|operation| operation.calls.get_mut(&path)) {
                     call.came = Some(error.map_or(Came::Done(result), Came::Refused));
                     call.in_doubt = in_doubt;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Answer, Ctx, Past, Record, Refused, Run, context,
+    Answer, Class, Ctx, Past, Record, Refused, Run, context,
     context::Op,
     past::{Again, Came, PastCall},
 };
@@ -79,14 +79,16 @@ impl Replay {
     /// Takes a person's word for what became of a call.
     pub fn settle(&self, path: &str, error: Option<Refused>) -> Result<(), String> {
         let calls = self.past.operations.values().flat_map(|operation| operation.calls.values());
-        let in_doubt: Vec<&str> =
-            calls.filter(|call| call.came.is_none()).map(|call| call.intent.path.as_str()).collect();
+        // What the others have made is looked for, and they are sent again if it is not there: nobody has to say.
+        let in_doubt = calls.filter(|call| call.came.is_none() && call.intent.class == Class::Once);
+        let in_doubt: Vec<&str> = in_doubt.map(|call| call.intent.path.as_str()).collect();
         if !in_doubt.contains(&path) {
             return Err(match in_doubt.is_empty() {
-                true => "there is no call whose outcome is not known".to_owned(),
-                false => {
-                    format!("`{path}` is none of the calls whose outcome is not known: `{}`", in_doubt.join("`, `"))
-                }
+                true => "there is no call whose outcome only a person could know".to_owned(),
+                false => format!(
+                    "`{path}` is none of the calls whose outcome only a person could know: `{}`",
+                    in_doubt.join("`, `")
+                ),
             });
         }
         let came = error.map_or(Came::Done(None), Came::Refused);

@@ -231,7 +231,8 @@ impl Ctx {
             Err(failure) => {
                 if let Error::Call(failure) = failure {
                     let error = Some(Refused::of(failure));
-                    self.run.journal().note(Record::Result { path: path.clone(), result: None, error, in_doubt });
+                    let path = path.clone();
+                    self.run.journal().note(Record::Result { path, result: None, error, in_doubt, said: None });
                 }
                 if let Some(undo) = undo.filter(|_| in_doubt) {
                     let unresolved = look_up.map(|(look_up, arguments)| (look_up.name.to_owned(), arguments));
@@ -378,7 +379,7 @@ impl Ctx {
             self.arm(path.clone(), undo, None);
         }
         let result = (!result.is_null()).then_some(result);
-        self.run.journal().note(Record::Result { path, result, error: None, in_doubt: false });
+        self.run.journal().note(Record::Result { path, result, error: None, in_doubt: false, said: None });
     }
 
     fn arm(&self, path: String, undo: Undo, unresolved: Option<(String, Value)>) {

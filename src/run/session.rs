@@ -340,13 +340,14 @@ impl Run {
     ///
     /// # Errors
     /// If there is no such call whose outcome is unknown, in words.
-    pub fn mark(&self, path: &str, error: Option<Refused>) -> Result<(), String> {
+    pub fn mark(&self, path: &str, error: Option<Refused>, reason: &str) -> Result<(), String> {
         let Some(replay) = self.replay() else { return Err("the run has not been taken up".to_owned()) };
         replay.settle(path, error.clone())?;
         if error.is_some() {
             self.state().undos.remove(path);
         }
-        let record = Record::Result { path: path.to_owned(), result: None, error, in_doubt: false };
+        let said = Some(format!("{}: {reason}", crate::settings::actor()));
+        let record = Record::Result { path: path.to_owned(), result: None, error, in_doubt: false, said };
         self.journal.commit(record).map_err(|error| error.to_string())
     }
 
@@ -751,7 +752,7 @@ impl State {
                         self.rearm(intents[path].0, None, heard);
                     }
                 }
-                Record::Result { path, result, error, in_doubt } => {
+                Record::Result { path, result, error, in_doubt, said: _ } => {
                     let Some((intent, _)) = intents.get(path.as_str()) else { continue };
                     under_way.retain(|known| *known != path);
                     let result = result.clone().unwrap_or_default();

@@ -253,11 +253,8 @@ impl Store {
     /// A first attempt that does not end well.
     fn put_in_vain(&self, path: &Key, bytes: &[u8], trouble: Trouble) -> object_store::Result<PutResult> {
         let (path_of, source) = (path.to_string(), "as a fault had it".into());
-        if trouble == Trouble::Overtaken {
-            // Made already: found to be there, and to be ours.
-            return Err(object_store::Error::AlreadyExists { path: path_of, source });
-        }
-        if trouble == Trouble::Conflict {
+        // One that was overtaken has made it already: it finds it there, and its own.
+        if matches!(trouble, Trouble::Overtaken | Trouble::Conflict) {
             return Err(object_store::Error::AlreadyExists { path: path_of, source });
         }
         self.put(path, bytes)?;

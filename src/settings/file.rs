@@ -56,6 +56,13 @@ struct RawEnvironment {
 }
 
 impl File {
+    /// The folder of the project: where the file is, or where the program was started. Links are followed if that is possible.
+    pub fn root(&self) -> PathBuf {
+        let folder = self.path.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
+    }
+
     /// Where journals are kept: of a simulated run always in the folder of the project.
     pub fn journal(&self, target: Target) -> JournalPlace {
         let own = || JournalPlace::Folder(self.state_dir.join("journal"));

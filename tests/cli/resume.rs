@@ -602,6 +602,11 @@ fn a_call_that_is_not_there_is_said_so() {
         let ran = project.runner(&["rollback", &id, flag, "nosuch", "--reason", "x"]);
         assert!(ran.code == Some(3) && ran.stderr.contains("`nosuch` is no change of this run"), "{ran}");
     }
+    // What a call has made that can be looked for, nobody has to know.
+    let path = "2/ec2:CreateSecurityGroup/security group shop-prod-web";
+    assert!(project.runner(&["show", &id]).stdout.contains(path));
+    let ran = project.runner(&["resume", &id, "--mark-not-done", path, "--reason", "x"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("only a person could know"), "{ran}");
     assert_eq!(newest(&project).1["state"], "suspended");
     assert_eq!(project.runner(&["rollback", &id]).code, Some(0));
 }

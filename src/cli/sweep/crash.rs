@@ -1,28 +1,17 @@
 //! The process that drives a run ends, or its journal fails, at every call and at every object of the journal; another one goes on
 //! with the run, or takes it back, or does one after the other. Is everything as it may be?
 
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write as _},
-    str::FromStr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fmt, str::FromStr, sync::Arc, thread, time::Duration};
 
 use indicatif::ProgressBar;
 use tokio::runtime::Handle;
 
-use super::{Baseline, Bounds, judge::Finished};
+use super::{Baseline, Bounds, Judged, Swept, Tried, each, judge::Finished};
 use crate::{
     cli::{
         exit,
         rehearse::{Rehearsal, STORED, Stage, Verb},
     },
-    report::{Ink, Look},
     run::{History, HistoryError, Past, Stand, Store, Trouble, Troubles},
     sim::{Called, Fault, FaultKind},
 };
@@ -70,32 +59,23 @@ pub enum CrashEnding {
     Failed,
 }
 
-impl CrashEnding {
-    const ALL: [(Self, &'static str); 6] = [
-        (Self::Deployed, "deployed"),
-        (Self::TakenBack, "taken back"),
-        (Self::Finished, "finished by the next run"),
-        (Self::Nothing, "nothing done"),
-        (Self::Refused, "torn: refused"),
-        (Self::Failed, "FAILED"),
+impl Tried for CrashCase {
+    type Ending = CrashEnding;
+    type Kind = String;
+
+    const ENDINGS: [(CrashEnding, &'static str); 6] = [
+        (CrashEnding::Deployed, "deployed"),
+        (CrashEnding::TakenBack, "taken back"),
+        (CrashEnding::Finished, "finished by the next run"),
+        (CrashEnding::Nothing, "nothing done"),
+        (CrashEnding::Refused, "torn: refused"),
+        (CrashEnding::Failed, "FAILED"),
     ];
-}
+    const HEAD: &'static str = "trouble of the driver";
 
-/// What is found of a case.
-#[derive(Clone, Debug)]
-pub struct CrashJudged {
-    pub ending: CrashEnding,
-    pub faults: Vec<String>,
-    pub served: u64,
-    pub lost: u64,
-    pub runs: u32,
-}
-
-/// What came of all.
-pub struct Crashed {
-    pub judged: Vec<(CrashCase, CrashJudged)>,
-    pub all: usize,
-    pub took: Duration,
+    fn kind(&self) -> Option<String> {
+        Some(self.points.first()?.kind())
+    }
 }
 
 /// Each call and each object times each trouble times each recovery, in an order that the seed decides.
@@ -136,47 +116,20 @@ fn points(calls: &[Called], written: u64) -> Vec<Point> {
 }
 
 /// Tries the cases in their order, as many as the bounds allow.
-pub fn sweep(baseline: &Arc<Baseline>, cases: &[CrashCase], bounds: Bounds, bar: &ProgressBar) -> Crashed {
-    let started = Instant::now();
-    let tried = bounds.cases.unwrap_or(cases.len()).min(cases.len());
-    bar.set_length(tried as u64);
-    let (next, judged) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(tried)));
+pub fn sweep(baseline: &Arc<Baseline>, cases: &[CrashCase], bounds: Bounds, bar: &ProgressBar) -> Swept<CrashCase> {
     let finished = Finished::default();
-    let tokio = Handle::current();
-    let work = || {
-        let _tokio = tokio.enter();
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let is_late = bounds.time.is_some_and(|time| started.elapsed() >= time);
-            let Some(case) = cases[..tried].get(at).filter(|_| !is_late) else { break };
-            let result = judge(baseline, case, (!bounds.thorough).then_some(&finished));
-            if result.ending == CrashEnding::Failed {
-                bar.println(format!("{case}: {}", result.faults.join("; ")));
-            }
-            judged.lock().unwrap_or_else(PoisonError::into_inner).push((at, case.clone(), result));
-            bar.inc(1);
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..bounds.jobs.max(1) {
-            scope.spawn(work);
-        }
-    });
-    let mut judged = judged.into_inner().unwrap_or_else(PoisonError::into_inner);
-    judged.sort_by_key(|(at, ..)| *at);
-    let judged = judged.into_iter().map(|(_, case, result)| (case, result)).collect();
-    Crashed { judged, all: cases.len(), took: started.elapsed() }
+    each(cases, bounds, bar, |_, case| judge(baseline, case, (!bounds.thorough).then_some(&finished)))
 }
 
 /// Tries one case.
-fn judge(baseline: &Arc<Baseline>, case: &CrashCase, finished: Option<&Finished>) -> CrashJudged {
+fn judge(baseline: &Arc<Baseline>, case: &CrashCase, finished: Option<&Finished>) -> Judged<CrashEnding> {
     let mut points = case.points.iter().copied();
     let mut trial = Trial {
         baseline,
         stage: baseline.stage([]),
         store: Store::in_memory(),
         later: LATER[case.points.iter().map(|point| point.nth()).sum::<usize>() % LATER.len()],
-        judged: CrashJudged { ending: CrashEnding::Failed, faults: Vec::new(), served: 0, lost: 0, runs: 0 },
+        judged: Judged { ending: CrashEnding::Failed, faults: Vec::new(), served: 0, lost: 0, runs: 0 },
     };
     trial.first(points.next());
     for verb in case.recovery.verbs() {
@@ -194,7 +147,7 @@ struct Trial<'a> {
     stage: Stage,
     store: Store,
     later: Duration,
-    judged: CrashJudged,
+    judged: Judged<CrashEnding>,
 }
 
 impl Trial<'_> {
@@ -230,7 +183,7 @@ impl Trial<'_> {
         let is_due = match (verb, &past.stand) {
             (Verb::Resume, Stand::Finished { .. }) => false,
             (Verb::Resume, _) => true,
-            // As the command line has it.
+            // As the command line has it, but for a rollback that has failed: that is not to happen here.
             (Verb::Rollback, Stand::Finished { exit_code }) => past.committed().is_none() && *exit_code == 0,
             (Verb::Rollback, _) => past.committed().is_none(),
         };
@@ -298,7 +251,7 @@ impl Trial<'_> {
     }
 
     /// Looks at what there is in the end.
-    fn end(mut self, finished: Option<&Finished>) -> CrashJudged {
+    fn end(mut self, finished: Option<&Finished>) -> Judged<CrashEnding> {
         let survivor = self.stage.simulator.go_on();
         self.stage.simulator = Arc::new(survivor);
         let left = Baseline::settled(&self.stage);
@@ -445,57 +398,6 @@ impl FromStr for CrashCase {
         let points = points.split(',').map(|text| point(text).ok_or_else(form)).collect::<Result<_, _>>()?;
         Ok(Self { points, recovery })
     }
-}
-
-/// The table; under it each failed case with the command that replays it.
-pub fn text(crashed: &Crashed, look: &Look, replay: impl Fn(&str) -> String) -> String {
-    let mut rows: BTreeMap<String, [usize; 6]> = BTreeMap::new();
-    let mut total = [0; 6];
-    for (case, judged) in &crashed.judged {
-        let column = CrashEnding::ALL.iter().position(|(ending, _)| *ending == judged.ending).unwrap_or_default();
-        let kind = case.points.first().map_or_else(String::new, |point| point.kind());
-        rows.entry(kind).or_default()[column] += 1;
-        total[column] += 1;
-    }
-    let mut out = String::new();
-    let shown: Vec<usize> =
-        (0..total.len()).filter(|column| total[*column] > 0 || *column + 1 == total.len()).collect();
-    let mut line = |name: &str, cells: &dyn Fn(usize) -> String, cases: &str| {
-        let _ = write!(out, "  {name:<24}{cases:>8}");
-        for column in &shown {
-            let width = CrashEnding::ALL[*column].1.len() + 2;
-            let _ = write!(out, "{:>width$}", cells(*column));
-        }
-        out.push('\n');
-    };
-    line("trouble of the driver", &|column| CrashEnding::ALL[column].1.to_owned(), "cases");
-    for (kind, counts) in rows.iter().map(|(kind, counts)| (kind.as_str(), counts)).chain([("all", &total)]) {
-        line(kind, &|column| counts[column].to_string(), &counts.iter().sum::<usize>().to_string());
-    }
-    let sum = |of: fn(&CrashJudged) -> u64| crashed.judged.iter().map(|(_, judged)| of(judged)).sum::<u64>();
-    let (served, lost, runs) =
-        (sum(|judged| judged.served), sum(|judged| judged.lost), sum(|judged| judged.runs.into()));
-    let seconds = crashed.took.as_secs_f64();
-    let _ = writeln!(
-        out,
-        "\n  {} of {} cases, {runs} runs in {seconds:.1} s; {lost} requests failed of {}",
-        crashed.judged.len(),
-        crashed.all,
-        served + lost,
-    );
-    for (case, judged) in crashed.judged.iter().filter(|(_, judged)| judged.ending == CrashEnding::Failed) {
-        let _ = writeln!(out, "\n{} {case}", look.paint(Ink::Red, look.failed()));
-        for fault in &judged.faults {
-            let _ = writeln!(out, "    {fault}");
-        }
-        let _ = writeln!(out, "    {}", replay(&case.to_string()));
-    }
-    out
-}
-
-/// How many cases failed.
-pub fn failures(crashed: &Crashed) -> usize {
-    crashed.judged.iter().filter(|(_, judged)| judged.ending == CrashEnding::Failed).count()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Baseline, Case};
+use super::{Baseline, Case, Judged, Tried};
 use crate::{
     cli::{
         exit,
@@ -33,22 +33,23 @@ pub enum Ending {
     Failed,
 }
 
-impl Ending {
-    pub const ALL: [Ending; 6] =
-        [Ending::Deployed, Ending::TakenBack, Ending::Finished, Ending::Told, Ending::Unused, Ending::Failed];
-}
+impl Tried for Case {
+    type Ending = Ending;
+    type Kind = FaultKind;
 
-/// What is found of a case.
-#[derive(Clone, Debug)]
-pub struct Judged {
-    pub ending: Ending,
-    /// What is wrong.
-    pub faults: Vec<String>,
-    /// Requests answered, and lost, in all runs of the case.
-    pub served: u64,
-    pub lost: u64,
-    /// Runs of the runbook.
-    pub runs: u32,
+    const ENDINGS: [(Ending, &'static str); 6] = [
+        (Ending::Deployed, "deployed"),
+        (Ending::TakenBack, "taken back"),
+        (Ending::Finished, "finished by the next run"),
+        (Ending::Told, "told"),
+        (Ending::Unused, "not used"),
+        (Ending::Failed, "FAILED"),
+    ];
+    const HEAD: &'static str = "fault at each call";
+
+    fn kind(&self) -> Option<FaultKind> {
+        Some(self.0.first()?.kind)
+    }
 }
 
 /// Makes one number of all that happened.
@@ -84,7 +85,7 @@ impl Finished {
 
 /// `twice`: and it is run once more, which has to be the same to the last event. `finished`: a world like one that was finished
 /// by the next run already is not given to it again.
-pub fn judge(baseline: &Baseline, Case(faults): &Case, twice: bool, finished: Option<&Finished>) -> Judged {
+pub fn judge(baseline: &Baseline, Case(faults): &Case, twice: bool, finished: Option<&Finished>) -> Judged<Ending> {
     let stage = baseline.stage(faults.iter().cloned());
     let digest = twice.then(Digest::default);
     let run = match &digest {
@@ -167,7 +168,13 @@ fn again(baseline: &Baseline, faults: &[Fault]) -> u64 {
 }
 
 /// The next run, without faults, has to make of it what a run without faults makes.
-fn finish(baseline: &Baseline, stage: &Stage, judged: &mut Judged, deployed: &Shape, normal: impl Fn(Shape) -> Shape) {
+fn finish(
+    baseline: &Baseline,
+    stage: &Stage,
+    judged: &mut Judged<Ending>,
+    deployed: &Shape,
+    normal: impl Fn(Shape) -> Shape,
+) {
     let next = baseline.run(stage);
     judged.runs += 1;
     judged.served += next.traffic.served;

@@ -2,40 +2,37 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{Baseline, Ending, Swept};
-use crate::{
-    report::{Ink, Look},
-    sim::FaultKind,
-};
-
-const HEADS: [&str; 6] = ["deployed", "taken back", "finished by the next run", "told", "not used", "FAILED"];
+use super::{Baseline, Swept, Tried};
+use crate::report::{Ink, Look};
 
 /// The table; under it each failed case with the command that replays it.
-pub fn text(baseline: &Baseline, swept: &Swept, look: &Look, replay: impl Fn(&str) -> String) -> String {
-    let mut rows: BTreeMap<FaultKind, [usize; 6]> = BTreeMap::new();
+pub fn text<C: Tried>(baseline: &Baseline, swept: &Swept<C>, look: &Look, replay: impl Fn(&str) -> String) -> String {
+    let heads = C::ENDINGS.map(|(_, head)| head);
+    let mut rows: BTreeMap<C::Kind, [usize; 6]> = BTreeMap::new();
     let mut total = [0; 6];
     for (case, judged) in &swept.judged {
-        let Some(fault) = case.0.first() else { continue };
-        let column = Ending::ALL.iter().position(|ending| *ending == judged.ending).unwrap_or_default();
-        rows.entry(fault.kind).or_default()[column] += 1;
+        let Some(kind) = case.kind() else { continue };
+        let column = C::ENDINGS.iter().position(|(ending, _)| *ending == judged.ending).unwrap_or_default();
+        rows.entry(kind).or_default()[column] += 1;
         total[column] += 1;
     }
     // Columns nobody needs are left out.
     let shown: Vec<usize> =
-        (0..HEADS.len()).filter(|column| total[*column] > 0 || *column == HEADS.len() - 1).collect();
+        (0..heads.len()).filter(|column| total[*column] > 0 || *column == heads.len() - 1).collect();
     let line = |out: &mut String, name: &str, cells: &dyn Fn(usize) -> String, cases: &str| {
         let _ = write!(out, "  {name:<24}{cases:>8}");
         for column in &shown {
-            let width = HEADS[*column].len() + 2;
+            let width = heads[*column].len() + 2;
             let _ = write!(out, "{:>width$}", cells(*column));
         }
         out.push('\n');
     };
     let mut out = String::new();
-    line(&mut out, "fault at each call", &|column| HEADS[column].to_owned(), "cases");
-    for (kind, counts) in rows.iter().map(|(kind, counts)| (kind.name(), counts)).chain([("all", &total)]) {
+    line(&mut out, C::HEAD, &|column| heads[column].to_owned(), "cases");
+    let rows = rows.iter().map(|(kind, counts)| (kind.to_string(), counts));
+    for (kind, counts) in rows.chain([("all".to_owned(), &total)]) {
         let cases = counts.iter().sum::<usize>().to_string();
-        line(&mut out, kind, &|column| counts[column].to_string(), &cases);
+        line(&mut out, &kind, &|column| counts[column].to_string(), &cases);
     }
     let (served, lost): (u64, u64) =
         swept.judged.iter().fold((0, 0), |(served, lost), (_, judged)| (served + judged.served, lost + judged.lost));
@@ -50,7 +47,7 @@ pub fn text(baseline: &Baseline, swept: &Swept, look: &Look, replay: impl Fn(&st
         f64::from(runs) / seconds.max(0.001),
         served + lost,
     );
-    for (case, judged) in swept.judged.iter().filter(|(_, judged)| judged.ending == Ending::Failed) {
+    for (case, judged) in swept.judged.iter().filter(|(_, judged)| judged.ending == C::FAILED) {
         let _ = writeln!(out, "\n{} {case}", look.paint(Ink::Red, look.failed()));
         for fault in &judged.faults {
             let _ = writeln!(out, "    {fault}");
@@ -61,6 +58,6 @@ pub fn text(baseline: &Baseline, swept: &Swept, look: &Look, replay: impl Fn(&st
 }
 
 /// How many cases failed.
-pub fn failures(swept: &Swept) -> usize {
-    swept.judged.iter().filter(|(_, judged)| judged.ending == Ending::Failed).count()
+pub fn failures<C: Tried>(swept: &Swept<C>) -> usize {
+    swept.judged.iter().filter(|(_, judged)| judged.ending == C::FAILED).count()
 }

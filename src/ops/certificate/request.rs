@@ -61,8 +61,8 @@ pub async fn request(
     Ok(made.certificate_arn)
 }
 
-/// Whether the zone has records for all of the names that are in it that look like those that ACM asks for, by which it also renews. Which ones it
-/// asks for takes a call to know; the first page of the zone has been read by then.
+/// Whether the zone has a record for each name below it that looks like those that ACM asks for, by which it also renews.
+/// Which ones it asks for takes a call to know; the first page of the zone has been read by then.
 /// https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
 pub async fn seems_validated(ctx: &Ctx, zone: &str, names: &[String]) -> Result<bool, Error> {
     let (page, _) = first_page(ctx, bare_id(zone)).await?;
@@ -76,8 +76,8 @@ pub async fn seems_validated(ctx: &Ctx, zone: &str, names: &[String]) -> Result<
     // Somebody has put the records of other names into other zones, or it would not be issued.
     let apex = page.iter().find(|set| *set.r#type() == RrType::Soa).map(|set| normal(set.name()));
     let is_here = |domain: &String| {
-        let above = apex.as_deref().and_then(|apex| domain.strip_suffix(apex));
-        above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+        let Some(apex) = apex.as_deref() else { return true };
+        domain.strip_suffix(apex).is_some_and(|above| above.is_empty() || above.ends_with('.'))
     };
     let mut domains = names.iter().map(|name| normal(name.strip_prefix("*.").unwrap_or(name))).filter(is_here);
     Ok(domains.all(|domain| page.iter().any(|set| is_for(set, &domain))))

@@ -107,6 +107,9 @@ pub enum Record {
         /// It may have been carried out all the same.
         #[serde(default, skip_serializing_if = "is_false")]
         in_doubt: bool,
+        /// Who says so, and why, if nobody here has seen it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<String>,
     },
     /// Something an operation saw before its first change, and must not see differently later.
     Capture {
@@ -327,8 +330,9 @@ impl Record {
                 }
             }
             Self::Attempt { path, attempt: _ } => edit_resource(path, edit),
-            Self::Result { path, result, error, in_doubt: _ } => {
+            Self::Result { path, result, error, in_doubt: _, said } => {
                 edit_resource(path, edit);
+                maybe(said);
                 result.iter_mut().for_each(|result| edit.values(result));
                 if let Some(refused) = error {
                     edit.text(&mut refused.message);
