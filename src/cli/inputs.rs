@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{Failure, policy::PolicyArgs};
+use miette::miette;
+
+use super::{Failure, exit, policy::PolicyArgs};
 use crate::{
     api,
     settings::{JournalPlace, RunSettings, Target},
-    sim::Fault,
+    sim::{Fault, FaultKind},
 };
 
 /// The runbook and its parameters.
@@ -77,8 +79,18 @@ pub struct Faults {
     ///
     /// throttle, 500-applied, 500-not-applied, timeout-applied, timeout-not-applied, reset, denied, expired-credentials,
     /// insufficient-capacity, quota, slow, stale-read, instance-death, target-flap, alarm. Service and action may have a `*`.
+    /// crash-before and crash-after end a run as `kill -9` does, before the call is carried out or after.
     #[arg(long, value_name = "SERVICE:ACTION#N=KIND", help_heading = "Target")]
     pub sim_fault: Vec<Fault>,
+}
+
+/// The faults that AWS can have. Where nothing is run that another process could go on with, there are no others.
+pub fn of_aws(faults: &[Fault]) -> Result<Vec<Fault>, Failure> {
+    let crash = faults.iter().find(|fault| FaultKind::CRASHES.contains(&fault.kind));
+    crash.map_or(Ok(faults.to_vec()), |crash| {
+        let help = "`runner run --sim` can be ended so; `runner test --crashes` tries it at every call";
+        Err(Failure::new(exit::USAGE, miette!(help = help, "`{crash}` ends a run, and here is none")))
+    })
 }
 
 /// The settings of a run. The environment may say where it takes place, so the runbook is asked which one it names.

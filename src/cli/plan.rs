@@ -108,6 +108,7 @@ pub fn plan(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
         return Err(Failure::new(exit::USAGE, miette!(help = help, "{words} `{}`", fresh.display())));
     }
     let settings = inputs::settings(&args.inputs, &place, false)?;
+    let faults = inputs::of_aws(&args.faults.sim_fault)?;
     let findings = check::of_run(&settings)?;
     if let Some(error) = findings.first_error() {
         let plan = cannot_be_run(&settings, error, findings.errors() - 1, target(options.offline, &settings));
@@ -127,7 +128,7 @@ pub fn plan(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
         (false, Target::Sim) => simulated(&settings).map_err(unusable)?,
         (false, Target::Aws) => live(settings.endpoint_url.clone(), settings.seed),
     };
-    stage.simulator.ask_for(args.faults.sim_fault.clone());
+    stage.simulator.ask_for(faults);
     let Planned { plan, failure, exit } = make(&settings, &runbook, &stage);
     let plan = marked(plan, &settings);
     show(&plan, options, global, console)?;

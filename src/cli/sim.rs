@@ -13,7 +13,12 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use super::{Console, Exit, Failure, Global, execute::runtime, exit, inputs::Faults};
+use super::{
+    Console, Exit, Failure, Global,
+    execute::runtime,
+    exit,
+    inputs::{self, Faults},
+};
 use crate::{
     report::{Ink, Verbosity},
     serve::{Server, Speed, url},
@@ -62,12 +67,13 @@ const EXAMPLES: &str = "Examples:
     curl http://127.0.0.1:4566/_runner/world";
 
 pub fn sim(args: Args, global: &Global, console: &Console) -> Result<Exit, Failure> {
+    let faults = inputs::of_aws(&args.faults.sim_fault)?;
     let source = args.world.map_or(Source::Fresh, Source::Dir);
     let simulator =
         Simulator::open(source, args.seed).map_err(|error| Failure::new(exit::USAGE, miette!("{error}")))?;
     let simulator = Arc::new(simulator);
     simulator.begin_run();
-    simulator.ask_for(args.faults.sim_fault);
+    simulator.ask_for(faults);
     let server = Arc::new(Server::new(Arc::clone(&simulator), args.speed));
     let tokio = runtime()?;
     tokio.block_on(async {

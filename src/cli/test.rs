@@ -131,7 +131,7 @@ pub fn test(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
     let cases = match (&args.case[..], args.double) {
         ([], None) => sweep::all(&baseline.calls, seed, args.exhaustive),
         ([], Some(pairs)) => sweep::doubles(&baseline.calls, pairs.get(), seed),
-        (faults, _) => vec![Case(faults.to_vec())],
+        (faults, _) => vec![Case(inputs::of_aws(faults)?)],
     };
     let swept = sweep::sweep(&baseline, &cases, bounds, &bar);
     bar.finish_and_clear();

@@ -289,9 +289,14 @@ impl Ctx {
         self.clients.get().expect("an operation runs connected")
     }
 
-    /// The run's time.
+    /// The time of this operation. Where it does again what it did before, that is behind the run's.
     pub fn now(&self) -> Timestamp {
         self.time_on_record().unwrap_or_else(|| self.run.clock().now())
+    }
+
+    /// The time of the whole run: of what other operations are to know the age of.
+    pub(super) fn run_time(&self) -> Timestamp {
+        self.run.clock().now()
     }
 
     /// The run this operation is part of, as its id.
@@ -322,7 +327,7 @@ impl Ctx {
         if self.run.is_rolling_back() {
             return Vec::new();
         }
-        self.run.state().fresh.ids(prefix, self.now())
+        self.run.state().fresh.ids(prefix, self.run_time())
     }
 
     /// Says what the operation did to a resource, for the progress line and the summary. With
@@ -458,10 +463,15 @@ impl Ctx {
         self.run.journal().note(Record::Capture { path: format!("{}/{what}", self.op.id), value });
     }
 
-    /// How much of the run's time has passed since `start`.
+    /// How much of the operation's time has passed since `start`.
     pub fn since(&self, start: Timestamp) -> Duration {
         // Clocks of two machines may differ: what seems to be to come has just been.
         self.now().duration_since(start).try_into().unwrap_or_default()
+    }
+
+    /// How old something is that has a time of the whole run.
+    pub(super) fn age(&self, at: Timestamp) -> Duration {
+        self.run_time().duration_since(at).try_into().unwrap_or_default()
     }
 
     pub(super) fn op_state(&self) -> std::sync::MutexGuard<'_, OpState> {

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
-    Driver, History, Past, Stand,
+    Driver, History, Past, Record, Run, Stand,
     store::{Made, Store, StoreError},
 };
+use crate::ops;
 
 /// What a lock was last used for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,7 +141,7 @@ fn stand_of(store: &Store, run: &str) -> Option<String> {
 ///
 /// # Errors
 /// [`LockError::Locked`] if another run has it.
-pub(super) fn take(store: &Store, name: &str, run: &str) -> Result<bool, LockError> {
+fn take(store: &Store, name: &str, run: &str) -> Result<bool, LockError> {
     loop {
         let (seq, entry) = last(store, name)?;
         if let Some(Entry::Held(holder)) = entry {
@@ -159,7 +160,7 @@ pub(super) fn take(store: &Store, name: &str, run: &str) -> Result<bool, LockErr
 }
 
 /// Lets go of a lock, if this run has it.
-pub(super) fn release(store: &Store, name: &str, run: &str) -> Result<(), StoreError> {
+fn release(store: &Store, name: &str, run: &str) -> Result<(), StoreError> {
     free(store, name, run, None, None)
 }
 
@@ -170,6 +171,58 @@ fn free(store: &Store, name: &str, run: &str, by: Option<String>, reason: Option
         put(store, name, seq + 1, &Entry::Free { run: run.to_owned(), by, reason })?;
     }
     Ok(())
+}
+
+impl Run {
+    /// Keeps other runs out of what is called so, in the account and region of the environment, until this run ends. A dry run
+    /// keeps nobody out.
+    ///
+    /// # Errors
+    /// If another run has it.
+    pub async fn lock(&self, name: &str) -> Result<(), ops::Error> {
+        // Only a run that others can go on with has a place that others look at.
+        if !self.keeps_reads() {
+            return Ok(());
+        }
+        let scope = self.scope_or_own(None).await?;
+        let identity = self.identify(&scope).await?;
+        let place = match self.target.get().map(String::as_str) {
+            None | Some("aws") => identity.account,
+            Some(other) => format!("{} at {}", identity.account, other.replace('/', "_")),
+        };
+        let name = format!("{place}/{}/{name}", scope.region);
+        if self.state().locks.contains(&name) {
+            return Ok(());
+        }
+        self.take_lock(name)?;
+        Ok(())
+    }
+
+    fn take_lock(&self, name: String) -> Result<(), LockError> {
+        take(self.journal().store(), &name, self.id().as_str())?;
+        self.journal().note(Record::Locked { name: name.clone() });
+        self.state().locks.push(name);
+        Ok(())
+    }
+
+    /// Takes the locks again that the run has had: for a rollback, which has no script that does.
+    ///
+    /// # Errors
+    /// If another run has one of them by now.
+    pub fn lock_again(&self) -> Result<(), ops::Error> {
+        let had = self.past().map(|past| past.locks.clone()).unwrap_or_default();
+        let new = had.into_iter().filter(|name| !self.state().locks.contains(name)).collect::<Vec<_>>();
+        new.into_iter().try_for_each(|name| self.take_lock(name)).map_err(ops::Error::from)
+    }
+
+    /// Lets other runs in again.
+    pub fn unlock(&self) {
+        let locks = std::mem::take(&mut self.state().locks);
+        for name in locks {
+            // The end of the run frees it as well.
+            let _ = release(self.journal().store(), &name, self.id().as_str());
+        }
+    }
 }
 
 impl Lock {
@@ -210,7 +263,7 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::{Journal, Record};
+    use crate::run::Journal;
 
     fn begun(store: &Store, run: &str) -> Journal {
         let journal = Journal::new(store.clone(), run);

@@ -89,7 +89,7 @@ impl Ctx {
         // What other operations send meanwhile is no reason to look again at once: a wait looks every few seconds.
         let (reading, must_see) = (reading.brief(), self.op.must_see.load(Ordering::SeqCst));
         let place = self.place_of(reading, LOOKS);
-        self.run.looks().asks(&place, id, Asked { at: self.now(), op: self.op.id.clone() });
+        self.run.looks().asks(&place, id, Asked { at: self.run_time(), op: self.op.id.clone() });
         // One reads at a time; what it finds is kept for each of them.
         let reads = self.run.shared().slot(place.clone());
         let _reading = reads.lock().await;
@@ -110,7 +110,7 @@ impl Ctx {
         let own = found.get(id).cloned();
         for id in about {
             let seen = found.remove(&id);
-            *slot_of(&id).lock().await = Some(Kept::new(seen, self.now(), after));
+            *slot_of(&id).lock().await = Some(Kept::new(seen, self.run_time(), after));
         }
         Ok(own)
     }

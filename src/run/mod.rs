@@ -2,8 +2,9 @@
 //!
 //! `context` is what an operation sees, `send` how its calls leave; `mutation` is what it declares; `policy` is
 //! asked about it; `shared` keeps what was read for the next operation, and `looks` what waits see; `undo` keeps what was
-//! declared and runs it backwards; `journal` writes it all down before it is sent, to a `store`, and `past` answers from it
-//! when another `driver` goes on with the run.
+//! declared and runs it backwards; `journal` writes it all down before it is sent, to a `store`; when another
+//! `driver` goes on with the run, `restore` takes it up from there, and `replay` answers from what `past` tells. `lock` keeps other
+//! runs out, `consent` asks people, and `scope` says where calls go.
 
 mod branch;
 mod consent;
@@ -16,7 +17,9 @@ mod mutation;
 mod past;
 mod policy;
 mod replay;
+mod restore;
 mod rollback;
+mod scope;
 mod send;
 mod session;
 mod shared;

@@ -174,7 +174,7 @@ impl Run {
 async fn undo_one(ctx: &Ctx, armed: ArmedUndo) -> Result<Undone, Error> {
     ctx.connect().await?;
     let started = ctx.now();
-    let timeout = QUARANTINE.saturating_sub(ctx.since(armed.at));
+    let timeout = QUARANTINE.saturating_sub(ctx.age(armed.at));
     loop {
         let undone = undo_now(ctx, &armed).await;
         let may_not_show = match &undone {

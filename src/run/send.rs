@@ -373,7 +373,7 @@ impl Ctx {
 
     pub(super) fn carried_out(&self, path: String, undo: Option<Undo>, result: &impl Serialize) {
         let result = serde_json::to_value(result).unwrap_or_default();
-        self.run.state().fresh.remember(&result, self.now());
+        self.run.state().fresh.remember(&result, self.run_time());
         if let Some(mut undo) = undo {
             undo::complete(&mut undo.arguments, &result);
             self.arm(path.clone(), undo, None);
@@ -387,7 +387,7 @@ impl Ctx {
             return;
         }
         let (description, keep, impossible) = (undo.description.clone(), undo.keep, undo.is_impossible());
-        let armed = ArmedUndo { path, undo, scope: self.own_scope().clone(), unresolved, at: self.now() };
+        let armed = ArmedUndo { path, undo, scope: self.own_scope().clone(), unresolved, at: self.run_time() };
         let is_new = self.run.state().undos.arm(armed);
         if is_new {
             self.emit(Event::UndoArmed { id: self.op.id.clone(), undo: description, keep, impossible });
@@ -418,7 +418,7 @@ impl Ctx {
     }
 
     fn is_too_fresh(&self, error: &CallError, subject: &str) -> bool {
-        self.run.state().fresh.explains(error, subject, self.now())
+        self.run.state().fresh.explains(error, subject, self.run_time())
     }
 
     async fn back_off(&self, call: &str, error: &CallError, delay: Duration) -> Result<(), Error> {

@@ -6,33 +6,22 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, SystemTime},
 };
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Branch, Consent, Ctx, Driver, Entry, History, Intent, Journal, JournalError, LockError, Past, Record, Refused,
-    Started, lock,
-    looks::Looks,
-    policy::Standing,
-    replay::Replay,
-    rollback::Hook,
-    shared::SharedReads,
-    undo::{self, Armed, ArmedUndo, UndoStack},
+    Branch, Consent, Ctx, Driver, Journal, JournalError, Record, Started, looks::Looks, policy::Standing,
+    replay::Replay, rollback::Hook, shared::SharedReads, undo::UndoStack,
 };
 use crate::{
-    aws::{Clients, ConnectError, Connections, Endpoint, Identity, Scope, WireLog, retry::Fresh},
+    aws::{Connections, Endpoint, Identity, Scope, WireLog, retry::Fresh},
     clock::Clock,
     event::{Change, Event, Events, Summary, UndoOutcome},
     ops::{Divergence, Error},
     redact::Secrets,
-    settings::Environment,
 };
-
-/// Credentials that end sooner than this are warned of: a deploy with a bake takes about as long.
-const SHORT_CREDENTIALS: Duration = Duration::from_secs(3600);
 
 /// Names one run: sortable by time, and unique within a journal store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +56,7 @@ pub struct Run {
     clock: Clock,
     events: Events,
     journal: Journal,
-    connections: Connections,
+    pub(super) connections: Connections,
     seed: u64,
     started: Timestamp,
     interrupt: Interrupt,
@@ -78,10 +67,10 @@ pub struct Run {
     expected: OnceLock<BTreeSet<&'static str>>,
     surveyed: tokio::sync::OnceCell<()>,
     keeps_reads: AtomicBool,
-    target: OnceLock<String>,
+    pub(super) target: OnceLock<String>,
     only_replays: AtomicBool,
     /// What it did before, if it goes on.
-    replay: OnceLock<Replay>,
+    pub(super) replay: OnceLock<Replay>,
     /// The ids of the operations that were called.
     called: Mutex<BTreeSet<String>>,
     state: Mutex<State>,
@@ -89,16 +78,16 @@ pub struct Run {
 
 #[derive(Default)]
 pub(super) struct State {
-    environment: Option<Known>,
-    stack: Option<String>,
-    identities: BTreeMap<Scope, Identity>,
+    pub(super) environment: Option<Known>,
+    pub(super) stack: Option<String>,
+    pub(super) identities: BTreeMap<Scope, Identity>,
     outputs: Vec<(String, Value)>,
-    summary: Summary,
-    committed: Option<String>,
-    rolling_back: bool,
+    pub(super) summary: Summary,
+    pub(super) committed: Option<String>,
+    pub(super) rolling_back: bool,
     pub(super) consent: Consent,
     /// The locks that the run has.
-    locks: Vec<String>,
+    pub(super) locks: Vec<String>,
     /// What a rollback of before has done already.
     pub(super) undone: BTreeMap<String, (UndoOutcome, Option<String>)>,
     pub(super) hooks_run: Vec<String>,
@@ -109,10 +98,10 @@ pub(super) struct State {
 
 /// The environment the runbook named, once its account is known.
 #[derive(Clone)]
-struct Known {
-    name: String,
-    scope: Scope,
-    default_tags: BTreeMap<String, String>,
+pub(super) struct Known {
+    pub name: String,
+    pub scope: Scope,
+    pub default_tags: BTreeMap<String, String>,
 }
 
 /// What an operation gets to know of the run it is part of.
@@ -299,24 +288,6 @@ impl Run {
         self.keeps_reads.load(Ordering::Relaxed)
     }
 
-    /// Takes a run up where another driver has left it.
-    pub fn go_on(&self, past: Past, entries: &[Entry]) {
-        {
-            let state = &mut *self.state();
-            state.restore(entries);
-            state.summary.mutations = u32::try_from(past.mutations()).unwrap_or(u32::MAX);
-            state.stack.clone_from(&past.stack);
-            // A rollback has no script that says so.
-            state.environment = past.environment.as_ref().map(|before| Known {
-                name: before.name.clone(),
-                scope: before.scope.clone(),
-                default_tags: before.default_tags.clone(),
-            });
-        }
-        // A run is taken up once.
-        let _ = self.replay.set(Replay::new(past));
-    }
-
     /// The script is run only as far as it is on record, for the closures in it.
     pub fn only_replay(&self) {
         self.only_replays.store(true, Ordering::Relaxed);
@@ -331,46 +302,6 @@ impl Run {
         self.only_replays.load(Ordering::Relaxed)
     }
 
-    /// Whether hooks were registered whose closures this process does not have.
-    pub fn has_hooks_of_before(&self) -> bool {
-        self.state().undos.has_hooks_of_before()
-    }
-
-    /// A person says what became of a call: nothing (`None`) means that it was carried out.
-    ///
-    /// # Errors
-    /// If there is no such call whose outcome is unknown, in words.
-    pub fn mark(&self, path: &str, error: Option<Refused>, reason: &str) -> Result<(), String> {
-        let Some(replay) = self.replay() else { return Err("the run has not been taken up".to_owned()) };
-        replay.settle(path, error.clone())?;
-        if error.is_some() {
-            self.state().undos.remove(path);
-        }
-        let said = Some(format!("{}: {reason}", crate::settings::actor()));
-        let record = Record::Result { path: path.to_owned(), result: None, error, in_doubt: false, said };
-        self.journal.commit(record).map_err(|error| error.to_string())
-    }
-
-    /// A person says what became of what a call has changed.
-    ///
-    /// # Errors
-    /// If there is no such change, in words.
-    pub fn mark_undo(&self, path: &str, outcome: UndoOutcome, reason: &str) -> Result<(), String> {
-        let (undo, all) = {
-            let state = self.state();
-            (state.undos.description(path), state.undos.paths())
-        };
-        let undo = undo.ok_or_else(|| {
-            let all = all.join("`, `");
-            format!("`{path}` is no change of this run that can be taken back; there are `{all}`")
-        })?;
-        let detail = Some(reason.to_owned());
-        self.state().undone.insert(path.to_owned(), (outcome, detail.clone()));
-        let by = Some(crate::settings::actor());
-        let record = Record::UndoEnded { path: path.to_owned(), undo, outcome, detail, by };
-        self.journal.commit(record).map_err(|error| error.to_string())
-    }
-
     pub(super) fn replay(&self) -> Option<&Replay> {
         self.replay.get()
     }
@@ -382,184 +313,6 @@ impl Run {
 
     pub(super) fn called(&self) -> BTreeSet<String> {
         self.called.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Settles where calls go, and that it is the right account.
-    pub async fn use_environment(&self, environment: &Environment) -> Result<Identity, Error> {
-        self.come_under(&environment.name, &environment.policy)?;
-        let region = match &environment.region {
-            Some(region) => region.clone(),
-            None => self.connections.default_region().await?,
-        };
-        let scope =
-            Scope { region, role_arn: environment.role_arn.clone(), external_id: environment.external_id.clone() };
-        let identity = self.identify(&scope).await?;
-        if let Some(wanted) = &environment.account_id
-            && !self.connections.is_simulated()
-            && *wanted != identity.account
-        {
-            return Err(ConnectError::OtherAccount {
-                environment: environment.name.clone(),
-                wanted: wanted.clone(),
-                found: identity.account,
-            }
-            .into());
-        }
-        self.judge_environment(&scope, &identity)?;
-        let known = self.as_before(environment, scope)?;
-        self.state().environment = Some(known);
-        self.emit(Event::Environment {
-            environment: environment.name.clone(),
-            region: identity.region.clone(),
-            account: identity.account.clone(),
-        });
-        Ok(identity)
-    }
-
-    /// Writes down which environment it is, as the script sees it; or takes it as the script saw it before.
-    fn as_before(&self, environment: &Environment, scope: Scope) -> Result<Known, Error> {
-        let (name, vars) = (environment.name.clone(), environment.vars.clone());
-        let default_tags = environment.default_tags.clone();
-        let Some(before) = self.past().and_then(|past| past.environment.clone()) else {
-            let record = Record::Environment {
-                name: name.clone(),
-                scope: scope.clone(),
-                vars,
-                default_tags: default_tags.clone(),
-            };
-            self.journal.note(record);
-            return Ok(Known { name, scope, default_tags });
-        };
-        if before.name == name && before.scope == scope {
-            return Ok(Known { name, scope, default_tags: before.default_tags });
-        }
-        let words = |name: &str, scope: &Scope| {
-            let role = scope.role_arn.as_ref().map(|role| format!(" as {role}")).unwrap_or_default();
-            format!("{name} in {}{role}", scope.region)
-        };
-        let (place, recorded) = ("the environment".to_owned(), words(&before.name, &before.scope));
-        Err(Box::new(Divergence { place, recorded, now: words(&name, &scope) }).into())
-    }
-
-    /// What the script saw as the environment's `vars`, if the run goes on.
-    pub fn vars_before(&self) -> Option<&serde_json::Map<String, Value>> {
-        self.past()?.environment.as_ref().map(|environment| &environment.vars)
-    }
-
-    /// Whether calls go to the simulated AWS.
-    pub(super) fn is_simulated(&self) -> bool {
-        self.connections.is_simulated()
-    }
-
-    /// The scope that is given, or the environment's own.
-    pub(super) async fn scope_or_own(&self, scope: Option<&Scope>) -> Result<Scope, Error> {
-        let known = self.state().environment.as_ref().map(|known| known.scope.clone());
-        match scope.cloned().or(known) {
-            Some(scope) => Ok(scope),
-            None => Ok(Scope { region: self.connections.default_region().await?, role_arn: None, external_id: None }),
-        }
-    }
-
-    pub(super) async fn clients(&self, scope: &Scope, identity: &Identity) -> Result<Arc<Clients>, Error> {
-        Ok(self.connections.clients(scope, identity).await?)
-    }
-
-    pub(super) async fn identify(&self, scope: &Scope) -> Result<Identity, Error> {
-        if let Some(identity) = self.state().identities.get(scope) {
-            return Ok(identity.clone());
-        }
-        if self.only_replays() {
-            // Nothing is asked of AWS; where the record ends, so does the script.
-            let account = self.past().and_then(|past| past.accounts.get(scope)).cloned().ok_or(Error::Interrupted)?;
-            let (arn, region) = (String::new(), scope.region.clone());
-            return Ok(Identity { account, arn, region, expires: None });
-        }
-        let identity = self.connections.identify(scope).await?;
-        if let Some(expires) = identity.expires
-            && let Ok(left) = expires.duration_since(SystemTime::now())
-            && left < SHORT_CREDENTIALS
-        {
-            self.emit(Event::Warning {
-                message: format!(
-                    "the AWS credentials end in {} min and are not renewed by themselves: a longer run would stop half-way",
-                    left.as_secs() / 60
-                ),
-            });
-        }
-        let account = identity.account.clone();
-        match self.past().and_then(|past| past.accounts.get(scope)) {
-            None => self.journal.note(Record::Account { scope: scope.clone(), account }),
-            Some(before) if *before == account => {}
-            Some(before) => {
-                let (place, recorded) = (format!("the account in {}", scope.region), before.clone());
-                return Err(Box::new(Divergence { place, recorded, now: account }).into());
-            }
-        }
-        self.state().identities.insert(scope.clone(), identity.clone());
-        Ok(identity)
-    }
-
-    /// The scope `within` means: the environment's own, with what is given instead.
-    pub async fn scope_within(
-        &self,
-        outer: Option<&Scope>,
-        region: Option<String>,
-        role_arn: Option<String>,
-        external_id: Option<String>,
-    ) -> Result<Scope, Error> {
-        let base = self.scope_or_own(outer).await?;
-        let external_id = if role_arn.is_some() { external_id } else { external_id.or(base.external_id) };
-        Ok(Scope { region: region.unwrap_or(base.region), role_arn: role_arn.or(base.role_arn), external_id })
-    }
-
-    /// Keeps other runs out of what is called so, in the account and region of the environment, until this run ends. A dry run
-    /// keeps nobody out.
-    ///
-    /// # Errors
-    /// If another run has it.
-    pub async fn lock(&self, name: &str) -> Result<(), Error> {
-        // Only a run that others can go on with has a place that others look at.
-        if !self.keeps_reads() {
-            return Ok(());
-        }
-        let scope = self.scope_or_own(None).await?;
-        let identity = self.identify(&scope).await?;
-        let place = match self.target.get().map(String::as_str) {
-            None | Some("aws") => identity.account,
-            Some(other) => format!("{} at {}", identity.account, other.replace('/', "_")),
-        };
-        let name = format!("{place}/{}/{name}", scope.region);
-        if self.state().locks.contains(&name) {
-            return Ok(());
-        }
-        self.take_lock(name)?;
-        Ok(())
-    }
-
-    fn take_lock(&self, name: String) -> Result<(), LockError> {
-        lock::take(self.journal.store(), &name, self.id.as_str())?;
-        self.journal.note(Record::Locked { name: name.clone() });
-        self.state().locks.push(name);
-        Ok(())
-    }
-
-    /// Takes the locks again that the run has had: for a rollback, which has no script that does.
-    ///
-    /// # Errors
-    /// If another run has one of them by now.
-    pub fn lock_again(&self) -> Result<(), Error> {
-        let had = self.past().map(|past| past.locks.clone()).unwrap_or_default();
-        let new = had.into_iter().filter(|name| !self.state().locks.contains(name)).collect::<Vec<_>>();
-        new.into_iter().try_for_each(|name| self.take_lock(name)).map_err(Error::from)
-    }
-
-    /// Lets other runs in again.
-    pub fn unlock(&self) {
-        let locks = std::mem::take(&mut self.state().locks);
-        for name in locks {
-            // The end of the run frees it as well.
-            let _ = lock::release(self.journal.store(), &name, self.id.as_str());
-        }
     }
 
     /// Whether the stack is the one that the run has had before, if it goes on.
@@ -707,92 +460,6 @@ impl Run {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl History {
-    /// What takes a run back, in the order in which that would happen: the call, the words for it, and whether it is done.
-    pub fn undo_plan(entries: &[Entry]) -> Vec<(String, String, bool)> {
-        let mut state = State::default();
-        state.restore(entries);
-        let is_done = |path: &str| state.undone.get(path).is_some_and(|(outcome, _)| !outcome.stays());
-        let line = |armed: &Armed| match armed {
-            Armed::Undo(undo) => {
-                let keep = if undo.undo.keep { "keep what would need: " } else { "" };
-                (undo.path.clone(), format!("{keep}{}", undo.undo.description), is_done(&undo.path))
-            }
-            Armed::Hook(hook) => {
-                (String::new(), format!("call hook {}", hook.label), state.hooks_run.contains(&hook.label))
-            }
-        };
-        state.undos.in_order().into_iter().map(line).collect()
-    }
-}
-
-impl State {
-    /// What can be taken back, and what has been, as the journal has it.
-    fn restore(&mut self, entries: &[Entry]) {
-        let mut intents: BTreeMap<&str, (&Intent, Timestamp)> = BTreeMap::new();
-        // Calls whose outcome is not known yet.
-        let mut under_way: Vec<&str> = Vec::new();
-        // When the driver of then was heard of last: until then it may have sent a call again.
-        let mut heard = Timestamp::MIN;
-        for Entry { at, record } in entries {
-            if !matches!(record, Record::Fence { .. }) {
-                heard = *at;
-            }
-            match record {
-                Record::Intent(intent) if !self.rolling_back => {
-                    intents.insert(&intent.path, (intent, *at));
-                    under_way.push(&intent.path);
-                }
-                // What the driver before left open was in doubt from then on: whatever came later was done after it.
-                Record::Fence { .. } => {
-                    for path in under_way.drain(..) {
-                        self.rearm(intents[path].0, None, heard);
-                    }
-                }
-                Record::Result { path, result, error, in_doubt, said: _ } => {
-                    let Some((intent, _)) = intents.get(path.as_str()) else { continue };
-                    under_way.retain(|known| *known != path);
-                    let result = result.clone().unwrap_or_default();
-                    match error {
-                        None => {
-                            self.fresh.remember(&result, *at);
-                            self.rearm(intent, Some(&result), *at);
-                        }
-                        Some(_) if *in_doubt => self.rearm(intent, None, *at),
-                        Some(_) => self.undos.disarm(path),
-                    }
-                }
-                Record::HookArmed { hook } => self.undos.hook(Hook { label: hook.clone(), call: None }),
-                Record::Committed { label } => {
-                    self.undos.clear();
-                    self.committed = Some(label.clone());
-                }
-                Record::RollbackStarted { .. } => self.rolling_back = true,
-                Record::UndoEnded { path, outcome, detail, .. } => {
-                    self.undone.insert(path.clone(), (*outcome, detail.clone()));
-                }
-                Record::HookEnded { hook, error: None } => {
-                    self.hooks_run.push(hook.clone());
-                }
-                _ => {}
-            }
-        }
-        for path in under_way {
-            self.rearm(intents[path].0, None, heard);
-        }
-    }
-
-    /// `result` is what the call recorded, if that is known.
-    fn rearm(&mut self, intent: &Intent, result: Option<&Value>, at: Timestamp) {
-        let Some(mut undo) = intent.undo.clone().filter(|_| self.committed.is_none()) else { return };
-        if let Some(result) = result {
-            undo::complete(&mut undo.arguments, result);
-        }
-        let unresolved = intent.look_up.clone().filter(|_| result.is_none());
-        self.undos.arm(ArmedUndo { path: intent.path.clone(), undo, scope: intent.scope.clone(), unresolved, at });
     }
 }
 

@@ -145,7 +145,7 @@ impl Ctx {
         }
         let after = self.run.shared().so_far();
         let found = read.await?;
-        *kept = Some(Kept::new(found.clone(), self.now(), after));
+        *kept = Some(Kept::new(found.clone(), self.run_time(), after));
         Ok(found)
     }
 
@@ -167,7 +167,7 @@ impl Ctx {
     /// `asked`: how many actions had been sent when it was asked for. What is sent while it is read could not have been
     /// seen by a read of one's own either.
     pub(super) fn good<T: Clone + 'static>(&self, reading: Reading, kept: Option<&Kept>, asked: usize) -> Option<T> {
-        let kept = kept.filter(|kept| self.since(kept.at) < reading.good_for)?;
+        let kept = kept.filter(|kept| self.age(kept.at) < reading.good_for)?;
         if lock(&self.run.shared().sent).any(kept.after, asked, |action| reading.is_changed_by(action)) {
             return None;
         }

@@ -152,6 +152,30 @@ fn a_world_that_is_not_there_is_not_tried() {
 }
 
 #[test]
+fn the_driver_crashes_everywhere() {
+    let ran = small().runner(&["test", "vpc.rhai", "--crashes", "--jobs", "2"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    for words in ["trouble of the driver", "crash after a call", "journal: overtaken", "0 requests failed"] {
+        assert!(ran.stdout.contains(words), "{words}: {ran}");
+    }
+    let ran = small().runner(&["test", "vpc.rhai", "--crash", "call#3=crash-after,resume"]);
+    assert!(ran.code == Some(0) && ran.stdout.contains("deployed"), "{ran}");
+}
+
+/// They end a process that another one could go on for.
+#[test]
+fn a_crash_is_of_a_run_alone() {
+    let crash = "ec2:CreateVpc#1=crash-after";
+    let plan = &["plan", "vpc.rhai", "--sim", "--sim-fault", crash][..];
+    for words in
+        [plan, &["sim", "--listen", "127.0.0.1:0", "--sim-fault", crash], &["test", "vpc.rhai", "--case", crash]]
+    {
+        let ran = small().runner(words);
+        assert!(ran.code == Some(3) && ran.stderr.contains("ends a run, and here is none"), "{ran}");
+    }
+}
+
+#[test]
 fn one_case_is_replayed() {
     let ran = small().runner(&["test", "vpc.rhai", "--case", "ec2:CreateSecurityGroup#1=denied"]);
     assert_eq!(ran.code, Some(0), "{ran}");

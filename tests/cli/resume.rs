@@ -7,7 +7,6 @@ use std::{
     net::TcpListener,
     process::Command,
     thread,
-    time::Duration,
 };
 
 use serde_json::Value;
