@@ -51,6 +51,8 @@ pub struct Place {
     pub sim: bool,
 
     /// Send all calls to an AWS-compatible server instead
+    ///
+    /// With RUNNER_TIME=virtual in the environment, waits take no time: an emulator has nothing to wait for.
     #[arg(long, value_name = "URL", conflicts_with = "sim", value_parser = url, help_heading = "Target")]
     pub endpoint_url: Option<String>,
 

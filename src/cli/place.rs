@@ -18,6 +18,9 @@ use crate::{
     sim::{Fault, Simulator, Source, WorldError},
 };
 
+/// `virtual`: the waits of a run at another endpoint take no time. An emulator has nothing to wait for.
+const TIME: &str = "RUNNER_TIME";
+
 /// Where a run takes place.
 pub struct Place {
     /// As events and journal name it.
@@ -39,21 +42,27 @@ impl Place {
         Ok(place)
     }
 
-    /// For a run that goes on: what its users see is counted from its beginning. The time of its last record has `passed` in
-    /// the simulated AWS as well, which after a crash knows only of its last change.
+    /// For a run that goes on: what its users see is counted from its beginning. Where time is virtual, that of its last record
+    /// has `passed`: a simulated AWS knows after a crash only of its last change.
     pub fn reopen(settings: &RunSettings, passed: Option<Timestamp>) -> Result<Self, Failure> {
-        let real = |name: &str, endpoint| Self {
+        let at = |name: &str, clock, endpoint| Self {
             name: name.to_owned(),
             id: name.to_owned(),
             world: None,
-            clock: Clock::real(),
+            clock,
             endpoint,
         };
         if let Some(url) = &settings.endpoint_url {
-            return Ok(real(url, Endpoint::Url(url.clone())));
+            let clock = if std::env::var_os(TIME).is_some_and(|time| time == "virtual") {
+                let now = Timestamp::now();
+                Clock::virtual_from(passed.map_or(now, |passed| passed.max(now)), settings.seed)
+            } else {
+                Clock::real()
+            };
+            return Ok(at(url, clock, Endpoint::Url(url.clone())));
         }
         match settings.target {
-            Target::Aws => Ok(real("aws", Endpoint::Aws)),
+            Target::Aws => Ok(at("aws", Clock::real(), Endpoint::Aws)),
             Target::Sim => Self::open_world(settings, passed),
         }
     }

@@ -183,7 +183,7 @@ impl Found {
                 Ok(runbook)
             }
         };
-        let place = Place::reopen(&settings, self.history.simulated_time())?;
+        let place = Place::reopen(&settings, self.history.last_time())?;
         if place.id != started.target_id {
             let (wanted, found) = (&started.target_id, &place.id);
             let help = "it goes on only where it began: give its folder with `--world`";

@@ -38,8 +38,8 @@ pub struct Args {
     #[arg(long, group = "many")]
     pub sweep: bool,
 
-    /// Have the process that drives the run crash at every call and every write of its journal, and the journal fail in every
-    /// way; another one then resumes, rolls back, or does both
+    /// Have the process that drives the run crash at every call, by itself or after a fault of AWS, and at every write of its
+    /// journal, and the journal fail in every way; another one then resumes, rolls back, or does both
     #[arg(long, group = "many", conflicts_with = "sweep")]
     pub crashes: bool,
 
@@ -151,7 +151,7 @@ fn crashes(
     let cases = match (&args.crash, args.double) {
         (Some(case), _) => vec![case.clone()],
         (None, Some(pairs)) => crash::doubles(&baseline.calls, written, pairs.get(), seed),
-        (None, None) => crash::all(&baseline.calls, written, seed),
+        (None, None) => crash::all(&baseline.calls, written, seed, args.exhaustive),
     };
     let crashed = crash::sweep(baseline, &cases, bounds, bar);
     bar.finish_and_clear();

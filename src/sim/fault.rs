@@ -129,6 +129,11 @@ impl FaultKind {
         FaultKind::Alarm,
     ];
 
+    /// The kind with that name.
+    pub fn named(name: &str) -> Option<FaultKind> {
+        FaultKind::ALL.into_iter().chain(FaultKind::CRASHES).find(|known| known.name() == name)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             FaultKind::Throttle => "throttle",
@@ -430,8 +435,7 @@ impl FromStr for Fault {
             call.split_once(':').filter(|(_, action)| !action.is_empty()).ok_or(FaultError::Form)?;
         let lasting = at.ends_with('+');
         let at = at.strip_suffix('+').unwrap_or(at).parse().ok().filter(|at| *at > 0).ok_or(FaultError::Form)?;
-        let kind = FaultKind::ALL.into_iter().chain(FaultKind::CRASHES).find(|known| known.name() == kind);
-        let kind = kind.ok_or_else(|| FaultError::Kind(text.rsplit('=').next().unwrap_or_default().to_owned()))?;
+        let kind = FaultKind::named(kind).ok_or_else(|| FaultError::Kind(kind.to_owned()))?;
         let (service, action) = (service.to_owned(), action.to_owned());
         let of: Vec<&Service> =
             service::SERVICES.iter().copied().filter(|known| wildcard::matches(&service, known.name)).collect();

@@ -42,7 +42,7 @@ pub fn all(calls: &[Called], seed: u64, every_look: bool) -> Vec<Case> {
 }
 
 /// Which calls are not the same question as the one before and the one after it, with no change between them.
-fn telling(calls: &[Called]) -> Vec<bool> {
+pub(super) fn telling(calls: &[Called]) -> Vec<bool> {
     let mut tells = vec![true; calls.len()];
     let mut asked: BTreeMap<(&str, &str, u64), Vec<usize>> = BTreeMap::new();
     let mut leave_out = |asked: &mut BTreeMap<_, Vec<usize>>| {

@@ -6,14 +6,14 @@ use std::{fmt, str::FromStr, sync::Arc, thread, time::Duration};
 use indicatif::ProgressBar;
 use tokio::runtime::Handle;
 
-use super::{Baseline, Bounds, Judged, Swept, Tried, each, judge::Finished};
+use super::{Baseline, Bounds, Judged, Swept, Tried, cases::telling, each, judge::Finished};
 use crate::{
     cli::{
         exit,
         rehearse::{Rehearsal, STORED, Stage, Verb},
     },
     run::{History, HistoryError, Past, Stand, Store, Trouble, Troubles},
-    sim::{Called, Fault, FaultKind},
+    sim::{Called, Fault, FaultKind, Shape},
 };
 
 /// How much later another process takes the run up.
@@ -24,6 +24,8 @@ const LATER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10 * 6
 pub enum Point {
     /// It ends at that call, before it was carried out or after.
     Call { nth: u32, applied: bool },
+    /// AWS has a fault at that call, and the driver ends before its next one.
+    Fault { nth: u32, kind: FaultKind },
     /// It has trouble with that object of its journal.
     Write { nth: u64, trouble: Trouble },
 }
@@ -78,12 +80,13 @@ impl Tried for CrashCase {
     }
 }
 
-/// Each call and each object times each trouble times each recovery, in an order that the seed decides.
-pub fn all(calls: &[Called], written: u64, seed: u64) -> Vec<CrashCase> {
+/// Each call and each object times each trouble times each recovery, in an order that the seed decides. AWS's faults at those of
+/// the looks of a wait that tell something, unless `every_look` is wanted.
+pub fn all(calls: &[Called], written: u64, seed: u64, every_look: bool) -> Vec<CrashCase> {
+    let points = points(calls, written, every_look);
     let mut cases = Vec::new();
-    for recovery in [Recovery::Resume, Recovery::Rollback, Recovery::ResumeThenRollback] {
-        let case = |point| CrashCase { points: vec![point], recovery };
-        cases.extend(points(calls, written).into_iter().map(case));
+    for (recovery, _) in Recovery::ALL {
+        cases.extend(points.iter().map(|point| CrashCase { points: vec![*point], recovery }));
     }
     fastrand::Rng::with_seed(seed).shuffle(&mut cases);
     cases
@@ -92,18 +95,22 @@ pub fn all(calls: &[Called], written: u64, seed: u64) -> Vec<CrashCase> {
 /// Trouble in the run, and once more in what follows it.
 pub fn doubles(calls: &[Called], written: u64, count: usize, seed: u64) -> Vec<CrashCase> {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let points = points(calls, written);
+    let points = points(calls, written, true);
     let one = |rng: &mut fastrand::Rng| points[rng.usize(..points.len())];
     let case = |_| CrashCase {
         points: vec![one(&mut rng), one(&mut rng)],
-        recovery: [Recovery::Resume, Recovery::Rollback, Recovery::ResumeThenRollback][rng.usize(..3)],
+        recovery: Recovery::ALL[rng.usize(..Recovery::ALL.len())].0,
     };
     (0..count).map(case).collect()
 }
 
-fn points(calls: &[Called], written: u64) -> Vec<Point> {
+fn points(calls: &[Called], written: u64, every_look: bool) -> Vec<Point> {
     let mut points = Vec::new();
-    for (call, nth) in calls.iter().zip(1..) {
+    let tells = if every_look { vec![true; calls.len()] } else { telling(calls) };
+    for ((call, tells), nth) in calls.iter().zip(tells).zip(1..) {
+        if tells {
+            points.extend(call.kinds.iter().map(|kind| Point::Fault { nth, kind: *kind }));
+        }
         points.push(Point::Call { nth, applied: false });
         if call.changes() {
             points.push(Point::Call { nth, applied: true });
@@ -129,6 +136,7 @@ fn judge(baseline: &Arc<Baseline>, case: &CrashCase, finished: Option<&Finished>
         stage: baseline.stage([]),
         store: Store::in_memory(),
         later: LATER[case.points.iter().map(|point| point.nth()).sum::<usize>() % LATER.len()],
+        grows: case.points.iter().any(|point| matches!(point, Point::Fault { kind: FaultKind::Alarm, .. })),
         judged: Judged { ending: CrashEnding::Failed, faults: Vec::new(), served: 0, lost: 0, runs: 0 },
     };
     trial.first(points.next());
@@ -147,6 +155,8 @@ struct Trial<'a> {
     stage: Stage,
     store: Store,
     later: Duration,
+    /// An alarm adds to a fleet meanwhile.
+    grows: bool,
     judged: Judged<CrashEnding>,
 }
 
@@ -208,12 +218,10 @@ impl Trial<'_> {
     fn troubled(&self, point: Option<Point>) -> Store {
         let at = match point {
             Some(Point::Write { nth, trouble }) => Some((nth, trouble)),
-            Some(Point::Call { .. }) | None => None,
+            Some(Point::Call { .. } | Point::Fault { .. }) | None => None,
         };
-        if let Some(Point::Call { nth, applied }) = point {
-            let any = || "*".to_owned();
-            let kind = if applied { FaultKind::CrashAfter } else { FaultKind::CrashBefore };
-            self.stage.simulator.ask_for([Fault { service: any(), action: any(), at: nth, lasting: false, kind }]);
+        if let Some(point) = point {
+            self.stage.simulator.ask_for(point.faults());
         }
         let (here, there) = (Arc::clone(&self.stage.simulator), Arc::clone(&self.stage.simulator));
         let (stage, store, baseline) = (self.stage.clone(), self.store.clone(), Arc::clone(self.baseline));
@@ -250,11 +258,24 @@ impl Trial<'_> {
         }
     }
 
+    fn settled(&self) -> Shape {
+        self.normal(&Baseline::settled(&self.stage))
+    }
+
+    fn deployed(&self) -> Shape {
+        self.normal(&self.baseline.deployed)
+    }
+
+    /// What an alarm adds to a fleet stays.
+    fn normal(&self, shape: &Shape) -> Shape {
+        if self.grows { shape.without_sizes() } else { shape.clone() }
+    }
+
     /// Looks at what there is in the end.
     fn end(mut self, finished: Option<&Finished>) -> Judged<CrashEnding> {
         let survivor = self.stage.simulator.go_on();
         self.stage.simulator = Arc::new(survivor);
-        let left = Baseline::settled(&self.stage);
+        let left = self.settled();
         self.judged.ending = match self.past() {
             Err(HistoryError::Torn { .. }) => CrashEnding::Refused,
             Err(error) => {
@@ -274,14 +295,14 @@ impl Trial<'_> {
         };
         match self.judged.ending {
             CrashEnding::Deployed => {
-                let unlike = left.unlike(&self.baseline.deployed);
+                let unlike = left.unlike(&self.deployed());
                 if !unlike.is_nothing() {
                     self.judged.faults.push(format!("deployed, but unlike without trouble: {unlike}"));
                 }
             }
             CrashEnding::TakenBack | CrashEnding::Nothing => {
-                let gone = self.baseline.empty.unlike(&left).more;
-                let beyond = left.names_beyond(&self.baseline.kept);
+                let gone = self.normal(&self.baseline.empty).unlike(&left).more;
+                let beyond = left.names_beyond(&self.normal(&self.baseline.kept));
                 for (what, rows) in [("there is", beyond), ("gone is", gone)] {
                     if !rows.is_empty() {
                         self.judged.faults.push(format!("taken back, but {what} {}", rows.join(", ")));
@@ -317,7 +338,7 @@ impl Trial<'_> {
             self.judged.faults.push(format!("the next run ends with {}: {why}", next.exit.code));
             return;
         }
-        let unlike = Baseline::settled(&self.stage).unlike(&self.baseline.deployed);
+        let unlike = self.settled().unlike(&self.deployed());
         if !unlike.is_nothing() {
             self.judged.faults.push(format!("after the next run, unlike without trouble: {unlike}"));
         }
@@ -340,8 +361,20 @@ impl Recovery {
 impl Point {
     fn nth(self) -> usize {
         match self {
-            Self::Call { nth, .. } => nth as usize,
+            Self::Call { nth, .. } | Self::Fault { nth, .. } => nth as usize,
             Self::Write { nth, .. } => usize::try_from(nth).unwrap_or_default(),
+        }
+    }
+
+    /// What the simulated AWS is asked for.
+    fn faults(self) -> Vec<Fault> {
+        let any = || "*".to_owned();
+        let fault = |at, kind| Fault { service: any(), action: any(), at, lasting: false, kind };
+        match self {
+            Self::Call { nth, applied: false } => vec![fault(nth, FaultKind::CrashBefore)],
+            Self::Call { nth, applied: true } => vec![fault(nth, FaultKind::CrashAfter)],
+            Self::Fault { nth, kind } => vec![fault(nth, kind), fault(nth + 1, FaultKind::CrashBefore)],
+            Self::Write { .. } => Vec::new(),
         }
     }
 
@@ -350,6 +383,7 @@ impl Point {
         match self {
             Self::Call { applied: false, .. } => "crash before a call".to_owned(),
             Self::Call { applied: true, .. } => "crash after a call".to_owned(),
+            Self::Fault { kind, .. } => format!("crash after {kind}"),
             Self::Write { trouble, .. } => format!("journal: {}", trouble.name()),
         }
     }
@@ -360,6 +394,7 @@ impl fmt::Display for Point {
         match self {
             Self::Call { nth, applied: false } => write!(f, "call#{nth}=crash-before"),
             Self::Call { nth, applied: true } => write!(f, "call#{nth}=crash-after"),
+            Self::Fault { nth, kind } => write!(f, "call#{nth}={kind}"),
             Self::Write { nth, trouble } => write!(f, "write#{nth}={}", trouble.name()),
         }
     }
@@ -379,7 +414,11 @@ impl FromStr for CrashCase {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let form = || format!("expected `call#N=crash-before,resume` or `write#N=torn,rollback`, found `{text}`");
+        let form = || {
+            format!(
+                "expected `call#N=crash-before,resume`, `call#N=throttle,resume` or `write#N=torn,rollback`, found `{text}`"
+            )
+        };
         let (points, recovery) = text.rsplit_once(',').ok_or_else(form)?;
         let recovery = Recovery::ALL.iter().find(|(_, name)| *name == recovery).ok_or_else(form)?.0;
         let point = |text: &str| {
@@ -388,6 +427,7 @@ impl FromStr for CrashCase {
             match (what, trouble) {
                 ("call", "crash-before") => Some(Point::Call { nth: nth.parse().ok()?, applied: false }),
                 ("call", "crash-after") => Some(Point::Call { nth: nth.parse().ok()?, applied: true }),
+                ("call", name) => Some(Point::Fault { nth: nth.parse().ok()?, kind: FaultKind::named(name)? }),
                 ("write", name) => {
                     let trouble = Trouble::ALL.into_iter().find(|trouble| trouble.name() == name)?;
                     Some(Point::Write { nth: nth.parse().ok()?, trouble })
@@ -406,7 +446,9 @@ mod tests {
 
     #[test]
     fn a_case_has_a_name_that_replays_it() {
-        for text in ["call#12=crash-after,resume", "write#3=torn,call#1=crash-before,resume-rollback"] {
+        for text in
+            ["call#12=crash-after,resume", "call#7=denied,rollback", "write#3=torn,call#1=crash-before,resume-rollback"]
+        {
             assert_eq!(text.parse::<CrashCase>().expect("a case").to_string(), text);
         }
         for text in ["call#12=torn,resume", "call#12=crash-after", "write#x=torn,rollback"] {

@@ -19,8 +19,10 @@ pub fn text<C: Tried>(baseline: &Baseline, swept: &Swept<C>, look: &Look, replay
     // Columns nobody needs are left out.
     let shown: Vec<usize> =
         (0..heads.len()).filter(|column| total[*column] > 0 || *column == heads.len() - 1).collect();
+    let rows = rows.iter().map(|(kind, counts)| (kind.to_string(), counts)).collect::<Vec<_>>();
+    let names = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default().max(C::HEAD.len());
     let line = |out: &mut String, name: &str, cells: &dyn Fn(usize) -> String, cases: &str| {
-        let _ = write!(out, "  {name:<24}{cases:>8}");
+        let _ = write!(out, "  {name:<names$}{cases:>8}");
         for column in &shown {
             let width = heads[*column].len() + 2;
             let _ = write!(out, "{:>width$}", cells(*column));
@@ -29,8 +31,7 @@ pub fn text<C: Tried>(baseline: &Baseline, swept: &Swept<C>, look: &Look, replay
     };
     let mut out = String::new();
     line(&mut out, C::HEAD, &|column| heads[column].to_owned(), "cases");
-    let rows = rows.iter().map(|(kind, counts)| (kind.to_string(), counts));
-    for (kind, counts) in rows.chain([("all".to_owned(), &total)]) {
+    for (kind, counts) in rows.into_iter().chain([("all".to_owned(), &total)]) {
         let cases = counts.iter().sum::<usize>().to_string();
         line(&mut out, &kind, &|column| counts[column].to_string(), &cases);
     }

@@ -170,7 +170,12 @@ impl History {
             .entries
             .iter()
             .any(|entry| matches!(&entry.record, Record::RunStarted(started) if started.is_simulated()));
-        self.entries.iter().map(|entry| entry.at).max().filter(|_| is_simulated)
+        self.last_time().filter(|_| is_simulated)
+    }
+
+    /// The time up to which the journal tells of the run.
+    pub fn last_time(&self) -> Option<Timestamp> {
+        self.entries.iter().map(|entry| entry.at).max()
     }
 
     /// Reads the journal of `run`.
