@@ -51,7 +51,13 @@ fn answer(args: &Args, approved: bool, console: &Console) -> Result<Exit, Failur
     let file = args.journals.file()?;
     let found = args.journals.find(&file, &args.run)?;
     let Stand::Asks(question) = &found.past.stand else {
-        return Err(Failure::new(exit::USAGE, miette!("run {} asks for nothing", found.id())));
+        let answer = found.past.questions.values().filter_map(|question| question.answer.as_ref()).next_back();
+        let help = match answer {
+            Some((true, by, _)) => format!("{by} has approved what it asked for"),
+            Some((false, by, _)) => format!("{by} has rejected what it asked for"),
+            None => format!("`runner show {}{}` tells how it stands", found.id(), args.journals.flags()),
+        };
+        return Err(Failure::new(exit::USAGE, miette!(help = help, "run {} waits for no answer", found.id())));
     };
     let by = settings::actor();
     let starter = found.past.fences.first().map(|(_, driver, _)| driver.who.clone()).unwrap_or_default();
@@ -60,7 +66,7 @@ fn answer(args: &Args, approved: bool, console: &Console) -> Result<Exit, Failur
         return Err(Failure::new(exit::REFUSED, miette!(help = help, "run {} was started by {by}", found.id())));
     }
     if !found.past.started.is_simulated() && question.until <= Timestamp::now() {
-        let help = format!("`runner resume {}` does what was to be done then", found.id());
+        let help = format!("`runner resume {}{}` does what was to be done then", found.id(), args.journals.flags());
         let until = moment(question.until);
         return Err(Failure::new(exit::USAGE, miette!(help = help, "it was to be answered until {until}")));
     }
@@ -76,5 +82,6 @@ fn answer(args: &Args, approved: bool, console: &Console) -> Result<Exit, Failur
     journal.commit(Record::Answered { id, approved, by, reason }).map_err(|error| unwritten(&error))?;
     let (done, said) =
         (console.out.paint(Ink::Green, console.out.done()), if approved { "approved" } else { "rejected" });
-    print(&format!("{done} {said}: {}\n  go on with: runner resume {}\n", question.question, found.id()))
+    let (question, run, flags) = (&question.question, found.id(), args.journals.flags());
+    print(&format!("{done} {said}: {question}\n  go on with: runner resume {run}{flags}\n"))
 }

@@ -15,7 +15,7 @@ use crate::{
     aws::ConnectError,
     event::{Event, Outcome},
     ops,
-    run::{Alive, JournalError, Run},
+    run::{Alive, JournalError, RollbackReport, Run},
     settings::OnInterrupt,
     sim::Fault,
 };
@@ -109,7 +109,10 @@ pub fn conclude(run: &Arc<Run>, failure: &ScriptFailure, on_interrupt: OnInterru
     }
     if run.changed_anything() {
         return match report {
-            Some(report) if !report.is_clean() => (Outcome::RollbackFailed, exit::ROLLBACK_FAILED),
+            Some(report) if !report.is_clean() => {
+                tell_what_is_left(run, &report);
+                (Outcome::RollbackFailed, exit::ROLLBACK_FAILED)
+            }
             _ => (Outcome::RolledBack, exit::ROLLED_BACK),
         };
     }
@@ -138,6 +141,8 @@ fn cannot_go_on(run: &Run, kind: &FailureKind) -> Option<Exit> {
         FailureKind::Operation(error) => match &**error {
             ops::Error::Connect(_) | ops::Error::Locked(_) | ops::Error::Store(_) => true,
             ops::Error::Policy(_) => run.is_replaying(),
+            // What another process has met is what went wrong.
+            ops::Error::Before(_) => false,
             error => error.is_permission(),
         },
         FailureKind::Script | FailureKind::Interrupted | FailureKind::Bug => false,
@@ -153,9 +158,20 @@ pub fn suspend(run: &Run, reason: &str, exit: Exit) -> (Outcome, Exit) {
     {
         run.emit(Event::Warning { message: error.to_string() });
     }
-    let resume = format!("runner resume {}", run.id().as_str());
-    run.emit(Event::Suspended { reason: reason.to_owned(), resume });
+    run.emit(Event::Suspended { reason: reason.to_owned(), resume: run.command("resume") });
     (Outcome::Suspended, exit)
+}
+
+/// Says how to go on with a rollback that could not do all.
+pub fn tell_what_is_left(run: &Run, report: &RollbackReport) {
+    let rollback = run.command("rollback");
+    let mut message =
+        format!("{} could not be taken back; mend what stands in the way, then:\n{rollback}", report.left.len());
+    if let Some(path) = report.paths.first() {
+        let others = if report.paths.len() > 1 { ", or another one of `--undo-plan`" } else { "" };
+        message += &format!("\nwhere you have done it yourself{others}:\n{rollback} --mark-done '{path}' --reason '…'");
+    }
+    run.emit(Event::Warning { message });
 }
 
 /// What the cause says when nothing was changed.
@@ -202,9 +218,8 @@ async fn obey_signals(run: Weak<Run>, on_interrupt: OnInterrupt) {
             std::process::exit(exit::INTERRUPTED.code.into());
         }
         if run.is_rolling_back() {
-            let resume = run.id().as_str();
-            let message =
-                format!("the rollback goes on; again to leave it, and go on with it by `runner resume {resume}`");
+            let resume = run.command("resume");
+            let message = format!("the rollback goes on; again to leave it, and go on with it by `{resume}`");
             run.emit(Event::Warning { message });
             continue;
         }
@@ -231,8 +246,7 @@ async fn leave_in_time(run: Arc<Run>) {
     let written = tokio::task::spawn_blocking(move || written.suspend(reason));
     // What was done is on record, also if this is not.
     let _ = tokio::time::timeout(GRACE / 4, written).await;
-    let resume = format!("runner resume {}", run.id().as_str());
-    run.emit(Event::Suspended { reason: reason.to_owned(), resume });
+    run.emit(Event::Suspended { reason: reason.to_owned(), resume: run.command("resume") });
     std::process::exit(exit::INTERRUPTED.code.into());
 }
 

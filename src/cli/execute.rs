@@ -75,6 +75,7 @@ pub fn execute(settings: &RunSettings, runbook: &Runbook, reports: Vec<Box<dyn R
     let started = beginning(settings, runbook, &place.name, &place.id, place.world.clone());
     run.begin(started, Driver::here()).map_err(|error| unwritten(&error))?;
     run.set_aside(settings.overrides.clone());
+    run.found_by(settings.found_by.clone());
     run.asks(consent(settings.interactive));
     // In a world that is gone with the process nobody goes on.
     let can_go_on = place.world.is_some() || settings.target != Target::Sim;
@@ -129,14 +130,17 @@ pub(super) fn consent(interactive: bool) -> Consent {
 /// Asks on the terminal.
 fn ask(question: &str) -> Option<bool> {
     let mut err = std::io::stderr();
-    write!(err, "\n{question} [yes/no] ").and_then(|()| err.flush()).ok()?;
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).ok().filter(|read| *read > 0)?;
-    match line.trim().to_lowercase().as_str() {
-        "y" | "yes" => Some(true),
-        "n" | "no" => Some(false),
-        // Neither: it can be answered later.
-        _ => None,
+    write!(err, "\n{question}").ok()?;
+    loop {
+        write!(err, "\n[yes/no, nothing to answer later] ").and_then(|()| err.flush()).ok()?;
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).ok().filter(|read| *read > 0)?;
+        match line.trim().to_lowercase().as_str() {
+            "y" | "yes" => return Some(true),
+            "n" | "no" => return Some(false),
+            "" => return None,
+            _ => {}
+        }
     }
 }
 

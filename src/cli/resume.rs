@@ -7,7 +7,7 @@ use miette::miette;
 
 use super::{
     Console, Exit, Failure, Global,
-    drive::{Driving, suspend},
+    drive::{Driving, suspend, tell_what_is_left},
     execute::{consent, given, runtime},
     exit,
     policy::PolicyArgs,
@@ -148,6 +148,7 @@ fn go_on(
     let mut taken = found.take_up(&file, &args.again, &args.policy, args.on_interrupt, "resume", reports)?;
     taken.settings.interactive = console.interactive;
     let run = Arc::clone(taken.run());
+    run.found_by(args.journals.flags());
     run.asks(consent(console.interactive));
     taken.driving.obey_signals(tokio);
     if run.is_rolling_back() {
@@ -209,6 +210,7 @@ pub(super) fn go_back(driving: Driving, reason: &str) -> Result<Exit, Failure> {
     } else if report.is_clean() {
         (Outcome::RolledBack, exit::ROLLED_BACK)
     } else {
+        tell_what_is_left(&driving.run, &report);
         (Outcome::RollbackFailed, exit::ROLLBACK_FAILED)
     };
     driving.close(outcome, exit, None)?;

@@ -100,6 +100,7 @@ pub fn rollback(args: &Args, global: &Global, console: &Console) -> Result<Exit,
     let reports = reports(args.json, global, console);
     let taken = found.take_up(&file, &args.again, &PolicyArgs::default(), OnInterrupt::Suspend, "rollback", reports)?;
     let run = Arc::clone(taken.run());
+    run.found_by(args.journals.flags());
     taken.driving.obey_signals(&tokio);
     let reason = args.reason.clone().unwrap_or_default();
     let said = args.skip.iter().map(|path| (path, UndoOutcome::Kept));

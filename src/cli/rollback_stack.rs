@@ -113,6 +113,18 @@ impl<'a> Way<'a> {
         if wanted.version.is_some() && versions.next().is_some() {
             return Err(usage(&see, "more than one version is called so".to_owned()));
         }
+        let live =
+            status.versions.iter().filter(|one| one.launch_template == from.target_group).map(|one| &one.created);
+        let is_newer = live.max().is_some_and(|live| version.created > *live);
+        if wanted.version.is_none() && is_newer {
+            let name = version.launch_template.strip_prefix(&format!("{}-", wanted.stack)).unwrap_or(&to.target_group);
+            let name = format!("{name}:{}", version.version);
+            let help = format!("if it is meant: `--to {name}`; {see}");
+            return Err(usage(
+                &help,
+                format!("{name} is newer than what has the traffic: it may be what was taken back"),
+            ));
+        }
         Ok(Self { route, from, to, fleet, version })
     }
 }

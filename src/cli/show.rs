@@ -10,7 +10,7 @@ use super::{
     take_up::{Found, Journals},
 };
 use crate::{
-    report::{Ink, Look, lines},
+    report::{Account, Ink, Look, lines},
     run::{Entry, History, Record, Stand},
 };
 
@@ -32,16 +32,29 @@ pub struct Args {
     #[arg(long)]
     pub json: bool,
 
+    /// Write a page instead: markdown, for a ticket, or html, for a browser
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, conflicts_with_all = ["undo_plan", "json", "watch"])]
+    pub page: Option<Page>,
+
     /// Write the records of the journal, one JSON object per line
-    #[arg(long, conflicts_with_all = ["undo_plan", "json", "watch"])]
+    #[arg(long, conflicts_with_all = ["undo_plan", "json", "watch", "page"])]
     pub records: bool,
 
     #[command(flatten)]
     pub journals: Journals,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Page {
+    Markdown,
+    Html,
+}
+
 /// How often a run that is followed is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// What is on a page is not painted.
+const PLAIN: Look = Look { colour: false, unicode: true, width: 100 };
 
 pub fn show(args: &Args, _: &Global, console: &Console) -> Result<Exit, Failure> {
     let tokio = runtime()?;
@@ -54,6 +67,13 @@ pub fn show(args: &Args, _: &Global, console: &Console) -> Result<Exit, Failure>
     }
     if args.json {
         return print(&format!("{}\n", in_json(&found)));
+    }
+    if let Some(page) = args.page {
+        let account = account(&found);
+        return print(&match page {
+            Page::Markdown => account.markdown(),
+            Page::Html => account.html(),
+        });
     }
     if args.watch {
         return watch(found, &console.out);
@@ -70,6 +90,11 @@ pub fn show(args: &Args, _: &Global, console: &Console) -> Result<Exit, Failure>
 }
 
 fn head(look: &Look, found: &Found) -> String {
+    pairs(look, found).iter().map(|(key, text)| format!("{}\n", lines::pair(look, key, text))).collect()
+}
+
+/// What a run is about: a key and its text.
+fn pairs(look: &Look, found: &Found) -> Vec<(&'static str, String)> {
     let past = &found.past;
     let (ink, stands) = stand(found);
     let mut pairs = vec![
@@ -89,12 +114,31 @@ fn head(look: &Look, found: &Found) -> String {
         pairs.push(("then", format!("{verb} by {driver}")));
     }
     pairs.push(("state", look.paint(ink, &stands)));
-    pairs.iter().map(|(key, text)| format!("{}\n", lines::pair(look, key, text))).collect()
+    pairs
+}
+
+/// All of it, for a page.
+fn account(found: &Found) -> Account {
+    let rows =
+        found.history.entries.iter().filter_map(|entry| told(&PLAIN, &entry.record).map(|text| (time(entry), text)));
+    let undo = match found.past.committed() {
+        Some(_) => Vec::new(),
+        None => History::undo_plan(&found.history.entries).into_iter().map(|(_, what, done)| (what, done)).collect(),
+    };
+    Account { run: found.id().to_owned(), head: pairs(&PLAIN, found), rows: rows.collect(), undo }
+}
+
+fn time(entry: &Entry) -> String {
+    entry.at.strftime("%H:%M:%S").to_string()
 }
 
 /// A record as a line, if people want to see it.
-fn line(look: &Look, Entry { at, record }: &Entry) -> Option<String> {
-    let text = match record {
+fn line(look: &Look, entry: &Entry) -> Option<String> {
+    Some(format!("{} {}\n", look.paint(Ink::Dim, &time(entry)), told(look, &entry.record)?))
+}
+
+fn told(look: &Look, record: &Record) -> Option<String> {
+    Some(match record {
         Record::Operation { id, operation, subject, .. } => format!("{id:<8} {operation} {subject}"),
         Record::OperationEnded { id, result, error } => match error {
             Some(error) => format!("{id:<8} {} {}", look.paint(Ink::Red, look.failed()), error.message),
@@ -140,8 +184,7 @@ fn line(look: &Look, Entry { at, record }: &Entry) -> Option<String> {
         Record::Override { check, reason, by } => format!("{:<8} {check} set aside by {by}: {reason}", ""),
         Record::Finished { exit_code } => format!("{:<8} ended with exit code {exit_code}", ""),
         _ => return None,
-    };
-    Some(format!("{} {text}\n", look.paint(Ink::Dim, &at.strftime("%H:%M:%S").to_string())))
+    })
 }
 
 /// What takes the run back, in the order in which that would happen.

@@ -25,7 +25,7 @@ use crate::{
     },
     report::{Ink, Look, lines},
     run::{Branch, History, Journal, Lock, Run, RunId},
-    settings::{Environment, File, OnInterrupt, RunSettings, Target, WorldChoice, overrides},
+    settings::{Environment, File, OnInterrupt, RunSettings, Target, WorldChoice, found_by, overrides},
 };
 
 /// Show how a stack stands, from AWS itself: traffic, fleets, versions, last run, lock
@@ -210,6 +210,7 @@ fn settings(file: &File, environment: &Environment, place: &Where) -> Result<Run
         overrides: overrides(super::policy::PolicyArgs::default()),
         faults: Vec::new(),
         journal: place.journal.clone().unwrap_or_else(|| file.journal(target)),
+        found_by: found_by(place.journal.as_ref(), None),
         on_interrupt: OnInterrupt::Suspend,
         record_wire: None,
         interactive: false,

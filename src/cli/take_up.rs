@@ -19,7 +19,8 @@ use crate::{
     run::{Alive, Driver, Given, History, HistoryError, Journal, Past, Run, RunId, Stand, Started, Store, text_key},
     script::{Project, Runbook, project::Stored},
     settings::{
-        File, JournalPlace, OnInterrupt, RunSettings, Target, WorldChoice, overrides, replace_policies, resolve_params,
+        File, JournalPlace, OnInterrupt, RunSettings, Target, WorldChoice, found_by, overrides, replace_policies,
+        resolve_params,
     },
 };
 
@@ -33,6 +34,13 @@ pub struct Journals {
     /// Read settings from this file instead of the nearest runner.toml
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+impl Journals {
+    /// The same as they were typed.
+    pub fn flags(&self) -> String {
+        found_by(self.journal.as_ref(), self.config.as_deref())
+    }
 }
 
 /// What a run that goes on is given again.
@@ -297,6 +305,7 @@ fn settings(
         overrides: overrides(policy.clone()),
         faults: Vec::new(),
         journal: file.journal(target),
+        found_by: String::new(),
         on_interrupt,
         record_wire: None,
         interactive: false,

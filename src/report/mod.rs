@@ -3,6 +3,7 @@
 //! Progress goes to stderr, results go to stdout, so `runner run … > result` keeps what matters.
 //! Why a run failed is explained by `cli/`, which has the source; the views say what happened.
 
+mod account;
 mod changed;
 mod json;
 pub mod lines;
@@ -15,6 +16,7 @@ mod summary;
 mod terminal;
 mod words;
 
+pub use account::Account;
 pub use json::Json;
 pub use live::Live;
 pub use look::{Ink, Look};

@@ -6,7 +6,8 @@ use super::{
 };
 use crate::event::{Outcome, Summary};
 
-pub fn lines(look: &Look, outcome: Outcome, simulated: bool, summary: &Summary) -> Vec<String> {
+/// `failed`: something went wrong; a rollback may also have been asked for.
+pub fn lines(look: &Look, outcome: Outcome, failed: bool, simulated: bool, summary: &Summary) -> Vec<String> {
     let figures = figures(simulated, summary);
     let mut outputs: Vec<(&str, String)> = Vec::new();
     if let Some(stack) = &summary.stack {
@@ -18,7 +19,7 @@ pub fn lines(look: &Look, outcome: Outcome, simulated: bool, summary: &Summary) 
     let row = |(key, text): &(&str, String)| {
         format!("  {} {text}", look.paint(Ink::Dim, &format!("{:<width$} ", clean(key)))).trim_end().to_owned()
     };
-    let mut lines = vec![verdict(look, outcome, summary), String::new()];
+    let mut lines = vec![verdict(look, outcome, failed, summary), String::new()];
     if !outputs.is_empty() {
         lines.extend(outputs.iter().map(row));
         lines.push(String::new());
@@ -28,13 +29,14 @@ pub fn lines(look: &Look, outcome: Outcome, simulated: bool, summary: &Summary) 
 }
 
 /// Not why it failed: that is told by the caller, with its place in the runbook.
-fn verdict(look: &Look, outcome: Outcome, summary: &Summary) -> String {
+fn verdict(look: &Look, outcome: Outcome, failed: bool, summary: &Summary) -> String {
     let changed = summary.created + summary.updated + summary.deleted > 0;
     let time = friendly(summary.elapsed);
     let (ink, symbol, words) = match outcome {
         Outcome::Succeeded if changed => (Ink::Green, look.done(), format!("done in {time}")),
         Outcome::Succeeded => (Ink::Green, look.done(), "nothing to change".to_owned()),
         Outcome::Failed => (Ink::Red, look.failed(), "failed, nothing was changed".to_owned()),
+        Outcome::RolledBack if !failed => (Ink::Green, look.done(), format!("rolled back in {time}")),
         Outcome::RolledBack => (Ink::Red, look.failed(), format!("failed and rolled back in {time}")),
         Outcome::RollbackFailed => {
             (Ink::Red, look.failed(), "failed, and not everything could be taken back".to_owned())

@@ -224,8 +224,8 @@ impl Report for Terminal {
             }
             Event::OperationFailed { error, .. } => self.shown_error = Some(error.clone()),
             Event::Policy { message, .. } => self.shown_denial = Some(message.clone()),
-            Event::RunFinished { outcome, summary, .. } if self.verbosity >= Verbosity::Summary => {
-                let lines = summary::lines(&self.result_look, *outcome, self.simulated, summary);
+            Event::RunFinished { outcome, error, summary, .. } if self.verbosity >= Verbosity::Summary => {
+                let lines = summary::lines(&self.result_look, *outcome, error.is_some(), self.simulated, summary);
                 write_lines(&mut self.result, &lines);
             }
             // Shown above, if at all.

@@ -107,7 +107,7 @@ impl Ctx {
             Consent::Assumed => Ok((true, "nobody: it is only tried".to_owned(), None)),
             // The person here is the one who started it.
             Consent::Person(ask) if !asked.other_person => {
-                let question = asked.question.clone();
+                let question = self.put(asked);
                 let answer = self
                     .run
                     .clock()
@@ -119,6 +119,19 @@ impl Ctx {
             }
             Consent::Person(_) | Consent::Elsewhere => Err(self.unanswered(asked)),
         }
+    }
+
+    /// The question as it is put to a person, with what it is about.
+    fn put(&self, asked: &Question) -> String {
+        let defaults = self.run.defaults();
+        let stack = defaults.stack.map(|stack| format!("stack {stack}, ")).unwrap_or_default();
+        let environment = defaults.environment.map(|name| format!("environment {name}, ")).unwrap_or_default();
+        let then = match asked.then {
+            OnTimeout::Approve => "goes on without an answer",
+            OnTimeout::Rollback => "is rolled back",
+        };
+        let until = asked.until.strftime("%Y-%m-%d %H:%M UTC");
+        format!("{}\n  {stack}{environment}run {}; it {then} after {until}", asked.question, self.run_id())
     }
 
     fn unanswered(&self, asked: &Question) -> Error {

@@ -230,7 +230,10 @@ impl Past {
             }
             Record::Suspended { reason } => {
                 if !self.rolling_back {
-                    let open = self.questions.values().find(|question| question.answer.is_none()).cloned();
+                    // Without its lock, an answer would not let it go on.
+                    let is_unlocked = self.fences.last().is_some_and(|(_, _, verb)| verb == "unlock");
+                    let mut open = self.questions.values().filter(|question| question.answer.is_none() && !is_unlocked);
+                    let open = open.next().cloned();
                     self.stand = open.map_or(Stand::Suspended { reason }, Stand::Asks);
                 }
             }

@@ -29,6 +29,8 @@ pub struct RollbackReport {
     pub done: u32,
     /// Not undone: what, and why. Somebody else's changes are among them.
     pub left: Vec<(String, String)>,
+    /// The calls, by their path, of which an undo is left.
+    pub paths: Vec<String>,
     /// The journal could not be written any more, and the rest was not tried.
     pub lost: bool,
 }
@@ -94,6 +96,7 @@ impl Run {
         let undo = armed.undo.description;
         let detail = format!("not tried, as it may be needed; first {stuck}");
         report.left.push((undo.clone(), detail.clone()));
+        report.paths.push(armed.path.clone());
         let outcome = UndoOutcome::Failed;
         self.note_undone(armed.path, &undo, outcome, Some(&detail));
         self.emit(Event::UndoFinished { undo, outcome, detail: Some(detail) });
@@ -150,6 +153,7 @@ impl Run {
             report.done += 1;
         } else {
             report.left.push((description.clone(), detail.clone().unwrap_or_default()));
+            report.paths.push(path.clone());
         }
         self.note_undone(path, &description, outcome, detail.as_deref());
         self.emit(Event::UndoFinished { undo: description, outcome, detail });

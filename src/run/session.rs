@@ -68,6 +68,8 @@ pub struct Run {
     surveyed: tokio::sync::OnceCell<()>,
     keeps_reads: AtomicBool,
     pub(super) target: OnceLock<String>,
+    /// What has to be typed beside its id to find it, as ` --journal PLACE`.
+    found_by: OnceLock<String>,
     only_replays: AtomicBool,
     /// What it did before, if it goes on.
     pub(super) replay: OnceLock<Replay>,
@@ -138,6 +140,7 @@ impl Run {
             surveyed: tokio::sync::OnceCell::new(),
             keeps_reads: AtomicBool::new(false),
             target: OnceLock::new(),
+            found_by: OnceLock::new(),
             only_replays: AtomicBool::new(false),
             replay: OnceLock::new(),
             called: Mutex::default(),
@@ -147,6 +150,17 @@ impl Run {
 
     pub fn id(&self) -> &RunId {
         &self.id
+    }
+
+    /// Says what has to be typed beside its id to find it.
+    pub fn found_by(&self, flags: String) {
+        // A run is at one place.
+        let _ = self.found_by.set(flags);
+    }
+
+    /// The command line that does this with the run.
+    pub fn command(&self, verb: &str) -> String {
+        format!("runner {verb} {}{}", self.id.as_str(), self.found_by.get().map_or("", String::as_str))
     }
 
     pub fn clock(&self) -> &Clock {

@@ -18,7 +18,7 @@ pub use journal::JournalPlace;
 pub use params::resolve as resolve_params;
 pub use policy::actor;
 pub use policy::{overrides, replace as replace_policies};
-pub use run::{OnInterrupt, RunSettings, WorldChoice};
+pub use run::{OnInterrupt, RunSettings, WorldChoice, found_by};
 
 use std::collections::BTreeMap;
 

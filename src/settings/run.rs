@@ -40,6 +40,8 @@ pub struct RunSettings {
     pub faults: Vec<Fault>,
     /// Where the journal is kept.
     pub journal: JournalPlace,
+    /// What has to be typed beside its id to find the run in its journal.
+    pub found_by: String,
     /// What a signal does.
     pub on_interrupt: OnInterrupt,
     /// Where all requests and replies are written.
@@ -120,11 +122,19 @@ impl RunSettings {
             overrides: policy::overrides(inputs.policy.clone()),
             faults: Vec::new(),
             journal: place.journal.clone().unwrap_or_else(|| in_file(target)),
+            found_by: found_by(place.journal.as_ref(), inputs.config.as_deref()),
             on_interrupt: OnInterrupt::default(),
             record_wire: None,
             interactive,
         })
     }
+}
+
+/// The flags with which a run is found again, where they were typed.
+pub fn found_by(journal: Option<&JournalPlace>, config: Option<&Path>) -> String {
+    let journal = journal.map(|place| format!(" --journal {place}")).unwrap_or_default();
+    let config = config.map(|file| format!(" --config {}", file.display())).unwrap_or_default();
+    format!("{journal}{config}")
 }
 
 /// The folder that imports of a script in the folder `scripts` have to be below.

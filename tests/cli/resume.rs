@@ -210,7 +210,7 @@ fn an_approval_suspends_keeps_the_lock_and_goes_on() {
     let ran = project.runner(&["approve", &id, "--reason", "fine"]);
     assert_eq!(ran.code, Some(0), "{ran}");
     let ran = project.runner(&["approve", &id]);
-    assert!(ran.code == Some(3) && ran.stderr.contains("asks for nothing"), "{ran}");
+    assert!(ran.code == Some(3) && ran.stderr.contains("waits for no answer"), "{ran}");
     let ran = project.runner(&["resume", "--due"]);
     assert_eq!(ran.code, Some(0), "{ran}");
     assert!(ran.stderr.contains("it went on"), "{ran}");
@@ -443,6 +443,9 @@ fn the_version_before_is_put_back_from_what_aws_has() {
     for words in ["3 of 3 in service", "shop-prod-web-blue:1", "ami-healthy-1 t3.small", "lock         free"] {
         assert!(shown.stdout.contains(words), "{words}: {shown}");
     }
+    // Once more would go forward again.
+    let ran = project.runner(&["rollback", "--stack", "shop-prod", "--sim"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("--to web-green:1"), "{ran}");
     let ran = project.runner(&["rollback", "--stack", "shop-prod", "--sim", "--to", "web-green:7"]);
     assert!(ran.code == Some(3) && ran.stderr.contains("no version `web-green:7`"), "{ran}");
     assert_eq!(project.runner(&["rollback", "--stack", "shop-prod", "--sim", "--to", "web-green:1"]).code, Some(0));
@@ -608,4 +611,59 @@ fn a_call_that_is_not_there_is_said_so() {
     assert!(ran.code == Some(3) && ran.stderr.contains("only a person could know"), "{ran}");
     assert_eq!(newest(&project).1["state"], "suspended");
     assert_eq!(project.runner(&["rollback", &id]).code, Some(0));
+}
+
+/// For a ticket, and for a browser.
+#[test]
+fn a_run_is_told_as_a_page() {
+    let project = project(TWO);
+    let id = killed(&project, "ec2:CreateSecurityGroup#1=crash-before");
+    let ran = project.runner(&["show", &id, "--page", "markdown"]);
+    for words in [&format!("# Run {id}"), "- **stack**: shop-prod", "ensure\\_vpc", "1. delete vpc shop-prod-main"] {
+        assert!(ran.stdout.contains(words), "{words}: {ran}");
+    }
+    let ran = project.runner(&["show", &id, "--page", "html"]);
+    assert!(ran.stdout.starts_with("<!DOCTYPE html>") && ran.stdout.contains("delete vpc shop-prod-main"), "{ran}");
+}
+
+/// Whoever is called at night types what is shown.
+#[test]
+fn the_lines_that_go_on_can_be_typed_as_they_are() {
+    let project = project(ASKS);
+    let ran = run(&project, &["--journal", "elsewhere"]);
+    assert_eq!(ran.code, Some(8), "{ran}");
+    let listed = project.runner(&["runs", "--json", "--journal", "elsewhere"]);
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap_or_else(|error| panic!("{error}: {listed}"));
+    let id = listed["run"].as_str().expect("an id");
+    assert!(ran.stderr.contains(&format!("go on with: runner resume {id} --journal elsewhere\n")), "{ran}");
+    let ran = project.runner(&["approve", id, "--journal", "elsewhere"]);
+    assert!(ran.stdout.contains(&format!("runner resume {id} --journal elsewhere\n")), "{ran}");
+    let ran = project.runner(&["approve", id, "--journal", "elsewhere"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("has approved what it asked for"), "{ran}");
+    let ran = project.runner(&["rollback", id, "--journal", "elsewhere"]);
+    assert!(ran.code == Some(0) && ran.stdout.contains("✓ rolled back in"), "{ran}");
+}
+
+#[test]
+fn what_is_left_comes_with_the_commands_for_it() {
+    let project = project(TWO);
+    let ran =
+        run(&project, &["--sim-fault", "ec2:CreateSecurityGroup#1=denied", "--sim-fault", "ec2:DeleteVpc#1+=denied"]);
+    assert_eq!(ran.code, Some(11), "{ran}");
+    let (id, _) = newest(&project);
+    for words in ["1 could not be taken back", &format!("runner rollback {id}\n"), "--mark-done '1/ec2:CreateVpc"] {
+        assert!(ran.stderr.contains(words), "{words}: {ran}");
+    }
+}
+
+/// Its lock was taken from it: an answer would not let it go on.
+#[test]
+fn a_run_that_was_unlocked_waits_for_nobody() {
+    let project = project(ASKS);
+    assert_eq!(run(&project, &[]).code, Some(8));
+    let ran = project.runner(&["unlock", "stack shop-prod", "--reason", "gone"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let (id, listed) = newest(&project);
+    assert_eq!(listed["state"], "suspended");
+    assert_eq!(project.runner(&["approve", &id]).code, Some(3));
 }

@@ -285,6 +285,8 @@ impl Trial<'_> {
             Ok(None) => CrashEnding::Nothing,
             Ok(Some(past)) => match past.stand {
                 Stand::Finished { exit_code: 0 } => CrashEnding::Deployed,
+                // It failed before its first change.
+                Stand::Finished { .. } if past.mutations() == 0 => CrashEnding::Nothing,
                 Stand::Finished { exit_code } if exit_code == exit::ROLLED_BACK.code => CrashEnding::TakenBack,
                 _ if past.committed().is_some() => CrashEnding::Finished,
                 stand => {

@@ -19,7 +19,9 @@ use clap::ValueEnum;
 use super::Look;
 use crate::plan::Plan;
 
+pub use html::page;
 pub use json::schema;
+pub use markdown::escape;
 
 /// What a plan is written as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]

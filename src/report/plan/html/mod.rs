@@ -23,6 +23,23 @@ const POLICY: &str =
 pub fn write(plan: &Plan, detail: Detail) -> String {
     let title = [Some("Plan"), plan.environment.as_deref(), plan.runbook.rsplit('/').next()];
     let title = title.into_iter().flatten().map(clean).collect::<Vec<_>>().join(" · ");
+    let body = html! {
+        (head(plan))
+        main {
+            (figures(plan))
+            (lists(plan))
+            (timeline(plan))
+            @if detail > Detail::Summary { (changes(plan, detail)) }
+            (scenarios(&plan.on_failure))
+            @if detail > Detail::Summary { (rollback(plan, detail)) (outputs(plan)) }
+        }
+        footer { p { "Made by runner " (plan.runner) ". Format " (plan.format.name) " " (plan.format.version) "." } }
+    };
+    page(&title, &body)
+}
+
+/// A page that needs nothing but itself.
+pub fn page(title: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -35,18 +52,7 @@ pub fn write(plan: &Plan, detail: Detail) -> String {
                 title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                (head(plan))
-                main {
-                    (figures(plan))
-                    (lists(plan))
-                    (timeline(plan))
-                    @if detail > Detail::Summary { (changes(plan, detail)) }
-                    (scenarios(&plan.on_failure))
-                    @if detail > Detail::Summary { (rollback(plan, detail)) (outputs(plan)) }
-                }
-                footer { p { "Made by runner " (plan.runner) ". Format " (plan.format.name) " " (plan.format.version) "." } }
-            }
+            body { (body) }
         }
     };
     page.into_string() + "\n"

@@ -5,7 +5,7 @@
 //! first; the rows of steps that change nothing; rows from the middle of the table. The verdict, what is destructive, the
 //! figures, warnings and what policy says always stay; their own length is bounded.
 
-mod escape;
+pub mod escape;
 mod stage;
 #[cfg(test)]
 mod tests;
