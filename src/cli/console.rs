@@ -14,6 +14,7 @@ const TERMINAL_WIDTH: usize = 80;
 const FILE_WIDTH: usize = 100;
 
 /// The streams of this process.
+#[derive(Clone)]
 pub struct Console {
     pub out: Look,
     pub err: Look,

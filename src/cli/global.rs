@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, ColorChoice, ValueEnum};
 
 use crate::report::Verbosity;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// When to use colour: auto, always or never; auto heeds NO_COLOR and CLICOLOR_FORCE

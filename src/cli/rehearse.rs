@@ -136,6 +136,7 @@ pub fn rehearse_again(
     stage: &Stage,
     store: &Store,
     verb: Verb,
+    reports: Vec<Box<dyn Report>>,
 ) -> Result<Rehearsal, NotTakenUp> {
     let history = History::read(store, STORED)?;
     let past = Past::of(&history.entries).ok_or_else(|| HistoryError::Absent(STORED.to_owned()))?;
@@ -143,7 +144,7 @@ pub fn rehearse_again(
     let (start, clock) = stage.begin(settings.seed, None);
     // What its users see is counted from its beginning.
     let before = stage.simulator.traffic();
-    let run = stage.run(settings, runbook, RunId::known(STORED), clock, journal, Vec::new());
+    let run = stage.run(settings, runbook, RunId::known(STORED), clock, journal, reports);
     run.can_go_on(STORED);
     run.go_on(past, &history.entries);
     let host = Host::new(Arc::clone(&run), given(settings));

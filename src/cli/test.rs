@@ -9,7 +9,7 @@ use super::{
     execute::runtime,
     exit,
     inputs::{self, Inputs, Place},
-    print,
+    print, run,
     sweep::{
         self, Baseline, Bounds, Case, NoBaseline, Swept, Tried,
         crash::{self, CrashCase},
@@ -43,7 +43,7 @@ pub struct Args {
     #[arg(long, group = "many", conflicts_with = "sweep")]
     pub crashes: bool,
 
-    /// Try this crash alone, as in `call#12=crash-after,resume`
+    /// Try this crash alone, as in `call#12=crash-after,resume`; -v shows each run of it
     #[arg(long, value_name = "CASE", conflicts_with_all = ["sweep", "crashes"])]
     pub crash: Option<CrashCase>,
 
@@ -71,7 +71,7 @@ pub struct Args {
     #[arg(long, value_name = "NUMBER", requires = "many")]
     pub jobs: Option<NonZeroUsize>,
 
-    /// Try this case alone, as in `ec2:CreateVpc#1=throttle`; repeatable for faults that happen together
+    /// Try this case alone, as in `ec2:CreateVpc#1=throttle`; -v shows each run of it; repeatable for faults that happen together
     #[arg(long, value_name = "FAULT", conflicts_with = "sweep")]
     pub case: Vec<Fault>,
 
@@ -113,7 +113,13 @@ pub fn test(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
     let seed = settings.seed;
     let tokio = runtime()?;
     let _tokio = tokio.enter();
-    let baseline = Arc::new(Baseline::new(settings, runbook).map_err(no_baseline)?);
+    let mut baseline = Baseline::new(settings, runbook).map_err(no_baseline)?;
+    let is_one = args.crash.is_some() || !args.case.is_empty();
+    if is_one && global.verbosity() >= Verbosity::Verbose {
+        let (global, console) = (global.clone(), console.clone());
+        baseline.show(Box::new(move || run::reports(false, &global, &console)));
+    }
+    let baseline = Arc::new(baseline);
     if !args.sweep && !args.crashes && args.crash.is_none() && args.case.is_empty() {
         let done = console.out.paint(Ink::Green, console.out.done());
         return print(&format!(
@@ -122,7 +128,7 @@ pub fn test(args: &Args, global: &Global, console: &Console) -> Result<Exit, Fai
         ));
     }
     let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let thorough = args.exhaustive || !args.case.is_empty() || args.crash.is_some();
+    let thorough = args.exhaustive || is_one;
     let bounds = Bounds { cases: args.cases.map(NonZeroUsize::get), time: args.time, jobs, thorough };
     let bar = sweep::bar(console.interactive && global.verbosity() >= Verbosity::Normal);
     if args.crashes || args.crash.is_some() {
@@ -147,11 +153,10 @@ fn crashes(
     console: &Console,
 ) -> Result<Exit, Failure> {
     let seed = args.seed.unwrap_or(1);
-    let written = baseline.written();
     let cases = match (&args.crash, args.double) {
         (Some(case), _) => vec![case.clone()],
-        (None, Some(pairs)) => crash::doubles(&baseline.calls, written, pairs.get(), seed),
-        (None, None) => crash::all(&baseline.calls, written, seed, args.exhaustive),
+        (None, Some(pairs)) => crash::doubles(&baseline.calls, baseline.written(), pairs.get(), seed),
+        (None, None) => crash::all(&baseline.calls, baseline.written(), seed, args.exhaustive),
     };
     let crashed = crash::sweep(baseline, &cases, bounds, bar);
     bar.finish_and_clear();

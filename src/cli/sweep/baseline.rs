@@ -38,7 +38,12 @@ pub struct Baseline {
     pub kept: Shape,
     /// What its users see.
     pub traffic: Traffic,
+    /// Views of all further runs.
+    views: Option<Views>,
 }
+
+/// Makes the views of one run.
+pub type Views = Box<dyn Fn() -> Vec<Box<dyn Report>> + Send + Sync>;
 
 /// Why there is nothing to compare with.
 pub enum NoBaseline {
@@ -85,6 +90,7 @@ impl Baseline {
             deployed: Shape::default(),
             kept: Shape::default(),
             traffic: Traffic::default(),
+            views: None,
         };
         this.empty = Self::settled(&this.stage([]));
         let stage = this.stage([]);
@@ -139,12 +145,21 @@ impl Baseline {
 
     /// Runs the runbook.
     pub fn run(&self, stage: &Stage) -> Rehearsal {
-        rehearse(&self.settings, &self.runbook, stage, Purpose::Trial, Vec::new())
+        rehearse(&self.settings, &self.runbook, stage, Purpose::Trial, self.views())
     }
 
     /// Runs the runbook with a journal from which another process can go on.
     pub fn journaled(&self, stage: &Stage, store: &Store) -> Rehearsal {
-        rehearse(&self.settings, &self.runbook, stage, Purpose::Journaled(store), Vec::new())
+        rehearse(&self.settings, &self.runbook, stage, Purpose::Journaled(store), self.views())
+    }
+
+    /// Has every run from here on shown to somebody.
+    pub fn show(&mut self, views: Views) {
+        self.views = Some(views);
+    }
+
+    fn views(&self) -> Vec<Box<dyn Report>> {
+        self.views.as_ref().map(|views| views()).unwrap_or_default()
     }
 
     /// Whether the service is deployed for the first time.
@@ -162,7 +177,7 @@ impl Baseline {
     /// # Errors
     /// If it cannot be taken up.
     pub fn again(&self, stage: &Stage, store: &Store, verb: Verb) -> Result<Rehearsal, NotTakenUp> {
-        rehearse_again(&self.settings, &self.runbook, stage, store, verb)
+        rehearse_again(&self.settings, &self.runbook, stage, store, verb, self.views())
     }
 
     /// The same, watched by somebody.

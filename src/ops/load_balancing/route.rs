@@ -156,6 +156,10 @@ pub async fn settled(ctx: &Ctx, route: &Route, expected: impl Fn(&Answer) -> boo
     }
 }
 
+/// After a route is read as it was set, its nodes still send requests on connections that were open where they went
+/// before: for "a second or two". Until then nobody may take away those who answer them.
+pub const HEARD_OF: Duration = Duration::from_secs(5);
+
 /// Sets the answer of a route, and leaves its other actions as they are.
 pub async fn set(ctx: &Ctx, route: &Route, live: &Live, answer: &Answer, undo: Option<Undo>) -> Result<(), Error> {
     let call = if route.is_rule() { "elasticloadbalancing:ModifyRule" } else { "elasticloadbalancing:ModifyListener" };
@@ -213,5 +217,6 @@ async fn restore_action(ctx: &Ctx, given: Value) -> Result<Undone, Error> {
         return Ok(undone);
     }
     set(ctx, &route, &live, &before, None).await?;
+    ctx.sleep(HEARD_OF).await?;
     Ok(Undone::Done)
 }

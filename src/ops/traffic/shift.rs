@@ -217,7 +217,7 @@ async fn hold(ctx: &Ctx, ways: &[Way], step: &Step, enough: Enough) -> Result<()
     let mut shown = None;
     loop {
         let elapsed = ctx.since(started);
-        let Some(left) = step.hold.checked_sub(elapsed).filter(|left| !left.is_zero()) else {
+        let Some(left) = step.hold.max(route::HEARD_OF).checked_sub(elapsed).filter(|left| !left.is_zero()) else {
             let what = format!("{} % for {}", step.weight, ops::Duration(step.hold));
             if shown.is_some() {
                 ctx.emit(Event::Waited { id: ctx.id().to_owned(), what, elapsed, timeout: step.hold });

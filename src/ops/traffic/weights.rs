@@ -107,6 +107,7 @@ async fn restore_weights(ctx: &Ctx, given: Value) -> Result<Undone, Error> {
     let wanted = with(&live.answer, &before);
     route::set(ctx, &route, &live, &wanted, None).await?;
     read_back(ctx, &route, &wanted).await?;
+    ctx.sleep(route::HEARD_OF).await?;
     Ok(Undone::Done)
 }
 
