@@ -24,5 +24,6 @@ pub mod script;
 pub mod serve;
 pub mod settings;
 pub mod sim;
+pub mod web;
 mod wildcard;
 mod x509;

@@ -28,7 +28,12 @@ use aws_types::{SdkConfig, app_name::AppName};
 use thiserror::Error;
 
 use super::{Clients, LiveAccounts, Scope, Transport, WireLog, retry};
-use crate::{clock::Clock, ops::CallErrorKind, sim::Simulator};
+use crate::{
+    clock::Clock,
+    ops::CallErrorKind,
+    sim::Simulator,
+    web::{self, Reply, Request, Trouble},
+};
 
 /// How long one attempt may take. The SDK has no limit of its own, and a hung socket would hang a
 /// deploy. `RunInstances` with many instances answers within this.
@@ -160,6 +165,25 @@ impl Connections {
         });
         self.made().insert(scope.clone(), clients.clone());
         Ok(clients)
+    }
+
+    /// What a user of the services in an account and region gets: over the network, or of the simulated service.
+    ///
+    /// # Errors
+    /// If there is no reply.
+    pub async fn visit(&self, account: &str, region: &str, request: &Request) -> Result<Reply, Trouble> {
+        let simulator = match &self.endpoint {
+            Endpoint::Sim(simulator) | Endpoint::Fork { simulator, .. } => simulator,
+            Endpoint::Aws | Endpoint::Url(_) => return self.clock.external(web::send(request)).await,
+        };
+        let found = simulator.visit(account, region, request);
+        let takes = match &found {
+            Ok(reply) => reply.latency,
+            Err(Trouble::TimedOut(timeout)) => *timeout,
+            Err(_) => Duration::ZERO,
+        };
+        self.clock.sleep(takes).await;
+        found
     }
 
     /// Whether calls go to the simulated AWS.

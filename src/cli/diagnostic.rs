@@ -3,6 +3,7 @@
 use std::{fmt, io::Write as _};
 
 use miette::{Diagnostic, GraphicalTheme, MietteHandlerOpts, ReportHandler};
+use textwrap::{WordSeparator, WordSplitter, core::Word};
 
 use super::{Console, Exit, exit};
 use crate::{report::Look, settings};
@@ -44,6 +45,23 @@ impl From<settings::Error> for Failure {
     }
 }
 
+/// Words, as spaces part them; what stands between backticks is one of them.
+fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
+    let (mut words, mut start, mut is_code, mut was_space) = (Vec::new(), 0, false, false);
+    for (at, c) in line.char_indices() {
+        if was_space && c != ' ' && !is_code {
+            words.push(Word::from(&line[start..at]));
+            start = at;
+        }
+        is_code ^= c == '`';
+        was_space = c == ' ' && !is_code;
+    }
+    if start < line.len() {
+        words.push(Word::from(&line[start..]));
+    }
+    Box::new(words.into_iter())
+}
+
 struct Rendered<'a> {
     diagnostic: &'a dyn Diagnostic,
     look: Look,
@@ -60,7 +78,10 @@ impl fmt::Display for Rendered<'_> {
         // As clap says it: all errors of this program begin alike.
         theme.characters.error = "error:".to_owned();
         theme.characters.warning = "warning:".to_owned();
-        let handler = MietteHandlerOpts::new().graphical_theme(theme).context_lines(1).tab_width(4).build();
+        let handler = MietteHandlerOpts::new().graphical_theme(theme).context_lines(1).tab_width(4);
+        // Ids and commands are copied: no line ends within them.
+        let handler = handler.word_separator(WordSeparator::Custom(words)).word_splitter(WordSplitter::NoHyphenation);
+        let handler = handler.break_words(false).build();
         handler.debug(self.diagnostic, f)
     }
 }

@@ -139,7 +139,7 @@ fn cannot_go_on(run: &Run, kind: &FailureKind) -> Option<Exit> {
     let is_of_here = match kind {
         FailureKind::Usage => true,
         FailureKind::Operation(error) => match &**error {
-            ops::Error::Connect(_) | ops::Error::Locked(_) | ops::Error::Store(_) => true,
+            ops::Error::Connect(_) | ops::Error::Locked(_) | ops::Error::Superseded(_) | ops::Error::Store(_) => true,
             ops::Error::Policy(_) => run.is_replaying(),
             // What another process has met is what went wrong.
             ops::Error::Before(_) => false,
@@ -184,7 +184,7 @@ pub fn by_cause(kind: &FailureKind) -> (Outcome, Exit) {
         FailureKind::Operation(error) => match **error {
             ops::Error::TimedOut { .. } => (Outcome::Failed, exit::TIMED_OUT),
             ops::Error::Policy(_) => (Outcome::Failed, exit::REFUSED),
-            ops::Error::Locked(_) => (Outcome::Failed, exit::LOCKED),
+            ops::Error::Locked(_) | ops::Error::Superseded(_) => (Outcome::Failed, exit::LOCKED),
             ops::Error::Connect(ConnectError::NoRegion | ConnectError::BadRole(_)) => (Outcome::Failed, exit::USAGE),
             _ => (Outcome::Failed, exit::FAILED),
         },

@@ -86,7 +86,10 @@ pub fn resume(args: &Args, global: &Global, console: &Console) -> Result<Exit, F
 fn ended(run: &str, exit_code: u8) -> Failure {
     let meaning =
         exit::ALL.iter().find(|exit| exit.code == exit_code).map_or("an exit code of old", |exit| exit.meaning);
-    let help = "run the runbook again; `runner rollback` takes a run back that has ended";
+    let help = match exit_code {
+        code if code == exit::DONE.code => "`runner rollback` takes it back, until its point of no return",
+        _ => "run the runbook again",
+    };
     Failure::new(exit::USAGE, miette!(help = help, "run {run} has ended: {meaning}"))
 }
 

@@ -49,11 +49,12 @@ pub fn runs(args: &Args, console: &Console) -> Result<Exit, Failure> {
     let tokio = runtime()?;
     let _tokio = tokio.enter();
     let file = args.journals.file()?;
-    let mut all = Vec::new();
+    let (mut all, mut places) = (Vec::new(), Vec::new());
     for store in args.journals.stores(&file)? {
         for run in History::runs(&store).map_err(|error| unreadable(&error.into()))? {
             all.push((run, store.clone()));
         }
+        places.push(store.to_string());
     }
     all.sort_by(|a, b| b.0.cmp(&a.0));
     let mut text = String::new();
@@ -83,7 +84,7 @@ pub fn runs(args: &Args, console: &Console) -> Result<Exit, Failure> {
         text += &if args.json { format!("{}\n", in_json(&found)) } else { line(&console.out, &found) };
     }
     if shown == 0 && broken.is_empty() && !args.json {
-        text = "there are no such runs\n".to_owned();
+        text = format!("there are no such runs in {}\n", places.join(" and "));
     }
     let exit = print(&text)?;
     match broken.pop() {

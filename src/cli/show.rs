@@ -198,7 +198,8 @@ fn undo_plan(look: &Look, found: &Found) -> String {
     }
     let line = |(path, what, done): &(String, String, bool)| {
         let done = if *done { look.paint(Ink::Dim, " (done)") } else { String::new() };
-        format!("  {what}{done} {}\n", look.paint(Ink::Dim, path))
+        let call = if path.is_empty() { String::new() } else { look.paint(Ink::Dim, &format!("      '{path}'\n")) };
+        format!("  {what}{done}\n{call}")
     };
     format!("\nto take it back:\n{}", plan.iter().map(line).collect::<String>())
 }

@@ -92,6 +92,10 @@ impl Looked {
         let file = journals.file()?;
         let environment = environment(&file, stack, env)?;
         let settings = settings(&file, &environment, place)?;
+        // `shop` in `prod` is what others call `shop-prod`.
+        let suffix = format!("-{}", environment.name);
+        let whole = if stack.ends_with(&suffix) { stack.to_owned() } else { format!("{stack}{suffix}") };
+        let stack = whole.as_str();
         let status = look(&settings, &environment, stack)?;
         // AWS tells how the stack is, also where the journals cannot be reached.
         let (last_run, lock) = of_journals(&journals, &file, stack)

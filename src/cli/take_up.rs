@@ -116,7 +116,11 @@ impl Journals {
         }
         match &like[..] {
             [(store, run)] => Found::read(store.clone(), run),
-            [] => Err(unreadable(&HistoryError::Absent(run.to_owned()))),
+            [] => {
+                let places = self.stores(file)?.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+                let help = "`runner runs` lists all; `--journal` names another place";
+                Err(Failure::new(exit::USAGE, miette!(help = help, "there is no run {run} in {places}")))
+            }
             [..] => {
                 let names: Vec<&str> = like.iter().map(|(_, run)| run.as_str()).collect();
                 Err(Failure::new(exit::USAGE, miette!("`{run}` may be {}", names.join(", "))))

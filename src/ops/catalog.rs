@@ -5,7 +5,8 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::{
-    Error, Kind, Operation, Pending, certificate, compute, dns, ec2_tags, identity, load_balancing, network, traffic,
+    Error, Kind, Operation, Pending, certificate, checks, compute, dns, ec2_tags, identity, load_balancing, network,
+    traffic,
 };
 use crate::run::{Ctx, IMPOSSIBLE, LookUp, UndoAction};
 
@@ -38,6 +39,8 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<traffic::swap_listener::SwapListener>(),
     Entry::of::<traffic::wait_healthy::WaitHealthy>(),
     Entry::of::<traffic::read_traffic::ReadTraffic>(),
+    Entry::of::<checks::http_check::HttpCheck>(),
+    Entry::of::<checks::wait_http::WaitHttp>(),
     Entry::of::<compute::find_image::FindImage>(),
     Entry::of::<compute::template_options::EnsureLaunchTemplate>(),
     Entry::of::<compute::template_options::CompareLaunchTemplate>(),

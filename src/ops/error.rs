@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::{
     policy::Refusal,
-    run::{Failed, FailedAs, LockError, Locked, StoreError},
+    run::{Failed, FailedAs, LockError, Locked, StoreError, Superseded},
 };
 
 /// Why an operation failed.
@@ -51,6 +51,10 @@ pub enum Error {
     /// Waiting longer is pointless.
     #[error("gave up waiting for {what}: {reason}")]
     Hopeless { what: String, reason: String },
+
+    /// A service does not answer as it should.
+    #[error("{what} does not answer as expected: {}", faults.join("; "))]
+    Unexpected { what: String, faults: Vec<String> },
 
     /// A safety rule says no: weight onto an unhealthy group, a fleet that serves would be removed, …
     #[error("refused: {0}")]
@@ -95,6 +99,10 @@ pub enum Error {
     /// Another run is at it.
     #[error(transparent)]
     Locked(#[from] Box<Locked>),
+
+    /// Others have been at it since this run had its lock.
+    #[error(transparent)]
+    Superseded(#[from] Box<Superseded>),
 
     /// The place of journals and locks could not be used.
     #[error(transparent)]
@@ -173,8 +181,14 @@ impl Error {
             Self::Before(failed) => failed.hint.clone(),
             Self::Asks { run, .. } => Some(format!("`runner approve {run}` or `runner reject {run}`, then `runner resume {run}`")),
             Self::Locked(locked) => Some(format!(
-                "wait for it, or see what it does: `runner show {}`; if nobody will ever go on with it, `runner unlock`",
+                "`runner show {0}` tells what it does; if its driver is gone, `runner resume {0}` goes on with it and \
+                 `runner rollback {0}` takes it back",
                 locked.holder.run
+            )),
+            Self::Superseded(superseded) => Some(format!(
+                "run the runbook again, which begins with what is there now; `runner rollback {}` takes back what that run \
+                 did, where nobody has changed it since",
+                superseded.run
             )),
             Self::Diverged(_) => Some(
                 "nothing was sent: resume with the version of runner and the script that began the run, or take it back with \
@@ -188,6 +202,7 @@ impl Error {
             Self::TimedOut { .. } => Some("if this is how long it takes, give a longer `timeout`".into()),
             Self::Option { .. }
             | Self::Hopeless { .. }
+            | Self::Unexpected { .. }
             | Self::Unsafe(_)
             | Self::Journal(_)
             | Self::Rejected { .. }
@@ -203,6 +218,7 @@ impl From<LockError> for Error {
     fn from(error: LockError) -> Self {
         match error {
             LockError::Locked(locked) => Self::Locked(locked),
+            LockError::Superseded(superseded) => Self::Superseded(superseded),
             LockError::Store(error) => Self::Store(error),
         }
     }

@@ -7,6 +7,7 @@
 
 pub mod catalog;
 pub mod certificate;
+pub mod checks;
 pub mod compute;
 pub mod dns;
 pub mod ec2_tags;

@@ -20,6 +20,7 @@ use crate::{
     aws::{Clients, Scope},
     event::{Change, Event, Field},
     ops::{Error, catalog::Prepared, survey},
+    web,
 };
 
 /// The id of the calls that are made before the first operation, for all of them.
@@ -297,6 +298,15 @@ impl Ctx {
     /// The time of the whole run: of what other operations are to know the age of.
     pub(super) fn run_time(&self) -> Timestamp {
         self.run.clock().now()
+    }
+
+    /// Sends a request as a user of the services here does. It asks, and changes nothing.
+    ///
+    /// # Errors
+    /// If there is no reply.
+    pub async fn visit(&self, request: &web::Request) -> Result<web::Reply, web::Trouble> {
+        let (account, region) = (&self.aws().account, &self.aws().region);
+        self.run.connections.visit(account, region, request).await
     }
 
     /// The run this operation is part of, as its id.

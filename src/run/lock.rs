@@ -41,11 +41,22 @@ pub struct Locked {
     pub stand: String,
 }
 
+/// A lock was taken from a run, and others have used what it is for since.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{} was taken from run {run}, and run {by} has been at it since", without_place(name))]
+pub struct Superseded {
+    pub name: String,
+    pub run: String,
+    pub by: String,
+}
+
 /// Why a lock is not ours.
 #[derive(Debug, Error)]
 pub enum LockError {
     #[error(transparent)]
     Locked(#[from] Box<Locked>),
+    #[error(transparent)]
+    Superseded(#[from] Box<Superseded>),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -159,6 +170,21 @@ fn take(store: &Store, name: &str, run: &str) -> Result<bool, LockError> {
     }
 }
 
+/// The last run that has held a lock after this one.
+fn superseded(store: &Store, name: &str, run: &str) -> Result<Option<String>, StoreError> {
+    let mut later = None;
+    for key in store.list(&prefix(name))?.iter().rev() {
+        let Some(bytes) = store.get(key)? else { continue };
+        match serde_json::from_slice(&bytes) {
+            Ok(Entry::Held(holder)) if holder.run == run => return Ok(later),
+            Ok(Entry::Held(holder)) => later = later.or(Some(holder.run)),
+            Ok(Entry::Free { .. }) | Err(_) => {}
+        }
+    }
+    // It never had it.
+    Ok(None)
+}
+
 /// Lets go of a lock, if this run has it.
 fn release(store: &Store, name: &str, run: &str) -> Result<(), StoreError> {
     free(store, name, run, None, None)
@@ -193,6 +219,11 @@ impl Run {
         let name = format!("{place}/{}/{name}", scope.region);
         if self.state().locks.contains(&name) {
             return Ok(());
+        }
+        // What it would do next, it had decided before others came.
+        if let Some(by) = superseded(self.journal().store(), &name, self.id().as_str()).map_err(ops::Error::from)? {
+            let run = self.id().as_str().to_owned();
+            return Err(LockError::from(Box::new(Superseded { name, run, by })).into());
         }
         self.take_lock(name)?;
         Ok(())

@@ -34,7 +34,7 @@ pub use journal::{
     Answer, Entry, Failed, FailedAs, Given, History, HistoryError, Intent, Journal, JournalError, OnTimeout, Record,
     Refused, Started, hex, keep_text, text_key,
 };
-pub use lock::{Holder, Lock, LockError, Locked};
+pub use lock::{Holder, Lock, LockError, Locked, Superseded};
 pub use mutation::{Class, LookUp, Mutation};
 pub use past::{Past, PastEnvironment, PastOperation, Question, Stand};
 pub use rollback::{Hook, RollbackReport};

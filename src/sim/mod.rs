@@ -44,6 +44,7 @@ mod table;
 mod tags;
 mod traffic;
 mod tx;
+mod visit;
 mod wire;
 mod world;
 

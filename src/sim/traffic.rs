@@ -151,9 +151,15 @@ impl Load {
 
     /// A run begins: counted anew, against the routes that serve now.
     pub fn begin_run(&mut self, routes: &BTreeMap<String, Spread>) {
-        *self = Load::default();
+        let before = std::mem::take(self).capacity;
         for (route, spread) in routes.iter().filter(|(_, spread)| spread.serves) {
             self.promise(route, spread);
+            let groups: BTreeSet<_> =
+                spread.streams.iter().filter_map(|stream| Some(&stream.server.as_ref()?.group)).collect();
+            // In the middle of a shift each group has a part: what its servers have carried before, they can carry still.
+            if let (true, Some(most)) = (groups.len() > 1, before.get(route)) {
+                self.capacity.entry(route.clone()).and_modify(|now| *now = (*now).max(*most));
+            }
         }
     }
 

@@ -414,12 +414,16 @@ fn a_journal_that_cannot_be_written_stops_the_run() {
 
 const PROD: &str = "runbooks/prod-deploy.rhai";
 
+fn prod() -> Project {
+    Project::new()
+        .file("runner.toml", include_str!("../../runner.toml"))
+        .file(PROD, include_str!("../../runbooks/prod-deploy.rhai"))
+}
+
 /// A colleague at three in the morning, without the journal.
 #[test]
 fn the_version_before_is_put_back_from_what_aws_has() {
-    let project = Project::new()
-        .file("runner.toml", include_str!("../../runner.toml"))
-        .file(PROD, include_str!("../../runbooks/prod-deploy.rhai"));
+    let project = prod();
     let deploy = |image: &str| project.runner(&["run", PROD, "--sim", "-q", "--param", &format!("image={image}")]);
     let refused = project.runner(&["rollback", "--stack", "shop-prod", "--sim"]);
     assert!(refused.code == Some(3) && refused.stderr.contains("has no version before"), "{refused}");
@@ -666,4 +670,69 @@ fn a_run_that_was_unlocked_waits_for_nobody() {
     let (id, listed) = newest(&project);
     assert_eq!(listed["state"], "suspended");
     assert_eq!(project.runner(&["approve", &id]).code, Some(3));
+}
+
+/// A run in the middle of its shift loses its lock, and somebody deploys: what it had decided before is of old.
+#[test]
+fn a_run_does_not_go_on_over_what_others_have_done_since() {
+    let project = prod();
+    let deploy = |image: &str, more: &[&str]| {
+        let image = format!("image={image}");
+        project.runner(&[&["run", PROD, "--sim", "--param", &image][..], more].concat())
+    };
+    assert_eq!(deploy("ami-healthy-1", &[]).code, Some(0));
+    let killed = deploy("ami-healthy-2", &["--sim-fault", "autoscaling:CreateAutoScalingGroup#1=crash-after"]);
+    assert_eq!(killed.code, None, "{killed}");
+    let (id, _) = newest(&project);
+    let locked = deploy("ami-healthy-2", &[]);
+    assert!(locked.code == Some(6) && locked.stderr.contains(&format!("`runner resume {id}`")), "{locked}");
+    assert_eq!(project.runner(&["unlock", "stack shop-prod", "--reason", "we deploy again"]).code, Some(0));
+    assert_eq!(deploy("ami-healthy-2", &[]).code, Some(0));
+
+    let ran = project.runner(&["resume", &id]);
+    assert!(ran.code == Some(6) && ran.stderr.contains("has been at it since"), "{ran}");
+    assert!(!ran.stderr.contains("rolling back"), "{ran}");
+    // What it left is what the others go on with: a version that is in use stays.
+    let ran = project.runner(&["rollback", &id]);
+    assert_eq!(ran.code, Some(11), "{ran}");
+    let path = "autoscaling:CreateAutoScalingGroup/Auto Scaling group shop-prod-web-green";
+    let plan = project.runner(&["show", &id, "--undo-plan"]);
+    let path = plan.stdout.lines().find_map(|line| {
+        line.trim().trim_matches('\'').contains(path).then(|| line.trim().trim_matches('\'').to_owned())
+    });
+    let path = path.unwrap_or_else(|| panic!("{plan}"));
+    let ran = project.runner(&["rollback", &id, "--mark-done", &path, "--reason", "wrongly"]);
+    assert!(ran.stderr.contains("launches its instances from it"), "{ran}");
+    let shown = project.runner(&["status", "shop", "--env", "prod", "--sim"]);
+    for words in ["3 of 3 in service", "shop-prod-web-green:1", "ami-healthy-2"] {
+        assert!(shown.stdout.contains(words), "{words}: {shown}");
+    }
+}
+
+/// What users see is counted against what fleets can carry; a run that is refused meanwhile changes nothing about that.
+#[test]
+fn a_run_that_is_refused_in_the_middle_of_a_shift_loses_no_requests() {
+    let project = prod();
+    let deploy = |image: &str, more: &[&str]| {
+        let image = format!("image={image}");
+        project.runner(&[&["run", PROD, "--sim", "--param", &image][..], more].concat())
+    };
+    assert_eq!(deploy("ami-healthy-1", &[]).code, Some(0));
+    let killed = deploy("ami-healthy-2", &["--sim-fault", "elasticloadbalancing:ModifyListener#3=crash-after"]);
+    assert_eq!(killed.code, None, "{killed}");
+    let (id, _) = newest(&project);
+    assert_eq!(deploy("ami-healthy-3", &[]).code, Some(6));
+    let ran = project.runner(&["resume", &id]);
+    assert!(ran.code == Some(0) && ran.stdout.contains(" 0 failed"), "{ran}");
+}
+
+/// Ids and commands are copied from where they are shown.
+#[test]
+fn no_line_ends_within_a_command() {
+    let project = project(ASKS);
+    let ran = run(&project, &["--no-input"]);
+    let (id, _) = newest(&project);
+    for verb in ["approve", "reject", "resume"] {
+        assert!(ran.stderr.contains(&format!("`runner {verb} {id}`")), "{verb}: {ran}");
+    }
 }

@@ -47,6 +47,32 @@ async fn named(ctx: &Ctx, names: Vec<String>) -> Result<Vec<autoscaling::AutoSca
     Ok(reply.auto_scaling_groups.unwrap_or_default())
 }
 
+/// A group that launches its instances from this launch template, or from this version of it, and is not on its way out. EC2
+/// deletes what is in use without a word, and the group then launches nothing any more.
+///
+/// # Errors
+/// If the groups cannot be read.
+pub async fn launched_from(ctx: &Ctx, template: &str, version: Option<i64>) -> Result<Option<String>, Error> {
+    let groups = ctx
+        .read(DESCRIBE, || {
+            let request = ctx.aws().autoscaling.describe_auto_scaling_groups();
+            request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    let version = version.map(|version| version.to_string());
+    let is_of = |of: &autoscaling::LaunchTemplateSpecification| {
+        of.launch_template_id() == Some(template)
+            && version.as_deref().is_none_or(|version| of.version() == Some(version))
+    };
+    let uses = |group: &&autoscaling::AutoScalingGroup| {
+        let mixed = group.mixed_instances_policy().and_then(|policy| policy.launch_template());
+        let mixed = mixed.and_then(|template| template.launch_template_specification());
+        // "Delete in progress".
+        group.status().is_none() && group.launch_template().or(mixed).is_some_and(is_of)
+    };
+    Ok(groups.iter().find(uses).and_then(|group| group.auto_scaling_group_name()).map(str::to_owned))
+}
+
 /// The groups of these names, read together.
 ///
 /// # Errors

@@ -403,11 +403,20 @@ pub const DELETE_LAUNCH_TEMPLATE: UndoAction = UndoAction {
 
 async fn delete_launch_template(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
     let Made { launch_template_id: id } = arguments(made)?;
+    if let Some(undone) = in_use(ctx, &id, None).await? {
+        return Ok(undone);
+    }
     let declared = Mutation::new("ec2:DeleteLaunchTemplate", Class::Idempotent, &id);
     let outcome = ctx.change(declared, |permit| {
         ctx.aws().ec2.delete_launch_template().launch_template_id(&id).customize().interceptor(permit).send()
     });
     deleted(outcome.await, GONE)
+}
+
+/// What this run made its groups from is not in use any more, or it is by somebody else.
+async fn in_use(ctx: &Ctx, id: &str, version: Option<i64>) -> Result<Option<Undone>, Error> {
+    let group = super::asg::launched_from(ctx, id, version).await?;
+    Ok(group.map(|group| Undone::Foreign(format!("Auto Scaling group {group} launches its instances from it"))))
 }
 
 /// Deletes a version this run made. Groups that were launched from it are gone or restored by then.
@@ -419,6 +428,9 @@ pub const DELETE_LAUNCH_TEMPLATE_VERSION: UndoAction = UndoAction {
 async fn delete_launch_template_version(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
     let MadeVersion { launch_template_id: id, version } = arguments(made)?;
     let subject = format!("version {version} of {id}");
+    if let Some(undone) = in_use(ctx, &id, Some(version)).await? {
+        return Ok(undone);
+    }
     let declared = Mutation::new("ec2:DeleteLaunchTemplateVersions", Class::Idempotent, subject);
     // This call succeeds also when nothing was deleted, and says so inside.
     let refused: Result<Option<(String, String)>, Error> = ctx

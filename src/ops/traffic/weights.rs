@@ -104,11 +104,27 @@ async fn restore_weights(ctx: &Ctx, given: Value) -> Result<Undone, Error> {
         return Ok(Undone::Foreign(format!("expected {}, found {}", words(&last), words(found))));
     }
     wait_for_old_targets(ctx, found, &before).await;
+    if let Some(gone) = gone(ctx, found, &before).await {
+        return Err(Error::Unsafe(format!("{gone}, and what has the traffic answers: it stays there")));
+    }
     let wanted = with(&live.answer, &before);
     route::set(ctx, &route, &live, &wanted, None).await?;
     read_back(ctx, &route, &wanted).await?;
     ctx.sleep(route::HEARD_OF).await?;
     Ok(Undone::Done)
+}
+
+/// The targets that traffic would go back to, in words, if there are none and others serve it: somebody has taken them away.
+async fn gone(ctx: &Ctx, now: &[Share], before: &[Share]) -> Option<String> {
+    let with_weight = |shares: &[Share]| -> Vec<String> {
+        shares.iter().filter(|share| share.weight > 0).map(|share| share.target_group.clone()).collect()
+    };
+    let (old, now) = (with_weight(before), with_weight(now));
+    let (old, now) = futures::join!(Health::read_all(ctx, &old), Health::read_all(ctx, &now));
+    // Without knowing it, better back than not at all.
+    let (old, now) = (old.ok()?, now.ok()?);
+    let serves = now.iter().any(|group| group.healthy() > 0);
+    old.iter().find(|group| serves && group.targets.is_empty()).map(Health::words)
 }
 
 /// The old targets may have to come back first. As long as those that have the traffic serve it well, there is no

@@ -376,3 +376,29 @@ fn list_tags_for_certificate(tx: &mut Tx, p: &Params) -> Reply {
     let certificate = certificate(tx, p)?;
     Ok(json!({ "Tags": tags::write(&certificate.tags, "Key", "Value") }))
 }
+
+/// Whether a client that trusts `ca` beside public authorities believes a certificate to be that of `host`. An imported one is
+/// believed if it, or what has signed it, is among what the client trusts.
+pub fn believed(tx: &Tx, arn: &str, host: &str, ca: Option<&str>) -> Result<(), String> {
+    let certificate = tx.peek::<Certificate>(arn).ok_or("the certificate is gone")?;
+    let fits = |name: &String| match name.strip_prefix("*.") {
+        Some(parent) => host.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(parent)),
+        None => name.eq_ignore_ascii_case(host),
+    };
+    if !certificate.names.iter().any(fits) {
+        return Err(format!("the certificate is for {}, not for {host}", certificate.names.join(", ")));
+    }
+    match (&certificate.imported, certificate.state) {
+        (None, State::Issued) => Ok(()),
+        (None, _) => Err("the certificate has not been issued".to_owned()),
+        (Some(_), _) => {
+            let plain = |pem: &str| pem.split_whitespace().collect::<String>();
+            let trusted = plain(ca.unwrap_or_default());
+            let mut known = certificate.body.iter().chain(&certificate.chain).map(|pem| plain(pem));
+            match !trusted.is_empty() && known.any(|pem| pem.contains(&trusted) || trusted.contains(&pem)) {
+                true => Ok(()),
+                false => Err("the certificate is signed by nobody who is trusted".to_owned()),
+            }
+        }
+    }
+}

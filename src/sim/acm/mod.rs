@@ -26,7 +26,7 @@ use super::tx::{Tx, resource};
 use super::wire::{Params, Protocol, Request, epoch};
 use crate::x509;
 
-pub use certificate::Certificate;
+pub use certificate::{Certificate, believed};
 
 pub const SERVICE: Service = Service {
     name: "acm",

@@ -21,7 +21,7 @@ pub mod prefix_list;
 mod route;
 mod route_table;
 mod security_group;
-mod security_group_rule;
+pub mod security_group_rule;
 mod subnet;
 mod tag;
 mod volume;

@@ -110,6 +110,20 @@ impl Shown for SecurityGroupRule {
     }
 }
 
+/// Whether one of these groups lets anybody in on a TCP port.
+pub fn lets_in(tx: &Tx, groups: &[String], port: u16) -> bool {
+    let port = i64::from(port);
+    tx.all::<SecurityGroupRule>().filter(|rule| !rule.egress && groups.contains(&rule.group)).any(|rule| {
+        let Permission { protocol, ports, peer } = &rule.permission;
+        let is_for = match protocol.as_str() {
+            "-1" => true,
+            "tcp" => ports.is_none_or(|(from, to)| (from..=to).contains(&port)),
+            _ => false,
+        };
+        is_for && matches!(peer, Peer::Ipv4(range) | Peer::Ipv6(range) if range == "0.0.0.0/0" || range == "::/0")
+    })
+}
+
 pub fn add(
     tx: &mut Tx,
     group: &str,

@@ -22,6 +22,7 @@ pub mod spread;
 mod tag;
 pub mod target_group;
 pub mod targets;
+pub mod visit;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -266,13 +266,17 @@ pub fn uses_changed(tx: &mut Tx) {
     }
 }
 
-/// What the service behind a target answers now.
-pub fn app(tx: &Tx, group: &TargetGroup, key: &Key) -> App {
-    let instance = match group.target_type == "instance" {
+/// The instance that a target is, or that has its address.
+pub fn instance_of(tx: &Tx, group: &TargetGroup, key: &Key) -> Option<String> {
+    match group.target_type == "instance" {
         true => Some(key.id.clone()),
         false => interface(tx, group, key).and_then(|interface| interface.instance.clone()),
-    };
-    let of_instance = instance.map(|instance| instance::app(tx, &instance));
+    }
+}
+
+/// What the service behind a target answers now.
+pub fn app(tx: &Tx, group: &TargetGroup, key: &Key) -> App {
+    let of_instance = instance_of(tx, group, key).map(|instance| instance::app(tx, &instance));
     let target = group.targets.iter().find(|target| target.key == *key);
     match (of_instance, target.and_then(|target| target.answers)) {
         (Some(App::Absent), _) | (None, None) => App::Absent,

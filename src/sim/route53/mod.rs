@@ -18,7 +18,7 @@ use super::error::{AwsError, Reply};
 use super::fork::Extent;
 use super::read::{Read, Reader, Rows};
 use super::service::{Action, Service, no_secrets};
-use super::table::Table;
+use super::table::{Table, mix};
 use super::tags::{self, Tags};
 use super::tx::{Tx, resource};
 use super::wire::{Params, Protocol, time};
@@ -74,6 +74,25 @@ pub fn resolves(tx: &Tx, name: &str, kind: &str, value: &str) -> bool {
     // Lists do not show the records.
     let mut zones = tx.all::<Zone>().filter(around).filter_map(|zone| tx.peek::<Zone>(&zone.id));
     zones.any(|zone| zone.says(name, kind, value))
+}
+
+/// Where the world's resolvers are led by `name`: the name that an alias or a CNAME points at. Of weighted records one with
+/// weight is taken, by the moment.
+pub fn leads_to(tx: &Tx, name: &str) -> Option<String> {
+    let name = name::normal(name);
+    let around = |zone: &&Zone| !zone.private && name::is_in(&name, &zone.name) && is_delegated(&zone.name);
+    // Lists do not show the records. The zone that is nearest to the name answers.
+    let zones = tx.all::<Zone>().filter(around).filter_map(|zone| tx.peek::<Zone>(&zone.id));
+    let records = zones.max_by_key(|zone| zone.name.len())?.records_of(&name);
+    let whole: u64 = records.iter().map(|(weight, _)| weight).sum();
+    let moment = u64::try_from(tx.now.as_nanosecond() % i128::from(u64::MAX)).unwrap_or_default();
+    let mut drawn = mix(moment) % whole.max(1);
+    let found = records.iter().find(|(weight, _)| {
+        let is_it = drawn < *weight;
+        drawn = drawn.saturating_sub(*weight);
+        is_it
+    });
+    found.map(|(_, leads_to)| leads_to.trim_end_matches('.').to_owned())
 }
 
 fn is_delegated(zone: &str) -> bool {

@@ -54,7 +54,7 @@ pub struct RecordSet {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alias {
     zone: String,
-    name: String,
+    pub name: String,
     evaluate_health: bool,
 }
 

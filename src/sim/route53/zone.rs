@@ -100,6 +100,20 @@ impl Zone {
         })
     }
 
+    /// Where the records of a name lead that are an alias or a CNAME, each with its weight.
+    pub fn records_of(&self, name: &str) -> Vec<(u64, String)> {
+        let of_name = self.records.values().filter(|record| record.name == name);
+        let leads = |record: &RecordSet| -> Option<(u64, String)> {
+            let weight = record.weight.map_or(1, i64::unsigned_abs);
+            match (&record.alias, record.kind.as_str()) {
+                (Some(alias), "A") => Some((weight, alias.name.clone())),
+                (None, "CNAME") => Some((weight, record.values.first()?.clone())),
+                _ => None,
+            }
+        };
+        of_name.filter_map(leads).collect()
+    }
+
     fn put(&mut self, record: RecordSet) {
         self.records.insert(record.key(), record);
     }

@@ -1,0 +1,67 @@
+//! The simulated service as its users reach it: names, listeners, certificates, rules and targets decide what they get.
+//!
+//! What `sim::traffic` counts over time is here one request: it goes the way that its host, port and path have it go, and
+//! is answered by one of the targets that a route has at that moment.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::json;
+
+use super::{
+    Simulator, acm, elbv2, route53,
+    tx::{Scope, Tx},
+};
+use crate::web::{Reply, Request, Trouble};
+
+/// How long a reply takes.
+const LATENCY: Duration = Duration::from_millis(20);
+
+/// How often a name may lead to another one.
+const NAMES: usize = 8;
+
+impl Simulator {
+    /// What a user of the account's services in a region gets.
+    ///
+    /// # Errors
+    /// As over a network.
+    pub fn visit(&self, account: &str, region: &str, request: &Request) -> Result<Reply, Trouble> {
+        let scope = Scope { account: account.to_owned(), region: region.to_owned() };
+        let found = self.inner().world.informed(|world| answer(&mut world.tx(&scope, "", ""), request));
+        found.unwrap_or_else(|error| Err(Trouble::Other(error.message)))
+    }
+}
+
+/// What answers, without the time it takes.
+pub enum Answer {
+    /// The load balancer itself.
+    Itself { status: u16, headers: Vec<(&'static str, String)>, body: String },
+    /// The service on this instance, launched from this image.
+    Service { instance: String, image: String },
+}
+
+fn answer(tx: &mut Tx, request: &Request) -> Result<Reply, Trouble> {
+    let at = request.connect_to.as_deref().unwrap_or(&request.url.host);
+    let mut name = at.trim_end_matches('.').to_lowercase();
+    for _ in 0..NAMES {
+        if elbv2::visit::is_balancer(tx, &name) {
+            break;
+        }
+        // Whom the name leads to depends on weights; of two moments, not of two users.
+        name = route53::leads_to(tx, &name).ok_or_else(|| Trouble::NoName(at.to_owned()))?;
+    }
+    let (headers, status, body) = match elbv2::visit::answer(tx, &name, request)? {
+        Answer::Itself { status, headers, body } => (headers, status, body),
+        Answer::Service { instance, image } => {
+            let body = json!({ "status": "ok", "image": image, "instance": instance, "path": request.url.path });
+            (vec![("content-type", "application/json".to_owned())], 200, body.to_string())
+        }
+    };
+    let headers: BTreeMap<String, String> = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let body = if request.method == "HEAD" { String::new() } else { body };
+    Ok(Reply { status, headers, body, latency: LATENCY })
+}
+
+/// Whether a client that trusts `ca` beside public authorities believes this certificate to be that of `host`.
+pub fn check_certificate(tx: &Tx, arn: &str, host: &str, ca: Option<&str>) -> Result<(), String> {
+    acm::believed(tx, arn, host, ca)
+}
