@@ -17,6 +17,7 @@ mod execute;
 mod findings;
 pub mod gc;
 mod global;
+pub mod healthcheck;
 pub mod inputs;
 pub mod locks;
 mod logging;
@@ -89,6 +90,7 @@ enum Verb {
     Test(test::Args),
     Sim(sim::Args),
     Check(check::Args),
+    Healthcheck(Box<healthcheck::Args>),
     Docs(docs::Args),
     Completions(completions::Args),
 }
@@ -125,6 +127,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Test(args) => test::test(&args, &global, &console),
         Verb::Sim(args) => sim::sim(args, &global, &console),
         Verb::Check(args) => check::check(args, &console),
+        Verb::Healthcheck(args) => healthcheck::healthcheck(&args, &console),
         Verb::Docs(args) => docs::docs(&args),
         Verb::Completions(args) => completions::completions(&args),
     });

@@ -9,6 +9,7 @@ mod exit_codes;
 mod faults;
 #[path = "../support/forge.rs"]
 mod forge;
+mod healthcheck;
 mod help;
 mod html;
 #[path = "../support/instances.rs"]

@@ -151,6 +151,9 @@ fn run_all(run: &mut Trial<'_>) -> BTreeSet<&'static str> {
     made.ok("shifted", "shift_traffic", shift);
     made.ok("swapped", "swap_listener", json!({ "routes": [{ "route": made.get("rule"), "to": blue }] }));
     made.ok("traffic", "traffic", json!({ "route": route, "colours": { "blue": blue, "green": green } }));
+    let url = "https://www.shop-example.com/";
+    made.ok("checked", "http_check", json!({ "url": url, "expect": { "json": { "/status": "ok" } } }));
+    made.ok("checked", "wait_http", json!({ "url": url, "successes": 2 }));
     let size = json!({ "auto_scaling_group": made.get("green fleet"), "min_size": 2, "desired_capacity": 2, "wait_timeout": "10m" });
     made.ok("scaled", "scale_asg", size);
     made.ok("found", "find_asg", json!({ "name": "green" }));

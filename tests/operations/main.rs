@@ -5,6 +5,7 @@
 mod account;
 mod catalogue;
 mod certificate;
+mod checks;
 mod compute;
 mod contract;
 mod dns;
