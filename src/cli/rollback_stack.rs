@@ -36,7 +36,17 @@ pub fn rollback(
         let _tokio = tokio.enter();
         Looked::at(wanted.stack, wanted.env, config, place)?
     };
-    let way = Way::of(&looked, wanted)?;
+    let elsewhere = match &place.endpoint_url {
+        Some(url) => format!(" --endpoint-url {url}"),
+        None => {
+            if place.sim {
+                " --sim".to_owned()
+            } else {
+                String::new()
+            }
+        }
+    };
+    let way = Way::of(&looked, wanted, &format!("see `runner status {}{elsewhere}`", wanted.stack))?;
     let suffix = format!("-{}", looked.environment.name);
     let application = wanted.stack.strip_suffix(&suffix).ok_or_else(|| {
         let help = format!("a stack is called after its environment: `{}`", looked.environment.name);
@@ -51,6 +61,7 @@ pub fn rollback(
         ("fleets", json!({ "from": way.fleet.name, "to": of_stack(&way.to.target_group) })),
         ("template", json!({ "launch_template_id": way.version.launch_template_id, "version": way.version.version })),
         ("subnets", json!(way.fleet.subnets)),
+        ("version", json!(format!("{}:{}", of_stack(&way.version.launch_template), way.version.version))),
     ];
     looked.settings.params = params.into_iter().map(|(name, value): (_, Value)| (name.to_owned(), value)).collect();
     looked.settings.interactive = console.interactive;
@@ -69,23 +80,23 @@ struct Way<'a> {
 }
 
 impl<'a> Way<'a> {
-    fn of(looked: &'a Looked, wanted: &Wanted<'_>) -> Result<Self, Failure> {
+    /// `see` says where one sees what there is.
+    fn of(looked: &'a Looked, wanted: &Wanted<'_>, see: &str) -> Result<Self, Failure> {
         let status = &looked.status;
         let usage =
             |help: &str, message: String| Failure::new(exit::USAGE, miette!(help = help.to_owned(), "{message}"));
-        let see = format!("see `runner status {}`", wanted.stack);
         if status.versions.len() < 2 {
             let only = status.versions.first().map_or_else(
                 || "nothing of it is there".to_owned(),
                 |one| format!("there is only {}:{} ({})", one.launch_template, one.version, one.image_id),
             );
-            return Err(usage(&see, format!("{} has no version before: {only}", wanted.stack)));
+            return Err(usage(see, format!("{} has no version before: {only}", wanted.stack)));
         }
         let of_two: Vec<&RouteStatus> = status.routes.iter().filter(|route| route.shares.len() == 2).collect();
         let [route] = of_two[..] else {
             let message =
                 format!("wanted one route of {} with two target groups, found {}", wanted.stack, of_two.len());
-            return Err(usage(&see, message));
+            return Err(usage(see, message));
         };
         let live: Vec<&ShareStatus> = route.shares.iter().filter(|share| share.weight > 0).collect();
         let [from] = live[..] else {
@@ -94,7 +105,7 @@ impl<'a> Way<'a> {
         };
         let to = route.shares.iter().find(|share| share.arn != from.arn).unwrap_or(from);
         let fleet = status.fleets.iter().find(|fleet| fleet.target_groups.contains(&from.arn));
-        let fleet = fleet.ok_or_else(|| usage(&see, format!("no fleet of this stack serves {}", from.target_group)))?;
+        let fleet = fleet.ok_or_else(|| usage(see, format!("no fleet of this stack serves {}", from.target_group)))?;
         let mut versions = status.versions.iter().filter(|version| {
             let name = format!("{}:{}", version.launch_template, version.version);
             match wanted.version {
@@ -108,10 +119,10 @@ impl<'a> Way<'a> {
                 || format!("{} has no version before this one", wanted.stack),
                 |version| format!("{} has no version `{version}`", wanted.stack),
             );
-            usage(&see, what)
+            usage(see, what)
         })?;
         if wanted.version.is_some() && versions.next().is_some() {
-            return Err(usage(&see, "more than one version is called so".to_owned()));
+            return Err(usage(see, "more than one version is called so".to_owned()));
         }
         let live =
             status.versions.iter().filter(|one| one.launch_template == from.target_group).map(|one| &one.created);
