@@ -27,6 +27,7 @@ import queue
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -128,11 +129,18 @@ class Driver:
 
     def start(self, words, **more):
         variables = {"HOME": str(self.folder), "PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true"}
-        return subprocess.Popen(words, cwd=self.folder, env={**variables, **self.place.variables}, text=True, **more)
+        environment = {**variables, **self.place.variables}
+        return subprocess.Popen(words, cwd=self.folder, env=environment, text=True, start_new_session=True, **more)
 
     def run(self, words):
         with self.start(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            process.stdout_text, process.stderr_text = process.communicate(timeout=300)
+            try:
+                process.stdout_text, process.stderr_text = process.communicate(timeout=120)
+            except subprocess.TimeoutExpired:
+                # With those it has started.
+                os.killpg(process.pid, signal.SIGKILL)
+                process.stdout_text, process.stderr_text = process.communicate()
+                process.stderr_text += "\nit did not end"
             return process
 
     def traced(self, calls, *more):
@@ -168,10 +176,10 @@ def kill_at(driver, call, nth, error):
     what = f"error={error}" if error else "signal=KILL"
     ran, lines = driver.traced([call], "-e", f"inject={call}:{what}:when={nth}")
     # Where threads meet, the line comes in two halves, and the first one says what it is about.
-    thread = next((line.split()[0] for line in lines if "(INJECTED)" in line), None)
-    begun = [line for line in lines if re.match(rf"{thread}\s+{call}\(", line)]
+    threads = {line.split()[0] for line in lines if "(INJECTED)" in line}
+    hit = [[line for line in lines if re.match(rf"{thread}\s+{call}\(", line)][nth - 1] for thread in threads]
     # Of a counter within the process, and of what is only read, no disk says that it is full.
-    changes = any(str(driver.folder) in line and (call != "openat" or "O_CREAT" in line) for line in begun[nth - 1 : nth])
+    changes = hit and all(str(driver.folder) in line and (call != "openat" or "O_CREAT" in line) for line in hit)
     return not error or changes, ran.returncode, ran.stderr_text
 
 
@@ -187,7 +195,7 @@ def try_point(driver, kill, expected):
     hit, code, said = kill(driver)
     if not hit:
         return "not of a file", ""
-    if "panicked" in said or code == 101:
+    if "panicked" in said or "it did not end" in said or code == 101:
         return "FAILED", f"exit {code}: {said[:2000]}"
     listed = driver.run(driver.words("runs"))
     found = [json.loads(line) for line in listed.stdout_text.splitlines()]

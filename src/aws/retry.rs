@@ -99,7 +99,7 @@ where
         SdkError::ConstructionFailure(_) => of_construction(&error),
         _ => (CallErrorKind::Unknown, None, chain(&error)),
     };
-    CallError { call, resource: None, kind, code, message, request_id, attempts, unanswered }
+    CallError { call, resource: None, kind, code, message, request_id, attempts, unanswered, before: false }
 }
 
 /// What kind of failure a reply is, by its error code and HTTP status.
@@ -263,6 +263,7 @@ mod tests {
             request_id: None,
             attempts: 1,
             unanswered: false,
+            before: false,
         }
     }
 

@@ -143,6 +143,7 @@ fn cannot_go_on(run: &Run, kind: &FailureKind) -> Option<Exit> {
             ops::Error::Policy(_) => run.is_replaying(),
             // What another process has met is what went wrong.
             ops::Error::Before(_) => false,
+            ops::Error::Call(error) if error.before => false,
             error => error.is_permission(),
         },
         FailureKind::Script | FailureKind::Interrupted | FailureKind::Bug => false,

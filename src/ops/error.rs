@@ -248,6 +248,8 @@ pub struct CallError {
     pub attempts: u32,
     /// AWS would have an answer; the simulated one has none, or a dry run could not look it up.
     pub unanswered: bool,
+    /// It was refused before the run was taken up again: what another process met is what went wrong.
+    pub before: bool,
 }
 
 /// What kind of failure it is: decides about retries and the exit code.

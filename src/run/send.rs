@@ -463,6 +463,7 @@ fn answered<R: DeserializeOwned>(call: &'static str, resource: &str, came: &Came
             request_id: request_id.clone(),
             attempts: *attempts,
             unanswered: false,
+            before: true,
         })
         .into()),
     }

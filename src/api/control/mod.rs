@@ -9,6 +9,7 @@ mod flow;
 pub mod param;
 pub(super) mod rollback;
 pub(super) mod say;
+mod slug;
 
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -44,6 +45,7 @@ pub const CONTROLS: &[ControlDoc] = &[
     say::OUTPUT,
     say::SLEEP,
     say::NOW,
+    slug::SLUG,
 ];
 
 /// The description of a control word.
@@ -93,6 +95,7 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
     rollback::register(engine, session);
     approve::register(engine, session);
     say::register(engine, session);
+    slug::register(engine);
 }
 
 /// Decodes the options of a control word, as those of operations are.
