@@ -34,10 +34,10 @@ use crate::{
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Args {
-    /// The stack: application and environment, as in shop-prod
-    pub stack: String,
+    /// The stack: application and environment, as in shop-prod [default: all of the environment]
+    pub stack: Option<String>,
 
-    /// Its environment, if the name of the stack does not end with it
+    /// The environment, if the name of the stack does not end with it
     #[arg(long, value_name = "NAME")]
     pub env: Option<String>,
 
@@ -57,22 +57,40 @@ const EXAMPLES: &str = "Examples:
   Which version has the traffic?
     runner status shop-prod
 
+  All that is there:
+    runner status --env prod
+
   Put the one before back:
     runner rollback --stack shop-prod";
 
 pub fn status(args: &Args, console: &Console) -> Result<Exit, Failure> {
     let tokio = runtime()?;
     let _tokio = tokio.enter();
-    let looked = Looked::at(&args.stack, args.env.as_deref(), args.config.clone(), &args.place)?;
-    if args.json {
-        let mut all = serde_json::to_value(&looked.status).unwrap_or_default();
-        if let Value::Object(fields) = &mut all {
-            fields.insert("last_run".to_owned(), looked.last_run.as_ref().map(super::runs::in_json).into());
-            fields.insert("lock".to_owned(), looked.lock.clone().into());
-        }
-        return print(&format!("{all}\n"));
+    let env = args.env.as_deref();
+    let stacks = match &args.stack {
+        Some(stack) => vec![stack.clone()],
+        None => stacks(env, args.config.clone(), &args.place)?,
+    };
+    let mut texts = Vec::new();
+    for stack in stacks {
+        let looked = Looked::at(&stack, env, args.config.clone(), &args.place)?;
+        texts.push(if args.json { format!("{}\n", looked.json()) } else { looked.text(&console.out) });
     }
-    print(&looked.text(&console.out))
+    if texts.is_empty() && !args.json {
+        texts.push("no stack has a load balancer or a fleet there\n".to_owned());
+    }
+    print(&texts.join(if args.json { "" } else { "\n" }))
+}
+
+/// The stacks of an environment.
+fn stacks(env: Option<&str>, config: Option<PathBuf>, place: &Where) -> Result<Vec<String>, Failure> {
+    let file = Journals { journal: place.journal.clone(), config }.file()?;
+    let only = file.environments.keys().next().filter(|_| file.environments.len() == 1);
+    let environment = environment(&file, "", env.or(only.map(String::as_str)))?;
+    let found = look(&settings(&file, &environment, place)?, &environment, None)?;
+    let mut stacks: Vec<String> = serde_json::from_value(found).unwrap_or_default();
+    stacks.retain(|stack| stack.ends_with(&format!("-{}", environment.name)));
+    Ok(stacks)
 }
 
 /// A stack, and what is known of its runs.
@@ -96,11 +114,21 @@ impl Looked {
         let suffix = format!("-{}", environment.name);
         let whole = if stack.ends_with(&suffix) { stack.to_owned() } else { format!("{stack}{suffix}") };
         let stack = whole.as_str();
-        let status = look(&settings, &environment, stack)?;
+        let status = look(&settings, &environment, Some(stack))?;
+        let status = serde_json::from_value(status).map_err(|error| Failure::new(exit::BUG, miette!("{error}")))?;
         // AWS tells how the stack is, also where the journals cannot be reached.
         let (last_run, lock) = of_journals(&journals, &file, stack)
             .unwrap_or((None, Some("not known: the journals cannot be read".to_owned())));
         Ok(Self { status, environment, file, settings, last_run, lock })
+    }
+
+    fn json(&self) -> Value {
+        let mut all = serde_json::to_value(&self.status).unwrap_or_default();
+        if let Value::Object(fields) = &mut all {
+            fields.insert("last_run".to_owned(), self.last_run.as_ref().map(super::runs::in_json).into());
+            fields.insert("lock".to_owned(), self.lock.clone().into());
+        }
+        all
     }
 
     fn text(&self, look: &Look) -> String {
@@ -188,7 +216,12 @@ fn environment(file: &File, stack: &str, env: Option<&str>) -> Result<Environmen
     found.cloned().ok_or_else(|| {
         let names: Vec<&str> = file.environments.keys().map(String::as_str).collect();
         let help = format!("give it with `--env`; runner.toml has `{}`", names.join("`, `"));
-        Failure::new(exit::USAGE, miette!(help = help, "the environment of the stack `{stack}` is not known"))
+        let message = match env {
+            Some(name) => format!("there is no environment `{name}`"),
+            None if stack.is_empty() => "it is not known which environment is meant".to_owned(),
+            None => format!("the environment of the stack `{stack}` is not known"),
+        };
+        Failure::new(exit::USAGE, miette!(help = help, "{message}"))
     })
 }
 
@@ -221,8 +254,8 @@ fn settings(file: &File, environment: &Environment, place: &Where) -> Result<Run
     })
 }
 
-/// Reads from AWS. Nothing can be changed: nothing is declared.
-fn look(settings: &RunSettings, environment: &Environment, stack: &str) -> Result<StackStatus, Failure> {
+/// Reads a stack from AWS, or the names of all. Nothing can be changed: nothing is declared.
+fn look(settings: &RunSettings, environment: &Environment, stack: Option<&str>) -> Result<Value, Failure> {
     let place = Place::look_at(settings)?;
     let events = Events::new(place.clock.clone(), Vec::new());
     let id = RunId::known("status");
@@ -236,14 +269,21 @@ fn look(settings: &RunSettings, environment: &Environment, stack: &str) -> Resul
     };
     let clock = place.clock.clone();
     clock.block_on(run.use_environment(environment)).map_err(failed)?;
-    run.set_stack(stack.to_owned());
-    let (ctx, stack) = (run.context(&mut Branch::root()), stack.to_owned());
+    let (ctx, stack) = (run.context(&mut Branch::root()), stack.map(str::to_owned));
+    if let Some(stack) = &stack {
+        run.set_stack(stack.clone());
+    }
     let prepared = Prepared {
-        subject: stack.clone(),
+        subject: stack.clone().unwrap_or_default(),
         run: Box::new(move |ctx| {
-            Box::pin(async move { Ok(serde_json::to_value(stack::status(ctx, &stack).await?).unwrap_or_default()) })
+            Box::pin(async move {
+                let found = match stack {
+                    Some(stack) => serde_json::to_value(stack::status(ctx, &stack).await?),
+                    None => serde_json::to_value(stack::names(ctx).await?),
+                };
+                Ok(found.unwrap_or_default())
+            })
         }),
     };
-    let found = clock.block_on(ctx.operation("status", Value::Null, prepared)).map_err(failed)?;
-    serde_json::from_value(found).map_err(|error| Failure::new(exit::BUG, miette!("{error}")))
+    clock.block_on(ctx.operation("status", Value::Null, prepared)).map_err(failed)
 }

@@ -1,12 +1,12 @@
 //! What a stack is like right now, as AWS and its tags tell: for people who have no journal at hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join3;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Error, all_of,
+    Error, Together, all_of,
     compute::{asg, ensure_launch_template},
     load_balancing::{action::Answer, name_in, read},
     ownership::{RUN_TAG, STACK_TAG},
@@ -77,6 +77,23 @@ pub struct VersionStatus {
 pub async fn status(ctx: &Ctx, stack: &str) -> Result<StackStatus, Error> {
     let (routes, fleets, versions) = try_join3(routes(ctx, stack), fleets(ctx), versions(ctx)).await?;
     Ok(StackStatus { stack: stack.to_owned(), routes, fleets, versions })
+}
+
+/// The stacks that have a load balancer or a fleet here.
+///
+/// # Errors
+/// If something cannot be read.
+pub async fn names(ctx: &Ctx) -> Result<BTreeSet<String>, Error> {
+    let groups = ctx.read(asg::DESCRIBE, || {
+        let request = ctx.aws().autoscaling.describe_auto_scaling_groups();
+        request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+    });
+    let (balancers, groups) = futures::join!(read::load_balancers(ctx), groups).together()?;
+    let arns: Vec<String> = balancers.iter().filter_map(|one| one.load_balancer_arn().map(str::to_owned)).collect();
+    let tags = if arns.is_empty() { BTreeMap::new() } else { read::tags_of(ctx, &arns).await? };
+    let of_balancers = tags.into_values().filter_map(|mut tags| tags.remove(STACK_TAG));
+    let of_groups = groups.iter().filter_map(|group| asg::tags(group).remove(STACK_TAG));
+    Ok(of_balancers.chain(of_groups).collect())
 }
 
 async fn routes(ctx: &Ctx, stack: &str) -> Result<Vec<RouteStatus>, Error> {

@@ -450,6 +450,10 @@ fn the_version_before_is_put_back_from_what_aws_has() {
     // Once more would go forward again.
     let ran = project.runner(&["rollback", "--stack", "shop-prod", "--sim"]);
     assert!(ran.code == Some(3) && ran.stderr.contains("--to web-green:1"), "{ran}");
+    let all = project.runner(&["status", "--env", "prod", "--sim", "--json"]);
+    assert!(all.stdout.lines().count() == 1 && all.stdout.contains(r#""stack":"shop-prod""#), "{all}");
+    let none = project.runner(&["status", "--env", "staging", "--sim"]);
+    assert!(none.code == Some(0) && none.stdout.contains("no stack has"), "{none}");
     let ran = project.runner(&["rollback", "--stack", "shop-prod", "--sim", "--to", "web-green:7"]);
     assert!(ran.code == Some(3) && ran.stderr.contains("no version `web-green:7`"), "{ran}");
     assert_eq!(project.runner(&["rollback", "--stack", "shop-prod", "--sim", "--to", "web-green:1"]).code, Some(0));
