@@ -2,11 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf, thread, time::Duration};
 
-use jiff::SignedDuration;
 use miette::miette;
 use serde_json::Value;
 
-use super::{Console, Exit, Failure, execute::runtime, exit, print};
+use super::{Console, Exit, Failure, execute::runtime, exit, inputs, print};
 use crate::{
     report::Ink,
     web::{self, Expected, Request, Statuses, Trouble, Url},
@@ -38,7 +37,7 @@ pub struct Args {
     pub reply_header: Vec<(String, String)>,
 
     /// How long the reply may take, as in 500ms
-    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "closed")]
+    #[arg(long, value_name = "DURATION", value_parser = inputs::duration, conflicts_with = "closed")]
     pub max_latency: Option<Duration>,
 
     /// Nobody may answer: the connection is refused, or nothing comes in time
@@ -58,7 +57,7 @@ pub struct Args {
     pub ca: Option<PathBuf>,
 
     /// How long one request may take
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = inputs::duration)]
     pub timeout: Duration,
 
     /// Ask so often again if the answer is not the right one
@@ -66,7 +65,7 @@ pub struct Args {
     pub retries: u32,
 
     /// How long to wait before that
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = inputs::duration)]
     pub interval: Duration,
 }
 
@@ -138,9 +137,4 @@ fn value_of(text: &str) -> Value {
 fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or_else(|| format!("expected NAME=VALUE, found `{text}`"))?;
     Ok((name.to_owned(), value.to_owned()))
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration = text.parse::<SignedDuration>().map_err(|error| error.to_string())?;
-    Duration::try_from(duration).map_err(|_| "expected a time to come, as in `5s`".to_owned())
 }

@@ -86,6 +86,12 @@ pub struct Faults {
     pub sim_fault: Vec<Fault>,
 }
 
+/// A time to come, as people type it.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let duration = text.parse::<jiff::SignedDuration>().map_err(|error| error.to_string())?;
+    duration.try_into().map_err(|_| "expected a time to come, as in `5m`".to_owned())
+}
+
 /// The faults that AWS can have. Where nothing is run that another process could go on with, there are no others.
 pub fn of_aws(faults: &[Fault]) -> Result<Vec<Fault>, Failure> {
     let crash = faults.iter().find(|fault| FaultKind::CRASHES.contains(&fault.kind));

@@ -53,11 +53,17 @@ impl Place {
             endpoint,
         };
         if let Some(url) = &settings.endpoint_url {
-            let clock = if std::env::var_os(TIME).is_some_and(|time| time == "virtual") {
-                let now = Timestamp::now();
-                Clock::virtual_from(passed.map_or(now, |passed| passed.max(now)), settings.seed)
-            } else {
-                Clock::real()
+            let clock = match std::env::var_os(TIME).as_deref().map(std::ffi::OsStr::to_str) {
+                None | Some(Some("real")) => Clock::real(),
+                Some(Some("virtual")) => {
+                    let now = Timestamp::now();
+                    Clock::virtual_from(passed.map_or(now, |passed| passed.max(now)), settings.seed)
+                }
+                Some(other) => {
+                    let found = other.unwrap_or("no text");
+                    let message = miette!("{TIME} is `virtual` or `real`, found `{found}`");
+                    return Err(Failure::new(exit::USAGE, message));
+                }
             };
             return Ok(at(url, clock, Endpoint::Url(url.clone())));
         }

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use miette::miette;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
@@ -88,7 +89,7 @@ fn stacks(env: Option<&str>, config: Option<PathBuf>, place: &Where) -> Result<V
     let only = file.environments.keys().next().filter(|_| file.environments.len() == 1);
     let environment = environment(&file, "", env.or(only.map(String::as_str)))?;
     let found = look(&settings(&file, &environment, place)?, &environment, None)?;
-    let mut stacks: Vec<String> = serde_json::from_value(found).unwrap_or_default();
+    let mut stacks: Vec<String> = read_back(found)?;
     stacks.retain(|stack| stack.ends_with(&format!("-{}", environment.name)));
     Ok(stacks)
 }
@@ -115,7 +116,7 @@ impl Looked {
         let whole = if stack.ends_with(&suffix) { stack.to_owned() } else { format!("{stack}{suffix}") };
         let stack = whole.as_str();
         let status = look(&settings, &environment, Some(stack))?;
-        let status = serde_json::from_value(status).map_err(|error| Failure::new(exit::BUG, miette!("{error}")))?;
+        let status = read_back(status)?;
         // AWS tells how the stack is, also where the journals cannot be reached.
         let (last_run, lock) = of_journals(&journals, &file, stack)
             .unwrap_or((None, Some("not known: the journals cannot be read".to_owned())));
@@ -252,6 +253,10 @@ fn settings(file: &File, environment: &Environment, place: &Where) -> Result<Run
         record_wire: None,
         interactive: false,
     })
+}
+
+fn read_back<T: DeserializeOwned>(found: Value) -> Result<T, Failure> {
+    serde_json::from_value(found).map_err(|error| Failure::new(exit::BUG, miette!("{error}")))
 }
 
 /// Reads a stack from AWS, or the names of all. Nothing can be changed: nothing is declared.

@@ -60,7 +60,7 @@ pub struct Args {
     pub cases: Option<NonZeroUsize>,
 
     /// Begin no case after this long, as in 5m
-    #[arg(long, value_name = "DURATION", requires = "many", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", requires = "many", value_parser = inputs::duration)]
     pub time: Option<Duration>,
 
     /// Try this many pairs of faults instead of single ones, chosen by the seed
@@ -207,9 +207,4 @@ fn no_baseline(why: NoBaseline) -> Failure {
             Failure::new(exit::FAILED, miette!(help = help, "{count} requests fail, without any fault"))
         }
     }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration = text.parse::<jiff::SignedDuration>().map_err(|error| error.to_string())?;
-    Duration::try_from(duration).map_err(|_| "expected a time to come, as in `5m`".to_owned())
 }

@@ -84,11 +84,7 @@ pub async fn status(ctx: &Ctx, stack: &str) -> Result<StackStatus, Error> {
 /// # Errors
 /// If something cannot be read.
 pub async fn names(ctx: &Ctx) -> Result<BTreeSet<String>, Error> {
-    let groups = ctx.read(asg::DESCRIBE, || {
-        let request = ctx.aws().autoscaling.describe_auto_scaling_groups();
-        request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-    });
-    let (balancers, groups) = futures::join!(read::load_balancers(ctx), groups).together()?;
+    let (balancers, groups) = futures::join!(read::load_balancers(ctx), asg::all(ctx)).together()?;
     let arns: Vec<String> = balancers.iter().filter_map(|one| one.load_balancer_arn().map(str::to_owned)).collect();
     let tags = if arns.is_empty() { BTreeMap::new() } else { read::tags_of(ctx, &arns).await? };
     let of_balancers = tags.into_values().filter_map(|mut tags| tags.remove(STACK_TAG));

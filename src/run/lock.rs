@@ -113,13 +113,17 @@ fn last(store: &Store, name: &str) -> Result<(u64, Option<Entry>), StoreError> {
     let keys = store.list(&prefix(name))?;
     let Some(key) = keys.last() else { return Ok((0, None)) };
     let seq = key.rsplit('/').next().and_then(|seq| seq.parse().ok()).unwrap_or_default();
-    let Some(bytes) = store.get(key)? else { return Ok((seq, None)) };
+    Ok((seq, read(store, key)?))
+}
+
+fn read(store: &Store, key: &str) -> Result<Option<Entry>, StoreError> {
+    let Some(bytes) = store.get(key)? else { return Ok(None) };
     // A later version may have written it: it is not taken for free.
-    let entry = serde_json::from_slice(&bytes).map_err(|error| StoreError::Failed {
+    let unread = |error| StoreError::Failed {
         store: store.to_string(),
         cause: format!("the lock {key} is not one that this version reads: {error}"),
-    })?;
-    Ok((seq, Some(entry)))
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(unread)
 }
 
 fn put(store: &Store, name: &str, seq: u64, entry: &Entry) -> Result<bool, StoreError> {
@@ -174,11 +178,10 @@ fn take(store: &Store, name: &str, run: &str) -> Result<bool, LockError> {
 fn superseded(store: &Store, name: &str, run: &str) -> Result<Option<String>, StoreError> {
     let mut later = None;
     for key in store.list(&prefix(name))?.iter().rev() {
-        let Some(bytes) = store.get(key)? else { continue };
-        match serde_json::from_slice(&bytes) {
-            Ok(Entry::Held(holder)) if holder.run == run => return Ok(later),
-            Ok(Entry::Held(holder)) => later = later.or(Some(holder.run)),
-            Ok(Entry::Free { .. }) | Err(_) => {}
+        match read(store, key)? {
+            Some(Entry::Held(holder)) if holder.run == run => return Ok(later),
+            Some(Entry::Held(holder)) => later = later.or(Some(holder.run)),
+            Some(Entry::Free { .. }) | None => {}
         }
     }
     // It never had it.

@@ -8,7 +8,8 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::json;
 
 use super::{
-    Simulator, acm, elbv2, route53,
+    Simulator, elbv2, route53,
+    table::mix,
     tx::{Scope, Tx},
 };
 use crate::web::{Reply, Request, Trouble};
@@ -61,7 +62,14 @@ fn answer(tx: &mut Tx, request: &Request) -> Result<Reply, Trouble> {
     Ok(Reply { status, headers, body, latency: LATENCY })
 }
 
-/// Whether a client that trusts `ca` beside public authorities believes this certificate to be that of `host`.
-pub fn check_certificate(tx: &Tx, arn: &str, host: &str, ca: Option<&str>) -> Result<(), String> {
-    acm::believed(tx, arn, host, ca)
+/// One of these, by their shares and the moment.
+pub fn drawn<'a, T>(tx: &Tx, all: &'a [T], share: impl Fn(&T) -> u64) -> Option<&'a T> {
+    let whole: u64 = all.iter().map(&share).sum();
+    let moment = u64::try_from(tx.now.as_nanosecond() % i128::from(u64::MAX)).unwrap_or_default();
+    let mut left = mix(moment) % whole.max(1);
+    all.iter().find(|one| {
+        let is_it = left < share(one);
+        left = left.saturating_sub(share(one));
+        is_it
+    })
 }

@@ -357,3 +357,22 @@ fn steps_must_rise_and_routes_be_given() {
     assert_eq!(refused("traffic", json!({ "route": "web" })), "route");
     assert_eq!(refused("wait_healthy", json!({})), "");
 }
+
+/// Somebody has taken the old fleet away since: those who have the traffic keep it.
+#[test]
+fn traffic_does_not_go_back_to_a_group_without_targets() {
+    let account = Account::new();
+    let service = Service::live(&account);
+    let mut green = account.run();
+    service.make_green_ready(&mut green);
+    let mut shifts = account.run();
+    shifts.ok("shift_traffic", service.shift(&json!([{ "weight": 100 }])));
+    let mut other = account.run();
+    other.ok("retire_asg", json!({ "auto_scaling_group": "shop-prod-blue", "to": "delete" }));
+
+    let report = shifts.roll_back();
+    let why = report.left.iter().map(|(_, why)| why.as_str()).collect::<Vec<_>>().join("; ");
+    assert!(why.contains("shop-prod-blue: no targets") && why.contains("it stays there"), "{why}");
+    assert_eq!(service.weights(&mut account.run()), owned(&[("blue", 0), ("green", 100)]));
+    nothing_failed(&account);
+}

@@ -136,7 +136,6 @@ fn judge(baseline: &Arc<Baseline>, case: &CrashCase, finished: Option<&Finished>
         stage: baseline.stage([]),
         store: Store::in_memory(),
         later: LATER[case.points.iter().map(|point| point.nth()).sum::<usize>() % LATER.len()],
-        goes_back: case.recovery != Recovery::Resume,
         grows: case.points.iter().any(|point| matches!(point, Point::Fault { kind: FaultKind::Alarm, .. })),
         judged: Judged { ending: CrashEnding::Failed, faults: Vec::new(), served: 0, lost: 0, runs: 0 },
     };
@@ -149,7 +148,7 @@ fn judge(baseline: &Arc<Baseline>, case: &CrashCase, finished: Option<&Finished>
     }
     // An undo that AWS refused once is told (exit code 11), and tried again when somebody asks for it.
     if case.points.iter().skip(1).any(|point| matches!(point, Point::Fault { .. })) {
-        trial.next(Verb::Rollback, None);
+        trial.ask_again();
     }
     trial.end(finished)
 }
@@ -160,8 +159,6 @@ struct Trial<'a> {
     stage: Stage,
     store: Store,
     later: Duration,
-    /// The case takes the run back, also if it has succeeded.
-    goes_back: bool,
     /// An alarm adds to a fleet meanwhile.
     grows: bool,
     judged: Judged<CrashEnding>,
@@ -200,15 +197,24 @@ impl Trial<'_> {
         let is_due = match (verb, &past.stand) {
             (Verb::Resume, Stand::Finished { .. }) => false,
             (Verb::Resume, _) => true,
-            (Verb::Rollback, Stand::Finished { exit_code }) => {
-                let is_left = *exit_code == exit::ROLLBACK_FAILED.code;
-                past.committed().is_none() && (*exit_code == 0 && self.goes_back || is_left)
-            }
+            // As the command line has it, but for a rollback that has failed: that is not to happen here.
+            (Verb::Rollback, Stand::Finished { exit_code }) => past.committed().is_none() && *exit_code == 0,
             (Verb::Rollback, _) => past.committed().is_none(),
         };
-        if !is_due {
-            return;
+        if is_due {
+            self.take_up(verb, point);
         }
+    }
+
+    /// A rollback that has said what is left is asked for once more.
+    fn ask_again(&mut self) {
+        let Ok(Some(past)) = self.past() else { return };
+        if past.stand == (Stand::Finished { exit_code: exit::ROLLBACK_FAILED.code }) {
+            self.take_up(Verb::Rollback, None);
+        }
+    }
+
+    fn take_up(&mut self, verb: Verb, point: Option<Point>) {
         let survivor = self.stage.simulator.go_on();
         survivor.advance(survivor.clock() + self.later);
         self.stage.simulator = Arc::new(survivor);

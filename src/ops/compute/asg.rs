@@ -47,18 +47,25 @@ async fn named(ctx: &Ctx, names: Vec<String>) -> Result<Vec<autoscaling::AutoSca
     Ok(reply.auto_scaling_groups.unwrap_or_default())
 }
 
+/// All groups of the account and region, whoever owns them.
+///
+/// # Errors
+/// If they cannot be read.
+pub async fn all(ctx: &Ctx) -> Result<Vec<autoscaling::AutoScalingGroup>, Error> {
+    ctx.read(DESCRIBE, || {
+        let request = ctx.aws().autoscaling.describe_auto_scaling_groups();
+        request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+    })
+    .await
+}
+
 /// A group that launches its instances from this launch template, or from this version of it, and is not on its way out. EC2
 /// deletes what is in use without a word, and the group then launches nothing any more.
 ///
 /// # Errors
 /// If the groups cannot be read.
 pub async fn launched_from(ctx: &Ctx, template: &str, version: Option<i64>) -> Result<Option<String>, Error> {
-    let groups = ctx
-        .read(DESCRIBE, || {
-            let request = ctx.aws().autoscaling.describe_auto_scaling_groups();
-            request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
+    let groups = all(ctx).await?;
     let version = version.map(|version| version.to_string());
     let is_of = |of: &autoscaling::LaunchTemplateSpecification| {
         of.launch_template_id() == Some(template)

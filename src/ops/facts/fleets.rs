@@ -15,12 +15,7 @@ pub async fn size_of(ctx: &Ctx, name: &str) -> Result<Option<Size>, Error> {
 
 pub async fn of_stack(ctx: &Ctx) -> Result<Vec<Fleet>, Error> {
     let stack = ctx.stack()?;
-    let groups = ctx
-        .read(asg::DESCRIBE, || {
-            let request = ctx.aws().autoscaling.describe_auto_scaling_groups();
-            request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
+    let groups = asg::all(ctx).await?;
     let ours = groups.iter().filter(|group| asg::tags(group).get(STACK_TAG) == Some(&stack));
     let fleet = |group: &aws_sdk_autoscaling::types::AutoScalingGroup| {
         let desired_capacity = group.desired_capacity().and_then(|size| u32::try_from(size).ok()).unwrap_or_default();

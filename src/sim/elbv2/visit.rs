@@ -7,9 +7,9 @@ use super::{
 };
 use crate::{
     sim::{
+        acm,
         ec2::{Instance, security_group_rule},
-        table::mix,
-        visit::{Answer, check_certificate},
+        visit::{Answer, drawn},
     },
     web::{Request, Trouble},
     wildcard,
@@ -51,7 +51,7 @@ fn is_believed(tx: &Tx, listener: &Listener, request: &Request) -> Result<(), Tr
     let all = listener.certificate.iter().chain(&listener.more_certificates);
     let mut why = "the listener has no certificate".to_owned();
     for arn in all {
-        match check_certificate(tx, arn, &request.url.host, request.ca.as_deref()) {
+        match acm::believed(tx, arn, &request.url.host, request.ca.as_deref()) {
             Ok(()) => return Ok(()),
             Err(error) => why = error,
         }
@@ -120,18 +120,10 @@ fn acts(tx: &Tx, arn: &str, route: &Route, request: &Request) -> Answer {
 /// To one of those who get a part of the requests at this moment.
 fn forwards(tx: &Tx, arn: &str) -> Answer {
     let streams = spread::of(tx, arn).map(|spread| spread.streams).unwrap_or_default();
-    let whole: u64 = streams.iter().map(|stream| stream.share).sum();
-    let moment = u64::try_from(tx.now.as_nanosecond() % i128::from(u64::MAX)).unwrap_or_default();
-    let mut drawn = mix(moment) % whole.max(1);
-    let stream = streams.iter().find(|stream| {
-        let is_it = drawn < stream.share;
-        drawn = drawn.saturating_sub(stream.share);
-        is_it
-    });
-    let Some(server) = stream.and_then(|stream| stream.server.as_ref().map(|server| (stream.good, server))) else {
+    let stream = drawn(tx, &streams, |stream| stream.share);
+    let Some((good, server)) = stream.and_then(|stream| Some((stream.good, stream.server.as_ref()?))) else {
         return itself(503, "<html><head><title>503 Service Temporarily Unavailable</title></head></html>");
     };
-    let (good, server) = server;
     let Some(group) = tx.peek::<TargetGroup>(&server.group) else { return itself(503, "") };
     let key = targets::Key { id: server.id.clone(), port: server.port };
     if !good {

@@ -18,9 +18,10 @@ use super::error::{AwsError, Reply};
 use super::fork::Extent;
 use super::read::{Read, Reader, Rows};
 use super::service::{Action, Service, no_secrets};
-use super::table::{Table, mix};
+use super::table::Table;
 use super::tags::{self, Tags};
 use super::tx::{Tx, resource};
+use super::visit;
 use super::wire::{Params, Protocol, time};
 
 use change::Change;
@@ -84,15 +85,7 @@ pub fn leads_to(tx: &Tx, name: &str) -> Option<String> {
     // Lists do not show the records. The zone that is nearest to the name answers.
     let zones = tx.all::<Zone>().filter(around).filter_map(|zone| tx.peek::<Zone>(&zone.id));
     let records = zones.max_by_key(|zone| zone.name.len())?.records_of(&name);
-    let whole: u64 = records.iter().map(|(weight, _)| weight).sum();
-    let moment = u64::try_from(tx.now.as_nanosecond() % i128::from(u64::MAX)).unwrap_or_default();
-    let mut drawn = mix(moment) % whole.max(1);
-    let found = records.iter().find(|(weight, _)| {
-        let is_it = drawn < *weight;
-        drawn = drawn.saturating_sub(*weight);
-        is_it
-    });
-    found.map(|(_, leads_to)| leads_to.trim_end_matches('.').to_owned())
+    visit::drawn(tx, &records, |(weight, _)| *weight).map(|(_, leads_to)| leads_to.trim_end_matches('.').to_owned())
 }
 
 fn is_delegated(zone: &str) -> bool {
