@@ -10,6 +10,8 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::config_bag::ConfigBag;
 
+use super::services::AwsService;
+
 /// An action as IAM and AWS's documentation name it: `ec2:CreateVpc`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Action(pub String);
@@ -51,7 +53,8 @@ pub fn service_of(sdk_id: &str) -> Option<&'static str> {
         "Route 53" => "route53",
         "SSM" => "ssm",
         "STS" => "sts",
-        _ => return None,
+        // Those without a crate go by their own names.
+        name => AwsService::find(name)?.prefix,
     })
 }
 

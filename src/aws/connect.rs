@@ -154,7 +154,8 @@ impl Connections {
             Endpoint::Fork { simulator, live } => {
                 let provider = self.live_credentials(scope).await;
                 live.register(&identity.account, &scope.region, provider);
-                self.simulated(self.base(scope), simulator, &identity.account).build()
+                let transport = Transport::fork(self.clock.clone(), simulator.clone(), live.clone());
+                self.simulated(self.base(scope), transport, &identity.account).build()
             }
             Endpoint::Aws | Endpoint::Url(_) | Endpoint::Sim(_) => self.config(scope).await?,
         };
@@ -254,7 +255,7 @@ impl Connections {
     fn simulated(
         &self,
         config: aws_types::sdk_config::Builder,
-        simulator: &Arc<Simulator>,
+        transport: Transport,
         account: &str,
     ) -> aws_types::sdk_config::Builder {
         // There are no connections that could be closed after an error.
@@ -263,7 +264,7 @@ impl Connections {
         let credentials = Credentials::new(account, "simulated", None, None, "sim");
         config
             .retry_config(retries)
-            .http_client(Transport::sim(self.clock.clone(), simulator.clone()).recorded(self.log.get().cloned()))
+            .http_client(transport.recorded(self.log.get().cloned()))
             .time_source(RunTime(self.clock.clone()))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
     }
@@ -271,7 +272,10 @@ impl Connections {
     async fn config(&self, scope: &Scope) -> Result<SdkConfig, ConnectError> {
         let mut config = self.base(scope);
         let config = match &self.endpoint {
-            Endpoint::Sim(simulator) => self.simulated(config, simulator, sim_account(scope)?),
+            Endpoint::Sim(simulator) => {
+                let transport = Transport::sim(self.clock.clone(), simulator.clone());
+                self.simulated(config, transport, sim_account(scope)?)
+            }
             Endpoint::Aws | Endpoint::Url(_) | Endpoint::Fork { .. } => {
                 if let Some(url) = self.endpoint_url() {
                     config = config.endpoint_url(url);

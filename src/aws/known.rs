@@ -1,6 +1,6 @@
 //! The actions of the services this program calls: what a policy can name.
 //!
-//! `actions.txt` is generated from botocore's service models by `scripts/read_only.py`.
+//! `actions.txt` is generated from botocore's service models by `scripts/services.py`.
 
 /// All actions, as `ec2:CreateVpc`.
 pub fn actions() -> impl Iterator<Item = &'static str> {

@@ -20,9 +20,11 @@ use aws_sigv4::{
 use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, SharedHttpConnector},
-    orchestrator::HttpRequest,
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
 };
 use aws_smithy_types::body::SdkBody;
+use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
@@ -150,15 +152,46 @@ impl LiveAccounts {
         request.headers_mut().extend(ask.headers);
         let credentials = self.credentials(scope).await?;
         sign_with(&mut request, credentials, service.name, region).map_err(|error| broken(&error))?;
-        let request = HttpRequest::try_from(request.map(SdkBody::from)).map_err(|error| broken(&error))?;
-        let exchange = async {
-            let mut response = self.connector.call(request).await.map_err(|error| broken(&retry::chain(&error)))?;
-            let body = response.take_body().collect().await.map_err(|error| broken(&error))?;
-            Ok::<_, AwsError>((response.status().as_u16(), body.to_bytes()))
+        let response = self.exchange(request).await.map_err(|error| broken(&retry::chain(&error)))?;
+        ask::reply(service, action, response.status().as_u16(), response.body().bytes().unwrap_or_default())
+    }
+
+    /// Sends a read that was made for the simulated AWS, signed for the account it is about.
+    pub(super) async fn forward(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+        let asked =
+            sim::signed_for(&request).ok_or_else(|| ConnectorError::user("a request without signature".into()))?;
+        let credentials = self.credentials(&asked.scope).await.map_err(|error| ConnectorError::user(error.into()))?;
+        let (parts, body) = request.into_parts();
+        let body = String::from_utf8_lossy(body.bytes().unwrap_or_default()).into_owned();
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let uri = match &self.endpoint_url {
+            Some(base) => format!("{}{path}", base.trim_end_matches('/')),
+            None => parts.uri.to_string(),
         };
-        let (status, body) =
-            tokio::time::timeout(ATTEMPT_TIMEOUT, exchange).await.map_err(|_| broken(&"no reply in time"))??;
-        ask::reply(service, action, status, &body)
+        let mut request = http::Request::builder().method(parts.method).uri(uri);
+        for name in [CONTENT_TYPE.as_str(), "x-amz-target"] {
+            if let Some(value) = parts.headers.get(name) {
+                request = request.header(name, value);
+            }
+        }
+        let mut request = request.body(body).map_err(|error| ConnectorError::user(error.into()))?;
+        sign_with(&mut request, credentials, &asked.service, asked.scope.region).map_err(ConnectorError::user)?;
+        self.exchange(request).await
+    }
+
+    /// The whole reply to a signed request.
+    async fn exchange(&self, request: http::Request<String>) -> Result<HttpResponse, ConnectorError> {
+        let request = request.map(SdkBody::from);
+        let request = HttpRequest::try_from(request).map_err(|error| ConnectorError::user(error.into()))?;
+        let exchange = async {
+            let mut response = self.connector.call(request).await?;
+            let body = response.take_body().collect().await.map_err(ConnectorError::io)?;
+            *response.body_mut() = SdkBody::from(body.to_bytes());
+            Ok(response)
+        };
+        let timed = tokio::time::timeout(ATTEMPT_TIMEOUT, exchange).await;
+        timed.map_err(|_| ConnectorError::timeout("no reply in time".into()))?
     }
 }
 

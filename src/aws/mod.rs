@@ -6,6 +6,7 @@
 
 mod action;
 pub mod bucket;
+mod call;
 mod connect;
 mod known;
 mod live;
@@ -13,15 +14,18 @@ pub mod memory;
 mod permit;
 mod read_only;
 pub mod retry;
+mod services;
 mod transport;
 mod wire_log;
 
 pub use action::service_of;
+pub use call::{ApiCall, ApiError, intern};
 pub use connect::{ConnectError, Connections, Endpoint, Identity};
 pub use known::actions;
 pub use live::LiveAccounts;
 pub use permit::{BeforeSend, Outgoing, Permit, PermitError};
 pub use read_only::is_read_only;
+pub use services::{AwsService, Speaks};
 pub use transport::Transport;
 pub use wire_log::WireLog;
 
@@ -50,6 +54,8 @@ pub struct Clients {
     pub route53: aws_sdk_route53::Client,
     pub ssm: aws_sdk_ssm::Client,
     pub sts: aws_sdk_sts::Client,
+    /// For the services without a crate: see `call`.
+    config: SdkConfig,
 }
 
 /// A client that says in each request which action it is.
@@ -73,6 +79,7 @@ impl Clients {
             route53: client!(aws_sdk_route53, config),
             ssm: client!(aws_sdk_ssm, config),
             sts: Self::sts(config),
+            config: config.clone(),
         }
     }
 

@@ -24,6 +24,7 @@ use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 
 use super::{
+    LiveAccounts,
     action::{Action, on_the_wire},
     memory,
     permit::{Outgoing, Permit, PermitError},
@@ -48,7 +49,19 @@ pub struct Transport {
 enum Behind {
     Network(SharedHttpClient),
     Sim(Arc<Simulator>),
+    /// A fork of live accounts.
+    Fork(Arc<Simulator>, Arc<LiveAccounts>),
 }
+
+/// Rides on a request for a call that the simulated AWS does not model: in a fork, AWS answers what only reads.
+#[derive(Clone, Debug)]
+pub(super) struct Beyond {
+    /// The reply that is taken for AWS's; none: there is no answer.
+    pub assume: Option<serde_json::Value>,
+}
+
+/// The header of a reply that was assumed.
+pub(super) const ASSUMED: &str = "x-runner-assumed";
 
 impl Transport {
     pub fn network(clock: Clock, client: SharedHttpClient) -> Self {
@@ -57,6 +70,10 @@ impl Transport {
 
     pub fn sim(clock: Clock, simulator: Arc<Simulator>) -> Self {
         Self { clock, behind: Behind::Sim(simulator), log: WireLog::of_process() }
+    }
+
+    pub fn fork(clock: Clock, simulator: Arc<Simulator>, live: Arc<LiveAccounts>) -> Self {
+        Self { clock, behind: Behind::Fork(simulator, live), log: WireLog::of_process() }
     }
 
     /// Writes down what goes through it.
@@ -69,7 +86,8 @@ impl HttpClient for Transport {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let out = match &self.behind {
             Behind::Network(client) => Out::Network(client.http_connector(settings, components)),
-            Behind::Sim(simulator) => Out::Sim(simulator.clone()),
+            Behind::Sim(simulator) => Out::Sim(simulator.clone(), None),
+            Behind::Fork(simulator, live) => Out::Sim(simulator.clone(), Some(live.clone())),
         };
         SharedHttpConnector::new(Guarded { clock: self.clock.clone(), out, log: self.log.clone() })
     }
@@ -85,14 +103,15 @@ struct Guarded {
 #[derive(Clone, Debug)]
 enum Out {
     Network(SharedHttpConnector),
-    Sim(Arc<Simulator>),
+    /// With the accounts behind a fork.
+    Sim(Arc<Simulator>, Option<Arc<LiveAccounts>>),
 }
 
 impl HttpConnector for Guarded {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let this = self.clone();
         HttpConnectorFuture::new(async move {
-            if let Out::Sim(simulator) = &this.out {
+            if let Out::Sim(simulator, _) = &this.out {
                 // The request takes half of the time to get there, the reply the other half. It leaves at the end of the
                 // first: what is written down before is written at once.
                 this.clock.sleep(simulator.latency() / 2).await;
@@ -108,9 +127,12 @@ impl HttpConnector for Guarded {
                 memory = Some((known, asked));
             }
             let noted = this.log.as_ref().map(|log| (log, Noted::of(&request)));
-            let reply = match this.out {
-                Out::Network(connector) => this.clock.external(exchange(connector, request)).await,
-                Out::Sim(simulator) => {
+            let reply = match &this.out {
+                Out::Network(connector) => this.clock.external(exchange(connector.clone(), request)).await,
+                Out::Sim(_, live) if let Some(answer) = beyond(&request, live.as_deref()) => {
+                    this.clock.external(answered(answer, request)).await
+                }
+                Out::Sim(simulator, _) => {
                     let Exchange { after, reply, crash } = simulator.exchange(&to_http(request)?, this.clock.now());
                     if crash {
                         return Err(refused("this process has crashed, as a fault had it"));
@@ -131,6 +153,33 @@ impl HttpConnector for Guarded {
             }
             reply
         })
+    }
+}
+
+/// Who answers a request for a call that the simulated AWS does not model.
+enum Answer<'a> {
+    Live(&'a LiveAccounts),
+    Assumed(serde_json::Value),
+}
+
+/// None: the simulated AWS does, or says that it has no answer.
+fn beyond<'a>(request: &HttpRequest, live: Option<&'a LiveAccounts>) -> Option<Answer<'a>> {
+    let Beyond { assume } = request.extension::<Beyond>()?;
+    let is_read = request.extension::<Action>().is_some_and(|Action(action)| is_read_only(action));
+    match live.filter(|_| is_read) {
+        Some(live) => Some(Answer::Live(live)),
+        None => assume.clone().map(Answer::Assumed),
+    }
+}
+
+async fn answered(answer: Answer<'_>, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    match answer {
+        Answer::Live(live) => live.forward(request).await,
+        Answer::Assumed(reply) => {
+            let mut response = HttpResponse::new(StatusCode::try_from(200).map_err(refused)?, reply.to_string().into());
+            response.headers_mut().insert(ASSUMED, "true");
+            Ok(response)
+        }
     }
 }
 

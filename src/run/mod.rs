@@ -1,6 +1,6 @@
 //! One run: what operations get to work with, what they declare, and how it is taken back.
 //!
-//! `context` is what an operation sees, `send` how its calls leave; `mutation` is what it declares; `policy` is
+//! `context` is what an operation sees, `send` how its calls leave (`fetch` those of services without a crate); `mutation` is what it declares; `policy` is
 //! asked about it; `shared` keeps what was read for the next operation, and `looks` what waits see; `undo` keeps what was
 //! declared and runs it backwards; `journal` writes it all down before it is sent, to a `store`; when another
 //! `driver` goes on with the run, `restore` takes it up from there, and `replay` answers from what `past` tells. `lock` keeps other
@@ -10,6 +10,7 @@ mod branch;
 mod consent;
 mod context;
 mod driver;
+mod fetch;
 mod journal;
 mod lock;
 mod looks;

@@ -65,12 +65,12 @@ pub use fault::{Fault, FaultError, FaultKind};
 pub use kinds::reads;
 pub use observe::{Difference, Residue, residues};
 pub use read::Live;
-pub use service::{Action, SERVICES, Service};
+pub use service::{Action, SERVICES, Service, models};
 pub use shape::{Shape, Unlike};
 pub use store::WorldError;
 pub use traffic::Traffic;
 pub use tx::Scope;
-pub use wire::{DEFAULT_ACCOUNT, Protocol, UNANSWERED, ask};
+pub use wire::{DEFAULT_ACCOUNT, Protocol, SignedFor, UNANSWERED, ask, signed_for};
 pub use world::Settings;
 
 use crate::redact::{Edit as _, Secrets, user_data};
@@ -83,9 +83,13 @@ use world::World;
 /// What a request asks for: its parameters under AWS's names, whatever its protocol, without private keys.
 ///
 /// # Errors
-/// If it is for a service that is not modelled, or is not of that service's protocol.
+/// If it is not of its service's protocol.
 pub fn parameters(request: &http::Request<Bytes>) -> Result<serde_json::Value, AwsError> {
-    let caller = wire::caller(request)?;
+    let caller = match wire::caller(request) {
+        Ok(caller) => caller,
+        Err(error) if error.unanswered => return wire::unmodelled_parameters(request),
+        Err(error) => return Err(error),
+    };
     let sanitise = caller.service.sanitise;
     let mut request = wire::read(caller, request)?;
     sanitise(&mut request);

@@ -31,9 +31,10 @@ pub struct Service {
     pub sanitise: fn(&mut Request),
 }
 
-/// A service that is not there.
-pub const NOBODY: Service =
-    Service { name: "", protocol: Protocol::Query, namespace: "", actions: &[], sanitise: no_secrets };
+/// Whether an action of the service that requests are signed for so is modelled.
+pub fn models(signing_name: &str, action: &str) -> bool {
+    find(signing_name).is_some_and(|service| service.action_names().any(|name| name == action))
+}
 
 pub struct Action {
     pub name: &'static str,
@@ -66,6 +67,11 @@ pub fn find(name: &str) -> Option<&'static Service> {
 pub fn no_secrets(_: &mut Request) {}
 
 impl Service {
+    /// A service that is not modelled.
+    pub const fn nobody() -> Self {
+        Self { name: "", protocol: Protocol::Query, namespace: "", actions: &[], sanitise: no_secrets }
+    }
+
     /// Of the API: the end of the namespace says it. Empty for JSON, where the target does.
     pub fn version(&self) -> &'static str {
         self.namespace.trim_end_matches('/').rsplit('/').next().unwrap_or_default()

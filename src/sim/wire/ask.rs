@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, header::CONTENT_TYPE};
 use serde_json::{Map, Value};
 
+pub use super::params::without_nulls;
 use super::{Protocol, Route, tree, xml};
 use crate::sim::error::{AwsError, Reply};
 use crate::sim::service::Service;

@@ -11,9 +11,12 @@ pub fn read(request: &http::Request<Bytes>) -> Result<(String, Params), AwsError
     let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let action = target.rsplit('.').next().unwrap_or_default();
     let body = if request.body().is_empty() { b"{}" } else { request.body().as_ref() };
-    let params: Value = serde_json::from_slice(body)
-        .map_err(|error| AwsError::new("SerializationException", format!("the body is not JSON: {error}")))?;
-    Ok((action.to_owned(), Params(params)))
+    Ok((action.to_owned(), Params(self::body(body)?)))
+}
+
+pub fn body(body: &[u8]) -> Result<Value, AwsError> {
+    serde_json::from_slice(body)
+        .map_err(|error| AwsError::new("SerializationException", format!("the body is not JSON: {error}")))
 }
 
 pub fn reply(value: &Value) -> String {

@@ -19,6 +19,7 @@ pub use rest_xml::Route;
 
 use super::error::{AwsError, INVALID_VALUE, MISSING_PARAMETER, Reply};
 use super::service::{self, Service};
+use super::tx::Scope;
 
 /// Account of a caller whose access key does not name one.
 pub const DEFAULT_ACCOUNT: &str = "123456789012";
@@ -56,8 +57,27 @@ pub struct Caller {
     pub region: String,
 }
 
+/// Whom a request was signed for.
+pub struct SignedFor {
+    pub scope: Scope,
+    pub service: String,
+}
+
+/// Whom a request is signed for. An access key of twelve digits is an account.
+pub fn signed_for<B>(request: &http::Request<B>) -> Option<SignedFor> {
+    let [key, region, service] = signed(request)?;
+    let scope = Scope { account: account_of(key).to_owned(), region: region.to_owned() };
+    Some(SignedFor { scope, service: service.to_owned() })
+}
+
+/// Account of a caller with that access key.
+fn account_of(key: &str) -> &str {
+    let names_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
+    if names_account { key } else { DEFAULT_ACCOUNT }
+}
+
 /// Access key, region and service of the credential scope.
-fn signed(request: &http::Request<Bytes>) -> Option<[&str; 3]> {
+fn signed<B>(request: &http::Request<B>) -> Option<[&str; 3]> {
     let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
     let (_, rest) = header.split_once("Credential=")?;
     let mut parts = rest.split([',', ' ']).next()?.split('/');
@@ -73,9 +93,7 @@ pub fn caller(request: &http::Request<Bytes>) -> Result<Caller, AwsError> {
     let service = service::find(service).ok_or_else(|| {
         AwsError::unanswered("InvalidAction", format!("the simulator does not model the service `{service}`"))
     })?;
-    let names_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
-    let account = if names_account { key } else { DEFAULT_ACCOUNT };
-    Ok(Caller { service, account: account.to_owned(), region: region.to_owned() })
+    Ok(Caller { service, account: account_of(key).to_owned(), region: region.to_owned() })
 }
 
 /// Reads what is asked.
@@ -89,12 +107,32 @@ pub fn read(caller: Caller, request: &http::Request<Bytes>) -> Result<Request, A
     Ok(Request { service: service.name, action, account, region, params })
 }
 
+/// What a request for a service that is not modelled asks for, as its protocol has it.
+pub fn unmodelled_parameters(request: &http::Request<Bytes>) -> Result<serde_json::Value, AwsError> {
+    let is_form = |value: &http::HeaderValue| value.as_bytes().starts_with(FORM.as_bytes());
+    if request.headers().get(CONTENT_TYPE).is_some_and(is_form) {
+        let pairs = form_urlencoded::parse(request.body()).into_owned();
+        return Ok(Params::from_pairs(pairs.filter(|(name, _)| !["Action", "Version"].contains(&name.as_str()))).0);
+    }
+    let body = match request.body().is_empty() {
+        true => serde_json::Value::Null,
+        false => json::body(request.body())?,
+    };
+    if request.headers().contains_key("x-amz-target") {
+        return Ok(body);
+    }
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    Ok(serde_json::json!({ "method": request.method().as_str(), "path": path, "body": body }))
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// The services of AWS that speak XML over methods and paths; all others that do so speak JSON.
 const SPEAK_REST_XML: &[&str] = &["cloudfront", "route53", "s3", "s3-object-lambda", "s3-outposts", "s3express"];
 
 /// Whether errors are read as REST-JSON: a request that is no form, names no target, and is for no service of XML.
 fn is_rest_json(request: &http::Request<Bytes>) -> bool {
-    let is = |value: &http::HeaderValue| value.as_bytes().starts_with(b"application/x-www-form-urlencoded");
+    let is = |value: &http::HeaderValue| value.as_bytes().starts_with(FORM.as_bytes());
     let is_form = request.headers().get(CONTENT_TYPE).is_some_and(is);
     let has_action = || {
         let query = request.uri().query().unwrap_or_default();
@@ -108,7 +146,7 @@ pub fn refuse(request: &http::Request<Bytes>, error: AwsError, id: &str) -> Box<
     let has_target = request.headers().contains_key("x-amz-target");
     let is_rest = !has_target && is_rest_json(request);
     let is_json = has_target || is_rest;
-    let service = Service { protocol: Protocol::Json(""), ..service::NOBODY };
+    let service = Service { protocol: Protocol::Json(""), ..Service::nobody() };
     let error = match (error.code.as_str(), is_json) {
         ("InvalidAction", true) => AwsError { code: "UnknownOperationException".to_owned(), ..error },
         _ => error,
