@@ -30,34 +30,38 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
     }
 }
 
-/// `op(#{…})`, and where the operation has a positional option `op(x)` and `op(x, #{…})`.
+/// `op(#{…})`, and where the operation has positional options `op(x)` and `op(x, #{…})`.
 fn register_operation(engine: &mut Engine, session: &Arc<Session>, entry: &'static Entry) {
-    let function = |parameters: &[&str]| {
+    let function = |count: usize| {
         let returns = entry.returns;
+        let parameters = entry.positional.iter().copied().chain(["options"]).take(count);
         FuncRegistration::new(entry.name)
             // Never called at compile time, whatever its arguments.
             .with_volatility(true)
-            .with_params_info(parameters.iter().copied().chain([returns]))
+            .with_params_info(parameters.chain([returns]).collect::<Vec<_>>())
     };
     let at = Arc::clone(session);
-    function(&[]).register_into_engine(engine, move |context: NativeCallContext| {
-        call(&at, &context, entry, None, Dynamic::from(Map::new()))
-    });
+    function(0).register_into_engine(engine, move |context: NativeCallContext| call(&at, &context, entry, Vec::new()));
     // `Dynamic` rather than a map: what is wrong is said in our words.
     let at = Arc::clone(session);
-    function(&["options"]).register_into_engine(engine, move |context: NativeCallContext, argument: Dynamic| {
-        if argument.is_map() || entry.positional.is_none() {
-            call(&at, &context, entry, None, argument)
-        } else {
-            call(&at, &context, entry, Some(argument), Dynamic::from(Map::new()))
-        }
+    function(1).register_into_engine(engine, move |context: NativeCallContext, first: Dynamic| {
+        call(&at, &context, entry, vec![first])
     });
-    if let Some(positional) = entry.positional {
+    if !entry.positional.is_empty() {
         let at = Arc::clone(session);
-        function(&[positional, "options"]).register_into_engine(
+        function(2).register_into_engine(
             engine,
-            move |context: NativeCallContext, first: Dynamic, options: Dynamic| {
-                call(&at, &context, entry, Some(first), options)
+            move |context: NativeCallContext, first: Dynamic, second: Dynamic| {
+                call(&at, &context, entry, vec![first, second])
+            },
+        );
+    }
+    if entry.positional.len() > 1 {
+        let at = Arc::clone(session);
+        function(3).register_into_engine(
+            engine,
+            move |context: NativeCallContext, first: Dynamic, second: Dynamic, third: Dynamic| {
+                call(&at, &context, entry, vec![first, second, third])
             },
         );
     }
@@ -67,12 +71,14 @@ fn call(
     session: &Arc<Session>,
     context: &NativeCallContext,
     entry: &'static Entry,
-    first: Option<Dynamic>,
-    options: Dynamic,
+    mut given: Vec<Dynamic>,
 ) -> Result<Dynamic> {
     session.watch.check()?;
     session.spend(context, Count::Operations, 1)?;
-    let options = arguments(session, context, entry.name, entry.positional, first, options)?;
+    let ends_in_options = given.len() > entry.positional.len() || given.last().is_some_and(Dynamic::is_map);
+    let options = given.pop_if(|_| ends_in_options).unwrap_or_else(|| Dynamic::from(Map::new()));
+    let first = entry.positional.iter().copied().zip(given);
+    let options = arguments(session, context, entry.name, first, options)?;
     // How many operations a script calls is bounded, and what each takes is not the script's doing.
     let _pause = session.watch.pause();
     let secrets = convert::secrets_in(&options);
@@ -89,28 +95,30 @@ fn call(
     })
 }
 
-/// The options of a call as JSON: with the plain first argument under its name.
+/// The options of a call as JSON: with the plain arguments `first` under their names.
 pub fn arguments(
     session: &Session,
     context: &NativeCallContext,
     function: &str,
-    positional: Option<&'static str>,
-    first: Option<Dynamic>,
+    first: impl Iterator<Item = (&'static str, Dynamic)>,
     options: Dynamic,
 ) -> Result<Value> {
-    let untransferable = |stuck: convert::Untransferable, path: String| {
-        let path = [path, stuck.path].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
-        locate(session, context, positional, options::untransferable(function, &path, &stuck.found))
+    let first: Vec<_> = first.collect();
+    let names: Vec<&str> = first.iter().map(|(name, _)| *name).collect();
+    let untransferable = |stuck: convert::Untransferable, path: &str| {
+        let path = [path, &stuck.path].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
+        locate(session, context, &names, options::untransferable(function, &path, &stuck.found))
     };
     if !options.is_map() {
         return Err(no_map(session, context, function, &options).into());
     }
-    let mut options =
-        convert::to_json(&options, Secrets::Pass).map_err(|stuck| untransferable(stuck, String::new()))?;
-    if let (Some(first), Some(name), Value::Object(fields)) = (first, positional, &mut options) {
-        let first = convert::to_json(&first, Secrets::Pass).map_err(|stuck| untransferable(stuck, name.to_owned()))?;
-        if fields.insert(name.to_owned(), first).is_some() {
-            return Err(locate(session, context, None, options::given_twice(function, name)).into());
+    let mut options = convert::to_json(&options, Secrets::Pass).map_err(|stuck| untransferable(stuck, ""))?;
+    for (name, value) in &first {
+        let value = convert::to_json(value, Secrets::Pass).map_err(|stuck| untransferable(stuck, name))?;
+        if let Value::Object(fields) = &mut options
+            && fields.insert((*name).to_owned(), value).is_some()
+        {
+            return Err(locate(session, context, &[], options::given_twice(function, name)).into());
         }
     }
     Ok(options)
@@ -123,7 +131,7 @@ pub fn no_map(session: &Session, context: &NativeCallContext, function: &str, gi
     } else {
         convert::to_json(given, Secrets::Refuse).map_or_else(|stuck| stuck.found, |value| described(&value))
     };
-    locate(session, context, None, options::no_map(function, &found))
+    locate(session, context, &[], options::no_map(function, &found))
 }
 
 fn refuse(
@@ -154,7 +162,7 @@ pub fn wrong_option(
     session: &Session,
     context: &NativeCallContext,
     function: &str,
-    positional: Option<&str>,
+    positional: &[&str],
     path: &str,
     message: &str,
 ) -> Failure {
@@ -162,7 +170,7 @@ pub fn wrong_option(
 }
 
 /// The failure for wrong options: it points at what is wrong, as far as that is written in the call.
-fn locate(session: &Session, context: &NativeCallContext, positional: Option<&str>, words: Words) -> Failure {
+fn locate(session: &Session, context: &NativeCallContext, positional: &[&str], words: Words) -> Failure {
     let mut failure = Failure::new(words.message).at(context);
     failure.help = words.help;
     let focus = failure.call.as_ref().and_then(|place| {

@@ -103,7 +103,8 @@ impl Page {
         let schema = (entry.schema)();
         let name = entry.name;
         let mut signatures = vec![format!("{name}(#{{ … }})")];
-        if let Some(first) = entry.positional {
+        if !entry.positional.is_empty() {
+            let first = entry.positional.join(", ");
             signatures.extend([format!("{name}({first})"), format!("{name}({first}, #{{ … }})")]);
         }
         Self {

@@ -41,7 +41,7 @@ use super::{
     Clients, Permit,
     action::NameAction,
     services::{AwsService, Speaks},
-    transport::{ASSUMED, Beyond},
+    transport::Assumption,
 };
 use crate::sim::{self, Protocol, Service, ask};
 
@@ -71,7 +71,7 @@ pub struct ApiCall {
     action: &'static str,
     request: Result<Asked, BoxError>,
     permit: Option<Permit>,
-    beyond: Option<Beyond>,
+    beyond: Option<Assumption>,
 }
 
 /// What is asked for, without host and signature.
@@ -132,11 +132,11 @@ impl ApiCall {
         Self { permit: Some(permit), ..self }
     }
 
-    /// Where the simulated AWS has no such call, a read goes to the account behind a fork, and `assume` is taken for the
-    /// reply of everything else.
-    pub fn assuming(self, assume: Option<Value>) -> Self {
+    /// Where the simulated AWS has no such call, a read goes to the account behind a fork, and the assumption is taken for
+    /// the reply of everything else.
+    pub fn assuming(self, assumption: &Assumption) -> Self {
         let is_modelled = sim::models(self.service.signing_name, self.action);
-        Self { beyond: (!is_modelled).then_some(Beyond { assume }), ..self }
+        Self { beyond: (!is_modelled).then(|| assumption.clone()), ..self }
     }
 
     /// Sends it.
@@ -243,7 +243,7 @@ fn read<O: DeserializeOwned>(
 ) -> Result<O, OrchestratorError<ApiError>> {
     let status = response.status().as_u16();
     let body = response.body().bytes().unwrap_or_default();
-    let is_assumed = response.headers().get(ASSUMED).is_some();
+    let is_assumed = response.headers().get(Assumption::HEADER).is_some();
     let body =
         if body.is_empty() && !matches!(service.speaks, Speaks::Query(_) | Speaks::Ec2(_)) { b"{}" } else { body };
     let reply = match is_assumed {
@@ -275,9 +275,9 @@ pub fn intern(name: &str) -> &'static str {
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for Beyond {
+impl Intercept for Assumption {
     fn name(&self) -> &'static str {
-        "Beyond"
+        "Assumption"
     }
 
     fn modify_before_transmit(

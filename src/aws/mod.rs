@@ -26,7 +26,7 @@ pub use live::LiveAccounts;
 pub use permit::{BeforeSend, Outgoing, Permit, PermitError};
 pub use read_only::is_read_only;
 pub use services::{AwsService, Speaks};
-pub use transport::Transport;
+pub use transport::{Assumption, Transport};
 pub use wire_log::WireLog;
 
 use aws_types::SdkConfig;

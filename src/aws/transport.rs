@@ -4,7 +4,10 @@
 //! exactly this action; everything else is refused before a byte leaves. Behind the guard is the
 //! network, or the simulated AWS.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use aws_smithy_runtime_api::{
     client::{
@@ -53,15 +56,31 @@ enum Behind {
     Fork(Arc<Simulator>, Arc<LiveAccounts>),
 }
 
-/// Rides on a request for a call that the simulated AWS does not model: in a fork, AWS answers what only reads.
+/// Rides on a request for a call that the simulated AWS does not model: what is taken for the reply, where nobody else has
+/// one. In a fork AWS answers what only reads.
 #[derive(Clone, Debug)]
-pub(super) struct Beyond {
-    /// The reply that is taken for AWS's; none: there is no answer.
-    pub assume: Option<serde_json::Value>,
-}
+pub struct Assumption(Arc<(Option<serde_json::Value>, AtomicBool)>);
 
-/// The header of a reply that was assumed.
-pub(super) const ASSUMED: &str = "x-runner-assumed";
+impl Assumption {
+    /// The header of a reply that was assumed.
+    pub(super) const HEADER: &str = "x-runner-assumed";
+
+    /// Without a reply, there is no answer.
+    pub fn new(reply: Option<serde_json::Value>) -> Self {
+        Self(Arc::new((reply, AtomicBool::new(false))))
+    }
+
+    /// Whether it was taken for a reply.
+    pub fn was_made(&self) -> bool {
+        self.0.1.load(Ordering::SeqCst)
+    }
+
+    fn make(&self) -> Option<serde_json::Value> {
+        let reply = self.0.0.clone()?;
+        self.0.1.store(true, Ordering::SeqCst);
+        Some(reply)
+    }
+}
 
 impl Transport {
     pub fn network(clock: Clock, client: SharedHttpClient) -> Self {
@@ -164,11 +183,11 @@ enum Answer<'a> {
 
 /// None: the simulated AWS does, or says that it has no answer.
 fn beyond<'a>(request: &HttpRequest, live: Option<&'a LiveAccounts>) -> Option<Answer<'a>> {
-    let Beyond { assume } = request.extension::<Beyond>()?;
+    let assumption = request.extension::<Assumption>()?;
     let is_read = request.extension::<Action>().is_some_and(|Action(action)| is_read_only(action));
     match live.filter(|_| is_read) {
         Some(live) => Some(Answer::Live(live)),
-        None => assume.clone().map(Answer::Assumed),
+        None => assumption.make().map(Answer::Assumed),
     }
 }
 
@@ -177,7 +196,7 @@ async fn answered(answer: Answer<'_>, request: HttpRequest) -> Result<HttpRespon
         Answer::Live(live) => live.forward(request).await,
         Answer::Assumed(reply) => {
             let mut response = HttpResponse::new(StatusCode::try_from(200).map_err(refused)?, reply.to_string().into());
-            response.headers_mut().insert(ASSUMED, "true");
+            response.headers_mut().insert(Assumption::HEADER, "true");
             Ok(response)
         }
     }

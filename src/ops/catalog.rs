@@ -5,7 +5,7 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::{
-    Error, Kind, Operation, Pending, certificate, checks, compute, dns, ec2_tags, identity, load_balancing, network,
+    Error, Kind, Operation, Pending, calls, certificate, checks, compute, dns, ec2_tags, identity, load_balancing, network,
     traffic,
 };
 use crate::run::{Ctx, IMPOSSIBLE, LookUp, UndoAction};
@@ -51,11 +51,13 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<dns::ensure_hosted_zone::EnsureHostedZone>(),
     Entry::of::<dns::find_hosted_zone::FindHostedZone>(),
     Entry::of::<dns::ensure_record::EnsureRecord>(),
+    Entry::of::<calls::aws_call::AwsCall>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
 pub const UNDOS: &[&UndoAction] = &[
     &IMPOSSIBLE,
+    &calls::aws_call::CALL_BACK,
     &ec2_tags::RESTORE_TAGS,
     &network::ensure_vpc::DELETE_VPC,
     &network::ensure_vpc::RESTORE_VPC_ATTRIBUTE,
@@ -156,7 +158,7 @@ pub const LOOK_UPS: &[&LookUp] = &[
 pub struct Entry {
     pub name: &'static str,
     pub area: &'static str,
-    pub positional: Option<&'static str>,
+    pub positional: &'static [&'static str],
     pub example: &'static str,
     /// The kind of handle it returns.
     pub returns: &'static str,

@@ -5,6 +5,7 @@
 //! simulated, never names the script language, and changes AWS only through
 //! [`Ctx::mutate`](crate::run::Ctx::mutate), which declares the call with its undo.
 
+pub mod calls;
 pub mod catalog;
 pub mod certificate;
 pub mod checks;
@@ -25,7 +26,7 @@ mod together;
 pub mod traffic;
 
 pub use error::{CallError, CallErrorKind, Divergence, Error};
-pub use options::{Cidr, Duration, HANDLE, IdOf, IdsOf, Kind, Sensitive, Tags, describe};
+pub use options::{Cidr, Duration, HANDLE, IdOf, IdsOf, Kind, SECRET, Sensitive, Tags, describe};
 pub(crate) use together::{Together, all_of};
 
 use std::future::Future;
@@ -50,8 +51,8 @@ pub trait Operation: 'static {
     const NAME: &'static str;
     /// The area it is listed under in the reference, as AWS names it: `VPC`, `Auto Scaling`.
     const AREA: &'static str;
-    /// The option a runbook may give as a plain first argument: `traffic(route)`.
-    const POSITIONAL: Option<&'static str> = None;
+    /// The options a runbook may give as plain arguments before the others: `traffic(route)`.
+    const POSITIONAL: &'static [&'static str] = &[];
     /// A runnable example of its use, without what it needs around it.
     const EXAMPLE: &'static str;
 

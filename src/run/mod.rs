@@ -39,6 +39,7 @@ pub use lock::{Holder, Lock, LockError, Locked, Superseded};
 pub use mutation::{Class, LookUp, Mutation};
 pub use past::{Past, PastEnvironment, PastOperation, Question, Stand};
 pub use rollback::{Hook, RollbackReport};
+pub use send::says_absent;
 pub use session::{Defaults, Interrupt, Run, RunId};
 pub use shared::Reading;
 pub use store::{Made, Store, StoreError, Trouble, Troubles};

@@ -45,7 +45,7 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const TOKENS_LAST: SignedDuration = SignedDuration::from_mins(50);
 
 /// Whether something says that it found nothing of what it is about.
-pub(super) fn says_absent(error: &Error) -> bool {
+pub fn says_absent(error: &Error) -> bool {
     matches!(error, Error::Call(error) if retry::says_absent(error.code.as_deref().unwrap_or_default(), &error.message))
 }
 

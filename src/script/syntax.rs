@@ -199,18 +199,19 @@ pub fn imports(ast: &AST) -> Vec<String> {
 }
 
 /// The place of the option at `path` (`ingress[1].port`) in the call at `place`, as far as the
-/// options are written there. `first` is the option that a plain first argument means. `None`: the
+/// options are written there. `first` are the options that plain arguments mean, in order. `None`: the
 /// option is not written there.
-pub fn option(ast: &AST, place: &Place, first: Option<&str>, path: &str) -> Option<Place> {
+pub fn option(ast: &AST, place: &Place, first: &[&str], path: &str) -> Option<Place> {
     let call_position = |position: Position| Place::new(&place.file, position).as_ref() == Some(place);
     let arguments = walk(ast, |node| match call(node) {
         Some((call, position)) if call_position(position) => ControlFlow::Break(call.args.to_vec()),
         _ => ControlFlow::Continue(()),
     })?;
-    let means_first = first.is_some_and(|first| path.split(['.', '[']).next() == Some(first));
-    let position = match arguments.as_slice() {
-        [argument, ..] if means_first && !matches!(argument, Expr::Map(..)) => Some(argument.start_position()),
-        arguments => follow(arguments.iter().find(|argument| matches!(argument, Expr::Map(..)))?, path),
+    let place_of = first.iter().position(|first| path.split(['.', '[']).next() == Some(first));
+    let plain = place_of.and_then(|at| arguments.get(at)).filter(|argument| !matches!(argument, Expr::Map(..)));
+    let position = match plain {
+        Some(argument) => Some(argument.start_position()),
+        None => follow(arguments.iter().find(|argument| matches!(argument, Expr::Map(..)))?, path),
     };
     Place::new(&place.file, position?)
 }

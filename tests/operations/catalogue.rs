@@ -154,6 +154,7 @@ fn run_all(run: &mut Trial<'_>) -> BTreeSet<&'static str> {
     let url = "https://www.shop-example.com/";
     made.ok("checked", "http_check", json!({ "url": url, "expect": { "json": { "/status": "ok" } } }));
     made.ok("checked", "wait_http", json!({ "url": url, "successes": 2 }));
+    made.ok("roles", "aws_call", json!({ "service": "iam", "action": "ListRoles" }));
     let size = json!({ "auto_scaling_group": made.get("green fleet"), "min_size": 2, "desired_capacity": 2, "wait_timeout": "10m" });
     made.ok("scaled", "scale_asg", size);
     made.ok("found", "find_asg", json!({ "name": "green" }));

@@ -3,6 +3,7 @@
 
 #[path = "../support/account.rs"]
 mod account;
+mod calls;
 mod catalogue;
 mod certificate;
 mod checks;

@@ -160,6 +160,21 @@ impl Account {
     /// The same as a dry run: on a copy of the simulated world, or on a fork of the account on moto.
     pub fn plan(&self, name: &str, params: Value) -> Ran {
         let _context = self.tokio.enter();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let runbook = api::load(&root.join("runbooks").join(name), root).expect("a runbook that compiles");
+        self.plan_of(&runbook, params)
+    }
+
+    /// The same with a runbook of this text.
+    pub fn plan_script(&self, text: &str) -> Ran {
+        let _context = self.tokio.enter();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let runbook =
+            Runbook::from_text("script.rhai", text, root, api::vocabulary()).expect("a runbook that compiles");
+        self.plan_of(&runbook, Value::Null)
+    }
+
+    fn plan_of(&self, runbook: &Runbook, params: Value) -> Ran {
         let place = match (&self.target, &self.world) {
             (Target::Moto { url, .. }, _) => {
                 let live = Arc::new(LiveAccounts::new(Some(url.clone())));
@@ -172,7 +187,8 @@ impl Account {
             }
             (Target::Sim(_), None) => panic!("only a kept world can be copied"),
         };
-        self.execute(self.run_in(place, RunId::plan(), Journal::in_memory("plan"), |_| {}), "", name, params)
+        let run = self.run_in(place, RunId::plan(), Journal::in_memory("plan"), |_| {});
+        self.execute_runbook(run, "", runbook, params)
     }
 
     fn execute(&self, run: Begun, policy: &str, name: &str, params: Value) -> Ran {

@@ -91,28 +91,29 @@ impl<'a> Judge<'a> {
         Self { file: &script.file, call, function, decode, schema, findings: Vec::new() }
     }
 
-    /// `op(#{…})`, and where the operation has a positional option `op(x)` and `op(x, #{…})`.
-    fn operation(&mut self, positional: Option<&'static str>) {
-        match (self.call.arguments.as_slice(), positional) {
-            ([], _) => self.options(&Written::map(Vec::new())),
-            ([first], Some(name)) if first.entries().is_none() && is_known(first) => {
-                self.options(&Written::map(vec![named(name, first)]));
-            }
+    /// `op(#{…})`, and where the operation has positional options `op(x)` and `op(x, #{…})`.
+    fn operation(&mut self, positional: &'static [&'static str]) {
+        let arguments = self.call.arguments.as_slice();
+        let (first, options) = match arguments.split_last() {
+            None => return self.options(&Written::map(Vec::new())),
+            Some((options, first)) if first.len() >= positional.len() || options.entries().is_some() => (first, options),
+            Some((last, _)) if is_known(last) => (arguments, &Written::map(Vec::new())),
             // If it is a map, it is the options.
-            ([first], Some(_)) if !is_known(first) => {}
-            ([options], _) => self.options(options),
-            ([first, options], Some(name)) => {
-                let Some(entries) = options.entries() else { return self.options(options) };
-                if entries.iter().any(|entry| entry.key == name) {
-                    self.add_words(WRONG_ARGUMENT, options::given_twice(self.function, name), options);
-                }
-                let rest = entries.iter().filter(|entry| entry.key != name).cloned();
-                let all = Written::map([named(name, first)].into_iter().chain(rest).collect());
-                self.options(&Written { through_variable: options.through_variable, ..all });
-            }
-            // Too many arguments: that is said already.
-            _ => {}
+            Some(_) => return,
+        };
+        // Too many arguments: that is said already.
+        if first.len() > positional.len() {
+            return;
         }
+        let Some(entries) = options.entries() else { return self.options(options) };
+        let mut all: Vec<Entry> = positional.iter().zip(first).map(|(name, first)| named(name, first)).collect();
+        for entry in entries {
+            match positional[..first.len()].iter().find(|name| entry.key == **name) {
+                Some(name) => self.add_words(WRONG_ARGUMENT, options::given_twice(self.function, name), options),
+                None => all.push(entry.clone()),
+            }
+        }
+        self.options(&Written { through_variable: options.through_variable, ..Written::map(all) });
     }
 
     /// Control words of which all forms begin with text: `sleep("5m")`.

@@ -104,7 +104,7 @@ fn engine() -> rhai::Engine {
 fn functions(engine: &rhai::Engine) -> Functions {
     let mut functions = Functions::of(engine);
     for entry in OPERATIONS {
-        functions.add(entry.name, 0..=if entry.positional.is_some() { 2 } else { 1 });
+        functions.add(entry.name, 0..=entry.positional.len() + 1);
     }
     for control in CONTROLS {
         functions.add(control.name, control.arity.clone());

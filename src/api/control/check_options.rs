@@ -82,7 +82,7 @@ fn check_options(session: &Session, context: &NativeCallContext, given: &Dynamic
     let keys: Vec<&str> = given.keys().map(|key| key.as_str()).collect();
     match accepted.problems(&keys).first() {
         None => Ok(()),
-        Some(problem) => Err(bind::wrong_option(session, context, &function, None, "", problem).into()),
+        Some(problem) => Err(bind::wrong_option(session, context, &function, &[], "", problem).into()),
     }
 }
 

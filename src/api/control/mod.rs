@@ -105,9 +105,9 @@ fn options<T: DeserializeOwned>(
     doc: &ControlDoc,
     options: Dynamic,
 ) -> Result<T> {
-    let options = bind::arguments(session, context, doc.name, None, None, options)?;
+    let options = bind::arguments(session, context, doc.name, std::iter::empty(), options)?;
     decode(options).map_err(|error| match error {
-        Error::Option { path, message } => bind::wrong_option(session, context, doc.name, None, &path, &message).into(),
+        Error::Option { path, message } => bind::wrong_option(session, context, doc.name, &[], &path, &message).into(),
         other => super::failure::raise(session, other, crate::script::Failure::new("").at(context)),
     })
 }

@@ -22,7 +22,7 @@ pub struct FindCertificate {
 impl Operation for FindCertificate {
     const NAME: &'static str = "find_certificate";
     const AREA: &'static str = "ACM";
-    const POSITIONAL: Option<&'static str> = Some("domain_name");
+    const POSITIONAL: &'static [&'static str] = &["domain_name"];
     const EXAMPLE: &'static str = r#"find_certificate("shop.example.com")"#;
 
     type Options = Self;

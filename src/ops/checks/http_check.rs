@@ -50,7 +50,7 @@ const LATER: Time = Time::from_secs(1);
 impl Operation for HttpCheck {
     const NAME: &'static str = "http_check";
     const AREA: &'static str = "Checks";
-    const POSITIONAL: Option<&'static str> = Some("url");
+    const POSITIONAL: &'static [&'static str] = &["url"];
     const EXAMPLE: &'static str = r#"http_check(#{
     url: "https://shop.example.com/health", connect_to: lb,
     expect: #{ status: 200, json: #{ "/status": "ok" }, max_latency: "500ms" },

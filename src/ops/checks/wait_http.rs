@@ -59,7 +59,7 @@ fn five_minutes() -> Duration {
 impl Operation for WaitHttp {
     const NAME: &'static str = "wait_http";
     const AREA: &'static str = "Checks";
-    const POSITIONAL: Option<&'static str> = Some("url");
+    const POSITIONAL: &'static [&'static str] = &["url"];
     const EXAMPLE: &'static str =
         r#"wait_http(#{ url: "https://shop.example.com/", expect: #{ body: "Welcome" }, timeout: "10m" })"#;
 

@@ -29,7 +29,7 @@ fn yes() -> bool {
 impl Operation for FindAsg {
     const NAME: &'static str = "find_asg";
     const AREA: &'static str = "Auto Scaling";
-    const POSITIONAL: Option<&'static str> = Some("name");
+    const POSITIONAL: &'static [&'static str] = &["name"];
     const EXAMPLE: &'static str = r#"find_asg(#{ name: "web-blue", required: false })"#;
 
     type Options = Self;

@@ -63,7 +63,7 @@ fn own() -> Vec<String> {
 impl Operation for FindImage {
     const NAME: &'static str = "find_image";
     const AREA: &'static str = "EC2";
-    const POSITIONAL: Option<&'static str> = Some("image_id");
+    const POSITIONAL: &'static [&'static str] = &["image_id"];
     const EXAMPLE: &'static str = r#"find_image(#{ name: "shop-*", tags: #{ released: "true" } })"#;
 
     type Options = Self;

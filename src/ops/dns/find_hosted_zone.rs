@@ -24,7 +24,7 @@ pub struct FindHostedZone {
 impl Operation for FindHostedZone {
     const NAME: &'static str = "find_hosted_zone";
     const AREA: &'static str = "Route 53";
-    const POSITIONAL: Option<&'static str> = Some("name");
+    const POSITIONAL: &'static [&'static str] = &["name"];
     const EXAMPLE: &'static str = r#"find_hosted_zone("example.com")"#;
 
     type Options = Self;

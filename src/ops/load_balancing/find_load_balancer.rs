@@ -23,7 +23,7 @@ pub struct FindLoadBalancer {
 impl Operation for FindLoadBalancer {
     const NAME: &'static str = "find_load_balancer";
     const AREA: &'static str = "Elastic Load Balancing";
-    const POSITIONAL: Option<&'static str> = Some("load_balancer");
+    const POSITIONAL: &'static [&'static str] = &["load_balancer"];
     const EXAMPLE: &'static str = r#"find_load_balancer("shared-web")"#;
 
     type Options = Self;

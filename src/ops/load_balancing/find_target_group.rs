@@ -20,7 +20,7 @@ pub struct FindTargetGroup {
 impl Operation for FindTargetGroup {
     const NAME: &'static str = "find_target_group";
     const AREA: &'static str = "Elastic Load Balancing";
-    const POSITIONAL: Option<&'static str> = Some("target_group");
+    const POSITIONAL: &'static [&'static str] = &["target_group"];
     const EXAMPLE: &'static str = r#"find_target_group("shop-prod-web-blue")"#;
 
     type Options = Self;

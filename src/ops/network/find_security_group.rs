@@ -30,7 +30,7 @@ pub struct FindSecurityGroup {
 impl Operation for FindSecurityGroup {
     const NAME: &'static str = "find_security_group";
     const AREA: &'static str = "VPC";
-    const POSITIONAL: Option<&'static str> = Some("security_group");
+    const POSITIONAL: &'static [&'static str] = &["security_group"];
     const EXAMPLE: &'static str = r#"find_security_group(#{ security_group: "default", vpc_id: find_vpc("default") })"#;
 
     type Options = Self;

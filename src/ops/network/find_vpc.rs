@@ -28,7 +28,7 @@ pub struct FindVpc {
 impl Operation for FindVpc {
     const NAME: &'static str = "find_vpc";
     const AREA: &'static str = "VPC";
-    const POSITIONAL: Option<&'static str> = Some("vpc");
+    const POSITIONAL: &'static [&'static str] = &["vpc"];
     const EXAMPLE: &'static str = r#"find_vpc("default")"#;
 
     type Options = Self;

@@ -31,7 +31,7 @@ pub struct ReadTraffic {
 impl Operation for ReadTraffic {
     const NAME: &'static str = "traffic";
     const AREA: &'static str = "Traffic";
-    const POSITIONAL: Option<&'static str> = Some("route");
+    const POSITIONAL: &'static [&'static str] = &["route"];
     const EXAMPLE: &'static str = r#"traffic(#{ route: https, colours: #{ blue: blue, green: green } })"#;
 
     type Options = Self;

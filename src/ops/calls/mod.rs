@@ -1,0 +1,120 @@
+//! Calls of AWS that no operation is made for.
+
+pub mod aws_call;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Error, Kind, SECRET};
+use crate::{
+    aws::{ApiCall, Assumption, AwsService, Speaks, intern},
+    run::Ctx,
+};
+
+/// What AWS has replied.
+#[derive(Debug, Serialize)]
+pub struct AwsReply {
+    /// `dynamodb:CreateTable`
+    pub call: String,
+    /// Under AWS's names. What AWS writes as XML is text throughout.
+    pub reply: Value,
+    /// It is not AWS's: a dry run, or the simulated AWS, has taken `assume` for it.
+    pub assumed: bool,
+}
+
+impl Kind for AwsReply {
+    const KIND: &'static str = "aws_reply";
+    const ID: &'static str = "call";
+}
+
+/// A call by name, that was looked at before anything is sent.
+#[derive(Debug)]
+struct Asked {
+    service: AwsService,
+    action: &'static str,
+    /// As IAM names it.
+    call: &'static str,
+    input: Map<String, Value>,
+    /// Of services that are asked by methods and paths.
+    place: Option<(http::Method, String)>,
+}
+
+/// How a call is written in a runbook.
+struct Written<'a> {
+    service: &'a str,
+    action: &'a str,
+    input: Map<String, Value>,
+    method: Option<&'a str>,
+    path: Option<&'a str>,
+}
+
+impl Asked {
+    /// `within` is the option that the call is written in.
+    fn new(within: &str, written: Written<'_>) -> Result<Self, Error> {
+        let Written { service: name, action, input, method, path } = written;
+        let at = |option: &str| format!("{within}{option}");
+        let service = AwsService::find(name).ok_or_else(|| {
+            let message = format!("expected a service as boto3 names it (`dynamodb`, `stepfunctions`), found `{name}`");
+            Error::option(at("service"), message)
+        })?;
+        let is_name = action.starts_with(|first: char| first.is_ascii_uppercase());
+        if !is_name || !action.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            let message = format!("expected an action as AWS names it (`DescribeTable`), found `{action}`");
+            return Err(Error::option(at("action"), message));
+        }
+        if let Some(path) = secret_in(&Value::Object(input.clone())) {
+            let message = "a secret cannot go into a call that is shown in plans and journals";
+            return Err(Error::option(format!("{}{path}", at("input")), message));
+        }
+        let place = match (service.speaks, method, path) {
+            (Speaks::RestXml, ..) => {
+                let message = format!("`{name}` speaks XML over paths, which aws_call does not: use an operation made for it");
+                return Err(Error::option(at("service"), message));
+            }
+            (Speaks::RestJson, Some(method), Some(path)) => {
+                let method = method.parse().map_err(|_| Error::option(at("method"), format!("found `{method}`")))?;
+                if !path.starts_with('/') {
+                    return Err(Error::option(at("path"), format!("expected a path that begins with /, found `{path}`")));
+                }
+                Some((method, path.to_owned()))
+            }
+            (Speaks::RestJson, ..) => {
+                let message = format!(
+                    "`{name}` is asked by method and path: give both, as the API reference has them under `Request Syntax` \
+                     (method: \"GET\", path: \"/2015-03-31/functions/web\")"
+                );
+                return Err(Error::option(at(if method.is_none() { "method" } else { "path" }), message));
+            }
+            (_, None, None) => None,
+            (_, method, _) => {
+                let option = if method.is_some() { "method" } else { "path" };
+                return Err(Error::option(at(option), format!("`{name}` is asked by the action's name alone")));
+            }
+        };
+        let (action, call) = (intern(action), intern(&format!("{}:{action}", service.prefix)));
+        Ok(Self { service, action, call, input, place })
+    }
+
+    fn to_send(&self, ctx: &Ctx, assumption: &Assumption) -> ApiCall {
+        let call = match &self.place {
+            None => ctx.aws().call_of(self.service, self.action, &self.input),
+            Some((method, path)) => {
+                let body = (!self.input.is_empty()).then(|| Value::Object(self.input.clone()));
+                ctx.aws().rest_call(self.service, self.action, method.clone(), path.clone(), body.as_ref())
+            }
+        };
+        call.assuming(assumption)
+    }
+}
+
+/// Where in a value a secret is.
+fn secret_in(value: &Value) -> Option<String> {
+    match value {
+        Value::Object(fields) if fields.contains_key(SECRET) => Some(String::new()),
+        Value::Object(fields) => fields.iter().find_map(|(key, value)| Some(format!(".{key}{}", secret_in(value)?))),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(index, value)| Some(format!("[{index}]{}", secret_in(value)?)))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
