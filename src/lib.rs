@@ -14,6 +14,7 @@ pub mod clock;
 pub mod event;
 mod memory;
 pub mod ops;
+pub mod outside;
 pub mod plan;
 pub mod policy;
 mod private;

@@ -49,12 +49,9 @@ fn register_operation(engine: &mut Engine, session: &Arc<Session>, entry: &'stat
     });
     if !entry.positional.is_empty() {
         let at = Arc::clone(session);
-        function(2).register_into_engine(
-            engine,
-            move |context: NativeCallContext, first: Dynamic, second: Dynamic| {
-                call(&at, &context, entry, vec![first, second])
-            },
-        );
+        function(2).register_into_engine(engine, move |context: NativeCallContext, first: Dynamic, second: Dynamic| {
+            call(&at, &context, entry, vec![first, second])
+        });
     }
     if entry.positional.len() > 1 {
         let at = Arc::clone(session);

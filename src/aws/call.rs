@@ -49,6 +49,12 @@ use crate::sim::{self, Protocol, Service, ask};
 #[derive(Debug)]
 pub struct ApiError(ErrorMetadata);
 
+impl ApiError {
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self(ErrorMetadata::builder().code(code).message(message).build())
+    }
+}
+
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -256,8 +262,7 @@ fn read<O: DeserializeOwned>(
             // REST-JSON says the code in a header.
             let header = response.headers().get("x-amzn-errortype").and_then(|code| code.split(':').next());
             let code = header.filter(|_| service.speaks == Speaks::RestJson).unwrap_or(&error.code);
-            let meta = ErrorMetadata::builder().code(code).message(error.message.clone()).build();
-            Err(OrchestratorError::operation(ApiError(meta)))
+            Err(OrchestratorError::operation(ApiError::new(code, error.message.clone())))
         }
     }
 }

@@ -192,6 +192,11 @@ impl Connections {
         matches!(self.endpoint, Endpoint::Sim(_))
     }
 
+    /// Whether what is done has effects outside this process.
+    pub fn is_live(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Aws | Endpoint::Url(_))
+    }
+
     /// The region to use when the settings name none.
     pub async fn default_region(&self) -> Result<String, ConnectError> {
         match &self.endpoint {

@@ -72,6 +72,15 @@ impl Permit {
         &self.0.token
     }
 
+    /// Uses the permit up for something that is not sent to AWS, and has it judged and written down.
+    ///
+    /// # Errors
+    /// If it may not happen.
+    pub async fn pass(&self, action: &str, outgoing: Outgoing) -> Result<(), BoxError> {
+        self.spend(action)?;
+        self.before_send(outgoing).await
+    }
+
     /// Uses the permit up for a request of `action`.
     pub(super) fn spend(&self, action: &str) -> Result<(), PermitError> {
         if self.0.action != action {

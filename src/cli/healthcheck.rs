@@ -85,12 +85,10 @@ pub fn healthcheck(args: &Args, console: &Console) -> Result<Exit, Failure> {
         Failure::new(exit::USAGE, miette!("`{file}` cannot be read: {error}"))
     })?;
     let request = Request {
-        url: args.url.clone(),
-        method: "GET".to_owned(),
         headers: args.header.iter().cloned().collect(),
         connect_to: args.connect_to.clone(),
         ca,
-        timeout: args.timeout,
+        ..Request::new("GET", args.url.clone(), args.timeout)
     };
     let expected = Expected {
         status: args.status.clone(),

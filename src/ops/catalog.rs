@@ -5,8 +5,8 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::{
-    Error, Kind, Operation, Pending, calls, certificate, checks, compute, dns, ec2_tags, identity, load_balancing, network,
-    traffic,
+    Error, Kind, Operation, Pending, calls, certificate, checks, compute, dns, ec2_tags, identity, load_balancing,
+    network, outside, traffic,
 };
 use crate::run::{Ctx, IMPOSSIBLE, LookUp, UndoAction};
 
@@ -52,6 +52,9 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<dns::find_hosted_zone::FindHostedZone>(),
     Entry::of::<dns::ensure_record::EnsureRecord>(),
     Entry::of::<calls::aws_call::AwsCall>(),
+    Entry::of::<outside::exec::Exec>(),
+    Entry::of::<outside::http_request::HttpRequest>(),
+    Entry::of::<outside::notify::Notify>(),
 ];
 
 /// All undos: how the journal's undo records find their code.

@@ -18,6 +18,7 @@ pub mod identity;
 pub mod load_balancing;
 pub mod network;
 mod options;
+pub mod outside;
 pub mod ownership;
 pub mod stack;
 pub mod survey;
@@ -26,7 +27,7 @@ mod together;
 pub mod traffic;
 
 pub use error::{CallError, CallErrorKind, Divergence, Error};
-pub use options::{Cidr, Duration, HANDLE, IdOf, IdsOf, Kind, SECRET, Sensitive, Tags, describe};
+pub use options::{Cidr, Duration, HANDLE, IdOf, IdsOf, Kind, SECRET, Sensitive, Tags, describe, secret_in};
 pub(crate) use together::{Together, all_of};
 
 use std::future::Future;

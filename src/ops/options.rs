@@ -342,6 +342,18 @@ impl JsonSchema for Sensitive {
 #[schemars(inline)]
 pub struct Tags(pub BTreeMap<String, String>);
 
+/// Where in a value of an option a secret is, as a path.
+pub fn secret_in(value: &Value) -> Option<String> {
+    match value {
+        Value::Object(fields) if fields.contains_key(SECRET) => Some(String::new()),
+        Value::Object(fields) => fields.iter().find_map(|(key, value)| Some(format!(".{key}{}", secret_in(value)?))),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(index, value)| Some(format!("[{index}]{}", secret_in(value)?)))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
 /// What a JSON value is, for errors: `the integer 3`.
 pub fn describe(value: &Value) -> String {
     match value {

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Call, Check, Denial, Facts, Fleet, Level, Rules, actions, freeze, health, protected, required_tags, scope, sizes,
-    weights,
+    Call, Check, Denial, Facts, Fleet, Level, Rules, actions, freeze, health, outside, protected, required_tags, scope,
+    sizes, weights,
 };
 
 /// The rules of one environment, and where they are written.
@@ -51,9 +51,15 @@ impl Policy {
         let single = [
             (
                 Check::AllowedActions,
-                rules.allowed_actions.as_ref().and_then(|list| actions::allowed(list, call.action, &what)),
+                rules
+                    .allowed_actions
+                    .as_ref()
+                    .filter(|_| !outside::is_outside(call))
+                    .and_then(|list| actions::allowed(list, call.action, &what)),
             ),
             (Check::DeniedActions, actions::denied(&rules.denied_actions, call.action, &what)),
+            (Check::AllowedCommands, outside::command(&rules.allowed_commands, call)),
+            (Check::AllowedHosts, outside::host(&rules.allowed_hosts, call)),
             (Check::MaxSize, rules.max_size.and_then(|limit| sizes::max_size(limit, call, facts.size.as_ref()))),
             (
                 Check::MaxInstances,

@@ -15,6 +15,7 @@ mod facts;
 mod freeze;
 mod health;
 mod judge;
+pub mod outside;
 mod pattern;
 mod protected;
 mod refusal;

@@ -49,6 +49,10 @@ pub enum Refusal {
     #[error("there is nothing to override: `{environment}` has no policy")]
     NoPolicy { environment: String },
 
+    /// Something outside AWS, which only a policy could allow.
+    #[error("{what} is not allowed: no policy allows anything outside AWS")]
+    Outside { what: String, rule: String },
+
     /// `--policy-from` names a file that does not have the environment.
     #[error("policy is taken from {file}, which has no environment `{environment}`")]
     UnknownEnvironment { environment: String, file: String },
@@ -74,6 +78,7 @@ impl Refusal {
                     "add `[environments.{environment}]` there first: nothing is allowed by a file that does not know it"
                 )
             }
+            Self::Outside { rule, .. } => format!("add `{rule}` to the environment's policy in runner.toml"),
             Self::NoEnvironment { .. } => "call `environment(\"…\")` first".to_owned(),
         }
     }

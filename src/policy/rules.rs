@@ -7,7 +7,8 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use super::{Check, Pattern, freeze::Window};
 use crate::{aws, ops::catalog::OPERATIONS, script::suggest};
 
-/// The rules of one environment. A rule that is not there allows everything.
+/// The rules of one environment. A rule that is not there allows everything, but for what happens outside AWS: that is allowed
+/// by name, or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rules {
@@ -25,6 +26,10 @@ pub struct Rules {
     /// Of all calls.
     #[serde(deserialize_with = "actions")]
     pub denied_actions: Vec<Pattern>,
+    /// Programs that `exec` may run, as the runbook writes them.
+    pub allowed_commands: Vec<Pattern>,
+    /// Hosts that `http_request` and `notify` may write to.
+    pub allowed_hosts: Vec<Pattern>,
     /// Of one Auto Scaling group.
     #[serde(deserialize_with = "instances")]
     pub max_size: Option<u32>,

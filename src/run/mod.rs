@@ -15,6 +15,7 @@ mod journal;
 mod lock;
 mod looks;
 mod mutation;
+mod outside;
 mod past;
 mod policy;
 mod replay;
@@ -37,6 +38,7 @@ pub use journal::{
 };
 pub use lock::{Holder, Lock, LockError, Locked, Superseded};
 pub use mutation::{Class, LookUp, Mutation};
+pub use outside::Outcome;
 pub use past::{Past, PastEnvironment, PastOperation, Question, Stand};
 pub use rollback::{Hook, RollbackReport};
 pub use send::says_absent;

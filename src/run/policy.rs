@@ -12,7 +12,7 @@ use crate::{
     aws::{Identity, Scope},
     event::Event,
     ops::{Error, facts},
-    policy::{Call, Check, Denial, Fleet, Governed, Kind, Level, Overrides, Policy, Refusal},
+    policy::{Call, Check, Denial, Fleet, Governed, Kind, Level, Overrides, Policy, Refusal, outside},
 };
 
 /// What a run knows of its policy.
@@ -200,7 +200,12 @@ impl Ctx {
 
     /// A call that changes something is about to leave, with these parameters.
     pub(super) async fn judge_call(&self, call: &Call<'_>) -> Result<(), Error> {
-        let Some(policy) = self.policy() else { return Ok(()) };
+        let Some(policy) = self.policy() else {
+            return match outside::rule_for(call).filter(|_| self.is_judged) {
+                Some((what, rule)) => Err(Refusal::Outside { what, rule }.into()),
+                None => Ok(()),
+            };
+        };
         let facts = facts::gather(&self.clone().not_judged(), &policy, call).await;
         // What could not be read because the run is to stop is no denial.
         self.may_go_on()?;

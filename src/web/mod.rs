@@ -19,6 +19,7 @@ pub struct Request {
     pub url: Url,
     pub method: String,
     pub headers: BTreeMap<String, String>,
+    pub body: Option<String>,
     /// The host that is connected to instead of the one in the URL: a name or an address, as with curl's `--connect-to`.
     pub connect_to: Option<String>,
     /// Certificates to trust beside those of the system, as PEM.
@@ -63,6 +64,14 @@ pub enum Trouble {
     Tls(String),
     #[error("{0}")]
     Other(String),
+}
+
+impl Request {
+    /// One without headers and body.
+    pub fn new(method: &str, url: Url, timeout: Duration) -> Self {
+        let (method, headers) = (method.to_owned(), BTreeMap::new());
+        Self { url, method, headers, body: None, connect_to: None, ca: None, timeout }
+    }
 }
 
 impl Trouble {

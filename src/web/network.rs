@@ -40,7 +40,9 @@ async fn exchange(request: &Request, began: Instant) -> Result<Reply, Trouble> {
     for (name, value) in &request.headers {
         built = built.header(name, value);
     }
-    let built = built.body(SdkBody::empty()).map_err(|error| other(&error))?;
+    let built = built
+        .body(request.body.as_deref().map_or_else(SdkBody::empty, SdkBody::from))
+        .map_err(|error| other(&error))?;
     let built = HttpRequest::try_from(built).map_err(|error| other(&error))?;
     let mut response = connector.call(built).await.map_err(|error| trouble(request, &error))?;
     let headers = response.headers().iter().map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();

@@ -65,7 +65,12 @@ fn services_of_every_protocol_on_moto() {
     let done = ran(&account, &body);
     assert_eq!(done.failure, None);
     let wanted = json!([{ "Key": "team", "Value": "a&b" }]);
-    assert_eq!((&done.outputs["assumed"], &done.outputs["status"]), (&json!(false), &json!("ACTIVE")), "{:?}", done.failure);
+    assert_eq!(
+        (&done.outputs["assumed"], &done.outputs["status"]),
+        (&json!(false), &json!("ACTIVE")),
+        "{:?}",
+        done.failure
+    );
     assert_eq!((&done.outputs["tags"], &done.outputs["files"]), (&wanted, &json!("carts")));
     let tables = "client('dynamodb').list_tables()['TableNames']";
     assert_eq!(moto().boto3(&name, tables), json!(["carts"]));
@@ -117,7 +122,12 @@ fn the_simulated_aws_answers_what_it_models() {
         "#
     );
     let done = ran(&account, &body);
-    assert_eq!((&done.outputs["assumed"], &done.outputs["role_assumed"]), (&json!(true), &json!(false)), "{:?}", done.failure);
+    assert_eq!(
+        (&done.outputs["assumed"], &done.outputs["role_assumed"]),
+        (&json!(true), &json!(false)),
+        "{:?}",
+        done.failure
+    );
     assert_eq!(done.outputs["role"], json!("by-hand"));
     assert!(done.rollback.is_some_and(|report| report.is_clean() && report.done == 2));
     crate::contract::assert_same(&account.observe(), &before, "undone");
@@ -127,11 +137,20 @@ fn the_simulated_aws_answers_what_it_models() {
 fn what_is_wrong_is_said_before_anything_is_sent() {
     for (body, words) in [
         (r#"aws_call("dynamo", "ListTables")"#, "expected a service as boto3 names it"),
-        (r#"aws_call("dynamodb", "list_tables")"#, "expected an action as AWS names it (`DescribeTable`), found `list_tables`"),
+        (
+            r#"aws_call("dynamodb", "list_tables")"#,
+            "expected an action as AWS names it (`DescribeTable`), found `list_tables`",
+        ),
         (r#"aws_call("dynamodb", "DeleteTable", #{ input: #{ TableName: "a" } })"#, "say which call takes it back"),
         (r#"aws_call("dynamodb", "ListTables", #{ irreversible: true })"#, "only reads"),
-        (r#"aws_call("dynamodb", "DeleteTable", #{ irreversible: true, undo: #{ action: "CreateTable" } })"#, "found both"),
-        (r#"aws_call("dynamodb", "CreateTable", #{ undo: #{ action: "ListTables" } })"#, "dynamodb:ListTables only reads"),
+        (
+            r#"aws_call("dynamodb", "DeleteTable", #{ irreversible: true, undo: #{ action: "CreateTable" } })"#,
+            "found both",
+        ),
+        (
+            r#"aws_call("dynamodb", "CreateTable", #{ undo: #{ action: "ListTables" } })"#,
+            "dynamodb:ListTables only reads",
+        ),
         (r#"aws_call("lambda", "ListFunctions")"#, "`lambda` is asked by method and path"),
         (r#"aws_call("lambda", "ListFunctions", #{ method: "GET", path: "2015-03-31/functions" })"#, "begins with /"),
         (r#"aws_call("dynamodb", "ListTables", #{ path: "/" })"#, "is asked by the action's name alone"),

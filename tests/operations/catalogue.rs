@@ -169,6 +169,9 @@ fn run_all(run: &mut Trial<'_>) -> BTreeSet<&'static str> {
     made.used
 }
 
+/// What is done outside AWS is done each time: see `outside`.
+const OUTSIDE: &[&str] = &["exec", "http_request", "notify"];
+
 /// What operations said they did.
 fn changes(run: &Trial<'_>) -> Vec<(String, Change)> {
     let one = |event| match event {
@@ -191,8 +194,8 @@ fn nothing_to_do(run: &Trial<'_>, whose: &str) {
 fn on_a_fork_of_an_account_where_it_was_run_no_operation_has_anything_to_do() {
     let account = Account::new();
     let used = run_all(&mut account.run());
-    let all: BTreeSet<&str> = catalog::OPERATIONS.iter().map(|entry| entry.name).collect();
-    assert_eq!(used, all, "every operation is tried here");
+    let all = catalog::OPERATIONS.iter().map(|entry| entry.name).filter(|name| !OUTSIDE.contains(name));
+    assert_eq!(used, all.collect(), "every operation is tried here");
     let mut again = account.run();
     run_all(&mut again);
     nothing_to_do(&again, "on the account itself");

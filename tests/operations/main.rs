@@ -20,6 +20,7 @@ mod load_balancing;
 #[path = "../support/moto.rs"]
 mod moto;
 mod network;
+mod outside;
 mod plan;
 mod policy;
 mod runbooks;

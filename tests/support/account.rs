@@ -138,11 +138,16 @@ impl Account {
 
     /// The same with a runbook of this text.
     pub fn script(&self, text: &str, params: Value) -> Ran {
+        self.script_under("", text, params)
+    }
+
+    /// The same under a policy.
+    pub fn script_under(&self, policy: &str, text: &str, params: Value) -> Ran {
         let _context = self.tokio.enter();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let runbook =
             Runbook::from_text("script.rhai", text, root, api::vocabulary()).expect("a runbook that compiles");
-        self.execute_runbook(self.begin_watched(self.place(), |_| {}), "", &runbook, params)
+        self.execute_runbook(self.begin(self.place()), policy, &runbook, params)
     }
 
     /// The same, with somebody who sees each event as it happens.

@@ -96,7 +96,9 @@ impl<'a> Judge<'a> {
         let arguments = self.call.arguments.as_slice();
         let (first, options) = match arguments.split_last() {
             None => return self.options(&Written::map(Vec::new())),
-            Some((options, first)) if first.len() >= positional.len() || options.entries().is_some() => (first, options),
+            Some((options, first)) if first.len() >= positional.len() || options.entries().is_some() => {
+                (first, options)
+            }
             Some((last, _)) if is_known(last) => (arguments, &Written::map(Vec::new())),
             // If it is a map, it is the options.
             Some(_) => return,

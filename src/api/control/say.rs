@@ -131,8 +131,8 @@ pub fn duration_of(text: &str) -> std::result::Result<Duration, String> {
 
 fn sleep(session: &Session, context: &NativeCallContext, duration: &str) -> Result<()> {
     session.watch.check()?;
-    let duration = duration_of(duration)
-        .map_err(|message| bind::wrong_option(session, context, SLEEP.name, &[], "", &message))?;
+    let duration =
+        duration_of(duration).map_err(|message| bind::wrong_option(session, context, SLEEP.name, &[], "", &message))?;
     if duration.0 > LONGEST_SLEEP {
         let failure = Failure::new(format!("expected a duration of at most {} hours", LONGEST_SLEEP.as_secs() / 3_600));
         return Err(failure.help("to wait for something, use a `wait_…` operation").at(context).into());

@@ -5,7 +5,7 @@ pub mod aws_call;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Error, Kind, SECRET};
+use super::{Error, Kind, secret_in};
 use crate::{
     aws::{ApiCall, Assumption, AwsService, Speaks, intern},
     run::Ctx,
@@ -68,13 +68,17 @@ impl Asked {
         }
         let place = match (service.speaks, method, path) {
             (Speaks::RestXml, ..) => {
-                let message = format!("`{name}` speaks XML over paths, which aws_call does not: use an operation made for it");
+                let message =
+                    format!("`{name}` speaks XML over paths, which aws_call does not: use an operation made for it");
                 return Err(Error::option(at("service"), message));
             }
             (Speaks::RestJson, Some(method), Some(path)) => {
                 let method = method.parse().map_err(|_| Error::option(at("method"), format!("found `{method}`")))?;
                 if !path.starts_with('/') {
-                    return Err(Error::option(at("path"), format!("expected a path that begins with /, found `{path}`")));
+                    return Err(Error::option(
+                        at("path"),
+                        format!("expected a path that begins with /, found `{path}`"),
+                    ));
                 }
                 Some((method, path.to_owned()))
             }
@@ -104,17 +108,5 @@ impl Asked {
             }
         };
         call.assuming(assumption)
-    }
-}
-
-/// Where in a value a secret is.
-fn secret_in(value: &Value) -> Option<String> {
-    match value {
-        Value::Object(fields) if fields.contains_key(SECRET) => Some(String::new()),
-        Value::Object(fields) => fields.iter().find_map(|(key, value)| Some(format!(".{key}{}", secret_in(value)?))),
-        Value::Array(items) => {
-            items.iter().enumerate().find_map(|(index, value)| Some(format!("[{index}]{}", secret_in(value)?)))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What a service has answered.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HttpReply {
     pub url: String,
     /// 0 if nothing was to answer, and nothing did.
@@ -39,12 +39,19 @@ impl Kind for HttpReply {
 const KEPT: usize = 4096;
 
 impl HttpReply {
-    fn of(url: &Url, reply: Reply) -> Self {
+    pub(super) fn of(url: &Url, reply: Reply) -> Self {
         let Reply { status, headers, body, latency } = reply;
         let json = serde_json::from_str(&body).unwrap_or_default();
         let body = body.chars().take(KEPT).collect();
         let latency = Duration(Time::from_millis(u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)));
         Self { url: url.to_string(), status, headers, body, json, latency }
+    }
+
+    /// Of a request that is only shown.
+    pub(super) fn assumed(url: &Url, json: Value) -> Self {
+        let body = if json.is_null() { String::new() } else { json.to_string() };
+        let (headers, latency) = (BTreeMap::new(), Duration(Time::ZERO));
+        Self { url: url.to_string(), status: 200, headers, body, json, latency }
     }
 
     fn of_nobody(url: &Url) -> Self {
@@ -111,7 +118,7 @@ impl<'de> Deserialize<'de> for StatusOption {
 }
 
 impl Expect {
-    fn expected(&self) -> Expected {
+    pub(super) fn expected(&self) -> Expected {
         Expected {
             status: self.status.0.clone(),
             headers: self.headers.clone(),
@@ -184,9 +191,8 @@ impl Check {
             return Err(Error::option("ca", "expected certificates as PEM, with `-----BEGIN CERTIFICATE-----`"));
         }
         let headers = headers.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect();
-        let method = "GET".to_owned();
         let connect_to = connect_to.map(|host| host.0);
-        let request = Request { url, method, headers, connect_to, ca, timeout: timeout.0 };
+        let request = Request { headers, connect_to, ca, ..Request::new("GET", url, timeout.0) };
         Ok(Self { request, expected: expect.cloned().unwrap_or_default().expected(), closed })
     }
 

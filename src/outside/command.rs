@@ -1,0 +1,199 @@
+//! A command of this machine: without a shell, with a deadline, its output line by line.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader, Read, Write as _},
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    path::PathBuf,
+    process::{Child, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::Trouble;
+
+/// How much of each output is kept, in bytes: its end, where errors stand.
+const KEPT: usize = 64 << 10;
+/// A line is cut here, in bytes: what has no end of lines is not held back.
+const LONGEST_LINE: u64 = 16 << 10;
+/// How often it is looked whether a command has ended.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long a command that is told to end has for it.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A command to be run.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// A name that is looked for in `PATH`, or a path.
+    pub program: String,
+    pub args: Vec<String>,
+    /// Beside the environment of this process.
+    pub env: BTreeMap<String, String>,
+    /// Where it runs; the folder this process was started in.
+    pub directory: Option<PathBuf>,
+    /// What it reads.
+    pub stdin: String,
+    pub timeout: Duration,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    pub exit_code: i32,
+    /// The end of it.
+    pub stdout: String,
+    /// The end of it.
+    pub stderr: String,
+}
+
+/// A line, and whether it is an error's.
+type Line = (String, bool);
+
+impl Command {
+    /// Runs it, and gives each line to `said` as it comes. Whatever its exit code is, it has ended.
+    ///
+    /// # Errors
+    /// If it could not be started, or did not end in time.
+    pub async fn run(&self, mut said: impl FnMut(&str, bool)) -> Result<Finished, Trouble> {
+        let (lines, mut heard) = tokio::sync::mpsc::unbounded_channel::<Line>();
+        let command = self.clone();
+        let ended = tokio::task::spawn_blocking(move || command.run_here(&lines));
+        let mut finished = Finished::default();
+        while let Some((line, is_error)) = heard.recv().await {
+            said(&line, is_error);
+            keep(if is_error { &mut finished.stderr } else { &mut finished.stdout }, &line);
+        }
+        let status = ended.await.map_err(|error| Trouble::Unknown(error.to_string()))??;
+        // As shells write it: 128 and the number of the signal.
+        finished.exit_code = status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(-1);
+        Ok(finished)
+    }
+
+    fn run_here(&self, lines: &tokio::sync::mpsc::UnboundedSender<Line>) -> Result<ExitStatus, Trouble> {
+        let mut command = std::process::Command::new(&self.program);
+        command.args(&self.args).envs(&self.env);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Ctrl-C is for this process, which lets what it has begun come to its end.
+        command.process_group(0);
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        let mut child = command.spawn().map_err(|error| {
+            let code = if error.kind() == std::io::ErrorKind::NotFound { "NotFound" } else { "NotStarted" };
+            Trouble::Failed { code, message: format!("`{}` could not be started: {error}", self.program) }
+        })?;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                // A command that does not read to the end says by its exit code whether that is wrong.
+                stdin.map(|mut stdin| stdin.write_all(self.stdin.as_bytes()))
+            });
+            scope.spawn(move || stdout.map(|out| read(out, lines, false)));
+            scope.spawn(move || stderr.map(|out| read(out, lines, true)));
+            self.wait(&mut child)
+        })
+    }
+
+    fn wait(&self, child: &mut Child) -> Result<ExitStatus, Trouble> {
+        let unknown = |error: std::io::Error| Trouble::Unknown(error.to_string());
+        let deadline = Instant::now() + self.timeout;
+        let mut told = None;
+        loop {
+            if let Some(status) = child.try_wait().map_err(unknown)? {
+                return match told {
+                    None => Ok(status),
+                    Some(_) => Err(Trouble::Failed {
+                        code: "TimedOut",
+                        message: format!("`{}` did not end within {:?}, and was stopped", self.program, self.timeout),
+                    }),
+                };
+            }
+            let signal = match told {
+                None if Instant::now() >= deadline => Some(rustix::process::Signal::TERM),
+                Some(at) if Instant::now() >= at + GRACE => Some(rustix::process::Signal::KILL),
+                _ => None,
+            };
+            if let Some((signal, group)) = signal.zip(rustix::process::Pid::from_raw(child.id().cast_signed())) {
+                told = told.or(Some(Instant::now()));
+                // It may have ended in between.
+                let _ = rustix::process::kill_process_group(group, signal);
+            }
+            thread::sleep(LOOK);
+        }
+    }
+}
+
+/// Reads line by line, until nothing more comes.
+fn read(output: impl Read, lines: &tokio::sync::mpsc::UnboundedSender<Line>, is_error: bool) {
+    let mut output = BufReader::new(output);
+    let mut bytes = Vec::new();
+    while output.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
+        let line = String::from_utf8_lossy(&bytes);
+        // Nobody listens any more when the run has ended.
+        let _ = lines.send((line.trim_end_matches(['\n', '\r']).to_owned(), is_error));
+        bytes.clear();
+    }
+}
+
+/// Adds a line, and lets go of what is too long ago.
+fn keep(kept: &mut String, line: &str) {
+    kept.push_str(line);
+    kept.push('\n');
+    if kept.len() > 2 * KEPT {
+        let from = kept.len() - KEPT;
+        let from = (from..kept.len()).find(|at| kept.is_char_boundary(*at)).unwrap_or(kept.len());
+        kept.drain(..from);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(program: &str, args: &[&str], timeout: Duration) -> (Result<Finished, Trouble>, Vec<Line>) {
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let command = Command {
+            program: program.to_owned(),
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            env: [("NAME".to_owned(), "shop".to_owned())].into(),
+            directory: None,
+            stdin: "read\n".to_owned(),
+            timeout,
+        };
+        let mut lines = Vec::new();
+        let ended = tokio.block_on(command.run(|line, is_error| lines.push((line.to_owned(), is_error))));
+        (ended, lines)
+    }
+
+    #[test]
+    fn output_comes_line_by_line() {
+        let script = "cat; echo $NAME; echo wrong >&2; exit 3";
+        let (ended, mut lines) = run("sh", &["-c", script], Duration::from_secs(10));
+        let (stdout, stderr) = ("read\nshop\n".to_owned(), "wrong\n".to_owned());
+        assert_eq!(ended, Ok(Finished { exit_code: 3, stdout, stderr }));
+        lines.sort();
+        assert_eq!(lines, [("read".into(), false), ("shop".into(), false), ("wrong".into(), true)]);
+    }
+
+    #[test]
+    fn what_does_not_end_is_stopped_with_all_it_has_started() {
+        let (ended, _) = run("sh", &["-c", "sleep 60 & sleep 60"], Duration::from_millis(200));
+        let message = "`sh` did not end within 200ms, and was stopped".to_owned();
+        assert_eq!(ended, Err(Trouble::Failed { code: "TimedOut", message }));
+    }
+
+    #[test]
+    fn what_is_not_there_is_said() {
+        let (ended, _) = run("no-such-program", &[], Duration::from_secs(1));
+        assert!(matches!(ended, Err(Trouble::Failed { code: "NotFound", .. })), "{ended:?}");
+    }
+
+    #[test]
+    fn the_end_of_much_output_is_kept() {
+        let mut kept = String::new();
+        (0..20_000).for_each(|line| keep(&mut kept, &format!("line é {line}")));
+        assert!(kept.ends_with("line é 19999\n") && kept.len() <= 2 * KEPT);
+    }
+}
