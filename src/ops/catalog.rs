@@ -51,6 +51,7 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<dns::ensure_hosted_zone::EnsureHostedZone>(),
     Entry::of::<dns::find_hosted_zone::FindHostedZone>(),
     Entry::of::<dns::ensure_record::EnsureRecord>(),
+    Entry::of::<dns::shift_dns::ShiftDns>(),
     Entry::of::<calls::aws_call::AwsCall>(),
     Entry::of::<outside::exec::Exec>(),
     Entry::of::<outside::http_request::HttpRequest>(),

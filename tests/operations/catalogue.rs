@@ -117,6 +117,17 @@ fn run_all(run: &mut Trial<'_>) -> BTreeSet<&'static str> {
         "hosted_zone_id": made.get("zone"), "name": "www.shop-example.com", "type": "A", "alias": made.get("balancer"),
     });
     made.ok("record", "ensure_record", record);
+    let one = |id: &str, weight: u8| {
+        json!({
+            "hosted_zone_id": made.handles["zone"], "name": "api.shop-example.com", "type": "A", "values": ["192.0.2.1"],
+            "set_identifier": id, "weight": weight,
+        })
+    };
+    let (blue_record, green_record) = (one("blue", 100), one("green", 0));
+    made.ok("blue record", "ensure_record", blue_record);
+    made.ok("green record", "ensure_record", green_record);
+    let shift = json!({ "hosted_zone_id": made.get("zone"), "name": "api.shop-example.com", "to": "green" });
+    made.ok("shifted records", "shift_dns", shift);
 
     made.ok("image", "find_image", json!({ "image_id": "ami-healthy-1" }));
     let template = json!({

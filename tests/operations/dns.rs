@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     account::{Account, Trial},
     contract::{assert_same, contract},
+    moto::moto,
 };
 
 fn zone(run: &mut Trial<'_>) -> Value {
@@ -179,4 +180,96 @@ fn wrong_options_say_where() {
     assert_eq!(place(with("type", json!("WKS"))), "type");
     assert_eq!(place(with("alias", json!({ "dns_name": "x" }))), "alias");
     assert_eq!(place(with("alias", json!({ "dns_name": "x", "hosted_zone_id": "Z2" }))), "alias");
+}
+
+fn one_of(zone: &Value, id: &str, value: &str, weight: Option<u8>) -> Value {
+    let mut options = record(zone, &[value]);
+    options["set_identifier"] = json!(id);
+    options["ttl"] = json!("30s");
+    if let Some(weight) = weight {
+        options["weight"] = json!(weight);
+    }
+    options
+}
+
+#[test]
+fn one_of_several_records() {
+    contract("ensure_record", |needs| {
+        let zone = zone(needs);
+        needs.ok("ensure_record", one_of(&zone, "blue", "192.0.2.1", Some(100)));
+        (one_of(&zone, "green", "192.0.2.2", None), one_of(&zone, "green", "192.0.2.3", None))
+    });
+}
+
+/// In steps, once, and back in one.
+fn shift_on(account: &Account, observe: impl Fn() -> Value) {
+    let mut run = account.run();
+    let zone = zone(&mut run);
+    run.ok("ensure_record", one_of(&zone, "blue", "192.0.2.1", Some(100)));
+    run.ok("ensure_record", one_of(&zone, "green", "192.0.2.2", None));
+    let before = observe();
+    let shift = |steps: Value| json!({ "hosted_zone_id": zone["hosted_zone_id"], "name": "shop.example.com", "to": "green", "steps": steps });
+    let steps = json!([{ "weight": 10 }, { "weight": 50, "hold": "5m" }]);
+    let mut run = account.run();
+    assert_eq!(run.ok("shift_dns", shift(steps.clone()))["weights"], json!({ "blue": 50, "green": 50 }));
+    assert_eq!(run.mutations(), ["route53:ChangeResourceRecordSets"; 2]);
+    run.ok("shift_dns", shift(steps));
+    assert_eq!(run.mutations().len(), 2, "it is there already");
+    // What is behind it already is left out.
+    run.ok("shift_dns", shift(json!([{ "weight": 10 }, { "weight": 100 }])));
+    assert_eq!(run.mutations().len(), 3);
+    let report = run.roll_back();
+    assert!(report.is_clean() && report.done == 1, "{report:?}");
+    assert_same(&observe(), &before, "undone");
+}
+
+#[test]
+fn shift_dns() {
+    let account = Account::new();
+    shift_on(&account, || account.observe());
+    let name = moto().new_account();
+    shift_on(&Account::moto(moto().url(), name.clone()), || moto().boto3(&name, "observe()"));
+}
+
+/// A record that was made again does not take users back from where they were moved.
+#[test]
+fn weights_belong_to_who_moves_them() {
+    let account = Account::new();
+    let mut run = account.run();
+    let zone = zone(&mut run);
+    run.ok("ensure_record", one_of(&zone, "blue", "192.0.2.1", Some(100)));
+    run.ok("ensure_record", one_of(&zone, "green", "192.0.2.2", None));
+    let shift = json!({ "hosted_zone_id": zone["hosted_zone_id"], "name": "shop.example.com", "to": "green" });
+    let moved = run.ok("shift_dns", shift.clone());
+    assert_eq!(moved["weights"], json!({ "blue": 0, "green": 100 }));
+    run.ok("ensure_record", one_of(&zone, "blue", "192.0.2.9", Some(100)));
+    assert_eq!(run.ok("shift_dns", shift)["weights"], json!({ "blue": 0, "green": 100 }));
+
+    for (options, words) in [
+        (json!({ "to": "red" }), "record A shop.example.com (red) was not found"),
+        (json!({ "to": "green", "steps": [{ "weight": 50 }, { "weight": 50 }] }), "expected a percentage above 50"),
+        (json!({ "to": "green", "type": "AAAA" }), "was not found"),
+    ] {
+        let mut all = json!({ "hosted_zone_id": zone["hosted_zone_id"], "name": "shop.example.com" });
+        all.as_object_mut().expect("options").extend(options.as_object().expect("options").clone());
+        let error = run.op("shift_dns", all).expect_err("wrong").to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    let error = run.op("ensure_record", record(&zone, &["192.0.2.1"])).expect_err("a simple one").to_string();
+    assert!(error.contains("has a routing policy"), "{error}");
+}
+
+/// Weights of another stack's records are not moved.
+#[test]
+fn records_of_somebody_else_keep_their_weights() {
+    let account = Account::new();
+    let mut theirs = account.run();
+    theirs.run.set_stack("bank-prod".into());
+    let zone = zone(&mut theirs);
+    theirs.ok("ensure_record", one_of(&zone, "blue", "192.0.2.1", Some(100)));
+    let mut ours = account.run();
+    ours.ok("ensure_record", one_of(&zone, "green", "192.0.2.2", None));
+    let shift = json!({ "hosted_zone_id": zone["hosted_zone_id"], "name": "shop.example.com", "to": "green" });
+    let error = ours.op("shift_dns", shift).expect_err("theirs");
+    assert!(matches!(error, Error::NotOwned { owner: Some(owner), .. } if owner == "bank-prod"));
 }

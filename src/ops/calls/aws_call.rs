@@ -81,18 +81,24 @@ struct Made {
 }
 
 /// They return credentials or secrets, which a script is not to have as text.
-const HAND_OUT_SECRETS: &[&str] = &[
-    "ecr:GetAuthorizationToken",
-    "ecr-public:GetAuthorizationToken",
-    "iam:CreateAccessKey",
-    "iam:CreateServiceSpecificCredential",
-    "kms:Decrypt",
-    "kms:GenerateDataKey",
-    "kms:GenerateDataKeyPair",
-    "secretsmanager:BatchGetSecretValue",
-    "secretsmanager:GetRandomPassword",
-    "secretsmanager:GetSecretValue",
-    "ssm:GetParameterHistory",
+const HAND_OUT_SECRETS: &[(&str, &[&str])] = &[
+    ("ecr", &["GetAuthorizationToken"]),
+    ("ecr-public", &["GetAuthorizationToken"]),
+    ("iam", &["CreateAccessKey", "CreateServiceSpecificCredential"]),
+    ("kms", &["Decrypt", "GenerateDataKey", "GenerateDataKeyPair"]),
+    ("secretsmanager", &["BatchGetSecretValue", "GetRandomPassword", "GetSecretValue"]),
+    ("ssm", &["GetParameterHistory"]),
+    (
+        "sts",
+        &[
+            "AssumeRole",
+            "AssumeRoleWithSAML",
+            "AssumeRoleWithWebIdentity",
+            "AssumeRoot",
+            "GetFederationToken",
+            "GetSessionToken",
+        ],
+    ),
 ];
 
 impl Operation for AwsCall {
@@ -119,7 +125,7 @@ impl Operation for AwsCall {
         let (service, action) = (options.service.as_str(), options.action.as_str());
         let (method, path) = (options.method.as_deref(), options.path.as_deref());
         let asked = Asked::new("", Written { service, action, input: options.input.clone(), method, path })?;
-        if hands_out_secrets(asked.call, &asked.input) {
+        if hands_out_secrets(&asked) {
             let message = format!("{} returns secrets, which scripts do not get as text: use `secret(…)`", asked.call);
             return Err(Error::option("action", message));
         }
@@ -130,9 +136,10 @@ impl Operation for AwsCall {
     }
 }
 
-fn hands_out_secrets(call: &str, input: &Map<String, Value>) -> bool {
-    let decrypts = input.get("WithDecryption").is_some_and(|flag| flag == true);
-    HAND_OUT_SECRETS.contains(&call) || call.starts_with("sts:") && call != "sts:GetCallerIdentity" || decrypts
+fn hands_out_secrets(asked: &Asked) -> bool {
+    let decrypts = asked.input.get("WithDecryption").is_some_and(|flag| flag == true);
+    let of_service = HAND_OUT_SECRETS.iter().find(|(prefix, _)| *prefix == asked.service.prefix);
+    decrypts || of_service.is_some_and(|(_, actions)| actions.contains(&asked.action))
 }
 
 async fn read(ctx: &Ctx, options: &AwsCall, asked: &Asked) -> Result<AwsReply, Error> {

@@ -107,7 +107,7 @@ pub async fn validate(ctx: &Ctx, arn: &str, zone: &str, timeout: Duration, keep:
             })
         })
         .await?;
-    let found = all_of(records.values().map(|set| read(ctx, zone, &set.name, &set.r#type))).await?;
+    let found = all_of(records.values().map(|set| read(ctx, zone, set.key()))).await?;
     let sets: Vec<_> = found.into_iter().zip(records.into_values()).collect();
     let differs =
         |(found, wanted): &&(Option<RecordSet>, RecordSet)| found.as_ref().is_none_or(|found| !found.is_same(wanted));
@@ -142,7 +142,7 @@ fn records(certificate: &CertificateDetail) -> Vec<RecordSet> {
             RecordType::Cname => "CNAME".to_owned(),
             other => other.as_str().to_owned(),
         };
-        RecordSet { name: normal(record.name()), r#type, content: Content::Values { ttl: 300, values } }
+        RecordSet { name: normal(record.name()), r#type, content: Content::Values { ttl: 300, values }, weighted: None }
     };
     certificate.domain_validation_options().iter().filter_map(|option| option.resource_record()).map(record).collect()
 }

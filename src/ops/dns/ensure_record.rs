@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     HostedZone, Record, bare_id, normal, plain,
-    record_set::{Batch, Content, RecordSet, in_sync, seen},
+    record_set::{Batch, Content, Key, RecordSet, Weighted, in_sync, seen},
 };
 use crate::{
     event::{Change, Field},
@@ -22,7 +22,8 @@ use crate::{
 ///
 /// Records have no tags. Whose one is says a TXT record beside it, as external-dns does it:
 /// `_runner-a.shop.example.com` for the A record of `shop.example.com`, with the text
-/// `heritage=runner,runner/stack=<stack>,runner/run=<run>`; for `*.example.com` it is `_runner-a._wildcard.example.com`.
+/// `heritage=runner,runner/stack=<stack>,runner/run=<run>`; for `*.example.com` it is `_runner-a._wildcard.example.com`, for one of
+/// several `_runner-a.<set_identifier>.shop.example.com`.
 /// Both are changed together. A record without it is somebody else's.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +44,10 @@ pub struct EnsureRecord {
     /// Leads to an AWS resource instead of having values: what `ensure_load_balancer` returned, or
     /// `#{ dns_name, hosted_zone_id, evaluate_target_health }`.
     alias: Option<Alias>,
+    /// Makes it one of several records of this name and type, each with a part of the users: what tells it from the others.
+    set_identifier: Option<String>,
+    /// Its weight among the others when it is made, 0 to 255. One that is there keeps the weight it has: `shift_dns` moves it.
+    weight: Option<u8>,
     /// How long to wait for the name servers.
     #[serde(default = "five_minutes")]
     timeout: Duration,
@@ -54,10 +59,11 @@ pub struct EnsureRecord {
     keep_on_rollback: bool,
 }
 
+/// Types of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[schemars(inline)]
-enum Type {
+pub(super) enum Type {
     A,
     Aaaa,
     Caa,
@@ -70,7 +76,7 @@ enum Type {
 }
 
 impl Type {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::A => "A",
             Self::Aaaa => "AAAA",
@@ -145,23 +151,34 @@ impl Operation for EnsureRecord {
     type Handle = Record;
 
     fn subject(options: &Self) -> String {
-        format!("{} {}", options.kind.as_str(), options.name)
+        let of_several = options.set_identifier.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
+        format!("{} {}{of_several}", options.kind.as_str(), options.name)
     }
 
     async fn run(ctx: &Ctx, options: Self) -> Result<Record, Error> {
-        let wanted = options.wanted()?;
+        let mut wanted = options.wanted()?;
         let stack = ctx.stack()?;
         let zone = bare_id(options.hosted_zone_id.as_str());
         let evidence_name = evidence_name(&wanted);
-        let [found, evidence] = seen(ctx, zone, [(&wanted.name, &wanted.r#type), (&evidence_name, "TXT")]).await?;
-        let resource = format!("record {} {}", wanted.r#type, plain(&wanted.name));
+        let beside = Key { name: &evidence_name, r#type: "TXT", set_identifier: None };
+        let [found, evidence] = seen(ctx, zone, [wanted.key(), beside]).await?;
+        let resource = format!("record {}", Self::subject(&options));
+        if let Some((now, wanted)) =
+            found.as_ref().and_then(|found| found.weighted.clone()).zip(wanted.weighted.as_mut())
+        {
+            wanted.weight = now.weight;
+        }
         let owner = evidence.as_ref().and_then(owner);
         if owner.as_ref() != Some(&stack) && (found.is_some() || owner.is_some()) && !options.adopt {
             return Err(Error::NotOwned { resource, stack, owner });
         }
         let fields = fields(found.as_ref(), &wanted);
-        let record =
-            Record { name: plain(&wanted.name), r#type: wanted.r#type.clone(), hosted_zone_id: zone.to_owned() };
+        let record = Record {
+            name: plain(&wanted.name),
+            r#type: wanted.r#type.clone(),
+            hosted_zone_id: zone.to_owned(),
+            set_identifier: options.set_identifier.clone(),
+        };
         let known = owner.as_ref() == Some(&stack);
         if known && found.as_ref().is_some_and(|found| found.is_same(&wanted)) {
             ctx.did(Change::Unchanged, []);
@@ -205,7 +222,21 @@ impl EnsureRecord {
                 Content::Values { ttl: self.ttl.as_secs().into(), values: self.values.iter().map(quote).collect() }
             }
         };
-        Ok(RecordSet { name: normal(&self.name), r#type: kind.to_owned(), content })
+        let weighted = match (&self.set_identifier, self.weight) {
+            (None, None) => None,
+            (None, Some(_)) => {
+                let message = "a record with a weight is one of several: give it a `set_identifier`";
+                return Err(Error::option("weight", message));
+            }
+            (Some(id), _) if !is_label(id) => {
+                let message = format!("expected at most 63 letters, digits and hyphens, found {id:?}");
+                return Err(Error::option("set_identifier", message));
+            }
+            (Some(id), weight) => {
+                Some(Weighted { set_identifier: id.clone(), weight: weight.unwrap_or_default().into() })
+            }
+        };
+        Ok(RecordSet { name: normal(&self.name), r#type: kind.to_owned(), content, weighted })
     }
 
     fn check_values(&self) -> Result<(), Error> {
@@ -242,21 +273,28 @@ fn quoted(text: &str) -> String {
     }
 }
 
+/// Whether a text can stand in a name: the evidence of a set is found by its identifier.
+fn is_label(text: &str) -> bool {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(is_good) && !text.starts_with('-') && !text.ends_with('-')
+}
+
 /// Where the TXT record stands that says whose a record set is.
-fn evidence_name(set: &RecordSet) -> String {
+pub(super) fn evidence_name(set: &RecordSet) -> String {
     let name = set.name.strip_prefix("*.").map_or_else(|| set.name.clone(), |rest| format!("_wildcard.{rest}"));
-    format!("_runner-{}.{name}", set.r#type.to_ascii_lowercase())
+    let one = set.weighted.as_ref().map(|weighted| format!("{}.", weighted.set_identifier.to_ascii_lowercase()));
+    format!("_runner-{}.{}{name}", set.r#type.to_ascii_lowercase(), one.unwrap_or_default())
 }
 
 const HERITAGE: &str = "heritage=runner";
 
 fn new_evidence(name: String, stack: &str, run: &str) -> RecordSet {
     let values = vec![format!("\"{HERITAGE},runner/stack={stack},runner/run={run}\"")];
-    RecordSet { name, r#type: "TXT".into(), content: Content::Values { ttl: 300, values } }
+    RecordSet { name, r#type: "TXT".into(), content: Content::Values { ttl: 300, values }, weighted: None }
 }
 
 /// The stack a TXT record names.
-fn owner(evidence: &RecordSet) -> Option<String> {
+pub(super) fn owner(evidence: &RecordSet) -> Option<String> {
     let Content::Values { values, .. } = &evidence.content else { return None };
     let text = values.iter().map(|value| value.trim_matches('"')).find(|text| text.starts_with(HERITAGE))?;
     text.split(',').find_map(|part| part.strip_prefix("runner/stack=")).map(str::to_owned)
@@ -264,9 +302,13 @@ fn owner(evidence: &RecordSet) -> Option<String> {
 
 /// What changes, for the progress line.
 fn fields(found: Option<&RecordSet>, wanted: &RecordSet) -> Vec<Field> {
-    let parts = |set: &RecordSet| match &set.content {
-        Content::Values { ttl, values } => [("values", json!(values)), ("ttl", json!(ttl))].to_vec(),
-        Content::Alias { dns_name, .. } => [("alias", json!(plain(dns_name)))].to_vec(),
+    let parts = |set: &RecordSet| {
+        let mut parts = match &set.content {
+            Content::Values { ttl, values } => [("values", json!(values)), ("ttl", json!(ttl))].to_vec(),
+            Content::Alias { dns_name, .. } => [("alias", json!(plain(dns_name)))].to_vec(),
+        };
+        parts.extend(set.weighted.as_ref().map(|weighted| ("weight", json!(weighted.weight))));
+        parts
     };
     let Some(found) = found else {
         return parts(wanted).into_iter().map(|(name, value)| set(name, value)).collect();
@@ -300,7 +342,13 @@ mod tests {
             name: normal(name),
             r#type: "A".into(),
             content: Content::Values { ttl: 60, values: vec![] },
+            weighted: None,
         };
+        let one = RecordSet {
+            weighted: Some(Weighted { set_identifier: "eu-West-1".into(), weight: 1 }),
+            ..set("shop.example.com")
+        };
+        assert_eq!(evidence_name(&one), "_runner-a.eu-west-1.shop.example.com.");
         assert_eq!(evidence_name(&set("shop.example.com")), "_runner-a.shop.example.com.");
         assert_eq!(evidence_name(&set("*.example.com")), "_runner-a._wildcard.example.com.");
         let evidence = new_evidence("_runner-a.shop.example.com.".into(), "shop-prod", "r1");

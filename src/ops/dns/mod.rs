@@ -4,6 +4,7 @@ pub mod ensure_hosted_zone;
 pub mod ensure_record;
 pub mod find_hosted_zone;
 pub mod record_set;
+pub mod shift_dns;
 pub mod zone;
 
 use serde::Serialize;
@@ -32,6 +33,8 @@ pub struct Record {
     pub name: String,
     pub r#type: String,
     pub hosted_zone_id: String,
+    /// Of one of several.
+    pub set_identifier: Option<String>,
 }
 
 impl Kind for Record {

@@ -12,13 +12,32 @@ use crate::{
     run::{Class, Ctx, LookUp, Mutation, Phase, Reading, Seen, Undo, UndoAction, Undone, Wait},
 };
 
-/// A record set without a routing policy.
+/// A record set that is alone under its name and type, or one of several with weights.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordSet {
     /// As [`normal`] makes it.
     pub name: String,
     pub r#type: String,
     pub content: Content,
+    /// What tells it from others of the same name and type, and its share among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weighted: Option<Weighted>,
+}
+
+/// One of several record sets of one name and type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weighted {
+    pub set_identifier: String,
+    /// 0 to 255, of the sum of all.
+    pub weight: i64,
+}
+
+/// Which record set.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    pub name: &'a str,
+    pub r#type: &'a str,
+    pub set_identifier: Option<&'a str>,
 }
 
 /// What a record set says.
@@ -30,6 +49,11 @@ pub enum Content {
 }
 
 impl RecordSet {
+    pub fn key(&self) -> Key<'_> {
+        let set_identifier = self.weighted.as_ref().map(|weighted| weighted.set_identifier.as_str());
+        Key { name: &self.name, r#type: &self.r#type, set_identifier }
+    }
+
     /// Values in any order, and names in values with or without a dot at their end.
     pub fn is_same(&self, other: &Self) -> bool {
         let canonical = |set: &Self| {
@@ -59,6 +83,10 @@ impl RecordSet {
                 set.alias_target(target.expect("all members are set"))
             }
         };
+        let set = match &self.weighted {
+            Some(Weighted { set_identifier, weight }) => set.set_identifier(set_identifier).weight(*weight),
+            None => set,
+        };
         set.build().expect("name and type are set")
     }
 
@@ -74,7 +102,9 @@ impl RecordSet {
                 values: set.resource_records().iter().map(|record| record.value().to_owned()).collect(),
             },
         };
-        Self { name: normal(set.name()), r#type: set.r#type().as_str().to_owned(), content }
+        let weighted = set.set_identifier().zip(set.weight());
+        let weighted = weighted.map(|(id, weight)| Weighted { set_identifier: id.to_owned(), weight });
+        Self { name: normal(set.name()), r#type: set.r#type().as_str().to_owned(), content, weighted }
     }
 }
 
@@ -92,41 +122,76 @@ pub async fn first_page(ctx: &Ctx, zone: &str) -> Result<(Vec<ResourceRecordSet>
     ctx.shared(READING, zone, read).await
 }
 
-/// The record sets of these names and types, as they were a moment ago. All are found in one page, or each on its own.
+/// These record sets, as they were a moment ago. All are found in one page, or each on its own.
 ///
 /// # Errors
 /// As [`read`].
-pub async fn seen(ctx: &Ctx, zone: &str, wanted: [(&str, &str); 2]) -> Result<[Option<RecordSet>; 2], Error> {
+pub async fn seen(ctx: &Ctx, zone: &str, wanted: [Key<'_>; 2]) -> Result<[Option<RecordSet>; 2], Error> {
     if let (page, true) = first_page(ctx, zone).await? {
-        let [a, b] = wanted.map(|(name, r#type)| among(&page, name, r#type));
+        let [a, b] = wanted.map(|key| among(&page, key));
         return Ok([a?, b?]);
     }
-    let [a, b] = wanted.map(|(name, r#type)| read(ctx, zone, name, r#type));
+    let [a, b] = wanted.map(|key| read(ctx, zone, key));
     let (a, b) = futures::join!(a, b).together()?;
     Ok([a, b])
 }
 
-/// The record set of this name and type.
+/// A record set.
 ///
 /// # Errors
-/// [`Error::Unsafe`] if it has a routing policy: it is one of several, and none of ours.
-pub async fn read(ctx: &Ctx, zone: &str, name: &str, r#type: &str) -> Result<Option<RecordSet>, Error> {
-    let request = || {
-        let request = ctx.aws().route53.list_resource_record_sets().hosted_zone_id(zone).start_record_name(name);
-        request.start_record_type(RrType::from(r#type)).max_items(1).send()
-    };
-    let reply = ctx.read("route53:ListResourceRecordSets", request).await?;
-    among(reply.resource_record_sets(), name, r#type)
+/// [`Error::Unsafe`] if another routing policy than the one that is asked for is under its name and type.
+pub async fn read(ctx: &Ctx, zone: &str, key: Key<'_>) -> Result<Option<RecordSet>, Error> {
+    among(&page_from(ctx, zone, key).await?, key)
 }
 
-fn among(sets: &[ResourceRecordSet], name: &str, r#type: &str) -> Result<Option<RecordSet>, Error> {
-    let is_it = |set: &&ResourceRecordSet| normal(set.name()) == normal(name) && set.r#type().as_str() == r#type;
-    let Some(set) = sets.iter().find(is_it) else { return Ok(None) };
-    if let Some(identifier) = set.set_identifier() {
-        let message = format!("record {type} {name} has a routing policy (set identifier {identifier})");
-        return Err(Error::Unsafe(message));
+/// All weighted record sets of a name and type.
+///
+/// # Errors
+/// [`Error::Unsafe`] if there is a record without weight.
+pub async fn weighted(ctx: &Ctx, zone: &str, name: &str, r#type: &str) -> Result<Vec<RecordSet>, Error> {
+    let key = Key { name, r#type, set_identifier: Some("") };
+    let page = page_from(ctx, zone, key).await?;
+    let sets: Vec<&ResourceRecordSet> = page.iter().filter(|set| is_of(set, key)).collect();
+    match sets.iter().find(|set| set.weight().is_none()) {
+        Some(_) => Err(Error::Unsafe(format!("record {type} {} has no weights", super::plain(name)))),
+        None => Ok(sets.into_iter().map(RecordSet::from_route53).collect()),
     }
-    Ok(Some(RecordSet::from_route53(set)))
+}
+
+/// "You can create a maximum of 100 records that have the same name and type" and weights.
+const MOST_OF_A_NAME: i32 = 100;
+
+/// The record sets of a name and type: the first, or all of several.
+async fn page_from(ctx: &Ctx, zone: &str, key: Key<'_>) -> Result<Vec<ResourceRecordSet>, Error> {
+    let most = if key.set_identifier.is_some() { MOST_OF_A_NAME } else { 1 };
+    let request = || {
+        let request = ctx.aws().route53.list_resource_record_sets().hosted_zone_id(zone).start_record_name(key.name);
+        request.start_record_type(RrType::from(key.r#type)).max_items(most).send()
+    };
+    Ok(ctx.read("route53:ListResourceRecordSets", request).await?.resource_record_sets)
+}
+
+fn is_of(set: &ResourceRecordSet, key: Key<'_>) -> bool {
+    normal(set.name()) == normal(key.name) && set.r#type().as_str() == key.r#type
+}
+
+fn among(sets: &[ResourceRecordSet], key: Key<'_>) -> Result<Option<RecordSet>, Error> {
+    let Key { name, r#type, set_identifier } = key;
+    let same_name: Vec<&ResourceRecordSet> = sets.iter().filter(|set| is_of(set, key)).collect();
+    // Route 53 takes either one record set of a name and type, or several with one routing policy.
+    let other = same_name.iter().find(|set| match set_identifier {
+        None => set.set_identifier().is_some(),
+        Some(_) => set.weight().is_none(),
+    });
+    if let Some(other) = other {
+        let found = match other.set_identifier() {
+            Some(identifier) => format!("has a routing policy (set identifier {identifier})"),
+            None => "has no weights".to_owned(),
+        };
+        return Err(Error::Unsafe(format!("record {type} {name} {found}")));
+    }
+    let found = same_name.into_iter().find(|set| set.set_identifier() == set_identifier);
+    Ok(found.map(RecordSet::from_route53))
 }
 
 /// A change of record sets of one zone: all of it happens, or nothing.
@@ -223,7 +288,7 @@ struct ByContent {
 
 async fn records_by_content(ctx: &Ctx, wanted: Value) -> Result<Option<Value>, Error> {
     let ByContent { hosted_zone_id, sets } = arguments(wanted)?;
-    let found = all_of(sets.iter().map(|set| read(ctx, &hosted_zone_id, &set.name, &set.r#type))).await?;
+    let found = all_of(sets.iter().map(|set| read(ctx, &hosted_zone_id, set.key()))).await?;
     let there = found.iter().zip(&sets).all(|(found, set)| found.as_ref().is_some_and(|found| found.is_same(set)));
     Ok(there.then(|| json!(Made { change_id: None })))
 }
@@ -241,7 +306,7 @@ struct RestoreRecords {
 
 async fn restore_records(ctx: &Ctx, restore: Value) -> Result<Undone, Error> {
     let RestoreRecords { hosted_zone_id: zone, before, ours } = arguments(restore)?;
-    let found = match all_of(ours.iter().map(|set| read(ctx, &zone, &set.name, &set.r#type))).await {
+    let found = match all_of(ours.iter().map(|set| read(ctx, &zone, set.key()))).await {
         Ok(found) => found,
         Err(error) if error.is(GONE) => return Ok(Undone::Already),
         Err(error) => return Err(error),
