@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     Error, Kind, Operation, Pending, calls, certificate, checks, compute, dns, ec2_tags, identity, load_balancing,
-    network, outside, traffic,
+    network, outside, stacks, traffic,
 };
 use crate::run::{Ctx, IMPOSSIBLE, LookUp, UndoAction};
 
@@ -52,6 +52,9 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<dns::find_hosted_zone::FindHostedZone>(),
     Entry::of::<dns::ensure_record::EnsureRecord>(),
     Entry::of::<dns::shift_dns::ShiftDns>(),
+    Entry::of::<stacks::list_stack::ListStack>(),
+    Entry::of::<stacks::destroy_stack::DestroyStack>(),
+    Entry::of::<stacks::stale_stacks::StaleStacks>(),
     Entry::of::<calls::aws_call::AwsCall>(),
     Entry::of::<outside::exec::Exec>(),
     Entry::of::<outside::http_request::HttpRequest>(),

@@ -21,6 +21,7 @@ mod options;
 pub mod outside;
 pub mod ownership;
 pub mod stack;
+pub mod stacks;
 pub mod survey;
 pub(crate) mod tagged;
 mod together;

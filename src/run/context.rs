@@ -276,6 +276,14 @@ impl Ctx {
         self.run.lock(name).await
     }
 
+    /// A point of no return: what the run has done so far is not taken back any more.
+    ///
+    /// # Errors
+    /// If it cannot be written down.
+    pub fn commit(&self, label: &str) -> Result<(), Error> {
+        self.run.commit(label)
+    }
+
     /// The SDK clients of the scope this operation runs in.
     pub fn aws(&self) -> &Clients {
         &self.connected().1

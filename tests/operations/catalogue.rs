@@ -166,6 +166,9 @@ fn run_all(run: &mut Trial<'_>) -> BTreeSet<&'static str> {
     made.ok("checked", "http_check", json!({ "url": url, "expect": { "json": { "/status": "ok" } } }));
     made.ok("checked", "wait_http", json!({ "url": url, "successes": 2 }));
     made.ok("roles", "aws_call", json!({ "service": "iam", "action": "ListRoles" }));
+    made.ok("listed", "list_stack", json!({}));
+    made.ok("stale", "stale_stacks", json!({ "prefix": "shop", "live": ["shop"] }));
+    made.ok("destroyed", "destroy_stack", json!({ "stack": "nobody" }));
     let size = json!({ "auto_scaling_group": made.get("green fleet"), "min_size": 2, "desired_capacity": 2, "wait_timeout": "10m" });
     made.ok("scaled", "scale_asg", size);
     made.ok("found", "find_asg", json!({ "name": "green" }));

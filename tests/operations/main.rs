@@ -26,4 +26,5 @@ mod policy;
 mod runbooks;
 #[path = "../support/same.rs"]
 mod same;
+mod stacks;
 mod traffic;

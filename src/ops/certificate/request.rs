@@ -134,8 +134,8 @@ pub async fn validate(ctx: &Ctx, arn: &str, zone: &str, timeout: Duration, keep:
     }
 }
 
-/// The records that are decided so far.
-fn records(certificate: &CertificateDetail) -> Vec<RecordSet> {
+/// The records that prove who owns its names, as far as they are decided.
+pub fn records(certificate: &CertificateDetail) -> Vec<RecordSet> {
     let record = |record: &aws_sdk_acm::types::ResourceRecord| {
         let values = vec![record.value().to_owned()];
         let r#type = match record.r#type() {

@@ -280,7 +280,7 @@ fn is_label(text: &str) -> bool {
 }
 
 /// Where the TXT record stands that says whose a record set is.
-pub(super) fn evidence_name(set: &RecordSet) -> String {
+pub fn evidence_name(set: &RecordSet) -> String {
     let name = set.name.strip_prefix("*.").map_or_else(|| set.name.clone(), |rest| format!("_wildcard.{rest}"));
     let one = set.weighted.as_ref().map(|weighted| format!("{}.", weighted.set_identifier.to_ascii_lowercase()));
     format!("_runner-{}.{}{name}", set.r#type.to_ascii_lowercase(), one.unwrap_or_default())
@@ -294,10 +294,19 @@ fn new_evidence(name: String, stack: &str, run: &str) -> RecordSet {
 }
 
 /// The stack a TXT record names.
-pub(super) fn owner(evidence: &RecordSet) -> Option<String> {
+pub fn owner(evidence: &RecordSet) -> Option<String> {
+    heritage(evidence, "runner/stack=")
+}
+
+/// The run that it names.
+pub fn run_of(evidence: &RecordSet) -> Option<String> {
+    heritage(evidence, "runner/run=")
+}
+
+fn heritage(evidence: &RecordSet, part: &str) -> Option<String> {
     let Content::Values { values, .. } = &evidence.content else { return None };
     let text = values.iter().map(|value| value.trim_matches('"')).find(|text| text.starts_with(HERITAGE))?;
-    text.split(',').find_map(|part| part.strip_prefix("runner/stack=")).map(str::to_owned)
+    text.split(',').find_map(|found| found.strip_prefix(part)).map(str::to_owned)
 }
 
 /// What changes, for the progress line.

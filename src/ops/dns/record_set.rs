@@ -122,6 +122,29 @@ pub async fn first_page(ctx: &Ctx, zone: &str) -> Result<(Vec<ResourceRecordSet>
     ctx.shared(READING, zone, read).await
 }
 
+/// All record sets of a zone that are alone or weighted: others are nobody's here.
+pub async fn all(ctx: &Ctx, zone: &str) -> Result<Vec<RecordSet>, Error> {
+    let (mut all, mut next) = (Vec::new(), None::<(String, RrType, Option<String>)>);
+    loop {
+        let request = || {
+            let request = ctx.aws().route53.list_resource_record_sets().hosted_zone_id(zone);
+            let (name, kind, identifier) = match next.clone() {
+                Some((name, kind, identifier)) => (Some(name), Some(kind), identifier),
+                None => (None, None, None),
+            };
+            let request = request.set_start_record_name(name).set_start_record_type(kind);
+            request.set_start_record_identifier(identifier).send()
+        };
+        let reply = ctx.read("route53:ListResourceRecordSets", request).await?;
+        let simple = |set: &&ResourceRecordSet| set.set_identifier().is_none() || set.weight().is_some();
+        all.extend(reply.resource_record_sets().iter().filter(simple).map(RecordSet::from_route53));
+        next = match (reply.is_truncated, reply.next_record_name, reply.next_record_type) {
+            (true, Some(name), Some(kind)) => Some((name, kind, reply.next_record_identifier)),
+            _ => return Ok(all),
+        };
+    }
+}
+
 /// These record sets, as they were a moment ago. All are found in one page, or each on its own.
 ///
 /// # Errors

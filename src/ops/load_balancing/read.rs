@@ -82,6 +82,14 @@ pub async fn load_balancers(ctx: &Ctx) -> Result<Vec<LoadBalancer>, Error> {
     .await
 }
 
+/// All target groups of the region.
+pub async fn target_groups(ctx: &Ctx) -> Result<Vec<TargetGroup>, Error> {
+    ctx.read("elasticloadbalancing:DescribeTargetGroups", || {
+        ctx.aws().elbv2.describe_target_groups().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+    })
+    .await
+}
+
 /// The load balancers of the region, if one page has them all.
 pub async fn one_page_of_load_balancers(ctx: &Ctx) -> Result<Option<Vec<LoadBalancer>>, Error> {
     let call = "elasticloadbalancing:DescribeLoadBalancers";

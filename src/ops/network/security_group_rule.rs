@@ -63,6 +63,13 @@ pub struct Permission {
     pub peer: Peer,
 }
 
+impl Permission {
+    /// Whether it lets in what is in a group, which cannot go before it.
+    pub fn names_a_group(&self) -> bool {
+        matches!(self.peer, Peer::GroupId(_))
+    }
+}
+
 /// What else a rule has.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Details {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     event::Field,
-    ops::{Error, Together, arguments},
+    ops::{Error, Together, all_of, arguments},
     run::{Class, Ctx, LookUp, Mutation, Undo, UndoAction, Undone},
 };
 
@@ -115,6 +115,25 @@ impl Direction {
     fn name(&self) -> &'static str {
         if self.egress { "egress" } else { "ingress" }
     }
+}
+
+/// Takes away the rules of these groups that name a group, so that none of them keeps another one.
+///
+/// # Errors
+/// If AWS refuses.
+pub async fn revoke_references(ctx: &Ctx, groups: &[String]) -> Result<(), Error> {
+    let groups = read::security_groups(ctx, groups, &[]).await?;
+    let revoke = async |group: &aws_sdk_ec2::types::SecurityGroup| {
+        for egress in [false, true] {
+            let found = of_group(group, egress);
+            let kept = found.iter().filter(|(permission, _)| !permission.names_a_group());
+            let kept: Rules = kept.map(|(permission, details)| (permission.clone(), details.clone())).collect();
+            let group_id = group.group_id().unwrap_or_default().to_owned();
+            Direction { group_id, egress }.converge(ctx, &found, &kept, false).await?;
+        }
+        Ok(())
+    };
+    all_of(groups.iter().map(revoke)).await.map(drop)
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -1,0 +1,116 @@
+//! `destroy_stack`: a stack that is not needed any more.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Belonging, Rank, full_name, of_stack};
+use crate::{
+    event::Change,
+    ops::{
+        Error, Kind, Operation, all_of, load_balancing::attributes, network::security_group_rules::revoke_references,
+        ownership::set,
+    },
+    run::{Ctx, Undone},
+};
+
+/// Deletes all that a stack owns, what needs something before what it needs: names first, then load balancers, fleets (their
+/// instances are drained), and the network last. It waits for what AWS lets go of only after a while. What the stack does not own stays.
+///
+/// It is a point of no return: earlier changes of the run are not taken back any more, and what is deleted does not come back.
+/// A run that fails half-way is finished by the next. A dry run shows all that would go. A load balancer with deletion protection, and
+/// what policy protects, is refused.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DestroyStack {
+    /// The name, as `stack` takes it; the runbook's own.
+    stack: Option<String>,
+    /// Kinds that stay, as `list_stack` names them: `["hosted zone"]`.
+    #[serde(default)]
+    keep: Vec<String>,
+}
+
+/// What became of a stack.
+#[derive(Debug, Serialize)]
+pub struct DestroyedStack {
+    pub stack: String,
+    /// How many resources are gone, by kind.
+    pub deleted: BTreeMap<String, usize>,
+}
+
+impl Kind for DestroyedStack {
+    const KIND: &'static str = "destroyed_stack";
+    const ID: &'static str = "stack";
+}
+
+impl Operation for DestroyStack {
+    const NAME: &'static str = "destroy_stack";
+    const AREA: &'static str = "Stacks";
+    const POSITIONAL: &'static [&'static str] = &["stack"];
+    const EXAMPLE: &'static str = r#"destroy_stack(#{ keep: ["hosted zone"] })"#;
+
+    type Options = Self;
+    type Handle = DestroyedStack;
+
+    fn subject(options: &Self) -> String {
+        options.stack.clone().unwrap_or_default()
+    }
+
+    async fn run(ctx: &Ctx, options: Self) -> Result<DestroyedStack, Error> {
+        let stack = match &options.stack {
+            Some(name) => full_name(ctx, name)?,
+            None => ctx.stack()?,
+        };
+        ctx.lock(&format!("stack {stack}")).await?;
+        let mut found = of_stack(ctx, &stack).await?;
+        found.retain(|one| !options.keep.iter().any(|kind| kind == one.kind));
+        if found.is_empty() {
+            ctx.did(Change::Unchanged, []);
+            return Ok(DestroyedStack { stack, deleted: BTreeMap::new() });
+        }
+        check_protection(ctx, &found).await?;
+        ctx.commit(&format!("{stack} is deleted"))?;
+        let mut stays = Vec::new();
+        for rank in found.chunk_by(|a, b| a.rank == b.rank) {
+            if rank[0].rank == Rank::SecurityGroups {
+                // Two that name each other keep each other.
+                let groups: Vec<String> = rank.iter().map(|one| one.id.clone()).collect();
+                revoke_references(ctx, &groups).await?;
+            }
+            stays.extend(all_of(rank.iter().map(|one| delete(ctx, one))).await?.into_iter().flatten());
+        }
+        if !stays.is_empty() {
+            return Err(Error::Unsafe(format!("not everything of {stack} could be deleted: {}", stays.join("; "))));
+        }
+        let mut deleted = BTreeMap::<String, usize>::new();
+        found.iter().for_each(|one| *deleted.entry(one.kind.to_owned()).or_default() += 1);
+        ctx.did(Change::Deleted, deleted.iter().map(|(kind, count)| set(kind, *count)));
+        Ok(DestroyedStack { stack, deleted })
+    }
+}
+
+/// Deletes one. Returns why it stays, if it does.
+async fn delete(ctx: &Ctx, one: &Belonging) -> Result<Option<String>, Error> {
+    for (undo, arguments) in &one.steps {
+        if let Undone::Foreign(why) = (undo.run)(ctx, arguments.clone()).await? {
+            return Ok(Some(format!("{} {}: {why}", one.kind, one.name)));
+        }
+    }
+    Ok(None)
+}
+
+/// Before anything is deleted: a deletion would take the protection away.
+async fn check_protection(ctx: &Ctx, found: &[Belonging]) -> Result<(), Error> {
+    let balancers = found.iter().filter(|one| one.kind == "load balancer");
+    let is_protected = async |one: &Belonging| {
+        let attributes = attributes::read(ctx, &one.id).await?;
+        let on = attributes.get("deletion_protection.enabled").is_some_and(|value| value == "true");
+        Ok::<_, Error>(on.then(|| one.name.clone()))
+    };
+    let protected: Vec<String> = all_of(balancers.map(is_protected)).await?.into_iter().flatten().collect();
+    match protected.as_slice() {
+        [] => Ok(()),
+        names => Err(Error::Unsafe(format!("{} has deletion protection: nothing was deleted", names.join(", ")))),
+    }
+}

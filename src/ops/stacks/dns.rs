@@ -1,0 +1,123 @@
+//! Certificates, zones and records of a stack. Whose a record is says the text beside it.
+
+use aws_sdk_acm::types::CertificateSummary;
+use serde_json::json;
+
+use super::{Belonging, Rank, TagMap};
+use crate::{
+    ops::{
+        Error, Together, all_of,
+        certificate::{DELETE_CERTIFICATE, acm, request},
+        dns::{
+            bare_id,
+            ensure_hosted_zone::DELETE_HOSTED_ZONE,
+            ensure_record::{evidence_name, owner, run_of},
+            plain,
+            record_set::{self, RESTORE_RECORDS, RecordSet},
+            zone::ZoneTags,
+        },
+        ownership::STACK_TAG,
+        tagged::Tagged,
+    },
+    run::Ctx,
+};
+
+/// What the stack owns.
+pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
+    let (certificates, zones) = futures::join!(certificates(ctx, stack), zones(ctx)).together()?;
+    let (mut found, proofs) = certificates;
+    for Zone { id, name, tags, sets } in &zones {
+        found.extend(records(id, sets, stack));
+        let is_proof = |set: &&RecordSet| proofs.iter().any(|proof| proof.is_same(set));
+        found.extend(sets.iter().filter(is_proof).map(|set| record(id, set, &[set], stack)));
+        let own = Belonging::tagged(tags, "hosted zone", id, Rank::Zones);
+        found.extend(own.map(|own| {
+            let arguments = json!({ "hosted_zone_id": id, "name_servers": [] });
+            own.named(name).gone_by(&DELETE_HOSTED_ZONE, arguments)
+        }));
+    }
+    Ok(found)
+}
+
+/// Certificates, and the records that prove for these alone who owns their names: those of one name are the same for all
+/// certificates of an account.
+async fn certificates(ctx: &Ctx, stack: &str) -> Result<(Vec<Belonging>, Vec<RecordSet>), Error> {
+    let all = acm::list(ctx, &[]).await?;
+    let tagged = acm::tagged(ctx, all.iter().collect()).await?;
+    let is_ours = |(_, tags): &(_, TagMap)| tags.get(STACK_TAG).is_some_and(|owner| owner == stack);
+    let (ours, theirs): (Vec<_>, Vec<_>) = tagged.into_iter().partition(is_ours);
+    let records = async |certificates: Vec<&str>| {
+        let described = all_of(certificates.into_iter().map(|arn| acm::describe(ctx, arn))).await?;
+        Ok::<_, Error>(described.iter().flat_map(request::records).collect::<Vec<RecordSet>>())
+    };
+    let arn = |(certificate, _): &(&CertificateSummary, TagMap)| certificate.certificate_arn.clone();
+    let domains: Vec<&str> = ours.iter().filter_map(|(certificate, _)| certificate.domain_name()).collect();
+    let of_same =
+        theirs.iter().filter(|(certificate, _)| certificate.domain_name().is_some_and(|it| domains.contains(&it)));
+    let of_same: Vec<String> = of_same.filter_map(arn).collect();
+    let arns: Vec<String> = ours.iter().filter_map(arn).collect();
+    let (mut proofs, needed) = futures::join!(
+        records(arns.iter().map(String::as_str).collect()),
+        records(of_same.iter().map(String::as_str).collect()),
+    )
+    .together()?;
+    proofs.retain(|proof| !needed.contains(proof));
+    let found = ours.into_iter().filter_map(|(certificate, tags)| {
+        let arn = certificate.certificate_arn()?;
+        let found = Belonging::tagged(&tags, "certificate", arn, Rank::Parts)?;
+        let found = found.named(certificate.domain_name().unwrap_or(arn));
+        Some(found.gone_by(&DELETE_CERTIFICATE, json!({ "certificate_arn": arn })))
+    });
+    Ok((found.collect(), proofs))
+}
+
+/// A zone, and what is in it.
+struct Zone {
+    id: String,
+    name: String,
+    tags: TagMap,
+    sets: Vec<RecordSet>,
+}
+
+async fn zones(ctx: &Ctx) -> Result<Vec<Zone>, Error> {
+    let zones = ctx
+        .read("route53:ListHostedZones", || {
+            ctx.aws().route53.list_hosted_zones().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    let read = async |zone: &aws_sdk_route53::types::HostedZone| {
+        let id = bare_id(zone.id()).to_owned();
+        let (tags, sets) = futures::join!(ZoneTags::read(ctx, &id), record_set::all(ctx, &id)).together()?;
+        Ok(Zone { name: plain(zone.name()), id, tags, sets })
+    };
+    all_of(zones.iter().map(read)).await
+}
+
+/// Those that a text beside them says to be the stack's.
+fn records(zone: &str, sets: &[RecordSet], stack: &str) -> Vec<Belonging> {
+    let evidence_of = |set: &RecordSet| {
+        let name = evidence_name(set);
+        sets.iter().find(|other| other.name == name && other.r#type == "TXT" && other.weighted.is_none())
+    };
+    let found = sets.iter().filter_map(|set| {
+        let evidence = evidence_of(set).filter(|evidence| owner(evidence).as_deref() == Some(stack))?;
+        Some(Belonging { run: run_of(evidence), ..record(zone, set, &[set, evidence], stack) })
+    });
+    found.collect()
+}
+
+/// A record set, which goes with others.
+fn record(zone: &str, set: &RecordSet, all: &[&RecordSet], stack: &str) -> Belonging {
+    let one = set.weighted.as_ref().map(|one| format!(" ({})", one.set_identifier)).unwrap_or_default();
+    let name = format!("{} {}{one}", set.r#type, plain(&set.name));
+    let before = vec![None::<RecordSet>; all.len()];
+    Belonging {
+        stack: stack.to_owned(),
+        run: None,
+        kind: "record",
+        id: name.clone(),
+        name,
+        rank: Rank::Names,
+        steps: vec![(&RESTORE_RECORDS, json!({ "hosted_zone_id": zone, "before": before, "ours": all }))],
+    }
+}

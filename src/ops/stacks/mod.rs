@@ -1,0 +1,134 @@
+//! Whole stacks: what belongs to one, and taking it away.
+//!
+//! Ownership is where each kind of resource has it: in its tags, or, for records, in the text beside them. A file here per
+//! area finds what is there, and says which undo takes it away: deleting a stack is what its rollback would do.
+
+pub mod destroy_stack;
+mod dns;
+mod fleets;
+mod identity;
+pub mod list_stack;
+mod load_balancing;
+mod network;
+pub mod stale_stacks;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    Error, Kind, Together,
+    ownership::{RUN_TAG, STACK_TAG},
+};
+use crate::run::{Ctx, UndoAction};
+
+/// Something that a stack owns.
+pub(super) struct Belonging {
+    pub stack: String,
+    /// The run that made it, if it says.
+    pub run: Option<String>,
+    /// `security group`
+    pub kind: &'static str,
+    /// An id, an ARN or a name.
+    pub id: String,
+    pub name: String,
+    pub rank: Rank,
+    /// What takes it away, in order.
+    pub steps: Vec<(&'static UndoAction, Value)>,
+}
+
+/// When something can go: what needs it goes before it. Of one rank, all go at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    /// Nobody is led there any more.
+    Names,
+    LoadBalancers,
+    Fleets,
+    /// What fleets and load balancers were made of.
+    Parts,
+    Profiles,
+    Roles,
+    Policies,
+    SecurityGroups,
+    Subnets,
+    /// What subnets were associated with.
+    Associated,
+    InternetGateways,
+    Vpcs,
+    Zones,
+}
+
+type TagMap = BTreeMap<String, String>;
+
+impl Belonging {
+    /// What has these tags, if it belongs to a stack.
+    fn tagged(tags: &TagMap, kind: &'static str, id: impl Into<String>, rank: Rank) -> Option<Self> {
+        let id = id.into();
+        let name = tags.get("Name").cloned().unwrap_or_else(|| id.clone());
+        let (stack, run) = (tags.get(STACK_TAG)?.clone(), tags.get(RUN_TAG).cloned());
+        Some(Self { stack, run, kind, id, name, rank, steps: Vec::new() })
+    }
+
+    fn named(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    fn gone_by(mut self, undo: &'static UndoAction, arguments: Value) -> Self {
+        self.steps.push((undo, arguments));
+        self
+    }
+}
+
+/// All that a stack owns in this region, and of the account what is outside of regions.
+async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
+    let (network, fleets, balancing, identity, names) = futures::join!(
+        network::of_stack(ctx, stack),
+        fleets::all(ctx),
+        load_balancing::of_stack(ctx, stack),
+        identity::of_stack(ctx, stack),
+        dns::of_stack(ctx, stack),
+    )
+    .together()?;
+    let all = [network, fleets, balancing, identity, names].into_iter().flatten();
+    let mut all: Vec<Belonging> = all.filter(|one| one.stack == stack).collect();
+    all.sort_by(|a, b| (a.rank, a.kind, &a.name, &a.id).cmp(&(b.rank, b.kind, &b.name, &b.id)));
+    Ok(all)
+}
+
+/// What a stack owns.
+#[derive(Debug, Serialize)]
+pub struct StackResources {
+    pub stack: String,
+    /// In the order in which they would go.
+    pub resources: Vec<StackResource>,
+}
+
+/// Something that a stack owns, for a runbook.
+#[derive(Debug, Serialize)]
+pub struct StackResource {
+    pub kind: String,
+    pub id: String,
+    pub name: String,
+}
+
+impl Kind for StackResources {
+    const KIND: &'static str = "stack_resources";
+    const ID: &'static str = "stack";
+}
+
+impl From<&Belonging> for StackResource {
+    fn from(one: &Belonging) -> Self {
+        Self { kind: one.kind.to_owned(), id: one.id.clone(), name: one.name.clone() }
+    }
+}
+
+/// The name that a stack has in this environment: `shop-prod` for `shop`.
+fn full_name(ctx: &Ctx, name: &str) -> Result<String, Error> {
+    let environment = ctx.defaults().environment.ok_or_else(|| Error::Missing {
+        what: "a stack".into(),
+        needs: "an environment",
+        hint: "call `environment(\"…\")` before the first operation",
+    })?;
+    Ok(format!("{name}-{environment}"))
+}

@@ -1,0 +1,152 @@
+//! Whole stacks: what they own, taken away, and found when nobody needs them any more.
+
+use serde_json::{Value, json};
+
+use crate::{
+    account::{Account, Ran},
+    contract::assert_same,
+    moto::moto,
+};
+
+const PROD: &str = "prod-deploy.rhai";
+
+fn ran(account: &Account, body: &str) -> Ran {
+    account.script(&format!("environment(\"prod\");\nstack(\"shop\");\n{body}"), json!({}))
+}
+
+/// A deployed shop, and what is in the account without it.
+fn deployed(account: &Account, observe: &impl Fn() -> Value) -> Value {
+    let before = observe();
+    for image in ["ami-healthy-1", "ami-healthy-2"] {
+        assert_eq!(account.runbook(PROD, json!({ "image": image })).failure, None);
+    }
+    before
+}
+
+/// Everything goes, in whatever order AWS wants it; again, there is nothing to do.
+fn destroyed(account: &Account, observe: impl Fn() -> Value, keep: &[&str]) {
+    let before = deployed(account, &observe);
+    let listed = ran(account, r#"output("found", list_stack().resources.map(|one| one.kind));"#);
+    assert_eq!(listed.failure, None);
+    let found: Vec<&str> =
+        listed.outputs["found"].as_array().expect("kinds").iter().filter_map(Value::as_str).collect();
+    for kind in ["record", "load balancer", "Auto Scaling group", "NAT gateway", "IAM role", "security group", "VPC"] {
+        assert!(found.contains(&kind), "{kind}: {found:?}");
+    }
+    let destroy = format!("output(\"deleted\", destroy_stack(#{{ keep: {} }}).deleted);", json!(keep));
+    let gone = ran(account, &destroy);
+    assert_eq!(gone.failure, None);
+    assert_eq!(gone.outputs["deleted"]["load balancer"], json!(1));
+    let again = ran(account, &destroy);
+    assert_eq!((again.failure.as_deref(), again.mutations().len()), (None, 0));
+    if keep.is_empty() {
+        assert_same(&observe(), &before, "the stack is gone");
+    }
+    let left = ran(account, r#"output("found", list_stack().resources.map(|one| one.kind));"#);
+    let left: Vec<Value> = left.outputs["found"].as_array().expect("kinds").clone();
+    assert!(left.iter().all(|kind| keep.contains(&kind.as_str().unwrap_or_default())), "{left:?}");
+}
+
+#[test]
+fn a_stack_goes_as_a_whole() {
+    let account = Account::new();
+    destroyed(&account, || account.observe(), &[]);
+}
+
+#[test]
+fn a_stack_goes_as_a_whole_on_moto() {
+    let name = moto().new_account();
+    let account = Account::moto(moto().url(), name.clone());
+    // moto's route tables and network ACLs stay associated with subnets that are gone, and so keep the VPC; AWS ends that.
+    destroyed(&account, || moto().boto3(&name, "observe()"), &["route table", "network ACL", "VPC"]);
+}
+
+/// A dry run shows what would go, and nothing does.
+#[test]
+fn a_plan_shows_what_would_go() {
+    let account = Account::kept();
+    let before = {
+        assert_eq!(account.runbook(PROD, json!({ "image": "ami-healthy-1" })).failure, None);
+        account.observe()
+    };
+    let plan = account.plan_script("environment(\"prod\");\nstack(\"shop\");\ndestroy_stack();");
+    assert_eq!(plan.failure, None);
+    let mutations = plan.mutations();
+    for call in ["ec2:DeleteVpc", "iam:DeleteRole", "elasticloadbalancing:DeleteLoadBalancer"] {
+        assert!(mutations.contains(&call), "{call}: {mutations:?}");
+    }
+    assert_same(&account.observe(), &before, "a plan changes nothing");
+}
+
+#[test]
+fn what_is_protected_or_of_others_stays() {
+    let account = Account::prompt();
+    let mut theirs = account.run();
+    theirs.run.set_stack("bank-prod".into());
+    theirs.ok("ensure_vpc", json!({ "name": "main", "cidr_block": "10.99.0.0/16" }));
+    let zone = theirs.ok("ensure_hosted_zone", json!({ "name": "example.com" }));
+    let before = account.observe();
+    let mut run = account.run();
+    let vpc = run.ok("ensure_vpc", json!({ "name": "main", "cidr_block": "10.1.0.0/16" }));
+    run.ok("ensure_internet_gateway", json!({ "name": "main", "vpc_id": vpc }));
+    let subnets = run
+        .ok("ensure_subnets", json!({ "vpc_id": vpc, "tier": "public", "availability_zones": 2, "prefix_length": 24 }));
+    let group = |name: &str, from: &Value| json!({ "name": name, "vpc_id": vpc, "description": name, "ingress": [{ "port": 80, "group_id": from }] });
+    let front = run.ok("ensure_security_group", group("front", &json!("self")));
+    let back = run.ok("ensure_security_group", group("back", &front));
+    // They name each other.
+    run.ok("ensure_security_group", group("front", &back));
+    let balancer = json!({
+        "name": "web", "subnets": subnets, "security_groups": [front], "attributes": { "deletion_protection.enabled": "true" },
+    });
+    run.ok("ensure_load_balancer", balancer.clone());
+    let record = json!({ "hosted_zone_id": zone, "name": "shop.example.com", "type": "A", "values": ["192.0.2.1"] });
+    run.ok("ensure_record", record);
+
+    let refused = ran(&account, "destroy_stack();").failure.expect("refused");
+    assert!(refused.contains("shop-prod-web has deletion protection: nothing was deleted"), "{refused}");
+
+    let mut open = balancer;
+    open["attributes"]["deletion_protection.enabled"] = json!("false");
+    run.ok("ensure_load_balancer", open);
+    let refused = account.script_under(
+        "protected_names = [\"shop-prod-web\"]",
+        "environment(\"prod\");\nstack(\"shop\");\ndestroy_stack();",
+        json!({}),
+    );
+    assert!(refused.failure.expect("refused").contains("protected_names"));
+    let kept = ran(&account, r#"destroy_stack(#{ keep: ["VPC", "subnet", "internet gateway"] });"#);
+    assert_eq!(kept.failure, None);
+    let left = ran(&account, r#"output("left", list_stack().resources.map(|one| one.kind));"#);
+    assert_eq!(left.outputs["left"], json!(["subnet", "subnet", "internet gateway", "VPC"]));
+    assert_eq!(ran(&account, "destroy_stack();").failure, None);
+    assert_same(&account.observe(), &before, "theirs is untouched");
+}
+
+/// By the list of live branches, and by age.
+#[test]
+fn stale_stacks() {
+    let account = Account::prompt();
+    let vpc = r#"ensure_vpc(#{ name: "main", cidr_block: "10.1.0.0/16" });"#;
+    for branch in ["shop-fix-1", "shop-feature-2", "bank"] {
+        let made = account.script(&format!("environment(\"prod\");\nstack(\"{branch}\");\n{vpc}"), json!({}));
+        assert_eq!(made.failure, None);
+        assert_eq!(ran(&account, r#"sleep("3h");"#).failure, None);
+    }
+    let stale = |options: &str| {
+        let body = format!("output(\"stale\", stale_stacks(#{{ {options} }}).stacks.map(|one| one.name));");
+        let found = ran(&account, &body);
+        found.failure.map_or_else(|| found.outputs["stale"].clone(), Value::from)
+    };
+    assert_eq!(stale(r#"prefix: "shop-", live: ["shop-fix-1"]"#), json!(["shop-feature-2"]));
+    assert_eq!(stale(r#"prefix: "shop-", older_than: "8h""#), json!(["shop-fix-1"]));
+    assert_eq!(stale(r#"prefix: "shop-", older_than: "1h", live: ["shop-fix-1"]"#), json!(["shop-feature-2"]));
+    assert!(stale(r#"prefix: "shop-""#).as_str().is_some_and(|error| error.contains("expected `live`")));
+    assert!(stale(r#"prefix: "shop-", live: []"#).as_str().is_some_and(|error| error.contains("found none")));
+    let swept = ran(
+        &account,
+        r#"for stale in stale_stacks(#{ prefix: "shop-", older_than: "8h" }).stacks { destroy_stack(stale.name); }"#,
+    );
+    assert_eq!(swept.failure, None);
+    assert_eq!(stale(r#"prefix: "shop-", older_than: "1h""#), json!(["shop-feature-2"]));
+}
