@@ -5,7 +5,9 @@ use crate::script::Stdlib;
 /// The files of the folder `stdlib/`, by the name they are imported with.
 pub const MODULES: Stdlib = &[
     ("bluegreen", include_str!("../../stdlib/bluegreen.rhai")),
+    ("containers", include_str!("../../stdlib/containers.rhai")),
     ("network", include_str!("../../stdlib/network.rhai")),
+    ("quotas", include_str!("../../stdlib/quotas.rhai")),
     ("service", include_str!("../../stdlib/service.rhai")),
 ];
 
