@@ -19,6 +19,11 @@ pub const ACTIONS: &[Action] = &[
         run: update_cluster_settings,
     },
     Action {
+        name: "UpdateCluster",
+        params: &["cluster settings[].name settings[].value"],
+        run: update_cluster_settings,
+    },
+    Action {
         name: "PutClusterCapacityProviders",
         params: &["cluster", PROVIDERS],
         run: put_cluster_capacity_providers,
