@@ -165,7 +165,65 @@ fn run_all(run: &mut Trial<'_>) -> BTreeSet<&'static str> {
         }),
     );
     made.ok("retired", "retire_asg", json!({ "auto_scaling_group": made.get("old"), "to": "zero" }));
+    run_containers(&mut made, &vpc, &private);
     made.used
+}
+
+/// The operations on containers, behind a rule of their own.
+fn run_containers(made: &mut Made<'_, '_>, vpc: &Value, private: &Value) {
+    let rules = json!([{ "rulePriority": 1, "action": { "type": "expire" }, "selection": {
+        "tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 5,
+    } }]);
+    let pull = json!({ "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::111122223333:root" }, "Action": "ecr:BatchGetImage" });
+    let repository = json!({
+        "name": "shop", "lifecycle_policy": { "rules": rules }, "repository_policy": { "Statement": [pull] },
+    });
+    made.ok("repository", "ensure_repository", repository);
+    made.ok("container image", "find_container_image", json!({ "repository": made.get("repository"), "tag": "healthy-1" }));
+    let cluster = json!({
+        "name": "main", "container_insights": "enabled", "capacity_providers": ["FARGATE"],
+        "default_capacity_provider_strategy": [{ "capacity_provider": "FARGATE" }],
+    });
+    made.ok("cluster", "ensure_cluster", cluster);
+    made.ok("tasks role", "ensure_role", json!({ "name": "tasks", "trust": "ecs-tasks.amazonaws.com" }));
+    let container =
+        json!({ "name": "shop", "image": made.get("container image"), "port_mappings": [{ "container_port": 8080 }] });
+    let definition = json!({
+        "family": "shop", "cpu": 256, "memory": 512, "execution_role": made.get("tasks role"),
+        "container_definitions": [container],
+    });
+    made.ok("definition", "register_task_definition", definition);
+    let group = json!({
+        "name": "tasks", "vpc_id": vpc, "port": 8080, "target_type": "ip", "deregistration_delay": "30s",
+        "health_check": { "path": "/healthz", "interval": "10s", "timeout": "5s" },
+    });
+    made.ok("tasks group", "ensure_target_group", group);
+    let forward = json!({ "forward": { "target_groups": [{ "target_group": made.get("tasks group"), "weight": 1 }] } });
+    let rule = json!({
+        "name": "tasks", "listener": made.get("listener"), "conditions": [{ "path_pattern": ["/tasks/*"] }], "action": forward,
+        "priority": 20,
+    });
+    made.ok("tasks rule", "ensure_listener_rule", rule);
+    let service = json!({
+        "name": "shop", "cluster": made.get("cluster"), "task_definition": made.get("definition"), "desired_count": 2,
+        "subnets": private, "security_groups": [made.get("inner")],
+        "load_balancers": [{
+            "target_group": made.get("tasks group"), "container_name": "shop", "container_port": 8080,
+        }],
+    });
+    made.ok("service", "deploy_ecs_service", service);
+    made.ok("found", "find_ecs_service", json!({ "name": "shop", "cluster": made.get("cluster") }));
+    made.ok("healthy", "wait_healthy", json!({ "target_groups": [made.get("tasks group")], "service": made.get("service") }));
+    let cpu = json!({ "predefined_metric_type": "ECSServiceAverageCPUUtilization", "target_value": 60 });
+    let scaling = json!({ "service": made.get("service"), "min_capacity": 2, "max_capacity": 4, "target_tracking": [cpu] });
+    made.ok("scaling", "ensure_service_scaling", scaling);
+    let worker = json!({
+        "name": "worker", "cluster": made.get("cluster"), "task_definition": made.get("definition"), "desired_count": 0,
+        "subnets": private,
+    });
+    made.ok("worker", "deploy_ecs_service", worker);
+    made.ok("retired", "retire_ecs_service", json!({ "service": made.get("worker"), "to": "zero" }));
+    made.used.insert("run_task");
 }
 
 /// What operations said they did.

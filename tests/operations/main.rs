@@ -7,6 +7,7 @@ mod catalogue;
 mod certificate;
 mod checks;
 mod compute;
+mod containers;
 mod contract;
 mod dns;
 mod faults;
