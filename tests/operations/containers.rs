@@ -52,7 +52,7 @@ fn ensure_repository() {
         "ecr:TagResource",
     ];
     assert_eq!(updated, all);
-    assert_eq!((contract.created_depth, contract.unchanged_depth), (5, 3));
+    assert_eq!((contract.created_depth, contract.unchanged_depth), (5, 2));
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn an_image_is_found_on_moto() {
     let account = Account::moto(moto().url(), name.clone());
     account.run().ok("ensure_repository", repository());
     let put = r#"client('ecr').put_image(repositoryName='shop-prod-web', imageTag='1.0',
-        imageManifest='{"schemaVersion": 2, "config": {"digest": "sha256:0"}, "layers": []}')['image']['imageId']['imageDigest']"#;
+        imageManifestMediaType='application/vnd.oci.image.manifest.v1+json', imageManifest='{"schemaVersion": 2, "config": {"digest": "sha256:0"}, "layers": []}')['image']['imageId']['imageDigest']"#;
     let digest = moto().boto3(&name, &put.replace('\n', " "));
     let found = account.run().ok("find_container_image", json!({ "repository": "shop-prod-web", "tag": "1.0" }));
     assert_eq!(found["image_digest"], digest);
@@ -266,7 +266,10 @@ fn deploy_ecs_service() {
     let contract = contract("deploy_ecs_service", |run| {
         let shop = Shop::new(run);
         let definition = shop.definition(run, "healthy-1");
-        let options = shop.service("blue", &definition);
+        // Without traffic: what has some is not taken away.
+        let attach = json!({ "routes": [{ "route": shop.route, "target_group": shop.green }] });
+        run.ok("attach_target_group", attach);
+        let options = shop.service("green", &definition);
         let mut changed = options.clone();
         changed["desired_count"] = json!(3);
         changed["health_check_grace_period"] = json!("2m");
@@ -292,8 +295,8 @@ fn a_new_version_is_rolled_out_and_back_without_a_failed_request() {
     assert!(served.served > 100 && served.failed == 0, "{served:?}");
     let report = run.roll_back();
     assert!(report.is_clean(), "{report:?}");
-    assert_eq!(shop.found(&account, "blue")["running_count"], 2);
     assert_eq!(account.simulator().traffic().failed, 0);
+    assert_eq!(shop.found(&account, "blue")["running_count"], 2);
     account.observe();
     let unlike = account.simulator().shape().unlike(&before);
     assert!(unlike.is_nothing(), "{unlike}");
@@ -311,11 +314,11 @@ fn a_version_that_does_not_start_is_rolled_back_by_ecs_and_told_in_its_words() {
         let error = run.op("deploy_ecs_service", shop.service("blue", &definition)).expect_err("it does not start");
         assert!(matches!(error, Error::Hopeless { .. }), "{error}");
         let said = error.to_string();
-        assert!(said.contains("circuit breaker") && said.contains(words), "{said}");
+        assert!(said.contains("tasks failed to start") && said.contains(words), "{said}");
         let report = run.roll_back();
         assert!(report.is_clean(), "{report:?}");
-        assert_eq!(shop.found(&account, "blue")["task_definition"], old);
         assert_eq!(account.simulator().traffic().failed, 0, "{tag}");
+        assert_eq!(shop.found(&account, "blue")["task_definition"], old);
         assert_same(&account.observe(), &before, "undone");
     }
 }
@@ -369,7 +372,7 @@ fn blue_and_green_are_two_services_and_weights_are_ours() {
     let green = run.ok("deploy_ecs_service", shop.service("green", &definition));
     let healthy = run.ok("wait_healthy", json!({ "target_groups": [shop.green], "service": green }));
     assert_eq!(healthy["healthy"], 2);
-    let blue = shop.found(&account, "blue");
+    let blue = run.ok("find_ecs_service", json!({ "name": "blue", "cluster": shop.cluster }));
     let refused = run.op("retire_ecs_service", json!({ "service": blue })).expect_err("it has the traffic");
     assert!(matches!(refused, Error::Unsafe(_)), "{refused}");
     let route = json!({ "route": shop.route, "from": shop.blue, "to": shop.green });
@@ -381,10 +384,10 @@ fn blue_and_green_are_two_services_and_weights_are_ours() {
     // And back: blue has its tasks again before it has traffic.
     let report = run.roll_back();
     assert!(report.is_clean(), "{report:?}");
-    assert_eq!(shop.found(&account, "green")["exists"], false);
-    assert_eq!(shop.found(&account, "blue")["running_count"], 2);
     let traffic = account.simulator().traffic();
     assert!(traffic.failed == 0 && traffic.served > 1000, "{traffic:?}");
+    assert_eq!(shop.found(&account, "green")["exists"], false);
+    assert_eq!(shop.found(&account, "blue")["running_count"], 2);
 }
 
 #[test]
@@ -398,13 +401,15 @@ fn a_retired_service_is_deleted_and_gone() {
     let worker = run.ok("deploy_ecs_service", options.clone());
     let scale = json!({ "service": worker, "min_capacity": 1, "max_capacity": 4 });
     run.ok("ensure_service_scaling", scale);
+    // What was just registered may not be listed yet.
+    account.observe();
     let mut second = account.run();
     second.ok("retire_ecs_service", json!({ "service": worker, "to": "delete" }));
     assert_eq!(shop.found(&account, "worker")["exists"], false);
     let again = second.ok("retire_ecs_service", json!({ "service": worker, "to": "delete" }));
     assert_eq!(again["change"], "unchanged");
     let report = second.roll_back();
-    assert!(!report.is_clean() || !report.left.is_empty() || report.done > 0, "{report:?}");
+    assert!(!report.is_clean(), "it cannot come back: {report:?}");
     // Its name is free again.
     assert_eq!(account.run().ok("deploy_ecs_service", options)["change"], "created");
 }

@@ -20,7 +20,9 @@ use crate::{
         network::common::report,
         ownership::{Owned, STACK_TAG, changed, set},
         tagged,
+        traffic::health::Health,
     },
+    policy::Kind,
     run::{Class, Ctx, LookUp, Mutation, Phase, Seen, Undo, UndoAction, Undone, Wait},
 };
 
@@ -223,7 +225,7 @@ pub const RESTORE_SERVICE: UndoAction =
 
 async fn restore(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
     let ServiceChange { service_arn: arn, before, ours } = arguments(change)?;
-    let Some(found) = service::find(ctx, &arn).await? else { return Ok(Undone::Already) };
+    let Some(found) = service::find(ctx, &arn).await? else { return Ok(without(ctx, &arn)) };
     let known = found.settings();
     let is = |name: &String, wanted: &Value| known.get(name) == Some(wanted);
     // ECS may have rolled the task definition back itself.
@@ -247,6 +249,15 @@ async fn restore(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
         wait_stable(ctx, &arn, &id, RECOVERY).await?;
     }
     Ok(if nothing { Undone::Already } else { Undone::Done })
+}
+
+/// How an undo ends that finds no service.
+pub fn without(ctx: &Ctx, arn: &str) -> Undone {
+    // Without this run it would not be there either.
+    match ctx.has_made(Kind::Ecs, arn) {
+        true => Undone::Already,
+        false => Undone::Foreign(format!("expected service {}, found none", ecs::name_in(arn))),
+    }
 }
 
 /// Scales a service to zero, and waits until its tasks are drained and gone.
@@ -326,8 +337,11 @@ async fn delete_service(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
         if found.tags().get(STACK_TAG) != Some(&stack) {
             return Ok(Undone::Foreign(format!("expected {} to be owned by {stack}, found another owner", found.service_name)));
         }
-        // Whatever became of the undo of the weights: nobody's traffic is cut off.
-        check_idle_but_for_own(ctx, &found.service_name, &found.target_groups()).await?;
+        // Whatever became of the undo of the weights: nobody's traffic is cut off. Where no target is healthy, there is none.
+        let groups = found.target_groups();
+        if Health::read_all(ctx, &groups).await?.iter().any(|group| group.healthy() > 0) {
+            check_idle_but_for_own(ctx, &found.service_name, &groups).await?;
+        }
         to_zero(ctx, &found, None, DRAIN).await?;
         delete(ctx, &arn, None, DRAIN).await?;
     } else {

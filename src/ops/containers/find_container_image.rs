@@ -41,7 +41,8 @@ impl Operation for FindContainerImage {
         let image = async {
             match ctx.fetch::<Reply>(CALL, &input).await {
                 Ok(reply) => Ok(reply.image_details.into_iter().next()),
-                Err(error) if error.is(&["ImageNotFoundException"]) => Ok(None),
+                // Which of the two it is, the other read tells.
+                Err(error) if error.is(&["ImageNotFoundException"]) || error.is(ecr::GONE) => Ok(None),
                 Err(error) => Err(error),
             }
         };

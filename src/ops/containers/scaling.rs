@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{ecs::name_in, service};
+use super::{deploy_ecs_service::without, ecs::name_in, service};
 use crate::{
     event::Field,
     ops::{Error, all_of, arguments, network::common::nothing_to_undo, ownership::changed},
@@ -295,7 +295,7 @@ pub const RESTORE_SERVICE_SCALING: UndoAction =
 async fn restore(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
     let ScalingChange { service_arn, part, before, ours } = arguments(change)?;
     if service::find(ctx, &service_arn).await?.is_none() {
-        return Ok(Undone::Already);
+        return Ok(without(ctx, &service_arn));
     }
     let found = read(ctx, &resource_id(&service_arn)?).await?;
     let found = match &part {
