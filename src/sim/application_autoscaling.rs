@@ -77,8 +77,8 @@ const ACTS: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ApplicationAutoScaling {
-    scalable_targets: Table<Target>,
-    tracking_policies: Table<Policy>,
+    scalable_targets: Table<ScalableTarget>,
+    tracking_policies: Table<ScalingPolicy>,
 }
 
 /// It looks whether a target is within its bounds.
@@ -87,7 +87,7 @@ pub struct Event(String);
 
 impl Event {
     pub fn happen(self, tx: &mut Tx) {
-        if let Some(target) = tx.peek::<Target>(&self.0).cloned() {
+        if let Some(target) = tx.peek::<ScalableTarget>(&self.0).cloned() {
             ecs::service::keep_within(tx, service_in(&target.resource), target.least, target.most);
         }
     }
@@ -100,7 +100,7 @@ impl From<Event> for super::world::Event {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Target {
+pub struct ScalableTarget {
     /// `service/cluster/name`: there is one dimension of it.
     pub resource: String,
     pub arn: String,
@@ -114,7 +114,7 @@ pub struct Target {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Policy {
+pub struct ScalingPolicy {
     /// `resource/name`
     pub key: String,
     pub resource: String,
@@ -125,14 +125,14 @@ pub struct Policy {
 }
 
 resource!(
-    Target,
+    ScalableTarget,
     resource,
     region.application_autoscaling.scalable_targets,
     Extent::Kind,
     |resource: &str| unregistered(resource)
 );
 resource!(
-    Policy,
+    ScalingPolicy,
     key,
     region.application_autoscaling.tracking_policies,
     Extent::Kind,
@@ -179,7 +179,7 @@ pub fn load_targets(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result
     let all = reader.pages("application-autoscaling", "DescribeScalableTargets", params, "ScalableTargets", TOKEN)?;
     for shown in all.iter().filter(|shown| shown.opt_str("ScalableDimension") == Some(DIMENSION)) {
         rows.whole(
-            Read::of(Target {
+            Read::of(ScalableTarget {
                 resource: shown.text("ResourceId"),
                 arn: shown.text("ScalableTargetARN"),
                 least: shown.number("MinCapacity", 0),
@@ -203,7 +203,7 @@ pub fn load_policies(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Resul
         let (resource, name) = (shown.text("ResourceId"), shown.text("PolicyName"));
         let other = shown.opt_str("PolicyType").filter(|kind| *kind != TRACKING);
         let other = other.map(|kind| format!("policies of the type {kind}"));
-        let policy = Policy {
+        let policy = ScalingPolicy {
             key: format!("{resource}/{name}"),
             resource,
             name,
@@ -241,7 +241,7 @@ fn resource<'p>(tx: &Tx, p: &'p Params) -> Result<&'p str, AwsError> {
     }
 }
 
-impl Target {
+impl ScalableTarget {
     fn view(&self, tx: &Tx) -> Value {
         let role = "role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService";
         json!({
@@ -258,7 +258,7 @@ impl Target {
     }
 }
 
-impl Policy {
+impl ScalingPolicy {
     fn view(&self, tx: &Tx) -> Value {
         json!({
             "PolicyARN": self.arn,
@@ -290,7 +290,7 @@ fn register_scalable_target(tx: &mut Tx, p: &Params) -> Reply {
     if !ecs::service::is_there(tx, service_in(&resource)) {
         return Err(invalid(format!("ECS service doesn't exist: {resource}")));
     }
-    let before = tx.peek::<Target>(&resource).cloned();
+    let before = tx.peek::<ScalableTarget>(&resource).cloned();
     let bound = |path: &str, known: Option<i64>| match (p.opt_int(path)?, known) {
         (Some(bound), _) if bound < 0 => Err(invalid(format!("{path} must not be negative"))),
         (Some(bound), _) | (None, Some(bound)) => Ok(bound),
@@ -326,10 +326,10 @@ fn register_scalable_target(tx: &mut Tx, p: &Params) -> Reply {
         return Err(invalid("Tags can only be given when a scalable target is registered for the first time."));
     }
     let target = match before {
-        Some(before) => Target { least, most, suspended, ..before },
+        Some(before) => ScalableTarget { least, most, suspended, ..before },
         None => {
             let id = tx.new_id("x");
-            Target {
+            ScalableTarget {
                 arn: tx.arn("application-autoscaling", &format!("scalable-target/{}", id.trim_start_matches("x-"))),
                 role: p.opt_str("RoleARN").map(str::to_owned),
                 created: tx.now,
@@ -342,7 +342,7 @@ fn register_scalable_target(tx: &mut Tx, p: &Params) -> Reply {
         }
     };
     let arn = target.arn.clone();
-    match tx.peek_mut::<Target>(&resource) {
+    match tx.peek_mut::<ScalableTarget>(&resource) {
         Some(row) => *row = target,
         None => tx.put(target),
     }
@@ -353,22 +353,22 @@ fn register_scalable_target(tx: &mut Tx, p: &Params) -> Reply {
 fn describe_scalable_targets(tx: &mut Tx, p: &Params) -> Reply {
     namespace(tx, p)?;
     let asked = p.strings("ResourceIds");
-    let rows = tx.select::<Target>(&[])?.into_iter();
+    let rows = tx.select::<ScalableTarget>(&[])?.into_iter();
     let rows = rows.filter(|target| asked.is_empty() || asked.contains(&target.resource.as_str())).collect();
-    let (rows, next) = select::page(&PAGING, p, rows, |target: &&Target| &target.resource)?;
-    let views: Vec<Value> = rows.into_iter().map(|target| tx.shown(target, Target::view)).collect();
+    let (rows, next) = select::page(&PAGING, p, rows, |target: &&ScalableTarget| &target.resource)?;
+    let views: Vec<Value> = rows.into_iter().map(|target| tx.shown(target, ScalableTarget::view)).collect();
     Ok(json!({ "ScalableTargets": views, "NextToken": next }))
 }
 
 /// "Deregistering a scalable target deletes the scaling policies that are associated with it."
 fn deregister_scalable_target(tx: &mut Tx, p: &Params) -> Reply {
     let resource = resource(tx, p)?.to_owned();
-    tx.get::<Target>(&resource)?;
-    let of_it = tx.all::<Policy>().filter(|policy| policy.resource == resource);
+    tx.get::<ScalableTarget>(&resource)?;
+    let of_it = tx.all::<ScalingPolicy>().filter(|policy| policy.resource == resource);
     for key in of_it.map(|policy| policy.key.clone()).collect::<Vec<_>>() {
-        tx.delete::<Policy>(&key);
+        tx.delete::<ScalingPolicy>(&key);
     }
-    tx.delete::<Target>(&resource);
+    tx.delete::<ScalableTarget>(&resource);
     Ok(json!({}))
 }
 
@@ -380,7 +380,7 @@ fn put_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
     if let Some(other) = p.opt_str("PolicyType").filter(|kind| *kind != TRACKING) {
         return Err(AwsError::not_modelled("ValidationException", "PolicyType", other, "PutScalingPolicy"));
     }
-    if tx.get::<Target>(&resource).is_err() {
+    if tx.get::<ScalableTarget>(&resource).is_err() {
         return Err(unregistered(&resource));
     }
     let given = p.part("TargetTrackingScalingPolicyConfiguration");
@@ -401,13 +401,13 @@ fn put_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
         configuration["DisableScaleIn"] = json!(false);
     }
     let key = format!("{resource}/{name}");
-    let policy = match tx.peek::<Policy>(&key).cloned() {
-        Some(known) => Policy { configuration, ..known },
+    let policy = match tx.peek::<ScalingPolicy>(&key).cloned() {
+        Some(known) => ScalingPolicy { configuration, ..known },
         None => {
             let id = tx.new_id("x");
             let id = id.trim_start_matches("x-");
             let arn = format!("scalingPolicy:{id}:resource/{NAMESPACE}/{resource}:policyName/{name}");
-            Policy {
+            ScalingPolicy {
                 arn: tx.arn("autoscaling", &arn),
                 created: tx.now,
                 key: key.clone(),
@@ -418,7 +418,7 @@ fn put_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
         }
     };
     let reply = json!({ "PolicyARN": policy.arn, "Alarms": policy.alarms(tx) });
-    match tx.peek_mut::<Policy>(&key) {
+    match tx.peek_mut::<ScalingPolicy>(&key) {
         Some(row) => *row = policy,
         None => tx.put(policy),
     }
@@ -428,19 +428,19 @@ fn put_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
 fn describe_scaling_policies(tx: &mut Tx, p: &Params) -> Reply {
     namespace(tx, p)?;
     let (names, resource) = (p.strings("PolicyNames"), p.opt_str("ResourceId"));
-    let rows = tx.select::<Policy>(&[])?.into_iter();
+    let rows = tx.select::<ScalingPolicy>(&[])?.into_iter();
     let rows = rows.filter(|policy| {
         (names.is_empty() || names.contains(&policy.name.as_str()))
             && resource.is_none_or(|resource| policy.resource == resource)
     });
-    let (rows, next) = select::page(&PAGING, p, rows.collect(), |policy: &&Policy| &policy.key)?;
-    let views: Vec<Value> = rows.into_iter().map(|policy| tx.shown(policy, Policy::view)).collect();
+    let (rows, next) = select::page(&PAGING, p, rows.collect(), |policy: &&ScalingPolicy| &policy.key)?;
+    let views: Vec<Value> = rows.into_iter().map(|policy| tx.shown(policy, ScalingPolicy::view)).collect();
     Ok(json!({ "ScalingPolicies": views, "NextToken": next }))
 }
 
 fn delete_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
     let key = format!("{}/{}", resource(tx, p)?, p.str("PolicyName")?);
-    tx.get::<Policy>(&key)?;
-    tx.delete::<Policy>(&key);
+    tx.get::<ScalingPolicy>(&key)?;
+    tx.delete::<ScalingPolicy>(&key);
     Ok(json!({}))
 }

@@ -50,15 +50,15 @@ const KINDS: &[Kind] = &[
     Kind::of::<iam::Policy>(iam::policy::load, iam::policy::CALLS),
     Kind::of::<iam::Role>(iam::role::load, iam::role::CALLS),
     Kind::of::<route53::Zone>(route53::zone::load, route53::zone::CALLS),
-    Kind::of::<application_autoscaling::Policy>(
+    Kind::of::<application_autoscaling::ScalingPolicy>(
         application_autoscaling::load_policies,
         application_autoscaling::POLICY_CALLS,
     ),
-    Kind::of::<application_autoscaling::Target>(
+    Kind::of::<application_autoscaling::ScalableTarget>(
         application_autoscaling::load_targets,
         application_autoscaling::TARGET_CALLS,
     ),
-    Kind::of::<ecr::Image>(ecr::image::load, &["ecr:DescribeImages"]),
+    Kind::of::<ecr::ContainerImage>(ecr::image::load, &["ecr:DescribeImages"]),
     Kind::of::<ecr::Repository>(ecr::repository::load, ecr::repository::CALLS),
     Kind::of::<ecs::Cluster>(ecs::load_clusters, ecs::CLUSTER_CALLS),
     Kind::of::<ecs::Family>(ecs::task_definition::load_family, ecs::task_definition::FAMILY_CALLS),

@@ -37,7 +37,7 @@ const PUSHED: Timestamp = Timestamp::constant(1_762_000_000, 0);
 
 /// A tag that was put, or read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Image {
+pub struct ContainerImage {
     /// `repository:tag`
     pub id: String,
     pub digest: String,
@@ -47,7 +47,7 @@ pub struct Image {
     pub of: Option<String>,
 }
 
-resource!(Image, id, region.ecr.container_images, Extent::Row, |id: &str| absent(id));
+resource!(ContainerImage, id, region.ecr.container_images, Extent::Row, |id: &str| absent(id));
 
 fn absent(id: &str) -> AwsError {
     let (repository, tag) = id.rsplit_once(':').unwrap_or((id, ""));
@@ -63,7 +63,7 @@ pub fn load(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), Aw
     let gone = ["ImageNotFoundException", "RepositoryNotFoundException"];
     let found = reader.find("ecr", "DescribeImages", params, &gone)?;
     for shown in found.iter().flat_map(|reply| reply.list("imageDetails")) {
-        rows.whole(Read::of(Image {
+        rows.whole(Read::of(ContainerImage {
             id: format!("{repository}:{tag}"),
             digest: shown.text("imageDigest"),
             pushed: shown.time("imagePushedAt"),
@@ -76,7 +76,7 @@ pub fn load(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), Aw
 /// Digest of a tag's image, and when it was pushed.
 fn tagged(tx: &Tx, repository: &Repository, tag: &str) -> Result<(String, Timestamp), AwsError> {
     let id = format!("{}:{tag}", repository.name);
-    let known = if repository.read { tx.get::<Image>(&id).ok() } else { tx.glance::<Image>(&id) };
+    let known = if repository.read { tx.get::<ContainerImage>(&id).ok() } else { tx.glance::<ContainerImage>(&id) };
     match known {
         Some(image) => Ok((image.digest.clone(), image.pushed)),
         None if repository.read || tag.starts_with("missing") => Err(in_registry_of(tx, absent(&id))),
@@ -104,14 +104,14 @@ pub fn holds_any(tx: &Tx, repository: &str) -> bool {
     let prefix = format!("{repository}:");
     let is_read = tx.peek::<Repository>(repository).is_some_and(|repository| repository.read);
     // Of a repository that was read it is not known, and one without images is rare.
-    is_read || tx.all::<Image>().any(|image| image.id.starts_with(&prefix))
+    is_read || tx.all::<ContainerImage>().any(|image| image.id.starts_with(&prefix))
 }
 
 pub fn forget_all(tx: &mut Tx, repository: &str) {
     let prefix = format!("{repository}:");
-    let of_it = tx.all::<Image>().filter(|image| image.id.starts_with(&prefix));
+    let of_it = tx.all::<ContainerImage>().filter(|image| image.id.starts_with(&prefix));
     for id in of_it.map(|image| image.id.clone()).collect::<Vec<_>>() {
-        tx.delete::<Image>(&id);
+        tx.delete::<ContainerImage>(&id);
     }
 }
 
@@ -128,14 +128,14 @@ fn manifest(tag: &str) -> String {
 
 /// The tag that was there before others were put to its image.
 fn original(tx: &Tx, repository: &str, tag: &str) -> String {
-    let put = tx.glance::<Image>(&format!("{repository}:{tag}")).and_then(|image| image.of.clone());
+    let put = tx.glance::<ContainerImage>(&format!("{repository}:{tag}")).and_then(|image| image.of.clone());
     put.unwrap_or_else(|| tag.to_owned())
 }
 
 /// The tags that images were put to, by digest. A digest that nobody put is of the tag its manifest names.
 fn tags_of(tx: &Tx, repository: &str, digest: &str) -> Vec<String> {
     let prefix = format!("{repository}:");
-    let with_digest = tx.all::<Image>().filter(|image| image.digest == digest);
+    let with_digest = tx.all::<ContainerImage>().filter(|image| image.digest == digest);
     with_digest.filter_map(|image| image.id.strip_prefix(&prefix).map(str::to_owned)).collect()
 }
 
@@ -225,7 +225,7 @@ fn put_image(tx: &mut Tx, p: &Params) -> Reply {
         return Err(AwsError::new("ImageDigestDoesNotMatchException", "The image digest does not match the manifest"));
     }
     let id = format!("{}:{tag}", repository.name);
-    if let Some(known) = tx.peek::<Image>(&id) {
+    if let Some(known) = tx.peek::<ContainerImage>(&id) {
         if known.digest == digest {
             let message = format!("Image with digest '{digest}' and tag '{tag}' already exists in the repository");
             return Err(AwsError::new("ImageAlreadyExistsException", message));
@@ -239,10 +239,10 @@ fn put_image(tx: &mut Tx, p: &Params) -> Reply {
             return Err(AwsError::new("ImageTagAlreadyExistsException", message));
         }
         let now = tx.now;
-        let image = tx.get_mut::<Image>(&id)?;
+        let image = tx.get_mut::<ContainerImage>(&id)?;
         (image.digest, image.pushed, image.of) = (digest.clone(), now, Some(of));
     } else {
-        tx.put(Image { id, digest: digest.clone(), pushed: tx.now, of: Some(of) });
+        tx.put(ContainerImage { id, digest: digest.clone(), pushed: tx.now, of: Some(of) });
     }
     Ok(json!({ "image": {
         "registryId": tx.scope.account,
@@ -261,9 +261,9 @@ fn batch_delete_image(tx: &mut Tx, p: &Params) -> Reply {
             return Err(AwsError::not_modelled("InvalidParameterException", "digest", &what, "ecr:BatchDeleteImage"));
         };
         let key = format!("{}:{tag}", repository.name);
-        match tx.peek::<Image>(&key).map(|image| image.digest.clone()) {
+        match tx.peek::<ContainerImage>(&key).map(|image| image.digest.clone()) {
             Some(digest) => {
-                tx.delete::<Image>(&key);
+                tx.delete::<ContainerImage>(&key);
                 gone.push(json!({ "imageTag": tag, "imageDigest": digest }));
             }
             None => failures.push(json!({

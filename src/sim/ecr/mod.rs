@@ -23,7 +23,7 @@ use super::tx::{Tx, resource};
 use super::wire::{Params, Protocol, epoch};
 
 pub use conduct::Conduct;
-pub use image::Image;
+pub use image::ContainerImage;
 pub use repository::Repository;
 
 pub const SERVICE: Service = Service {
@@ -38,7 +38,7 @@ pub const SERVICE: Service = Service {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ecr {
-    container_images: Table<Image>,
+    container_images: Table<ContainerImage>,
     repositories: Table<Repository>,
 }
 
