@@ -229,7 +229,11 @@ mod tests {
             ),
             ("ecs:PutClusterCapacityProviders", json!({ "cluster": "arn" }), vec!["arn"]),
             ("ecs:DeregisterTaskDefinition", json!({ "taskDefinition": "arn" }), vec!["arn"]),
-            ("application-autoscaling:PutScalingPolicy", json!({ "ResourceId": "service/main/web" }), vec!["service/main/web"]),
+            (
+                "application-autoscaling:PutScalingPolicy",
+                json!({ "ResourceId": "service/main/web" }),
+                vec!["service/main/web"],
+            ),
         ];
         for (action, parameters, expected) in table {
             let found = targets(&Call { action, resource: "", parameters: &parameters });

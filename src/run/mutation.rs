@@ -50,7 +50,16 @@ pub(super) struct Patience {
 impl Mutation {
     /// Declares `call` (`ec2:CreateVpc`), which changes `resource` (in the user's words).
     pub fn new(call: &'static str, class: Class, resource: impl Into<String>) -> Self {
-        Self { call, resource: resource.into(), class, look_up: None, undo: None, patience: None, varies: false, refers: Vec::new() }
+        Self {
+            call,
+            resource: resource.into(),
+            class,
+            look_up: None,
+            undo: None,
+            patience: None,
+            varies: false,
+            refers: Vec::new(),
+        }
     }
 
     /// How to find what the call made, should its reply be lost. Needed by [`Class::Unique`].

@@ -229,7 +229,12 @@ impl Ctx {
             Kind::Role => "role_name",
             Kind::InstanceProfile => "instance_profile_name",
             Kind::Repository => "repository_name",
-            Kind::Ec2 | Kind::LoadBalancing | Kind::ManagedPolicy | Kind::Certificate | Kind::HostedZone | Kind::Ecs => "",
+            Kind::Ec2
+            | Kind::LoadBalancing
+            | Kind::ManagedPolicy
+            | Kind::Certificate
+            | Kind::HostedZone
+            | Kind::Ecs => "",
             Kind::Record | Kind::Other => return false,
         };
         self.run.state().fresh.has(key, id)

@@ -124,27 +124,17 @@ pub struct ScalingPolicy {
     pub created: Timestamp,
 }
 
-resource!(
-    ScalableTarget,
-    resource,
-    region.application_autoscaling.scalable_targets,
-    Extent::Kind,
-    |resource: &str| unregistered(resource)
-);
-resource!(
-    ScalingPolicy,
-    key,
-    region.application_autoscaling.tracking_policies,
-    Extent::Kind,
-    |key: &str| {
-        let (resource, name) = key.rsplit_once('/').unwrap_or((key, ""));
-        let message = format!(
-            "No scaling policy found for service namespace: {NAMESPACE}, resource ID: {resource}, scalable dimension: \
+resource!(ScalableTarget, resource, region.application_autoscaling.scalable_targets, Extent::Kind, |resource: &str| {
+    unregistered(resource)
+});
+resource!(ScalingPolicy, key, region.application_autoscaling.tracking_policies, Extent::Kind, |key: &str| {
+    let (resource, name) = key.rsplit_once('/').unwrap_or((key, ""));
+    let message = format!(
+        "No scaling policy found for service namespace: {NAMESPACE}, resource ID: {resource}, scalable dimension: \
              {DIMENSION}, policy name: {name}"
-        );
-        AwsError::new("ObjectNotFoundException", message)
-    }
-);
+    );
+    AwsError::new("ObjectNotFoundException", message)
+});
 
 pub const TARGET_CALLS: &[&str] = &["application-autoscaling:DescribeScalableTargets"];
 pub const POLICY_CALLS: &[&str] = &["application-autoscaling:DescribeScalingPolicies"];
@@ -237,7 +227,9 @@ fn resource<'p>(tx: &Tx, p: &'p Params) -> Result<&'p str, AwsError> {
     let resource = p.str("ResourceId")?;
     match resource.strip_prefix("service/").is_some_and(|key| key.split('/').count() == 2) {
         true => Ok(resource),
-        false => Err(invalid(format!("Unsupported service namespace, resource type or scalable dimension: {resource}"))),
+        false => {
+            Err(invalid(format!("Unsupported service namespace, resource type or scalable dimension: {resource}")))
+        }
     }
 }
 
@@ -294,7 +286,9 @@ fn register_scalable_target(tx: &mut Tx, p: &Params) -> Reply {
     let bound = |path: &str, known: Option<i64>| match (p.opt_int(path)?, known) {
         (Some(bound), _) if bound < 0 => Err(invalid(format!("{path} must not be negative"))),
         (Some(bound), _) | (None, Some(bound)) => Ok(bound),
-        (None, None) => Err(invalid("MinCapacity and MaxCapacity must be specified when registering a new scalable target")),
+        (None, None) => {
+            Err(invalid("MinCapacity and MaxCapacity must be specified when registering a new scalable target"))
+        }
     };
     let least = bound("MinCapacity", before.as_ref().map(|it| it.least))?;
     let most = bound("MaxCapacity", before.as_ref().map(|it| it.most))?;
@@ -311,7 +305,8 @@ fn register_scalable_target(tx: &mut Tx, p: &Params) -> Reply {
         },
         |it| it.suspended.clone(),
     );
-    if let (Some(known), Some(given)) = (suspended.as_object_mut(), p.get("SuspendedState").and_then(Value::as_object)) {
+    if let (Some(known), Some(given)) = (suspended.as_object_mut(), p.get("SuspendedState").and_then(Value::as_object))
+    {
         known.extend(given.clone());
     }
     let tags: Vec<Params> = p

@@ -179,7 +179,11 @@ fn run_containers(made: &mut Made<'_, '_>, vpc: &Value, private: &Value) {
         "name": "shop", "lifecycle_policy": { "rules": rules }, "repository_policy": { "Statement": [pull] },
     });
     made.ok("repository", "ensure_repository", repository);
-    made.ok("container image", "find_container_image", json!({ "repository": made.get("repository"), "tag": "healthy-1" }));
+    made.ok(
+        "container image",
+        "find_container_image",
+        json!({ "repository": made.get("repository"), "tag": "healthy-1" }),
+    );
     let cluster = json!({
         "name": "main", "container_insights": "enabled", "capacity_providers": ["FARGATE"],
         "default_capacity_provider_strategy": [{ "capacity_provider": "FARGATE" }],
@@ -213,9 +217,14 @@ fn run_containers(made: &mut Made<'_, '_>, vpc: &Value, private: &Value) {
     });
     made.ok("service", "deploy_ecs_service", service);
     made.ok("found", "find_ecs_service", json!({ "name": "shop", "cluster": made.get("cluster") }));
-    made.ok("healthy", "wait_healthy", json!({ "target_groups": [made.get("tasks group")], "service": made.get("service") }));
+    made.ok(
+        "healthy",
+        "wait_healthy",
+        json!({ "target_groups": [made.get("tasks group")], "service": made.get("service") }),
+    );
     let cpu = json!({ "predefined_metric_type": "ECSServiceAverageCPUUtilization", "target_value": 60 });
-    let scaling = json!({ "service": made.get("service"), "min_capacity": 2, "max_capacity": 4, "target_tracking": [cpu] });
+    let scaling =
+        json!({ "service": made.get("service"), "min_capacity": 2, "max_capacity": 4, "target_tracking": [cpu] });
     made.ok("scaling", "ensure_service_scaling", scaling);
     let worker = json!({
         "name": "worker", "cluster": made.get("cluster"), "task_definition": made.get("definition"), "desired_count": 0,

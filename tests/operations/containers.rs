@@ -122,7 +122,8 @@ fn a_moved_tag_is_another_image() {
     move_tag(&account, "latest", "healthy-2");
     let moved = account.run().ok("find_container_image", tag);
     assert_ne!(moved["image_digest"], first["image_digest"]);
-    let missing = account.run().op("find_container_image", json!({ "repository": "shop-prod-web", "tag": "missing-1" }));
+    let missing =
+        account.run().op("find_container_image", json!({ "repository": "shop-prod-web", "tag": "missing-1" }));
     assert!(matches!(missing, Err(Error::NotFound { .. })), "{missing:?}");
     let nowhere = account.run().op("find_container_image", json!({ "repository": "other", "tag": "1" }));
     assert!(matches!(nowhere, Err(Error::NotFound { .. })), "{nowhere:?}");
@@ -429,7 +430,8 @@ fn a_service_of_others_is_left_alone() {
 
 #[test]
 fn lost_replies_make_nothing_twice() {
-    for fault in ["ecs:CreateService", "ecs:RegisterTaskDefinition", "ecs:CreateCluster", "ecr:CreateRepository", "ecs:RunTask"]
+    for fault in
+        ["ecs:CreateService", "ecs:RegisterTaskDefinition", "ecs:CreateCluster", "ecr:CreateRepository", "ecs:RunTask"]
     {
         let account = Account::new();
         let before = account.observe();

@@ -15,7 +15,10 @@ use crate::{
 /// Source of the reasons: moto 5.2.5 itself; what real AWS does is on the simulator's side.
 const NOT_ON_MOTO: &[(&str, &str)] = &[
     ("ensure_launch_template", "DeleteLaunchTemplateVersions is not implemented; tags set later are not shown"),
-    ("deploy_ecs_service", "services stay at runningCount 0, so none is ever stable; deploymentConfiguration is forgotten"),
+    (
+        "deploy_ecs_service",
+        "services stay at runningCount 0, so none is ever stable; deploymentConfiguration is forgotten",
+    ),
     ("ensure_service_scaling", "needs a stable service; tried there with one that others have made, in containers.rs"),
 ];
 

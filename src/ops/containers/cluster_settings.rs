@@ -157,9 +157,10 @@ impl Aspect {
 
 async fn write(ctx: &Ctx, arn: &str, aspect: Aspect, value: &Value, undo: Option<Undo>) -> Result<(), Error> {
     let (call, input) = match aspect {
-        Aspect::ContainerInsights => {
-            ("ecs:UpdateCluster", json!({ "cluster": arn, "settings": [{ "name": "containerInsights", "value": value }] }))
-        }
+        Aspect::ContainerInsights => (
+            "ecs:UpdateCluster",
+            json!({ "cluster": arn, "settings": [{ "name": "containerInsights", "value": value }] }),
+        ),
         Aspect::CapacityProviders => {
             let mut input = value.clone();
             input["cluster"] = json!(arn);

@@ -97,10 +97,19 @@ async fn create(
     wanted: &Settings,
 ) -> Result<String, Error> {
     let name = ecs::name_in(arn);
-    let undo = Undo::new(&DELETE_SERVICE, format!("delete service {name}"), json!({ "target_groups": options.target_groups() }));
+    let undo = Undo::new(
+        &DELETE_SERVICE,
+        format!("delete service {name}"),
+        json!({ "target_groups": options.target_groups() }),
+    );
     let declared = Mutation::new("ecs:CreateService", Class::Token, format!("service {name}"))
         .look_up(&SERVICE_BY_ARN, json!({ "service_arn": arn, "stack": owned.stack }))
-        .refers_to([options.cluster.as_str(), options.task_definition.as_str()].into_iter().map(str::to_owned).chain(options.target_groups()))
+        .refers_to(
+            [options.cluster.as_str(), options.task_definition.as_str()]
+                .into_iter()
+                .map(str::to_owned)
+                .chain(options.target_groups()),
+        )
         .undo(undo.rests().keep(options.keep_on_rollback));
     let mut input = Value::Object(without_nulls(wanted));
     input["cluster"] = json!(options.cluster.as_str());
@@ -124,7 +133,10 @@ async fn create(
     fields.extend(shown.iter().filter_map(|name| Some(set(&snake(name), input.get(*name)?.clone()))));
     ctx.did(Change::Created, fields);
     let found = service::existing(ctx, &made.service_arn).await?;
-    found.primary().map(|primary| primary.id.clone()).ok_or(Error::Reply { call: "ecs:DescribeServices", member: "deployments" })
+    found
+        .primary()
+        .map(|primary| primary.id.clone())
+        .ok_or(Error::Reply { call: "ecs:DescribeServices", member: "deployments" })
 }
 
 fn without_nulls(settings: &Settings) -> Settings {
@@ -153,7 +165,8 @@ async fn converge(
     if let Some(wanted) = options.launch_type()
         && found.launch_type.as_deref() != Some(wanted)
     {
-        let (found, wanted) = (found.launch_type.clone().unwrap_or_else(|| "capacity providers".to_owned()), wanted.to_owned());
+        let (found, wanted) =
+            (found.launch_type.clone().unwrap_or_else(|| "capacity providers".to_owned()), wanted.to_owned());
         return Err(Error::NeedsReplacement { resource, field: "launch_type", found, wanted });
     }
     let mut fields = tagged::converge::<EcsTags>(ctx, &arn, owned, &tags).await?;
@@ -184,8 +197,11 @@ pub fn undo(found: &Found, before: Settings, ours: Settings) -> Undo {
     let grows_back = count(&before).zip(count(&ours)).is_some_and(|(before, ours)| before > ours);
     let description = format!("give service {} back what it had", found.service_name);
     let change = ServiceChange { service_arn: found.service_arn.clone(), before, ours };
-    Undo::new(&RESTORE_SERVICE, description, json!(change))
-        .phase(if grows_back { Phase::Capacity } else { Phase::Rest })
+    Undo::new(&RESTORE_SERVICE, description, json!(change)).phase(if grows_back {
+        Phase::Capacity
+    } else {
+        Phase::Rest
+    })
 }
 
 /// Sets these of a service's settings.
@@ -200,9 +216,12 @@ pub async fn update(
     task_definition: &str,
 ) -> Result<(), Error> {
     let name = ecs::name_in(arn);
-    let mut input = Value::Object(settings.clone());
-    if input["networkConfiguration"].is_null() {
-        input.as_object_mut().map(|input| input.remove("networkConfiguration"));
+    // What there was none of cannot be set to nothing.
+    let said = settings.iter().filter(|(_, value)| !value.is_null());
+    let mut input = Value::Object(said.map(|(name, value)| (name.clone(), value.clone())).collect());
+    if settings.contains_key("capacityProviderStrategy") {
+        // It "doesn't trigger a new service deployment" by itself, and is refused without one.
+        input["forceNewDeployment"] = json!(true);
     }
     input["cluster"] = json!(service::cluster_in(arn)?);
     input["service"] = json!(arn);
@@ -229,16 +248,26 @@ async fn restore(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
     let known = found.settings();
     let is = |name: &String, wanted: &Value| known.get(name) == Some(wanted);
     // ECS may have rolled the task definition back itself.
-    let foreign: Vec<&String> =
-        before.iter().filter(|(name, value)| !is(name, value) && !is(name, &ours[*name])).map(|(name, _)| name).collect();
+    let foreign: Vec<&String> = before
+        .iter()
+        .filter(|(name, value)| !is(name, value) && !is(name, &ours[*name]))
+        .map(|(name, _)| name)
+        .collect();
     if !foreign.is_empty() {
         let value = |of: &Settings| -> Value {
-            foreign.iter().map(|name| ((*name).clone(), of.get(*name).cloned().unwrap_or_default())).collect::<Settings>().into()
+            foreign
+                .iter()
+                .map(|name| ((*name).clone(), of.get(*name).cloned().unwrap_or_default()))
+                .collect::<Settings>()
+                .into()
         };
         return Ok(Undone::Foreign(format!("expected {}, found {}", value(&ours), value(&known))));
     }
-    let back: Settings =
-        before.iter().filter(|(name, value)| !is(name, value)).map(|(name, value)| (name.clone(), value.clone())).collect();
+    let back: Settings = before
+        .iter()
+        .filter(|(name, value)| !is(name, value))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     let nothing = back.is_empty();
     if !nothing {
         update(ctx, &arn, &back, None, "").await?;
@@ -335,7 +364,10 @@ async fn delete_service(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
     };
     if found.is_active() {
         if found.tags().get(STACK_TAG) != Some(&stack) {
-            return Ok(Undone::Foreign(format!("expected {} to be owned by {stack}, found another owner", found.service_name)));
+            return Ok(Undone::Foreign(format!(
+                "expected {} to be owned by {stack}, found another owner",
+                found.service_name
+            )));
         }
         // Whatever became of the undo of the weights: nobody's traffic is cut off. Where no target is healthy, there is none.
         let groups = found.target_groups();

@@ -15,12 +15,9 @@ use crate::{
 /// The rules of the waiter `services_stable`: one deployment, and as many tasks as are wanted; and, where ECS says so, the
 /// deployment must be complete, which is so when load balancers and health checks agree.
 pub fn is_stable(found: &Found) -> bool {
-    let complete = |deployment: &Deployment| {
-        deployment.rollout_state.as_deref().is_none_or(|state| state == "COMPLETED")
-    };
-    found.deployments.len() == 1
-        && found.running_count == found.desired_count
-        && found.deployments.iter().all(complete)
+    let complete =
+        |deployment: &Deployment| deployment.rollout_state.as_deref().is_none_or(|state| state == "COMPLETED");
+    found.deployments.len() == 1 && found.running_count == found.desired_count && found.deployments.iter().all(complete)
 }
 
 /// Waits until the service is stable with its deployment `id`.

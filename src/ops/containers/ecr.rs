@@ -116,8 +116,7 @@ impl Tagged for RepositoryTags {
     }
 
     async fn set(ctx: &Ctx, name: &str, tags: &BTreeMap<String, String>, undo: Option<Undo>) -> Result<(), Error> {
-        let declared =
-            Mutation::new("ecr:TagResource", Class::Idempotent, format!("repository {name}")).undo(undo);
+        let declared = Mutation::new("ecr:TagResource", Class::Idempotent, format!("repository {name}")).undo(undo);
         let input = json!({ "resourceArn": arn(ctx, name), "tags": to_ecr(tags) });
         ctx.change(declared, |permit| ctx.aws().call("ecr:TagResource", &input).permit(permit).send::<Value>()).await
     }

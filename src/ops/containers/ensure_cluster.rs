@@ -123,7 +123,8 @@ async fn create(ctx: &Ctx, options: &EnsureCluster, owned: &Owned, name: &str) -
         "settings": [{ "name": "containerInsights", "value": options.container_insights }],
         "tags": to_ecs(&owned.tags()),
     });
-    if let (Some(input), Some(providers)) = (input.as_object_mut(), options.providers().as_ref().and_then(Value::as_object))
+    if let (Some(input), Some(providers)) =
+        (input.as_object_mut(), options.providers().as_ref().and_then(Value::as_object))
     {
         input.extend(providers.clone());
     }

@@ -227,9 +227,10 @@ async fn create(ctx: &Ctx, options: &EnsureRepository, owned: &Owned) -> Result<
             |reply| Ok(made(&reply.repository)),
         )
         .await?;
-    let wanted = options.wanted().into_iter().filter(|(aspect, _)| {
-        matches!(aspect, Aspect::LifecyclePolicy | Aspect::RepositoryPolicy)
-    });
+    let wanted = options
+        .wanted()
+        .into_iter()
+        .filter(|(aspect, _)| matches!(aspect, Aspect::LifecyclePolicy | Aspect::RepositoryPolicy));
     let policies: Vec<Difference> =
         wanted.map(|(aspect, wanted)| Difference { aspect, found: Value::Null, wanted }).collect();
     all_of(policies.iter().map(|policy| policy.apply(ctx, name, false))).await?;
@@ -298,9 +299,9 @@ async fn delete_repository(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
     match deleted.await {
         Ok(()) => Ok(Undone::Done),
         Err(error) if error.is(ecr::GONE) => Ok(Undone::Already),
-        Err(error) if error.is(&["RepositoryNotEmptyException"]) => {
-            Ok(Undone::Foreign(format!("images were pushed to {name} since it was made; `force_delete` would take them too")))
-        }
+        Err(error) if error.is(&["RepositoryNotEmptyException"]) => Ok(Undone::Foreign(format!(
+            "images were pushed to {name} since it was made; `force_delete` would take them too"
+        ))),
         Err(error) => Err(error),
     }
 }

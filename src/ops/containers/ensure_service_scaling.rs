@@ -139,7 +139,10 @@ impl TargetTracking {
             (None, None, false) => None,
             (Some(balancer), Some(group), true) => Some(label(balancer.as_str(), group.as_str(), path)?),
             (_, _, true) => {
-                return Err(Error::option(path, "expected `load_balancer` and `target_group` with ALBRequestCountPerTarget"));
+                return Err(Error::option(
+                    path,
+                    "expected `load_balancer` and `target_group` with ALBRequestCountPerTarget",
+                ));
             }
             (_, _, false) => {
                 return Err(Error::option(path, format!("expected no load balancer and target group with {metric}")));

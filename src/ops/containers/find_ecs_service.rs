@@ -31,7 +31,8 @@ fn yes() -> bool {
 impl Operation for FindEcsService {
     const NAME: &'static str = "find_ecs_service";
     const AREA: &'static str = "ECS";
-    const EXAMPLE: &'static str = r#"find_ecs_service(#{ name: "web-blue", cluster: "shop-prod-main", required: false })"#;
+    const EXAMPLE: &'static str =
+        r#"find_ecs_service(#{ name: "web-blue", cluster: "shop-prod-main", required: false })"#;
 
     type Options = Self;
     type Handle = EcsService;

@@ -198,7 +198,8 @@ impl RegisterTaskDefinition {
             }
         }
         for (at, volume) in self.volumes.iter().enumerate() {
-            if volume.file_system_id.is_none() && (volume.root_directory.is_some() || volume.access_point_id.is_some()) {
+            if volume.file_system_id.is_none() && (volume.root_directory.is_some() || volume.access_point_id.is_some())
+            {
                 return Err(Error::option(format!("volumes[{at}].file_system_id"), "missing"));
             }
         }
@@ -213,7 +214,8 @@ impl RegisterTaskDefinition {
             false => format!("arn:{}:iam::{}:role/{role}", ctx.aws().partition, ctx.aws().account),
         };
         let volume = |volume: &Volume| {
-            let authorization = volume.access_point_id.as_ref().map(|id| json!({ "accessPointId": id, "iam": "ENABLED" }));
+            let authorization =
+                volume.access_point_id.as_ref().map(|id| json!({ "accessPointId": id, "iam": "ENABLED" }));
             let efs = volume.file_system_id.as_ref().map(|id| {
                 json!({
                     "fileSystemId": id, "rootDirectory": volume.root_directory, "transitEncryption": "ENABLED",
@@ -333,11 +335,8 @@ struct NewerThan {
 async fn task_definition_newer_than(ctx: &Ctx, wanted: Value) -> Result<Option<Value>, Error> {
     let NewerThan { family, after, run } = arguments(wanted)?;
     let found = find(ctx, &family).await?;
-    let ours =
-        found.filter(|found| found.active && found.revision > after && found.tags.get(RUN_TAG) == Some(&run));
-    Ok(ours.map(|found| {
-        json!(Made { task_definition_arn: found.arn, family: found.family, revision: found.revision })
-    }))
+    let ours = found.filter(|found| found.active && found.revision > after && found.tags.get(RUN_TAG) == Some(&run));
+    Ok(ours.map(|found| json!(Made { task_definition_arn: found.arn, family: found.family, revision: found.revision })))
 }
 
 /// Takes a revision this run registered out of use.
@@ -351,8 +350,11 @@ async fn deregister_task_definition(ctx: &Ctx, made: Value) -> Result<Undone, Er
     if find(ctx, &arn).await?.is_none_or(|found| !found.active) {
         return Ok(Undone::Already);
     }
-    let declared =
-        Mutation::new("ecs:DeregisterTaskDefinition", Class::Idempotent, format!("task definition {}", ecs::name_in(&arn)));
+    let declared = Mutation::new(
+        "ecs:DeregisterTaskDefinition",
+        Class::Idempotent,
+        format!("task definition {}", ecs::name_in(&arn)),
+    );
     let input = json!({ "taskDefinition": arn });
     ctx.change(declared, |permit| {
         ctx.aws().call("ecs:DeregisterTaskDefinition", &input).permit(permit).send::<Value>()

@@ -157,7 +157,12 @@ enum Part {
 ///
 /// # Errors
 /// If AWS refuses.
-pub async fn converge(ctx: &Ctx, service_arn: &str, wanted: &Scaling, keep: bool) -> Result<(Scaling, Vec<Field>), Error> {
+pub async fn converge(
+    ctx: &Ctx,
+    service_arn: &str,
+    wanted: &Scaling,
+    keep: bool,
+) -> Result<(Scaling, Vec<Field>), Error> {
     let resource = resource_id(service_arn)?;
     let found = read(ctx, &resource).await?;
     let prefix = format!("{}-", name_in(service_arn));

@@ -214,12 +214,10 @@ pub async fn read(ctx: &Ctx, service_arn: &str) -> Result<Option<Found>, Error> 
     }
     let cluster = cluster_in(service_arn)?;
     let input = json!({ "cluster": cluster, "services": [ecs::name_in(service_arn)], "include": ["TAGS"] });
-    ecs::until_shown(ctx, service_arn, async || {
-        match ctx.fetch::<Reply>("ecs:DescribeServices", &input).await {
-            Ok(reply) => Ok(reply.services.into_iter().next()),
-            Err(error) if error.is(&["ClusterNotFoundException"]) => Ok(None),
-            Err(error) => Err(error),
-        }
+    ecs::until_shown(ctx, service_arn, async || match ctx.fetch::<Reply>("ecs:DescribeServices", &input).await {
+        Ok(reply) => Ok(reply.services.into_iter().next()),
+        Err(error) if error.is(&["ClusterNotFoundException"]) => Ok(None),
+        Err(error) => Err(error),
     })
     .await
 }

@@ -145,6 +145,7 @@ struct PlacementStrategy {
     /// `random`, `spread` or `binpack`.
     r#type: String,
     /// `attribute:ecs.availability-zone`, `instanceId`, `cpu`, `memory`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
 }
 
@@ -211,7 +212,8 @@ impl DeployEcsService {
     /// What is wanted of it, in the form of `service::Found::settings`. `task_definition` is an ARN.
     pub(super) fn settings(&self, task_definition: &str) -> Settings {
         let subnets = self.subnets.as_slice();
-        let network = (!subnets.is_empty()).then(|| network(subnets, self.security_groups.as_slice(), self.assign_public_ip));
+        let network =
+            (!subnets.is_empty()).then(|| network(subnets, self.security_groups.as_slice(), self.assign_public_ip));
         let balancer = |balancer: &LoadBalancer| {
             json!({
                 "targetGroupArn": balancer.target_group.as_str(),

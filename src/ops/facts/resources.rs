@@ -8,7 +8,10 @@ use crate::{
         Error,
         certificate::CertificateTags,
         compute::asg::GroupTags,
-        containers::{ecr::RepositoryTags, ecs::{self, EcsTags}},
+        containers::{
+            ecr::RepositoryTags,
+            ecs::{self, EcsTags},
+        },
         dns::zone::ZoneTags,
         identity::tags::{PolicyTags, ProfileTags, RoleTags},
         load_balancing::tags::Resource as Balancing,

@@ -192,11 +192,14 @@ impl WaitHealthy {
         let fleet = async {
             match (&self.auto_scaling_group, &self.service) {
                 (Some(name), _) => Ok((Some(Fleet::read(ctx, name.as_str()).await?), None)),
-                (None, Some(arn)) => launches::of_service(ctx, arn.as_str()).await.map(|(fleet, why)| (Some(fleet), why)),
+                (None, Some(arn)) => {
+                    launches::of_service(ctx, arn.as_str()).await.map(|(fleet, why)| (Some(fleet), why))
+                }
                 (None, None) => Ok((None, None)),
             }
         };
-        let ((fleet, given_up), groups) = futures::join!(fleet, Health::read_all(ctx, self.target_groups.as_slice())).together()?;
+        let ((fleet, given_up), groups) =
+            futures::join!(fleet, Health::read_all(ctx, self.target_groups.as_slice())).together()?;
         let groups = match &fleet {
             Some(fleet) => groups.into_iter().map(|group| group.of_instances(&fleet.instances)).collect(),
             None => groups,

@@ -48,9 +48,11 @@ impl Conduct {
     pub fn of_image(image: &str) -> Conduct {
         match image.split_once('@') {
             Some((_, digest)) => of_digest(digest).unwrap_or(Conduct::Healthy),
-            None => image.rsplit('/').next().and_then(|last| last.split_once(':')).map_or(Conduct::Healthy, |(_, tag)| {
-                Conduct::of_tag(tag)
-            }),
+            None => image
+                .rsplit('/')
+                .next()
+                .and_then(|last| last.split_once(':'))
+                .map_or(Conduct::Healthy, |(_, tag)| Conduct::of_tag(tag)),
         }
     }
 }

@@ -119,7 +119,8 @@ pub fn forget_all(tx: &mut Tx, repository: &str) {
 const NAME: &str = "org.opencontainers.image.ref.name";
 
 fn manifest(tag: &str) -> String {
-    let config = json!({ "mediaType": "application/vnd.oci.image.config.v1+json", "size": 7023, "digest": digest_of(tag) });
+    let config =
+        json!({ "mediaType": "application/vnd.oci.image.config.v1+json", "size": 7023, "digest": digest_of(tag) });
     json!({
         "schemaVersion": 2, "mediaType": MEDIA_TYPE, "config": config, "layers": [], "annotations": { NAME: tag },
     })

@@ -56,12 +56,8 @@ resource!(Repository, name, region.ecr.repositories, Extent::Row, |name: &str| A
     format!("The repository with name '{name}' does not exist")
 ));
 
-pub const CALLS: &[&str] = &[
-    "ecr:DescribeRepositories",
-    "ecr:GetLifecyclePolicy",
-    "ecr:GetRepositoryPolicy",
-    "ecr:ListTagsForResource",
-];
+pub const CALLS: &[&str] =
+    &["ecr:DescribeRepositories", "ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy", "ecr:ListTagsForResource"];
 
 /// The host of an account's registry in a region.
 pub fn registry(tx: &Tx) -> String {
@@ -100,7 +96,8 @@ pub fn load(reader: &Reader, name: Option<&str>, rows: &mut Rows) -> Result<(), 
     let Some(reply) = reader.find("ecr", "DescribeRepositories", one, ABSENT)? else { return Ok(()) };
     for shown in reply.list("repositories") {
         let named = json!({ "repositoryName": name });
-        let policy = reader.find("ecr", "GetRepositoryPolicy", named.clone(), &["RepositoryPolicyNotFoundException"])?;
+        let policy =
+            reader.find("ecr", "GetRepositoryPolicy", named.clone(), &["RepositoryPolicyNotFoundException"])?;
         let lifecycle = reader.find("ecr", "GetLifecyclePolicy", named, &["LifecyclePolicyNotFoundException"])?;
         let arn = json!({ "resourceArn": shown.text("repositoryArn") });
         let tags = reader.get("ecr", "ListTagsForResource", arn)?.map("tags", "Key", "Value");
@@ -152,9 +149,7 @@ fn mutability(tx: &Tx, p: &Params) -> Result<Option<String>, AwsError> {
         Some(value @ ("MUTABLE_WITH_EXCLUSION" | "IMMUTABLE_WITH_EXCLUSION")) => {
             Err(AwsError::not_modelled("InvalidParameterException", "imageTagMutability", value, tx.action))
         }
-        Some(_) => {
-            Err(constrained("imageTagMutability", "Member must satisfy enum value set: [IMMUTABLE, MUTABLE]"))
-        }
+        Some(_) => Err(constrained("imageTagMutability", "Member must satisfy enum value set: [IMMUTABLE, MUTABLE]")),
         None => Ok(None),
     }
 }
@@ -163,10 +158,8 @@ fn create_repository(tx: &mut Tx, p: &Params) -> Reply {
     let name = named(tx, p)?.to_owned();
     check_name(&name)?;
     if tx.peek::<Repository>(&name).is_some() {
-        let message = format!(
-            "The repository with name '{name}' already exists in the registry with id '{}'",
-            tx.scope.account
-        );
+        let message =
+            format!("The repository with name '{name}' already exists in the registry with id '{}'", tx.scope.account);
         return Err(AwsError::new("RepositoryAlreadyExistsException", message));
     }
     let kind = p.opt_str("encryptionConfiguration.encryptionType").unwrap_or("AES256");

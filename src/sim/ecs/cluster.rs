@@ -104,7 +104,9 @@ impl Cluster {
     /// With everything: what was not asked for is taken out.
     fn view(&self, tx: &Tx) -> Value {
         let of_it = |task: &&Task| task.cluster == self.name;
-        let count = |status: &[task::Status]| tx.all::<Task>().filter(of_it).filter(|task| status.contains(&task.status)).count();
+        let count = |status: &[task::Status]| {
+            tx.all::<Task>().filter(of_it).filter(|task| status.contains(&task.status)).count()
+        };
         let services = tx.all::<Service>().filter(|service| service.cluster == self.name && service.is_active());
         json!({
             "clusterArn": self.arn(tx),

@@ -89,10 +89,13 @@ fn scaling(task: &Task) -> String {
 
 /// Whether a task does what it is for: it runs, its container's own check says so, and its targets are healthy.
 pub fn is_well(tx: &Tx, task: &Task) -> bool {
-    task.status == task::Status::Running && task.is_wanted() && !task.checks_fail() && targets_of(tx, task).all(|state| {
-        // A target group that nothing forwards to any more says nothing of its targets.
-        matches!(state, Some(TargetState::Healthy | TargetState::Unused))
-    })
+    task.status == task::Status::Running
+        && task.is_wanted()
+        && !task.checks_fail()
+        && targets_of(tx, task).all(|state| {
+            // A target group that nothing forwards to any more says nothing of its targets.
+            matches!(state, Some(TargetState::Healthy | TargetState::Unused))
+        })
 }
 
 fn targets_of<'t>(tx: &'t Tx, task: &'t Task) -> impl Iterator<Item = Option<TargetState>> + 't {
@@ -287,7 +290,10 @@ fn start(tx: &mut Tx, key: &str) -> bool {
 
 /// Said once as long as nothing else happens.
 fn no_place(tx: &mut Tx, key: &str, message: &str) {
-    let said = tx.peek::<Service>(key).and_then(|service| service.events.first()).is_some_and(|last| last.message.ends_with(message));
+    let said = tx
+        .peek::<Service>(key)
+        .and_then(|service| service.events.first())
+        .is_some_and(|last| last.message.ends_with(message));
     if !said {
         tell(tx, key, message.to_owned());
     }

@@ -1,9 +1,9 @@
 //! Reads a service of a forked account, with its tasks.
 
+use super::deploy;
 use super::service::{Deployment, Happened, Rollout, SETTINGS, Service, Status};
 use super::settings::Spec;
 use super::*;
-use super::deploy;
 
 pub const CALLS: &[&str] =
     &["ecs:DescribeServices", "ecs:DescribeTasks", "ecs:ListClusters", "ecs:ListServices", "ecs:ListTasks"];
@@ -112,11 +112,8 @@ fn read(shown: &Params) -> Service {
         failed: deployment.number("failedTasks", 0),
         rolls_back: false,
     };
-    let event = |event: &Params| Happened {
-        id: event.text("id"),
-        at: event.time("createdAt"),
-        message: event.text("message"),
-    };
+    let event =
+        |event: &Params| Happened { id: event.text("id"), at: event.time("createdAt"), message: event.text("message") };
     let mut deployments = shown.list("deployments");
     deployments.sort_by_key(|deployment| deployment.opt_str("status") != Some("PRIMARY"));
     let settings = SETTINGS.iter().filter_map(|name| Some(((*name).to_owned(), shown.get(name)?.clone())));

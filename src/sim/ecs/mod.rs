@@ -48,14 +48,7 @@ pub const SERVICE: Actions = Actions {
     name: "ecs",
     protocol: Protocol::Json("AmazonEC2ContainerServiceV20141113"),
     namespace: "",
-    actions: &[
-        cluster::ACTIONS,
-        run::ACTIONS,
-        service::ACTIONS,
-        tag::ACTIONS,
-        task::ACTIONS,
-        task_definition::ACTIONS,
-    ],
+    actions: &[cluster::ACTIONS, run::ACTIONS, service::ACTIONS, tag::ACTIONS, task::ACTIONS, task_definition::ACTIONS],
     sanitise: no_secrets,
 };
 

@@ -12,11 +12,7 @@ pub const ACTIONS: &[Action] = &[
         params: &["serviceName clientToken schedulingStrategy deploymentController.type role", RUNS, SERVES, TAGS],
         run: |tx, p| tx.once(p, "clientToken", TOKENS, |tx| create_service(tx, p)),
     },
-    Action {
-        name: "UpdateService",
-        params: &["service forceNewDeployment", RUNS, SERVES],
-        run: update_service,
-    },
+    Action { name: "UpdateService", params: &["service forceNewDeployment", RUNS, SERVES], run: update_service },
     Action { name: "DeleteService", params: &["cluster service force"], run: delete_service },
     Action { name: "DescribeServices", params: &["cluster services[] include[]"], run: describe_services },
     Action { name: "ListServices", params: &["cluster launchType schedulingStrategy", PAGES], run: list_services },
@@ -131,7 +127,11 @@ impl Service {
                 true => matches!(task.status, task::Status::Provisioning | task::Status::Pending),
                 false => task.status == task::Status::Running,
             };
-            tasks.iter().filter(|task| of.is_none_or(|of| task.started_by.as_deref() == Some(of))).filter(counts).count()
+            tasks
+                .iter()
+                .filter(|task| of.is_none_or(|of| task.started_by.as_deref() == Some(of)))
+                .filter(counts)
+                .count()
         };
         let deployment = |(place, deployment): (usize, &Deployment)| {
             let failed = deployment.state == Rollout::Failed;
@@ -154,7 +154,8 @@ impl Service {
                 "rolloutStateReason": deployment.reason,
             })
         };
-        let event = |event: &Happened| json!({ "id": event.id, "createdAt": epoch(event.at), "message": event.message });
+        let event =
+            |event: &Happened| json!({ "id": event.id, "createdAt": epoch(event.at), "message": event.message });
         let mut view = json!({
             "serviceArn": self.arn(tx),
             "serviceName": self.name,
@@ -211,9 +212,7 @@ pub const SETTINGS: &[&str] = &[
 fn settings(p: &Params, before: Option<&Service>, balanced: bool) -> Result<serde_json::Map<String, Value>, AwsError> {
     among(p, "propagateTags", &["TASK_DEFINITION", "SERVICE", "NONE"])?;
     if p.has("healthCheckGracePeriodSeconds") && !balanced {
-        return Err(invalid(
-            "Health check grace period is only valid for services configured to use load balancers.",
-        ));
+        return Err(invalid("Health check grace period is only valid for services configured to use load balancers."));
     }
     let defaults = json!({
         "deploymentConfiguration": {
@@ -248,7 +247,12 @@ fn settings(p: &Params, before: Option<&Service>, balanced: bool) -> Result<serd
     let configuration = &settings["deploymentConfiguration"];
     let strategy = configuration["strategy"].as_str().unwrap_or("ROLLING");
     if strategy != "ROLLING" {
-        return Err(AwsError::not_modelled("InvalidParameterException", "deployment strategy", strategy, "ecs services"));
+        return Err(AwsError::not_modelled(
+            "InvalidParameterException",
+            "deployment strategy",
+            strategy,
+            "ecs services",
+        ));
     }
     let percent = |name: &str| configuration[name].as_i64().unwrap_or_default();
     let (least, most) = (percent("minimumHealthyPercent"), percent("maximumPercent"));
@@ -390,7 +394,8 @@ fn list_services(tx: &mut Tx, p: &Params) -> Reply {
     let kind = p.opt_str("launchType");
     let of_kind = |service: &Service| kind.is_none_or(|kind| service.spec.launch_type.as_deref() == Some(kind));
     let rows = tx.select::<Service>(&[])?.into_iter();
-    let rows = rows.filter(|service| service.cluster == cluster && !service.is_inactive() && of_kind(service)).collect();
+    let rows =
+        rows.filter(|service| service.cluster == cluster && !service.is_inactive() && of_kind(service)).collect();
     let paging = Paging { default: 10, ..PAGING };
     let (rows, next) = select::page(&paging, p, rows, |service: &&Service| &service.name)?;
     let arns: Vec<String> = rows.iter().map(|service| service.arn(tx)).collect();

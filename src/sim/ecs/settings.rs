@@ -54,7 +54,12 @@ impl Spec {
     /// service deployment".
     pub fn redeploys(&self, other: &Spec) -> bool {
         let parts = |spec: &Spec| {
-            (spec.task_definition.clone(), spec.network.clone(), spec.load_balancers.clone(), spec.platform_version.clone())
+            (
+                spec.task_definition.clone(),
+                spec.network.clone(),
+                spec.load_balancers.clone(),
+                spec.platform_version.clone(),
+            )
         };
         parts(self) != parts(other)
     }
@@ -105,12 +110,14 @@ impl Spec {
     pub fn asked(tx: &Tx, p: &Params, before: Option<&Spec>, cluster: &Cluster) -> Result<Spec, AwsError> {
         let definition = match (p.opt_str("taskDefinition"), before) {
             (Some(given), _) => task_definition::to_run(tx, given)?,
-            (None, Some(before)) => task_definition::find(tx, &before.task_definition)
-                .ok_or_else(|| client("TaskDefinition not found."))?,
+            (None, Some(before)) => {
+                task_definition::find(tx, &before.task_definition).ok_or_else(|| client("TaskDefinition not found."))?
+            }
             (None, None) => return Err(invalid("TaskDefinition can not be blank.")),
         };
         let (launch_type, strategy) = runs_on(p, before, cluster)?;
-        let network = if p.has("networkConfiguration") { network(p) } else { before.and_then(|spec| spec.network.clone()) };
+        let network =
+            if p.has("networkConfiguration") { network(p) } else { before.and_then(|spec| spec.network.clone()) };
         let load_balancers = match p.get("loadBalancers") {
             Some(_) => balancers(p),
             None => before.map(|spec| spec.load_balancers.clone()).unwrap_or_default(),
@@ -155,14 +162,12 @@ impl Spec {
 
 /// "If a launchType is specified, the capacityProviderStrategy parameter must be omitted. If neither is, the default strategy
 /// of the cluster is used", and EC2 where there is none.
-fn runs_on(
-    p: &Params,
-    before: Option<&Spec>,
-    cluster: &Cluster,
-) -> Result<(Option<String>, Vec<Value>), AwsError> {
+fn runs_on(p: &Params, before: Option<&Spec>, cluster: &Cluster) -> Result<(Option<String>, Vec<Value>), AwsError> {
     let launch_type = among(p, "launchType", &["EC2", "FARGATE", "EXTERNAL"])?.map(str::to_owned);
     if launch_type.is_some() && !p.list("capacityProviderStrategy").is_empty() {
-        return Err(invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again."));
+        return Err(invalid(
+            "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
+        ));
     }
     let of_cluster: Vec<&str> = cluster.capacity_providers.iter().map(String::as_str).collect();
     let strategy = cluster::strategy(p, "capacityProviderStrategy", &of_cluster)?;
@@ -201,7 +206,12 @@ impl Network {
             return Err(invalid("subnets can not be empty."));
         }
         let of = |what: &str, ids: &[String], error: AwsError| {
-            let message = format!("Error retrieving {what} information for [{}]: {} (ErrorCode: {})", ids.join(", "), error.message, error.code);
+            let message = format!(
+                "Error retrieving {what} information for [{}]: {} (ErrorCode: {})",
+                ids.join(", "),
+                error.message,
+                error.code
+            );
             invalid(message)
         };
         let mut vpc = None;
@@ -212,7 +222,8 @@ impl Network {
             }
         }
         for id in &self.security_groups {
-            let group = tx.get::<SecurityGroup>(id).map_err(|error| of("security group", &self.security_groups, error))?;
+            let group =
+                tx.get::<SecurityGroup>(id).map_err(|error| of("security group", &self.security_groups, error))?;
             if vpc.as_deref() != Some(&group.vpc) {
                 return Err(invalid(format!("Security group {id} does not belong to the VPC of the subnets.")));
             }
@@ -225,10 +236,10 @@ impl Network {
         if !self.security_groups.is_empty() {
             return self.security_groups.clone();
         }
-        let vpc = self.subnets.first().and_then(|id| tx.peek::<Subnet>(id)).and_then(|subnet| tx.peek::<Vpc>(&subnet.vpc));
-        let of_vpc = vpc.and_then(|vpc| {
-            tx.all::<SecurityGroup>().find(|group| group.vpc == vpc.id && group.name == "default")
-        });
+        let vpc =
+            self.subnets.first().and_then(|id| tx.peek::<Subnet>(id)).and_then(|subnet| tx.peek::<Vpc>(&subnet.vpc));
+        let of_vpc =
+            vpc.and_then(|vpc| tx.all::<SecurityGroup>().find(|group| group.vpc == vpc.id && group.name == "default"));
         of_vpc.map(|group| group.id.clone()).into_iter().collect()
     }
 }
@@ -237,7 +248,9 @@ impl Balancer {
     fn check(&self, tx: &Tx, definition: &TaskDefinition) -> Result<(), AwsError> {
         let arn = &self.target_group;
         let Ok(group) = tx.get::<TargetGroup>(arn) else {
-            return Err(invalid(format!("The specified target group does not exist. (Target group: {arn}) was not found")));
+            return Err(invalid(format!(
+                "The specified target group does not exist. (Target group: {arn}) was not found"
+            )));
         };
         if !elbv2::is_used(tx, arn) {
             let message =

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use super::settings::Spec;
 use super::*;
 use super::{cluster, deploy};
+use crate::sim::ec2::NetworkInterface;
 use crate::sim::ec2::instance::App;
 use crate::sim::ec2::network_interface::{self, Wanted};
-use crate::sim::ec2::NetworkInterface;
 use crate::sim::ecr::{self, Conduct};
 
 pub const ACTIONS: &[Action] = &[
@@ -315,10 +315,12 @@ impl Task {
 pub fn start(tx: &mut Tx, wanted: Start) -> Result<Task, AwsError> {
     let Start { cluster, spec, group, started_by, service, overrides, tags } = wanted;
     if tx.settings.short_of_capacity_until.is_some_and(|until| tx.now < until) {
-        let message = "Capacity is unavailable at this time. Please try again later or in a different availability zone";
+        let message =
+            "Capacity is unavailable at this time. Please try again later or in a different availability zone";
         return Err(AwsError::new("InvalidParameterException", message));
     }
-    let definition = task_definition::find(tx, &spec.task_definition).ok_or_else(|| client("TaskDefinition not found."))?;
+    let definition =
+        task_definition::find(tx, &spec.task_definition).ok_or_else(|| client("TaskDefinition not found."))?;
     let named = definition.containers();
     let containers: Vec<Container> = named.iter().map(container_of).collect();
     let of_task = containers.iter().filter(|container| container.essential).map(|it| Conduct::of_image(&it.image));
@@ -332,7 +334,8 @@ pub fn start(tx: &mut Tx, wanted: Start) -> Result<Task, AwsError> {
     let placed = match &spec.network {
         Some(network) => {
             let fewest = |subnet: &&String| {
-                let there = tx.all::<Task>().filter(|task| task.is_wanted() && task.group == group && task.subnet == **subnet);
+                let there =
+                    tx.all::<Task>().filter(|task| task.is_wanted() && task.group == group && task.subnet == **subnet);
                 there.count()
             };
             let subnet = network.subnets.iter().min_by_key(fewest).cloned().unwrap_or_default();
@@ -340,8 +343,14 @@ pub fn start(tx: &mut Tx, wanted: Start) -> Result<Task, AwsError> {
             let groups = network.groups(tx);
             let description = tx.arn("ecs", &format!("attachment/{id}"));
             let requester = Some("amazon-ecs");
-            let wanted =
-                Wanted { subnet: &subnet, groups, description, interface_type: "interface", requester, ..Wanted::default() };
+            let wanted = Wanted {
+                subnet: &subnet,
+                groups,
+                description,
+                interface_type: "interface",
+                requester,
+                ..Wanted::default()
+            };
             Some(network_interface::attach(tx, wanted)?)
         }
         None => None,

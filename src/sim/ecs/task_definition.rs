@@ -24,11 +24,7 @@ pub const ACTIONS: &[Action] = &[
         run: register_task_definition,
     },
     Action { name: "DescribeTaskDefinition", params: &["taskDefinition include[]"], run: describe_task_definition },
-    Action {
-        name: "ListTaskDefinitions",
-        params: &["familyPrefix status sort", PAGES],
-        run: list_task_definitions,
-    },
+    Action { name: "ListTaskDefinitions", params: &["familyPrefix status sort", PAGES], run: list_task_definitions },
     Action { name: "DeregisterTaskDefinition", params: &["taskDefinition"], run: deregister_task_definition },
 ];
 
@@ -110,7 +106,8 @@ pub fn load_family(reader: &Reader, name: Option<&str>, rows: &mut Rows) -> Resu
     })?;
     let params = json!({ "familyPrefix": name, "status": "INACTIVE", "sort": "DESC", "maxResults": 1 });
     let gone = reader.get("ecs", "ListTaskDefinitions", params)?;
-    let last = gone.strings("taskDefinitionArns").into_iter().filter_map(revision_in).chain(active.iter().copied()).max();
+    let last =
+        gone.strings("taskDefinitionArns").into_iter().filter_map(revision_in).chain(active.iter().copied()).max();
     if let Some(last) = last {
         let status = if active.is_empty() { "INACTIVE" } else { "ACTIVE" }.to_owned();
         rows.whole(Read::of(Family { name: name.to_owned(), status, active, last }));
@@ -126,7 +123,9 @@ fn revision_in(arn: &str) -> Option<i64> {
 pub fn load(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
     let Some(id) = id else { return Ok(()) };
     let params = json!({ "taskDefinition": id, "include": ["TAGS"] });
-    let Some(reply) = reader.find("ecs", "DescribeTaskDefinition", params, &["ClientException"])? else { return Ok(()) };
+    let Some(reply) = reader.find("ecs", "DescribeTaskDefinition", params, &["ClientException"])? else {
+        return Ok(());
+    };
     let shown = reply.part("taskDefinition");
     let mut content = shown.0.clone();
     if let Some(content) = content.as_object_mut() {
@@ -264,15 +263,8 @@ fn content(p: &Params) -> Result<Value, AwsError> {
         "placementConstraints": p.get("placementConstraints").cloned().unwrap_or_else(|| json!([])),
         "compatibilities": compatibilities,
     });
-    let as_given = [
-        "taskRoleArn",
-        "executionRoleArn",
-        "networkMode",
-        "cpu",
-        "memory",
-        "ephemeralStorage",
-        "runtimePlatform",
-    ];
+    let as_given =
+        ["taskRoleArn", "executionRoleArn", "networkMode", "cpu", "memory", "ephemeralStorage", "runtimePlatform"];
     for (name, value) in as_given.into_iter().filter_map(|name| Some((name, p.get(name)?))) {
         content[name] = value.clone();
     }
@@ -310,15 +302,15 @@ fn containers(p: &Params, fargate: bool, mode: &str) -> Result<Vec<Value>, AwsEr
         let ecr = container.text("image").contains(".dkr.ecr.");
         if fargate && !p.has("executionRoleArn") && (logs || ecr) {
             let what = if logs { "log driver awslogs" } else { "ECR images" };
-            let message = format!(
-                "Fargate requires task definition to have execution role ARN to support {what}."
-            );
+            let message = format!("Fargate requires task definition to have execution role ARN to support {what}.");
             return Err(client(message));
         }
     }
     let essential = |container: &Params| container.opt_bool("essential").ok().flatten().unwrap_or(true);
     if !given.iter().any(essential) {
-        return Err(client("No container is essential. At least one container of a task definition must be essential."));
+        return Err(client(
+            "No container is essential. At least one container of a task definition must be essential.",
+        ));
     }
     for container in &given {
         for needed in container.list("dependsOn") {
@@ -395,7 +387,12 @@ fn list_task_definitions(tx: &mut Tx, p: &Params) -> Reply {
     let family = p.opt_str("familyPrefix").map(str::to_owned);
     let status = p.opt_str("status").unwrap_or("ACTIVE");
     let Some(family) = family else {
-        return Err(AwsError::not_modelled("InvalidParameterException", "list", "of all families", "ecs:ListTaskDefinitions"));
+        return Err(AwsError::not_modelled(
+            "InvalidParameterException",
+            "list",
+            "of all families",
+            "ecs:ListTaskDefinitions",
+        ));
     };
     let row = tx.peek::<Family>(&family);
     let (active, last) = row.map(|row| (row.active.clone(), row.last)).unwrap_or_default();
@@ -423,7 +420,9 @@ fn deregister_task_definition(tx: &mut Tx, p: &Params) -> Reply {
     let definition =
         tx.get_mut::<TaskDefinition>(&id).map_err(|_| client("The specified task definition does not exist."))?;
     if definition.status == "INACTIVE" {
-        return Err(client("The specified task definition is inactive. Specify an active task definition and try again."));
+        return Err(client(
+            "The specified task definition is inactive. Specify an active task definition and try again.",
+        ));
     }
     definition.status = "INACTIVE".to_owned();
     definition.deregistered = Some(now);

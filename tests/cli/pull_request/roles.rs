@@ -36,7 +36,16 @@ fn read_only() -> BTreeSet<String> {
 
 /// Whose calls operations name.
 const SERVICES: &[&str] = &[
-    "acm", "application-autoscaling", "autoscaling", "ec2", "ecr", "ecs", "elasticloadbalancing", "iam", "route53", "ssm",
+    "acm",
+    "application-autoscaling",
+    "autoscaling",
+    "ec2",
+    "ecr",
+    "ecs",
+    "elasticloadbalancing",
+    "iam",
+    "route53",
+    "ssm",
 ];
 
 /// The calls that the operations name.
