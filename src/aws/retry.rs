@@ -239,6 +239,8 @@ pub fn says_absent(code: &str, message: &str) -> bool {
         "ValidationError" | "InvalidParameterValue" | "InvalidParameterException" => {
             &["instance profile", "instanceprofile", "assume", "not authorized", "does not exist", "not found"]
         }
+        // ECS's, of a task definition and of a role ("TaskDefinition not found.").
+        "ClientException" => &["not found", "assume"],
         // ELB's word for a security group of EC2's that it does not know yet, and for an instance (CreateLoadBalancer,
         // RegisterTargets).
         "InvalidSecurityGroup" | "InvalidTarget" => &["does not exist", "not exist", "not found"],

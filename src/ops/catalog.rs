@@ -5,8 +5,8 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::{
-    Error, Kind, Operation, Pending, calls, certificate, checks, compute, dns, ec2_tags, identity, load_balancing,
-    network, outside, stacks, traffic,
+    Error, Kind, Operation, Pending, calls, certificate, checks, compute, containers, dns, ec2_tags, identity,
+    load_balancing, network, outside, stacks, traffic,
 };
 use crate::run::{Ctx, IMPOSSIBLE, LookUp, UndoAction};
 
@@ -59,6 +59,15 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<outside::exec::Exec>(),
     Entry::of::<outside::http_request::HttpRequest>(),
     Entry::of::<outside::notify::Notify>(),
+    Entry::of::<containers::ensure_repository::EnsureRepository>(),
+    Entry::of::<containers::find_container_image::FindContainerImage>(),
+    Entry::of::<containers::ensure_cluster::EnsureCluster>(),
+    Entry::of::<containers::register_task_definition::RegisterTaskDefinition>(),
+    Entry::of::<containers::service_options::DeployEcsService>(),
+    Entry::of::<containers::retire_ecs_service::RetireEcsService>(),
+    Entry::of::<containers::find_ecs_service::FindEcsService>(),
+    Entry::of::<containers::ensure_service_scaling::EnsureServiceScaling>(),
+    Entry::of::<containers::run_task::RunTask>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -126,6 +135,17 @@ pub const UNDOS: &[&UndoAction] = &[
     &dns::ensure_hosted_zone::RESTORE_ZONE_COMMENT,
     &dns::zone::RESTORE_ZONE_TAGS,
     &dns::record_set::RESTORE_RECORDS,
+    &containers::ensure_repository::DELETE_REPOSITORY,
+    &containers::repository_aspect::RESTORE_REPOSITORY,
+    &containers::ecr::RESTORE_REPOSITORY_TAGS,
+    &containers::ensure_cluster::DELETE_CLUSTER,
+    &containers::cluster_settings::RESTORE_CLUSTER,
+    &containers::ecs::RESTORE_ECS_TAGS,
+    &containers::register_task_definition::DEREGISTER_TASK_DEFINITION,
+    &containers::deploy_ecs_service::DELETE_SERVICE,
+    &containers::deploy_ecs_service::RESTORE_SERVICE,
+    &containers::scaling::RESTORE_SERVICE_SCALING,
+    &containers::run_task::STOP_TASK,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
@@ -159,6 +179,11 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &compute::launch_asg::GROUP_BY_NAME,
     &dns::ensure_hosted_zone::ZONE_BY_REFERENCE,
     &dns::record_set::RECORDS_BY_CONTENT,
+    &containers::ensure_repository::REPOSITORY_BY_NAME,
+    &containers::ensure_cluster::CLUSTER_BY_NAME,
+    &containers::register_task_definition::TASK_DEFINITION_NEWER_THAN,
+    &containers::deploy_ecs_service::SERVICE_BY_ARN,
+    &containers::run_task::TASK_STARTED_BY,
 ];
 
 /// An operation with its types taken off.

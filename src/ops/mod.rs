@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod certificate;
 pub mod checks;
 pub mod compute;
+pub mod containers;
 pub mod dns;
 pub mod ec2_tags;
 mod error;

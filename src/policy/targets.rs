@@ -34,6 +34,10 @@ pub enum Kind {
     Certificate,
     /// By its id.
     HostedZone,
+    /// Of ECR, by its name.
+    Repository,
+    /// Cluster, service, task definition or task, by its ARN.
+    Ecs,
     /// By its name. It has no tags.
     Record,
     /// Of a kind whose tags cannot be read.
@@ -76,6 +80,17 @@ const TABLE: &[(&str, &[&str])] = &[
     ("route53:CreateHostedZone", &[]),
     ("route53:ChangeTagsForResource", &["ResourceId"]),
     ("route53:*", &["Id", RECORDS]),
+    ("ecr:CreateRepository", &[]),
+    ("ecr:TagResource", &["resourceArn"]),
+    ("ecr:UntagResource", &["resourceArn"]),
+    ("ecr:*", &["repositoryName"]),
+    ("ecs:Create*", &[]),
+    ("ecs:RegisterTaskDefinition", &[]),
+    ("ecs:RunTask", &[]),
+    ("ecs:DeregisterTaskDefinition", &["taskDefinition"]),
+    ("ecs:*Cluster*", &["cluster"]),
+    ("ecs:*", &["service", "task", "resourceArn"]),
+    ("application-autoscaling:*", &["ResourceId"]),
     ("*", &[ANY]),
 ];
 
@@ -136,6 +151,8 @@ fn kind(service: &str, path: &str) -> Kind {
         ("acm", _) => Kind::Certificate,
         ("route53", RECORDS) => Kind::Record,
         ("route53", _) => Kind::HostedZone,
+        ("ecr", _) => Kind::Repository,
+        ("ecs" | "application-autoscaling", _) => Kind::Ecs,
         _ => Kind::Other,
     }
 }
@@ -201,7 +218,22 @@ mod tests {
                 ] } }),
                 vec!["Z1", "shop.example.com"],
             ),
-            ("ecs:UpdateService", json!({ "serviceName": "web", "ClusterArn": "arn", "Count": 1 }), vec!["web", "arn"]),
+            ("sqs:SetQueueAttributes", json!({ "QueueName": "web", "KeyArn": "arn", "Count": 1 }), vec!["web", "arn"]),
+            ("ecr:CreateRepository", json!({ "repositoryName": "web" }), vec![]),
+            ("ecr:PutLifecyclePolicy", json!({ "repositoryName": "web" }), vec!["web"]),
+            ("ecs:CreateService", json!({ "cluster": "arn", "serviceName": "web" }), vec![]),
+            (
+                "ecs:UpdateService",
+                json!({ "cluster": "main", "service": "arn:service", "taskDefinition": "arn:revision" }),
+                vec!["arn:service"],
+            ),
+            ("ecs:PutClusterCapacityProviders", json!({ "cluster": "arn" }), vec!["arn"]),
+            ("ecs:DeregisterTaskDefinition", json!({ "taskDefinition": "arn" }), vec!["arn"]),
+            (
+                "application-autoscaling:PutScalingPolicy",
+                json!({ "ResourceId": "service/main/web" }),
+                vec!["service/main/web"],
+            ),
         ];
         for (action, parameters, expected) in table {
             let found = targets(&Call { action, resource: "", parameters: &parameters });

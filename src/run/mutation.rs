@@ -16,6 +16,8 @@ pub struct Mutation {
     pub(super) patience: Option<Patience>,
     /// Its bytes are others each time: a new key is in them.
     pub(super) varies: bool,
+    /// What it names besides what it changes.
+    pub(super) refers: Vec<String>,
 }
 
 /// What may be done when it is not known whether a call was carried out.
@@ -48,7 +50,16 @@ pub(super) struct Patience {
 impl Mutation {
     /// Declares `call` (`ec2:CreateVpc`), which changes `resource` (in the user's words).
     pub fn new(call: &'static str, class: Class, resource: impl Into<String>) -> Self {
-        Self { call, resource: resource.into(), class, look_up: None, undo: None, patience: None, varies: false }
+        Self {
+            call,
+            resource: resource.into(),
+            class,
+            look_up: None,
+            undo: None,
+            patience: None,
+            varies: false,
+            refers: Vec::new(),
+        }
     }
 
     /// How to find what the call made, should its reply be lost. Needed by [`Class::Unique`].
@@ -66,6 +77,13 @@ impl Mutation {
     /// Its bytes are others each time it is made: a new private key is in them. They are not compared with those on record.
     pub fn varies(mut self) -> Self {
         self.varies = true;
+        self
+    }
+
+    /// The ids and ARNs it names, for services whose "not found" does not say of what: if this run has just made one of
+    /// them, AWS has not heard of it everywhere yet.
+    pub fn refers_to(mut self, ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.refers = ids.into_iter().map(Into::into).collect();
         self
     }
 

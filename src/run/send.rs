@@ -123,7 +123,7 @@ impl Ctx {
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
         R: Serialize + DeserializeOwned,
     {
-        let Mutation { call, resource, class, look_up, undo, patience, varies } = mutation;
+        let Mutation { call, resource, class, look_up, undo, patience, varies, refers } = mutation;
         debug_assert!(
             look_up.is_some() || undo.is_none() || matches!(class, Class::Idempotent | Class::Once),
             "{call}: if its reply is lost for good, nobody knows what to take back"
@@ -198,6 +198,7 @@ impl Ctx {
                     CallErrorKind::NotSent => tries < retry::BROKEN_ATTEMPTS,
                     CallErrorKind::Refused => {
                         self.is_too_fresh(&error, "")
+                            || refers.iter().any(|id| self.is_too_fresh(&error, id))
                             || patience.as_ref().is_some_and(|patience| {
                                 error.code.as_deref().is_some_and(|code| patience.codes.contains(&code))
                                     && self.since(started) < patience.timeout

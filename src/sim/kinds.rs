@@ -7,7 +7,7 @@ use super::error::AwsError;
 use super::fork::{Extent, Want};
 use super::read::{Reader, Rows};
 use super::tx::{Resource, Scope, Tx};
-use super::{acm, autoscaling, ec2, elbv2, iam, route53, service};
+use super::{acm, application_autoscaling, autoscaling, ec2, ecr, ecs, elbv2, iam, route53, service};
 
 /// A kind of row with its type taken off.
 pub struct Kind {
@@ -50,6 +50,20 @@ const KINDS: &[Kind] = &[
     Kind::of::<iam::Policy>(iam::policy::load, iam::policy::CALLS),
     Kind::of::<iam::Role>(iam::role::load, iam::role::CALLS),
     Kind::of::<route53::Zone>(route53::zone::load, route53::zone::CALLS),
+    Kind::of::<application_autoscaling::ScalingPolicy>(
+        application_autoscaling::load_policies,
+        application_autoscaling::POLICY_CALLS,
+    ),
+    Kind::of::<application_autoscaling::ScalableTarget>(
+        application_autoscaling::load_targets,
+        application_autoscaling::TARGET_CALLS,
+    ),
+    Kind::of::<ecr::ContainerImage>(ecr::image::load, &["ecr:DescribeImages"]),
+    Kind::of::<ecr::Repository>(ecr::repository::load, ecr::repository::CALLS),
+    Kind::of::<ecs::Cluster>(ecs::load_clusters, ecs::CLUSTER_CALLS),
+    Kind::of::<ecs::Family>(ecs::task_definition::load_family, ecs::task_definition::FAMILY_CALLS),
+    Kind::of::<ecs::Service>(ecs::load, ecs::CALLS),
+    Kind::of::<ecs::TaskDefinition>(ecs::task_definition::load, ecs::task_definition::CALLS),
 ];
 
 /// What AWS has for everybody, of which an account is asked as far as its behaviour needs it.

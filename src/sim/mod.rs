@@ -19,8 +19,11 @@
 //! tables by itself. `ec2/internet_gateway.rs` is the example to copy, `ec2/nat_gateway.rs` the one with events.
 
 mod acm;
+mod application_autoscaling;
 mod autoscaling;
 mod ec2;
+mod ecr;
+mod ecs;
 mod elbv2;
 mod error;
 mod exchange;

@@ -38,6 +38,36 @@ const RESIDUES: &[Residue] = &[
         values: &["PENDING", "INSYNC"],
         why: "Route 53 remembers for a while that a zone was changed",
     },
+    Residue {
+        table: "clusters",
+        field: "status",
+        values: &["INACTIVE"],
+        why: "ECS shows a deleted cluster as inactive for a while",
+    },
+    Residue {
+        table: "services",
+        field: "status",
+        values: &["INACTIVE"],
+        why: "ECS shows a deleted service as inactive for a while",
+    },
+    Residue {
+        table: "task_definition_families",
+        field: "status",
+        values: &["INACTIVE"],
+        why: "ECS never uses the number of a revision twice",
+    },
+    Residue {
+        table: "task_definitions",
+        field: "status",
+        values: &["INACTIVE"],
+        why: "a deregistered revision stays, so that what runs of it goes on",
+    },
+    Residue {
+        table: "tasks",
+        field: "status",
+        values: &["STOPPED"],
+        why: "ECS shows a task for an hour after it has stopped",
+    },
 ];
 
 /// A field that does not count, and why: it says only that something happened, and AWS has no call to set it back.
@@ -51,6 +81,9 @@ const TRACES: &[Trace] = &[
     Trace { table: "policies", field: "held_by", why: HELD_BY },
     Trace { table: "policies", field: "last_version", why: "IAM never uses a version number twice" },
     Trace { table: "target_groups", field: "held_by", why: HELD_BY },
+    Trace { table: "services", field: "deployments", why: "how the service came to be what it is" },
+    Trace { table: "services", field: "events", why: "what the service tells of itself" },
+    Trace { table: "task_definition_families", field: "last", why: "ECS never uses the number of a revision twice" },
 ];
 
 const HELD_BY: &str = "in a fork, what the account said of users that were not read themselves";

@@ -6,7 +6,7 @@
 use super::error::{AwsError, Reply};
 use super::tx::Tx;
 use super::wire::{Params, Protocol, Request};
-use super::{acm, autoscaling, ec2, elbv2, iam, route53, ssm, sts};
+use super::{acm, application_autoscaling, autoscaling, ec2, ecr, ecs, elbv2, iam, route53, ssm, sts};
 
 pub const SERVICES: &[&Service] = &[
     &acm::SERVICE,
@@ -17,6 +17,9 @@ pub const SERVICES: &[&Service] = &[
     &route53::SERVICE,
     &ssm::SERVICE,
     &sts::SERVICE,
+    &application_autoscaling::SERVICE,
+    &ecr::SERVICE,
+    &ecs::SERVICE,
 ];
 
 pub struct Service {
@@ -38,7 +41,8 @@ pub fn models(signing_name: &str, action: &str) -> bool {
 
 pub struct Action {
     pub name: &'static str,
-    /// Paths a request may set, list indices folded: `TagSpecification[].Tag[].Key`; `*` stands for any key of a map.
+    /// Paths a request may set, list indices folded: `TagSpecification[].Tag[].Key`; `*` stands for any key of a map, `**` at the end
+    /// for one that may have dots in it.
     /// One entry may hold several, separated by spaces, so that common groups have a name (`ec2::FILTERS`).
     pub params: &'static [&'static str],
     pub run: fn(&mut Tx, &Params) -> Reply,
@@ -134,6 +138,10 @@ fn matches(known: &str, path: &str) -> bool {
         let Some(expected) = known.next() else {
             return false;
         };
+        // Keys of a map may have dots themselves.
+        if expected == "**" {
+            return true;
+        }
         let begins = parts.peek().is_none() && expected.trim_end_matches("[]") == part;
         if expected != part && expected != "*" && !begins {
             return false;
@@ -162,6 +170,7 @@ mod tests {
         assert!(matches("Tag[].Key", "Tag[].Key"));
         assert!(matches("Tag[].Key", "Tag"));
         assert!(matches("Parameters.*", "Parameters.colour"));
+        assert!(matches("Labels.**", "Labels.com.example.team") && !matches("Labels.**", "Label.com"));
         assert!(!matches("Tag[].Key", "Tag[].Value"));
         assert!(!matches("Tag", "Tag.Key"));
         assert!(!matches("Tag[].Key", "Tag.Key"));

@@ -36,7 +36,7 @@ impl Simulator {
 pub enum Answer {
     /// The load balancer itself.
     Itself { status: u16, headers: Vec<(&'static str, String)>, body: String },
-    /// The service on this instance, launched from this image.
+    /// The service on this instance or in this task, made of this image.
     Service { instance: String, image: String },
 }
 

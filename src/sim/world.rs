@@ -7,8 +7,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::acm;
+use super::application_autoscaling;
 use super::autoscaling;
 use super::ec2;
+use super::ecr;
+use super::ecs;
 use super::elbv2;
 use super::error::AwsError;
 use super::fork::{Fork, Looked};
@@ -92,6 +95,9 @@ pub struct Region {
     pub acm: acm::Acm,
     pub ec2: ec2::Ec2,
     pub elbv2: elbv2::Elbv2,
+    pub application_autoscaling: application_autoscaling::ApplicationAutoScaling,
+    pub ecr: ecr::Ecr,
+    pub ecs: ecs::Ecs,
 }
 
 /// What happens by itself: one variant per service.
@@ -102,6 +108,8 @@ pub enum Event {
     Elbv2(elbv2::Event),
     Acm(acm::Event),
     Route53(route53::Event),
+    ApplicationAutoScaling(application_autoscaling::Event),
+    Ecs(ecs::Event),
 }
 
 impl Event {
@@ -112,6 +120,8 @@ impl Event {
             Event::Elbv2(event) => event.happen(tx),
             Event::Acm(event) => event.happen(tx),
             Event::Route53(event) => event.happen(tx),
+            Event::ApplicationAutoScaling(event) => event.happen(tx),
+            Event::Ecs(event) => event.happen(tx),
         }
     }
 }

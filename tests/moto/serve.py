@@ -95,9 +95,43 @@ def observe():
                      iam.list_policies(Scope="Local")["Policies"]],
         "instance profiles": listed("iam", "list_instance_profiles", "InstanceProfiles"),
         "certificates": sorted(row["CertificateArn"] for row in listed("acm", "list_certificates", "CertificateSummaryList")),
+        "repositories": repositories(),
+        "clusters": clusters(),
+        "task definitions": task_definitions(),
+        "scalable targets": client("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"],
+        "service policies": client("application-autoscaling").describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"],
         "zones": zones,
         "records": records,
     }
+
+
+def repositories():
+    ecr = client("ecr")
+    found = {row["repositoryName"]: row for row in listed("ecr", "describe_repositories", "repositories")}
+    for name, row in found.items():
+        row["tags"] = sorted(ecr.list_tags_for_resource(resourceArn=row["repositoryArn"])["tags"], key=str)
+        for call, member in (("get_lifecycle_policy", "lifecyclePolicyText"), ("get_repository_policy", "policyText")):
+            try:
+                row[member] = json.loads(getattr(ecr, call)(repositoryName=name)[member])
+            except ecr.exceptions.ClientError:
+                row[member] = None
+    return found
+
+
+def clusters():
+    ecs = client("ecs")
+    arns = ecs.list_clusters()["clusterArns"]
+    found = ecs.describe_clusters(clusters=arns, include=["SETTINGS", "TAGS"])["clusters"] if arns else []
+    for row in found:
+        row["tags"] = sorted(row.get("tags", []), key=str)
+    return [row for row in found if row["status"] == "ACTIVE"]
+
+
+def task_definitions():
+    ecs = client("ecs")
+    arns = [arn for page in ecs.get_paginator("list_task_definitions").paginate() for arn in page["taskDefinitionArns"]]
+    found = [ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"]) for arn in arns]
+    return [[row["taskDefinition"], row.get("tags")] for row in found if row["taskDefinition"]["status"] == "ACTIVE"]
 
 
 def plain(value):

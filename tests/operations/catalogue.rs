@@ -180,11 +180,87 @@ fn run_all(run: &mut Trial<'_>) -> BTreeSet<&'static str> {
         }),
     );
     made.ok("retired", "retire_asg", json!({ "auto_scaling_group": made.get("old"), "to": "zero" }));
+    run_containers(&mut made, &vpc, &private);
     made.used
 }
 
 /// What is done outside AWS is done each time: see `outside`.
 const OUTSIDE: &[&str] = &["exec", "http_request", "notify"];
+/// The operations on containers, behind a rule of their own.
+fn run_containers(made: &mut Made<'_, '_>, vpc: &Value, private: &Value) {
+    let rules = json!([{ "rulePriority": 1, "action": { "type": "expire" }, "selection": {
+        "tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 5,
+    } }]);
+    let pull = json!({ "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::111122223333:root" }, "Action": "ecr:BatchGetImage" });
+    let repository = json!({
+        "name": "shop", "lifecycle_policy": { "rules": rules }, "repository_policy": { "Statement": [pull] },
+    });
+    made.ok("repository", "ensure_repository", repository);
+    made.ok(
+        "container image",
+        "find_container_image",
+        json!({ "repository": made.get("repository"), "tag": "healthy-1" }),
+    );
+    let cluster = json!({
+        "name": "main", "container_insights": "enabled", "capacity_providers": ["FARGATE"],
+        "default_capacity_provider_strategy": [{ "capacity_provider": "FARGATE" }],
+    });
+    made.ok("cluster", "ensure_cluster", cluster);
+    made.ok("tasks role", "ensure_role", json!({ "name": "tasks", "trust": "ecs-tasks.amazonaws.com" }));
+    let container =
+        json!({ "name": "shop", "image": made.get("container image"), "port_mappings": [{ "container_port": 8080 }] });
+    let definition = json!({
+        "family": "shop", "cpu": 256, "memory": 512, "execution_role": made.get("tasks role"),
+        "container_definitions": [container],
+    });
+    made.ok("definition", "register_task_definition", definition);
+    let group = json!({
+        "name": "tasks", "vpc_id": vpc, "port": 8080, "target_type": "ip", "deregistration_delay": "30s",
+        "health_check": { "path": "/healthz", "interval": "10s", "timeout": "5s" },
+    });
+    made.ok("tasks group", "ensure_target_group", group);
+    let forward = json!({ "forward": { "target_groups": [{ "target_group": made.get("tasks group"), "weight": 1 }] } });
+    let rule = json!({
+        "name": "tasks", "listener": made.get("listener"), "conditions": [{ "path_pattern": ["/tasks/*"] }], "action": forward,
+        "priority": 20,
+    });
+    made.ok("tasks rule", "ensure_listener_rule", rule);
+    let service = json!({
+        "name": "shop", "cluster": made.get("cluster"), "task_definition": made.get("definition"), "desired_count": 2,
+        "subnets": private, "security_groups": [made.get("inner")],
+        "load_balancers": [{
+            "target_group": made.get("tasks group"), "container_name": "shop", "container_port": 8080,
+        }],
+    });
+    made.ok("service", "deploy_ecs_service", service);
+    made.ok("found", "find_ecs_service", json!({ "name": "shop", "cluster": made.get("cluster") }));
+    made.ok(
+        "healthy",
+        "wait_healthy",
+        json!({ "target_groups": [made.get("tasks group")], "service": made.get("service") }),
+    );
+    let cpu = json!({ "predefined_metric_type": "ECSServiceAverageCPUUtilization", "target_value": 60 });
+    let scaling =
+        json!({ "service": made.get("service"), "min_capacity": 2, "max_capacity": 4, "target_tracking": [cpu] });
+    made.ok("scaling", "ensure_service_scaling", scaling);
+    let worker = json!({
+        "name": "worker", "cluster": made.get("cluster"), "task_definition": made.get("definition"), "desired_count": 0,
+        "subnets": private,
+    });
+    made.ok("worker", "deploy_ecs_service", worker);
+    made.ok("retired", "retire_ecs_service", json!({ "service": made.get("worker"), "to": "zero" }));
+}
+
+/// What is done anew each time it is asked for.
+fn run_task(run: &mut Trial<'_>) -> &'static str {
+    let cluster = run.ok("ensure_cluster", json!({ "name": "main", "container_insights": "enabled" }));
+    let vpc = run.ok("find_vpc", json!({ "vpc": "shop-prod-main" }));
+    let subnets = run.ok("find_subnets", json!({ "vpc_id": vpc, "tier": "private" }));
+    let options = json!({ "cluster": cluster, "task_definition": "shop-prod-shop:1", "subnets": subnets });
+    let ran = run.ok("run_task", options);
+    assert_eq!(ran["exit_codes"], json!({ "shop": 0 }));
+    "run_task"
+}
 
 /// What operations said they did.
 fn changes(run: &Trial<'_>) -> Vec<(String, Change)> {
@@ -207,7 +283,8 @@ fn nothing_to_do(run: &Trial<'_>, whose: &str) {
 #[test]
 fn on_a_fork_of_an_account_where_it_was_run_no_operation_has_anything_to_do() {
     let account = Account::new();
-    let used = run_all(&mut account.run());
+    let mut used = run_all(&mut account.run());
+    used.insert(run_task(&mut account.run()));
     let all = catalog::OPERATIONS.iter().map(|entry| entry.name).filter(|name| !OUTSIDE.contains(name));
     assert_eq!(used, all.collect(), "every operation is tried here");
     let mut again = account.run();
@@ -246,6 +323,7 @@ fn on_a_fork_of_an_empty_account_every_operation_does_its_work_and_the_account_s
     let (fork, origin) = account.fork();
     let mut planned = fork.run();
     run_all(&mut planned);
+    run_task(&mut planned);
     assert!(planned.mutations().len() > 50, "{} mutations", planned.mutations().len());
     assert!(changes(&planned).iter().filter(|(_, change)| *change == Change::Created).count() > 20);
     let report = planned.roll_back();

@@ -8,6 +8,7 @@ mod catalogue;
 mod certificate;
 mod checks;
 mod compute;
+mod containers;
 mod contract;
 mod dns;
 mod faults;

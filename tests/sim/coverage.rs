@@ -45,7 +45,7 @@ fn table() -> String {
 /// The first paragraph of the file that handles it, by action.
 fn handlers(service: &Service) -> BTreeMap<String, String> {
     let name = if service.name == "elasticloadbalancing" { "elbv2" } else { service.name };
-    let folder = Path::new(ROOT).join("src/sim").join(name);
+    let folder = Path::new(ROOT).join("src/sim").join(name.replace('-', "_"));
     let single = folder.with_extension("rs");
     let files = fs::read_dir(&folder).into_iter().flatten().map(|entry| entry.expect("an entry").path());
     let mut handlers = BTreeMap::new();
@@ -73,6 +73,9 @@ fn source(service: &Service, action: &str) -> String {
         "acm" => "acm/latest/APIReference",
         "ssm" => "systems-manager/latest/APIReference",
         "sts" => "STS/latest/APIReference",
+        "application-autoscaling" => "autoscaling/application/APIReference",
+        "ecr" => "AmazonECR/latest/APIReference",
+        "ecs" => "AmazonECS/latest/APIReference",
         other => panic!("where is the API reference of {other}?"),
     };
     format!("{DOCS}/{reference}/API_{action}.html")

@@ -17,7 +17,7 @@ pub mod scale_asg;
 pub mod sizes;
 mod template_content;
 pub mod template_options;
-mod traffic_guard;
+pub mod traffic_guard;
 
 use serde::Serialize;
 

@@ -8,6 +8,10 @@ use crate::{
         Error,
         certificate::CertificateTags,
         compute::asg::GroupTags,
+        containers::{
+            ecr::RepositoryTags,
+            ecs::{self, EcsTags},
+        },
         dns::zone::ZoneTags,
         identity::tags::{PolicyTags, ProfileTags, RoleTags},
         load_balancing::tags::Resource as Balancing,
@@ -48,9 +52,21 @@ async fn read(ctx: &Ctx, kind: Kind, id: &str) -> Result<Vec<(String, Resource)>
         Kind::InstanceProfile => tags_of::<ProfileTags>(ctx, id).await?,
         Kind::Certificate => tags_of::<CertificateTags>(ctx, id).await?,
         Kind::HostedZone => tags_of::<ZoneTags>(ctx, id).await?,
+        Kind::Repository => tags_of::<RepositoryTags>(ctx, id.rsplit(":repository/").next().unwrap_or(id)).await?,
+        Kind::Ecs => tags_of::<EcsTags>(ctx, &ecs_arn(ctx, id)?).await?,
         Kind::Record | Kind::Other => BTreeMap::new(),
     };
     Ok(vec![(id.to_owned(), resource(tags))])
+}
+
+/// A cluster may be named, and a service of Application Auto Scaling is `service/CLUSTER/NAME`. The name of a service alone does
+/// not say of which cluster.
+fn ecs_arn(ctx: &Ctx, id: &str) -> Result<String, Error> {
+    match id {
+        arn if arn.starts_with("arn:") => Ok(arn.to_owned()),
+        resource if resource.starts_with("service/") => Ok(ecs::arn(ctx, resource)),
+        name => Err(Error::option("", format!("the tags of {name} are read by its ARN, and only its name is known"))),
+    }
 }
 
 async fn tags_of<T: Tagged>(ctx: &Ctx, id: &str) -> Result<BTreeMap<String, String>, Error> {

@@ -7,7 +7,7 @@ pub mod ensure_role;
 mod role_aspect;
 pub mod tags;
 
-pub use document::PolicyDocument;
+pub use document::{PolicyDocument, same as same_policy};
 pub use role_aspect::RESTORE_ROLE;
 
 use serde::Serialize;

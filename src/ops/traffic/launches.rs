@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use aws_sdk_autoscaling::types::{Activity, AutoScalingGroup, LifecycleState, ScalingActivityStatusCode};
 
 use crate::{
-    ops::{Error, compute::asg},
+    ops::{
+        Error,
+        compute::asg,
+        containers::{ecs::name_in, service, tasks},
+    },
     run::Ctx,
 };
 
@@ -47,6 +51,44 @@ impl Fleet {
     pub fn words(&self) -> String {
         format!("{}: {} of {} in service", self.name, self.in_service.len(), self.desired)
     }
+}
+
+/// A service of ECS at one look, its tasks by their addresses, as target groups know them; and why its deployment was given up,
+/// if it was.
+pub async fn of_service(ctx: &Ctx, arn: &str) -> Result<(Fleet, Option<String>), Error> {
+    let (cluster, name) = (service::cluster_in(arn)?, name_in(arn));
+    let found = service::existing(ctx, arn).await?;
+    let running = tasks::of_service(ctx, cluster, name, "RUNNING").await?;
+    let those = |wanted: &dyn Fn(&tasks::Task) -> bool| {
+        let ids = running.iter().filter(|task| wanted(task)).map(|task| task.ip().unwrap_or(task.id()).to_owned());
+        ids.collect::<BTreeSet<String>>()
+    };
+    let fleet = Fleet {
+        name: name.to_owned(),
+        desired: usize::try_from(found.desired_count).unwrap_or_default(),
+        instances: those(&|_| true),
+        in_service: those(&|task| task.last_status == "RUNNING"),
+        // A task that was told to stop is not among those that are to run.
+        leaving: BTreeSet::new(),
+    };
+    let failed = found.primary().filter(|primary| primary.rollout_state.as_deref() == Some("FAILED"));
+    let given_up = match failed {
+        Some(failed) => {
+            let reasons = tasks::failures(ctx, cluster, name, &failed.id).await?;
+            let said = failed.rollout_state_reason.clone().unwrap_or_default();
+            Some([vec![said.trim_end_matches('.').to_owned()], reasons].concat().join("; "))
+        }
+        None => None,
+    };
+    Ok((fleet, given_up))
+}
+
+/// Why the newest tasks of a service's deployment have ended.
+pub async fn why_tasks_stopped(ctx: &Ctx, arn: &str) -> Result<Option<String>, Error> {
+    let (cluster, name) = (service::cluster_in(arn)?, name_in(arn));
+    let found = service::existing(ctx, arn).await?;
+    let Some(primary) = found.primary() else { return Ok(None) };
+    Ok(tasks::failures(ctx, cluster, name, &primary.id).await?.into_iter().next())
 }
 
 /// The activities of a group, the newest first. The first page is enough: what matters has just happened.

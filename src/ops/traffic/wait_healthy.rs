@@ -16,6 +16,7 @@ use crate::{
     ops::{
         Duration, Error, IdOf, IdsOf, Kind, Operation, Together,
         compute::AutoScalingGroup,
+        containers::{self, EcsService},
         load_balancing::{TargetGroup, name_in},
         ownership::set,
     },
@@ -36,6 +37,9 @@ pub struct WaitHealthy {
     /// The Auto Scaling group they belong to: only its instances count, and what goes wrong with them is told in its
     /// words. Without target groups, its instances must be in service.
     auto_scaling_group: Option<IdOf<AutoScalingGroup>>,
+    /// The ECS service they belong to, in the place of a group: its tasks count, and what goes wrong with them is told in the
+    /// words of ECS. Without target groups, its tasks must run.
+    service: Option<IdOf<EcsService>>,
     /// How many in each target group, or `all`: as many as the Auto Scaling group is to have, or all that are
     /// registered.
     #[serde(default)]
@@ -110,6 +114,8 @@ impl Kind for Healthy {
 struct Look {
     fleet: Option<Fleet>,
     groups: Vec<Health>,
+    /// Why the service of the fleet has given up.
+    given_up: Option<String>,
 }
 
 /// What was seen over time.
@@ -132,15 +138,21 @@ impl Operation for WaitHealthy {
 
     fn subject(options: &Self) -> String {
         let groups = options.target_groups.as_slice().iter().map(|arn| name_in(arn).to_owned());
-        let mut names: Vec<String> = groups.chain(options.auto_scaling_group.iter().map(ToString::to_string)).collect();
+        let service = options.service.iter().map(|service| containers::ecs::name_in(service.as_str()).to_owned());
+        let group = options.auto_scaling_group.iter().map(ToString::to_string);
+        let mut names: Vec<String> = groups.chain(group).chain(service).collect();
         // A fleet and its target group are often called the same.
         names.dedup();
         names.join(", ")
     }
 
     async fn run(ctx: &Ctx, options: Self) -> Result<Healthy, Error> {
-        if options.target_groups.as_slice().is_empty() && options.auto_scaling_group.is_none() {
-            let message = "expected `target_groups`, an `auto_scaling_group` or both, found neither";
+        if options.auto_scaling_group.is_some() && options.service.is_some() {
+            return Err(Error::option("service", "expected an `auto_scaling_group` or a `service`, found both"));
+        }
+        let has_fleet = options.auto_scaling_group.is_some() || options.service.is_some();
+        if options.target_groups.as_slice().is_empty() && !has_fleet {
+            let message = "expected `target_groups`, an `auto_scaling_group` or a `service`, found neither";
             return Err(Error::option("", message));
         }
         if options.dwell >= options.timeout {
@@ -178,17 +190,21 @@ impl Operation for WaitHealthy {
 impl WaitHealthy {
     async fn look(&self, ctx: &Ctx) -> Result<Look, Error> {
         let fleet = async {
-            match &self.auto_scaling_group {
-                Some(name) => Fleet::read(ctx, name.as_str()).await.map(Some),
-                None => Ok(None),
+            match (&self.auto_scaling_group, &self.service) {
+                (Some(name), _) => Ok((Some(Fleet::read(ctx, name.as_str()).await?), None)),
+                (None, Some(arn)) => {
+                    launches::of_service(ctx, arn.as_str()).await.map(|(fleet, why)| (Some(fleet), why))
+                }
+                (None, None) => Ok((None, None)),
             }
         };
-        let (fleet, groups) = futures::join!(fleet, Health::read_all(ctx, self.target_groups.as_slice())).together()?;
+        let ((fleet, given_up), groups) =
+            futures::join!(fleet, Health::read_all(ctx, self.target_groups.as_slice())).together()?;
         let groups = match &fleet {
             Some(fleet) => groups.into_iter().map(|group| group.of_instances(&fleet.instances)).collect(),
             None => groups,
         };
-        Ok(Look { fleet, groups })
+        Ok(Look { fleet, groups, given_up })
     }
 
     /// Why waiting longer is pointless, if it is.
@@ -196,8 +212,11 @@ impl WaitHealthy {
         let there = look.there();
         seen.terminated.extend(seen.instances.difference(&there).cloned());
         seen.instances.extend(there);
-        let activities = match &look.fleet {
-            Some(fleet) => launches::activities(ctx, &fleet.name).await?,
+        if let Some(why) = &look.given_up {
+            return Ok(Some(why.clone()));
+        }
+        let activities = match &self.auto_scaling_group {
+            Some(group) => launches::activities(ctx, group.as_str()).await?,
             None => Vec::new(),
         };
         if let Some(failure) = launches::failure(&activities) {
@@ -205,7 +224,10 @@ impl WaitHealthy {
         }
         if seen.terminated.len() > self.max_terminations as usize {
             let ids: Vec<&str> = seen.terminated.iter().map(String::as_str).collect();
-            let cause = ids.iter().find_map(|id| launches::cause(&activities, id));
+            let cause = match &self.service {
+                Some(arn) => launches::why_tasks_stopped(ctx, arn.as_str()).await?,
+                None => ids.iter().find_map(|id| launches::cause(&activities, id)),
+            };
             let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
             return Ok(Some(format!("{} terminated{cause}", ids.join(", "))));
         }

@@ -119,6 +119,11 @@ impl From<Event> for super::world::Event {
     }
 }
 
+/// Whether a load balancer forwards to a target group: ECS asks before it registers tasks in it.
+pub fn is_used(tx: &Tx, group: &str) -> bool {
+    !route::balancers_of(tx, group).is_empty()
+}
+
 const PAGING: Paging =
     Paging { size: "PageSize", token: "Marker", default: 400, sizes: 1..=400, invalid_token: "ValidationError" };
 

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use super::*;
 use crate::sim::ec2::instance::{self, App, State};
 use crate::sim::ec2::{Instance, NetworkInterface, Subnet};
+use crate::sim::ecs;
 use jiff::Timestamp;
 
 pub const ACTIONS: &[Action] = &[
@@ -208,6 +209,13 @@ pub fn forget(tx: &mut Tx, instance: &str) {
     );
 }
 
+/// Takes a target out of one group at once: nothing has its address any more.
+pub fn forget_in(tx: &mut Tx, group: &str, id: &str) {
+    if let Some(group) = tx.peek_mut::<TargetGroup>(group) {
+        group.targets.retain(|target| target.key.id != id);
+    }
+}
+
 /// The target groups in use that have a healthy target.
 pub fn flappable(tx: &Tx) -> Vec<String> {
     let has_healthy =
@@ -276,13 +284,35 @@ pub fn instance_of(tx: &Tx, group: &TargetGroup, key: &Key) -> Option<String> {
 
 /// What the service behind a target answers now.
 pub fn app(tx: &Tx, group: &TargetGroup, key: &Key) -> App {
-    let of_instance = instance_of(tx, group, key).map(|instance| instance::app(tx, &instance));
+    let of_instance = match group.target_type == "instance" {
+        true => Some(instance::app(tx, &key.id)),
+        false => interface(tx, group, key).and_then(|interface| app_behind(tx, interface)),
+    };
     let target = group.targets.iter().find(|target| target.key == *key);
     match (of_instance, target.and_then(|target| target.answers)) {
         (Some(App::Absent), _) | (None, None) => App::Absent,
         (_, Some(answers)) => answers,
         (Some(app), None) => app,
     }
+}
+
+/// What an instance or a task answers on its network interface; `None` if it is something else's.
+fn app_behind(tx: &Tx, interface: &NetworkInterface) -> Option<App> {
+    match &interface.instance {
+        Some(instance) => Some(instance::app(tx, instance)),
+        None => ecs::task::behind(tx, interface).map(|task| task.app),
+    }
+}
+
+/// Who answers behind a target, and what it was made of.
+pub fn made_of(tx: &Tx, group: &TargetGroup, key: &Key) -> Option<(String, String)> {
+    if let Some(id) = instance_of(tx, group, key) {
+        let image = tx.peek::<Instance>(&id).map(|instance| instance.image.clone());
+        return Some((id, image.unwrap_or_default()));
+    }
+    let task = ecs::task::behind(tx, interface(tx, group, key)?)?;
+    let serving = task.containers.iter().find(|container| container.essential);
+    Some((task.id.clone(), serving.map(|container| container.image.clone()).unwrap_or_default()))
 }
 
 fn interface<'t>(tx: &'t Tx, group: &TargetGroup, key: &Key) -> Option<&'t NetworkInterface> {

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     sim::{
         acm,
-        ec2::{Instance, security_group_rule},
+        ec2::security_group_rule,
         visit::{Answer, drawn},
     },
     web::{Request, Trouble},
@@ -129,7 +129,6 @@ fn forwards(tx: &Tx, arn: &str) -> Answer {
     if !good {
         return itself(502, "<html><head><title>502 Bad Gateway</title></head></html>");
     }
-    let instance = targets::instance_of(tx, group, &key).unwrap_or_default();
-    let image = tx.peek::<Instance>(&instance).map(|instance| instance.image.clone()).unwrap_or_default();
+    let (instance, image) = targets::made_of(tx, group, &key).unwrap_or_default();
     Answer::Service { instance, image }
 }

@@ -1,0 +1,441 @@
+//! Application Auto Scaling: the bounds of ECS services, and policies that track a target. Load is not measured: a service is
+//! kept within its bounds, and not scaled between them. Services of other namespaces are not modelled.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::ecs;
+use super::error::{AwsError, Reply};
+use super::fork::Extent;
+use super::read::{Read, Reader, Rows, Token};
+use super::select::{self, Paging};
+use super::service::{Action, Service, no_secrets};
+use super::table::Table;
+use super::tags::{self, Tags};
+use super::tx::{Tx, resource};
+use super::wire::{Params, Protocol, epoch};
+
+pub const SERVICE: Service = Service {
+    name: "application-autoscaling",
+    protocol: Protocol::Json("AnyScaleFrontendService"),
+    namespace: "",
+    actions: &[ACTIONS],
+    sanitise: no_secrets,
+};
+
+const NAMED: &str = "ServiceNamespace ResourceId ScalableDimension";
+const PAGES: &str = "MaxResults NextToken";
+
+const ACTIONS: &[Action] = &[
+    Action {
+        name: "RegisterScalableTarget",
+        params: &[
+            NAMED,
+            "
+            MinCapacity MaxCapacity RoleARN Tags.** SuspendedState.DynamicScalingInSuspended
+            SuspendedState.DynamicScalingOutSuspended SuspendedState.ScheduledScalingSuspended
+            ",
+        ],
+        run: register_scalable_target,
+    },
+    Action {
+        name: "DescribeScalableTargets",
+        params: &["ServiceNamespace ResourceIds[] ScalableDimension", PAGES],
+        run: describe_scalable_targets,
+    },
+    Action { name: "DeregisterScalableTarget", params: &[NAMED], run: deregister_scalable_target },
+    Action {
+        name: "PutScalingPolicy",
+        params: &[
+            NAMED,
+            "
+            PolicyName PolicyType TargetTrackingScalingPolicyConfiguration.TargetValue
+            TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification.PredefinedMetricType
+            TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification.ResourceLabel
+            TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown
+            TargetTrackingScalingPolicyConfiguration.ScaleInCooldown
+            TargetTrackingScalingPolicyConfiguration.DisableScaleIn
+            ",
+        ],
+        run: put_scaling_policy,
+    },
+    Action {
+        name: "DescribeScalingPolicies",
+        params: &["PolicyNames[] ServiceNamespace ResourceId ScalableDimension", PAGES],
+        run: describe_scaling_policies,
+    },
+    Action { name: "DeleteScalingPolicy", params: &["PolicyName", NAMED], run: delete_scaling_policy },
+];
+
+/// How long it takes until a service is brought within new bounds.
+const ACTS: Duration = Duration::from_secs(10);
+
+/// What Application Auto Scaling holds in a region.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ApplicationAutoScaling {
+    scalable_targets: Table<ScalableTarget>,
+    tracking_policies: Table<ScalingPolicy>,
+}
+
+/// It looks whether a target is within its bounds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event(String);
+
+impl Event {
+    pub fn happen(self, tx: &mut Tx) {
+        if let Some(target) = tx.peek::<ScalableTarget>(&self.0).cloned() {
+            ecs::service::keep_within(tx, service_in(&target.resource), target.least, target.most);
+        }
+    }
+}
+
+impl From<Event> for super::world::Event {
+    fn from(event: Event) -> Self {
+        super::world::Event::ApplicationAutoScaling(event)
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ScalableTarget {
+    /// `service/cluster/name`: there is one dimension of it.
+    pub resource: String,
+    pub arn: String,
+    pub least: i64,
+    pub most: i64,
+    pub role: Option<String>,
+    /// As it is shown.
+    pub suspended: Value,
+    pub created: Timestamp,
+    pub tags: Tags,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ScalingPolicy {
+    /// `resource/name`
+    pub key: String,
+    pub resource: String,
+    pub name: String,
+    pub arn: String,
+    pub configuration: Value,
+    pub created: Timestamp,
+}
+
+resource!(ScalableTarget, resource, region.application_autoscaling.scalable_targets, Extent::Kind, |resource: &str| {
+    unregistered(resource)
+});
+resource!(ScalingPolicy, key, region.application_autoscaling.tracking_policies, Extent::Kind, |key: &str| {
+    let (resource, name) = key.rsplit_once('/').unwrap_or((key, ""));
+    let message = format!(
+        "No scaling policy found for service namespace: {NAMESPACE}, resource ID: {resource}, scalable dimension: \
+             {DIMENSION}, policy name: {name}"
+    );
+    AwsError::new("ObjectNotFoundException", message)
+});
+
+pub const TARGET_CALLS: &[&str] = &["application-autoscaling:DescribeScalableTargets"];
+pub const POLICY_CALLS: &[&str] = &["application-autoscaling:DescribeScalingPolicies"];
+
+const NAMESPACE: &str = "ecs";
+const DIMENSION: &str = "ecs:service:DesiredCount";
+const TRACKING: &str = "TargetTrackingScaling";
+const TOKEN: Token = ("NextToken", "NextToken");
+const PAGING: Paging = Paging {
+    size: "MaxResults",
+    token: "NextToken",
+    default: 50,
+    sizes: 1..=50,
+    invalid_token: "InvalidNextTokenException",
+};
+
+fn unregistered(resource: &str) -> AwsError {
+    let message = format!(
+        "No scalable target found for service namespace: {NAMESPACE}, resource ID: {resource}, scalable dimension: \
+         {DIMENSION}"
+    );
+    AwsError::new("ObjectNotFoundException", message)
+}
+
+fn invalid(message: impl Into<String>) -> AwsError {
+    AwsError::new("ValidationException", message)
+}
+
+/// Reads the bounds of all services.
+pub fn load_targets(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    let params = json!({ "ServiceNamespace": NAMESPACE, "MaxResults": 50 });
+    let all = reader.pages("application-autoscaling", "DescribeScalableTargets", params, "ScalableTargets", TOKEN)?;
+    for shown in all.iter().filter(|shown| shown.opt_str("ScalableDimension") == Some(DIMENSION)) {
+        rows.whole(
+            Read::of(ScalableTarget {
+                resource: shown.text("ResourceId"),
+                arn: shown.text("ScalableTargetARN"),
+                least: shown.number("MinCapacity", 0),
+                most: shown.number("MaxCapacity", 0),
+                role: shown.opt_str("RoleARN").map(str::to_owned),
+                suspended: shown.part("SuspendedState").0,
+                created: shown.time("CreationTime"),
+                tags: Tags::new(),
+            })
+            .shown(shown),
+        );
+    }
+    Ok(())
+}
+
+/// Reads the policies of all services.
+pub fn load_policies(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+    let params = json!({ "ServiceNamespace": NAMESPACE, "MaxResults": 50 });
+    let all = reader.pages("application-autoscaling", "DescribeScalingPolicies", params, "ScalingPolicies", TOKEN)?;
+    for shown in all.iter().filter(|shown| shown.opt_str("ScalableDimension") == Some(DIMENSION)) {
+        let (resource, name) = (shown.text("ResourceId"), shown.text("PolicyName"));
+        let other = shown.opt_str("PolicyType").filter(|kind| *kind != TRACKING);
+        let other = other.map(|kind| format!("policies of the type {kind}"));
+        let policy = ScalingPolicy {
+            key: format!("{resource}/{name}"),
+            resource,
+            name,
+            arn: shown.text("PolicyARN"),
+            configuration: shown.part("TargetTrackingScalingPolicyConfiguration").0,
+            created: shown.time("CreationTime"),
+        };
+        rows.whole(Read::of(policy).shown(shown).except(other));
+    }
+    Ok(())
+}
+
+/// `cluster/name` of `service/cluster/name`.
+fn service_in(resource: &str) -> &str {
+    resource.strip_prefix("service/").unwrap_or(resource)
+}
+
+/// Refuses what is no service of ECS.
+fn namespace(tx: &Tx, p: &Params) -> Result<(), AwsError> {
+    for (path, modelled) in [("ServiceNamespace", NAMESPACE), ("ScalableDimension", DIMENSION)] {
+        if let Some(other) = p.opt_str(path).filter(|value| *value != modelled) {
+            let action = format!("{}:{}", tx.service, tx.action);
+            return Err(AwsError::not_modelled("ValidationException", path, other, &action));
+        }
+    }
+    Ok(())
+}
+
+fn resource<'p>(tx: &Tx, p: &'p Params) -> Result<&'p str, AwsError> {
+    namespace(tx, p)?;
+    let resource = p.str("ResourceId")?;
+    match resource.strip_prefix("service/").is_some_and(|key| key.split('/').count() == 2) {
+        true => Ok(resource),
+        false => {
+            Err(invalid(format!("Unsupported service namespace, resource type or scalable dimension: {resource}")))
+        }
+    }
+}
+
+impl ScalableTarget {
+    fn view(&self, tx: &Tx) -> Value {
+        let role = "role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService";
+        json!({
+            "ServiceNamespace": NAMESPACE,
+            "ResourceId": self.resource,
+            "ScalableDimension": DIMENSION,
+            "MinCapacity": self.least,
+            "MaxCapacity": self.most,
+            "RoleARN": self.role.clone().unwrap_or_else(|| tx.global_arn("iam", role)),
+            "CreationTime": epoch(self.created),
+            "SuspendedState": self.suspended,
+            "ScalableTargetARN": self.arn,
+        })
+    }
+}
+
+impl ScalingPolicy {
+    fn view(&self, tx: &Tx) -> Value {
+        json!({
+            "PolicyARN": self.arn,
+            "PolicyName": self.name,
+            "ServiceNamespace": NAMESPACE,
+            "ResourceId": self.resource,
+            "ScalableDimension": DIMENSION,
+            "PolicyType": TRACKING,
+            "TargetTrackingScalingPolicyConfiguration": self.configuration,
+            "Alarms": self.alarms(tx),
+            "CreationTime": epoch(self.created),
+        })
+    }
+
+    /// Names of the CloudWatch alarms that AWS makes for it.
+    fn alarms(&self, tx: &Tx) -> Value {
+        let uuid = self.arn.rsplit(':').next().unwrap_or_default();
+        let id = self.arn.split(':').nth(6).unwrap_or(uuid);
+        let alarm = |kind: &str| {
+            let name = format!("TargetTracking-{}-{kind}-{id}", self.resource);
+            json!({ "AlarmName": name, "AlarmARN": tx.arn("cloudwatch", &format!("alarm:{name}")) })
+        };
+        json!([alarm("AlarmHigh"), alarm("AlarmLow")])
+    }
+}
+
+fn register_scalable_target(tx: &mut Tx, p: &Params) -> Reply {
+    let resource = resource(tx, p)?.to_owned();
+    if !ecs::service::is_there(tx, service_in(&resource)) {
+        return Err(invalid(format!("ECS service doesn't exist: {resource}")));
+    }
+    let before = tx.peek::<ScalableTarget>(&resource).cloned();
+    let bound = |path: &str, known: Option<i64>| match (p.opt_int(path)?, known) {
+        (Some(bound), _) if bound < 0 => Err(invalid(format!("{path} must not be negative"))),
+        (Some(bound), _) | (None, Some(bound)) => Ok(bound),
+        (None, None) => {
+            Err(invalid("MinCapacity and MaxCapacity must be specified when registering a new scalable target"))
+        }
+    };
+    let least = bound("MinCapacity", before.as_ref().map(|it| it.least))?;
+    let most = bound("MaxCapacity", before.as_ref().map(|it| it.most))?;
+    if most < least {
+        return Err(invalid("Maximum capacity cannot be less than minimum capacity"));
+    }
+    let mut suspended = before.as_ref().map_or_else(
+        || {
+            json!({
+                "DynamicScalingInSuspended": false,
+                "DynamicScalingOutSuspended": false,
+                "ScheduledScalingSuspended": false,
+            })
+        },
+        |it| it.suspended.clone(),
+    );
+    if let (Some(known), Some(given)) = (suspended.as_object_mut(), p.get("SuspendedState").and_then(Value::as_object))
+    {
+        known.extend(given.clone());
+    }
+    let tags: Vec<Params> = p
+        .part("Tags")
+        .0
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| Params(json!({ "Key": key, "Value": value })))
+        .collect();
+    if before.is_some() && !tags.is_empty() {
+        return Err(invalid("Tags can only be given when a scalable target is registered for the first time."));
+    }
+    let target = match before {
+        Some(before) => ScalableTarget { least, most, suspended, ..before },
+        None => {
+            let id = tx.new_id("x");
+            ScalableTarget {
+                arn: tx.arn("application-autoscaling", &format!("scalable-target/{}", id.trim_start_matches("x-"))),
+                role: p.opt_str("RoleARN").map(str::to_owned),
+                created: tx.now,
+                tags: tags::read(&tags)?,
+                resource: resource.clone(),
+                least,
+                most,
+                suspended,
+            }
+        }
+    };
+    let arn = target.arn.clone();
+    match tx.peek_mut::<ScalableTarget>(&resource) {
+        Some(row) => *row = target,
+        None => tx.put(target),
+    }
+    tx.schedule(ACTS, Event(resource));
+    Ok(json!({ "ScalableTargetARN": arn }))
+}
+
+fn describe_scalable_targets(tx: &mut Tx, p: &Params) -> Reply {
+    namespace(tx, p)?;
+    let asked = p.strings("ResourceIds");
+    let rows = tx.select::<ScalableTarget>(&[])?.into_iter();
+    let rows = rows.filter(|target| asked.is_empty() || asked.contains(&target.resource.as_str())).collect();
+    let (rows, next) = select::page(&PAGING, p, rows, |target: &&ScalableTarget| &target.resource)?;
+    let views: Vec<Value> = rows.into_iter().map(|target| tx.shown(target, ScalableTarget::view)).collect();
+    Ok(json!({ "ScalableTargets": views, "NextToken": next }))
+}
+
+/// "Deregistering a scalable target deletes the scaling policies that are associated with it."
+fn deregister_scalable_target(tx: &mut Tx, p: &Params) -> Reply {
+    let resource = resource(tx, p)?.to_owned();
+    tx.get::<ScalableTarget>(&resource)?;
+    let of_it = tx.all::<ScalingPolicy>().filter(|policy| policy.resource == resource);
+    for key in of_it.map(|policy| policy.key.clone()).collect::<Vec<_>>() {
+        tx.delete::<ScalingPolicy>(&key);
+    }
+    tx.delete::<ScalableTarget>(&resource);
+    Ok(json!({}))
+}
+
+const METRICS: [&str; 3] =
+    ["ECSServiceAverageCPUUtilization", "ECSServiceAverageMemoryUtilization", "ALBRequestCountPerTarget"];
+
+fn put_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
+    let (resource, name) = (resource(tx, p)?.to_owned(), p.str("PolicyName")?.to_owned());
+    if let Some(other) = p.opt_str("PolicyType").filter(|kind| *kind != TRACKING) {
+        return Err(AwsError::not_modelled("ValidationException", "PolicyType", other, "PutScalingPolicy"));
+    }
+    if tx.get::<ScalableTarget>(&resource).is_err() {
+        return Err(unregistered(&resource));
+    }
+    let given = p.part("TargetTrackingScalingPolicyConfiguration");
+    let metric = given.opt_str("PredefinedMetricSpecification.PredefinedMetricType").unwrap_or_default();
+    if !METRICS.contains(&metric) {
+        return Err(invalid(format!("Invalid metric type for service namespace {NAMESPACE}: {metric}")));
+    }
+    let labelled = given.has("PredefinedMetricSpecification.ResourceLabel");
+    if labelled != (metric == "ALBRequestCountPerTarget") {
+        return Err(invalid("A resource label must be specified exactly for ALBRequestCountPerTarget"));
+    }
+    if given.get("TargetValue").and_then(Value::as_f64).is_none_or(|value| value <= 0.0) {
+        return Err(invalid("TargetValue must be above 0"));
+    }
+    let mut configuration = given.0.clone();
+    // As it is shown afterwards.
+    if configuration.get("DisableScaleIn").is_none() {
+        configuration["DisableScaleIn"] = json!(false);
+    }
+    let key = format!("{resource}/{name}");
+    let policy = match tx.peek::<ScalingPolicy>(&key).cloned() {
+        Some(known) => ScalingPolicy { configuration, ..known },
+        None => {
+            let id = tx.new_id("x");
+            let id = id.trim_start_matches("x-");
+            let arn = format!("scalingPolicy:{id}:resource/{NAMESPACE}/{resource}:policyName/{name}");
+            ScalingPolicy {
+                arn: tx.arn("autoscaling", &arn),
+                created: tx.now,
+                key: key.clone(),
+                resource,
+                name,
+                configuration,
+            }
+        }
+    };
+    let reply = json!({ "PolicyARN": policy.arn, "Alarms": policy.alarms(tx) });
+    match tx.peek_mut::<ScalingPolicy>(&key) {
+        Some(row) => *row = policy,
+        None => tx.put(policy),
+    }
+    Ok(reply)
+}
+
+fn describe_scaling_policies(tx: &mut Tx, p: &Params) -> Reply {
+    namespace(tx, p)?;
+    let (names, resource) = (p.strings("PolicyNames"), p.opt_str("ResourceId"));
+    let rows = tx.select::<ScalingPolicy>(&[])?.into_iter();
+    let rows = rows.filter(|policy| {
+        (names.is_empty() || names.contains(&policy.name.as_str()))
+            && resource.is_none_or(|resource| policy.resource == resource)
+    });
+    let (rows, next) = select::page(&PAGING, p, rows.collect(), |policy: &&ScalingPolicy| &policy.key)?;
+    let views: Vec<Value> = rows.into_iter().map(|policy| tx.shown(policy, ScalingPolicy::view)).collect();
+    Ok(json!({ "ScalingPolicies": views, "NextToken": next }))
+}
+
+fn delete_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
+    let key = format!("{}/{}", resource(tx, p)?, p.str("PolicyName")?);
+    tx.get::<ScalingPolicy>(&key)?;
+    tx.delete::<ScalingPolicy>(&key);
+    Ok(json!({}))
+}
