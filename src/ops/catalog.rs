@@ -5,7 +5,7 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::{
-    Error, Kind, Operation, Pending, certificate, checks, compute, dns, ec2_tags, identity, load_balancing, network,
+    Error, Kind, Operation, Pending, certificate, checks, compute, dns, ec2_tags, identity, load_balancing, monitoring, network,
     traffic,
 };
 use crate::run::{Ctx, IMPOSSIBLE, LookUp, UndoAction};
@@ -51,6 +51,13 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<dns::ensure_hosted_zone::EnsureHostedZone>(),
     Entry::of::<dns::find_hosted_zone::FindHostedZone>(),
     Entry::of::<dns::ensure_record::EnsureRecord>(),
+    Entry::of::<compute::ensure_scaling_policy::EnsureScalingPolicy>(),
+    Entry::of::<compute::ensure_scheduled_action::EnsureScheduledAction>(),
+    Entry::of::<monitoring::ensure_topic::EnsureTopic>(),
+    Entry::of::<monitoring::ensure_alarm::EnsureAlarm>(),
+    Entry::of::<monitoring::alarm_states::ReadAlarmStates>(),
+    Entry::of::<monitoring::ensure_dashboard::EnsureDashboard>(),
+    Entry::of::<monitoring::ensure_log_group::EnsureLogGroup>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -117,6 +124,20 @@ pub const UNDOS: &[&UndoAction] = &[
     &dns::ensure_hosted_zone::RESTORE_ZONE_COMMENT,
     &dns::zone::RESTORE_ZONE_TAGS,
     &dns::record_set::RESTORE_RECORDS,
+    &compute::ensure_scaling_policy::RESTORE_STEP_POLICY,
+    &compute::ensure_scheduled_action::RESTORE_SCHEDULED_ACTION,
+    &monitoring::tags::RESTORE_TOPIC_TAGS,
+    &monitoring::tags::RESTORE_ALARM_TAGS,
+    &monitoring::tags::RESTORE_LOG_GROUP_TAGS,
+    &monitoring::subscription::UNSUBSCRIBE,
+    &monitoring::subscription::SUBSCRIBE_AGAIN,
+    &monitoring::ensure_topic::DELETE_TOPIC,
+    &monitoring::ensure_topic::RESTORE_TOPIC_ATTRIBUTE,
+    &monitoring::alarm::RESTORE_ALARM,
+    &monitoring::ensure_dashboard::RESTORE_DASHBOARD,
+    &monitoring::ensure_log_group::DELETE_LOG_GROUP,
+    &monitoring::ensure_log_group::RESTORE_RETENTION,
+    &monitoring::ensure_log_group::RESTORE_LOG_GROUP_KEY,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
@@ -150,6 +171,8 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &compute::launch_asg::GROUP_BY_NAME,
     &dns::ensure_hosted_zone::ZONE_BY_REFERENCE,
     &dns::record_set::RECORDS_BY_CONTENT,
+    &monitoring::subscription::SUBSCRIPTION_BY_ENDPOINT,
+    &monitoring::ensure_log_group::LOG_GROUP_BY_NAME,
 ];
 
 /// An operation with its types taken off.

@@ -36,6 +36,14 @@ pub enum Kind {
     HostedZone,
     /// By its name. It has no tags.
     Record,
+    /// By its ARN, or that of one of its subscriptions.
+    Topic,
+    /// By its name or its ARN.
+    Alarm,
+    /// By its name. It has no tags here.
+    Dashboard,
+    /// By its name or its ARN.
+    LogGroup,
     /// Of a kind whose tags cannot be read.
     Other,
 }
@@ -76,6 +84,18 @@ const TABLE: &[(&str, &[&str])] = &[
     ("route53:CreateHostedZone", &[]),
     ("route53:ChangeTagsForResource", &["ResourceId"]),
     ("route53:*", &["Id", RECORDS]),
+    ("sns:CreateTopic", &[]),
+    ("sns:TagResource", &["ResourceArn"]),
+    ("sns:UntagResource", &["ResourceArn"]),
+    ("sns:Unsubscribe", &["SubscriptionArn"]),
+    ("sns:*", &["TopicArn", "SubscriptionArn"]),
+    ("cloudwatch:*Alarm", &["AlarmName"]),
+    ("cloudwatch:*Alarm*", &["AlarmName", "AlarmNames"]),
+    ("cloudwatch:*Dashboard*", &["DashboardName", "DashboardNames"]),
+    ("cloudwatch:*Resource", &["ResourceARN"]),
+    ("logs:CreateLogGroup", &[]),
+    ("logs:*Resource", &["resourceArn"]),
+    ("logs:*", &["logGroupName"]),
     ("*", &[ANY]),
 ];
 
@@ -136,6 +156,10 @@ fn kind(service: &str, path: &str) -> Kind {
         ("acm", _) => Kind::Certificate,
         ("route53", RECORDS) => Kind::Record,
         ("route53", _) => Kind::HostedZone,
+        ("sns", "TopicArn" | "ResourceArn" | "SubscriptionArn") => Kind::Topic,
+        ("cloudwatch", "AlarmName" | "AlarmNames" | "ResourceARN") => Kind::Alarm,
+        ("cloudwatch", "DashboardName" | "DashboardNames") => Kind::Dashboard,
+        ("logs", "logGroupName" | "resourceArn") => Kind::LogGroup,
         _ => Kind::Other,
     }
 }
@@ -201,6 +225,14 @@ mod tests {
                 ] } }),
                 vec!["Z1", "shop.example.com"],
             ),
+            ("sns:CreateTopic", json!({ "Name": "t" }), vec![]),
+            ("sns:Subscribe", json!({ "TopicArn": "arn:t", "Endpoint": "a@b" }), vec!["arn:t"]),
+            ("cloudwatch:PutMetricAlarm", json!({ "AlarmName": "a", "MetricName": "m" }), vec!["a"]),
+            ("cloudwatch:DeleteAlarms", json!({ "AlarmNames": ["a", "b"] }), vec!["a", "b"]),
+            ("cloudwatch:PutDashboard", json!({ "DashboardName": "d" }), vec!["d"]),
+            ("cloudwatch:TagResource", json!({ "ResourceARN": "arn" }), vec!["arn"]),
+            ("logs:CreateLogGroup", json!({ "logGroupName": "g" }), vec![]),
+            ("logs:PutRetentionPolicy", json!({ "logGroupName": "g", "retentionInDays": 1 }), vec!["g"]),
             ("ecs:UpdateService", json!({ "serviceName": "web", "ClusterArn": "arn", "Count": 1 }), vec!["web", "arn"]),
         ];
         for (action, parameters, expected) in table {

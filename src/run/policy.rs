@@ -228,8 +228,10 @@ impl Ctx {
             Kind::AutoScalingGroup => "auto_scaling_group_name",
             Kind::Role => "role_name",
             Kind::InstanceProfile => "instance_profile_name",
-            Kind::Ec2 | Kind::LoadBalancing | Kind::ManagedPolicy | Kind::Certificate | Kind::HostedZone => "",
-            Kind::Record | Kind::Other => return false,
+            Kind::Alarm => "alarm_name",
+            Kind::LogGroup => "log_group_name",
+            Kind::Ec2 | Kind::LoadBalancing | Kind::ManagedPolicy | Kind::Certificate | Kind::HostedZone | Kind::Topic => "",
+            Kind::Record | Kind::Dashboard | Kind::Other => return false,
         };
         self.run.state().fresh.has(key, id)
     }

@@ -7,7 +7,7 @@ use super::error::AwsError;
 use super::fork::{Extent, Want};
 use super::read::{Reader, Rows};
 use super::tx::{Resource, Scope, Tx};
-use super::{acm, autoscaling, ec2, elbv2, iam, route53, service};
+use super::{acm, autoscaling, cloudwatch, ec2, elbv2, iam, logs, route53, service, sns};
 
 /// A kind of row with its type taken off.
 pub struct Kind {
@@ -50,6 +50,11 @@ const KINDS: &[Kind] = &[
     Kind::of::<iam::Policy>(iam::policy::load, iam::policy::CALLS),
     Kind::of::<iam::Role>(iam::role::load, iam::role::CALLS),
     Kind::of::<route53::Zone>(route53::zone::load, route53::zone::CALLS),
+    Kind::of::<autoscaling::Scheduled>(autoscaling::load_scheduled, &["autoscaling:DescribeScheduledActions"]),
+    Kind::of::<cloudwatch::Alarm>(cloudwatch::alarm::load, cloudwatch::alarm::CALLS),
+    Kind::of::<cloudwatch::Dashboard>(cloudwatch::dashboard::load, cloudwatch::dashboard::CALLS),
+    Kind::of::<logs::LogGroup>(logs::load, logs::CALLS),
+    Kind::of::<sns::Topic>(sns::topic::load, sns::topic::CALLS),
 ];
 
 /// What AWS has for everybody, of which an account is asked as far as its behaviour needs it.

@@ -38,6 +38,12 @@ const RESIDUES: &[Residue] = &[
         values: &["PENDING", "INSYNC"],
         why: "Route 53 remembers for a while that a zone was changed",
     },
+    Residue {
+        table: "subscriptions",
+        field: "state",
+        values: &["Pending"],
+        why: "SNS forgets a subscription that nobody confirms after two days, and has no call to delete it",
+    },
 ];
 
 /// A field that does not count, and why: it says only that something happened, and AWS has no call to set it back.
@@ -51,6 +57,8 @@ const TRACES: &[Trace] = &[
     Trace { table: "policies", field: "held_by", why: HELD_BY },
     Trace { table: "policies", field: "last_version", why: "IAM never uses a version number twice" },
     Trace { table: "target_groups", field: "held_by", why: HELD_BY },
+    Trace { table: "alarms", field: "watch", why: "what CloudWatch itself has seen" },
+    Trace { table: "topics", field: "deleted", why: "how many of its subscriptions were deleted" },
 ];
 
 const HELD_BY: &str = "in a fork, what the account said of users that were not read themselves";

@@ -8,14 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use super::acm;
 use super::autoscaling;
+use super::cloudwatch;
 use super::ec2;
 use super::elbv2;
 use super::error::AwsError;
 use super::fork::{Fork, Looked};
 use super::iam;
+use super::logs;
 use super::read::Live;
 use super::route53;
 use super::shared::Shared;
+use super::sns;
 use super::table::{Lag, mix};
 use super::traffic::{Load, Server, Spread};
 use super::tx::{Ids, Scope, Tokens, Tx};
@@ -82,6 +85,7 @@ pub struct Account {
 pub struct Global {
     pub iam: iam::Iam,
     pub route53: route53::Route53,
+    pub cloudwatch: cloudwatch::Everywhere,
 }
 
 /// What an account has in one region: one field per service.
@@ -92,6 +96,9 @@ pub struct Region {
     pub acm: acm::Acm,
     pub ec2: ec2::Ec2,
     pub elbv2: elbv2::Elbv2,
+    pub cloudwatch: cloudwatch::CloudWatch,
+    pub logs: logs::Logs,
+    pub sns: sns::Sns,
 }
 
 /// What happens by itself: one variant per service.
@@ -102,6 +109,8 @@ pub enum Event {
     Elbv2(elbv2::Event),
     Acm(acm::Event),
     Route53(route53::Event),
+    CloudWatch(cloudwatch::Event),
+    Sns(sns::Event),
 }
 
 impl Event {
@@ -112,6 +121,8 @@ impl Event {
             Event::Elbv2(event) => event.happen(tx),
             Event::Acm(event) => event.happen(tx),
             Event::Route53(event) => event.happen(tx),
+            Event::CloudWatch(event) => event.happen(tx),
+            Event::Sns(event) => event.happen(tx),
         }
     }
 }

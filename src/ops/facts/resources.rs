@@ -11,6 +11,7 @@ use crate::{
         dns::zone::ZoneTags,
         identity::tags::{PolicyTags, ProfileTags, RoleTags},
         load_balancing::tags::Resource as Balancing,
+        monitoring::tags,
         ownership::RUN_TAG,
         tagged::Tagged,
     },
@@ -48,7 +49,10 @@ async fn read(ctx: &Ctx, kind: Kind, id: &str) -> Result<Vec<(String, Resource)>
         Kind::InstanceProfile => tags_of::<ProfileTags>(ctx, id).await?,
         Kind::Certificate => tags_of::<CertificateTags>(ctx, id).await?,
         Kind::HostedZone => tags_of::<ZoneTags>(ctx, id).await?,
-        Kind::Record | Kind::Other => BTreeMap::new(),
+        Kind::Topic => or_none(tags::of_topic(ctx, id).await)?,
+        Kind::Alarm => or_none(tags::of_alarm(ctx, id).await)?,
+        Kind::LogGroup => or_none(tags::of_log_group(ctx, id).await)?,
+        Kind::Record | Kind::Dashboard | Kind::Other => BTreeMap::new(),
     };
     Ok(vec![(id.to_owned(), resource(tags))])
 }
@@ -56,6 +60,14 @@ async fn read(ctx: &Ctx, kind: Kind, id: &str) -> Result<Vec<(String, Resource)>
 async fn tags_of<T: Tagged>(ctx: &Ctx, id: &str) -> Result<BTreeMap<String, String>, Error> {
     match T::read(ctx, id).await {
         Err(error) if error.is(T::GONE) => Ok(BTreeMap::new()),
+        read => read,
+    }
+}
+
+/// What is not there has no tags.
+fn or_none(read: Result<BTreeMap<String, String>, Error>) -> Result<BTreeMap<String, String>, Error> {
+    match read {
+        Err(error) if error.is(&["NotFound", "ResourceNotFound", "ResourceNotFoundException"]) => Ok(BTreeMap::new()),
         read => read,
     }
 }

@@ -93,6 +93,7 @@ pub fn caller(request: &http::Request<Bytes>) -> Result<Caller, AwsError> {
     let service = service::find(service).ok_or_else(|| {
         AwsError::unanswered("InvalidAction", format!("the simulator does not model the service `{service}`"))
     })?;
+    let service = if request.headers().contains_key("x-amz-target") { service.in_json() } else { service };
     Ok(Caller { service, account: account_of(key).to_owned(), region: region.to_owned() })
 }
 
@@ -181,6 +182,9 @@ pub fn write(service: Option<&Service>, action: &str, reply: Reply, id: &str) ->
             ("text/xml", xml::rest(namespace, action, &value))
         }
         (Protocol::RestXml(_), Err(error)) => ("text/xml", xml::error(namespace, error, id)),
+        (Protocol::Json(_), Ok(value)) if !namespace.is_empty() => {
+            ("application/x-amz-json-1.0", json::reply(&json::of_xml(value)))
+        }
         (Protocol::Json(_), Ok(value)) => ("application/x-amz-json-1.1", json::reply(value)),
         (Protocol::Json(_), Err(error)) => ("application/x-amz-json-1.1", json::error(error)),
     };
