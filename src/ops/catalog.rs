@@ -5,8 +5,8 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::{
-    Error, Kind, Operation, Pending, certificate, checks, compute, dns, ec2_tags, identity, load_balancing, monitoring, network,
-    traffic,
+    Error, Kind, Operation, Pending, certificate, checks, compute, dns, ec2_tags, identity, load_balancing, monitoring,
+    network, traffic,
 };
 use crate::run::{Ctx, IMPOSSIBLE, LookUp, UndoAction};
 

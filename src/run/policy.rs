@@ -230,7 +230,12 @@ impl Ctx {
             Kind::InstanceProfile => "instance_profile_name",
             Kind::Alarm => "alarm_name",
             Kind::LogGroup => "log_group_name",
-            Kind::Ec2 | Kind::LoadBalancing | Kind::ManagedPolicy | Kind::Certificate | Kind::HostedZone | Kind::Topic => "",
+            Kind::Ec2
+            | Kind::LoadBalancing
+            | Kind::ManagedPolicy
+            | Kind::Certificate
+            | Kind::HostedZone
+            | Kind::Topic => "",
             Kind::Record | Kind::Dashboard | Kind::Other => return false,
         };
         self.run.state().fresh.has(key, id)

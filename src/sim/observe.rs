@@ -58,6 +58,9 @@ const TRACES: &[Trace] = &[
     Trace { table: "policies", field: "last_version", why: "IAM never uses a version number twice" },
     Trace { table: "target_groups", field: "held_by", why: HELD_BY },
     Trace { table: "alarms", field: "watch", why: "what CloudWatch itself has seen" },
+    Trace { table: "dashboards", field: "modified", why: "when it last changed" },
+    Trace { table: "scheduled_actions", field: "arn", why: "it has a UUID that is another one when it is made again" },
+    Trace { table: "scheduled_actions", field: "next", why: "when Auto Scaling carries it out next" },
     Trace { table: "topics", field: "deleted", why: "how many of its subscriptions were deleted" },
 ];
 

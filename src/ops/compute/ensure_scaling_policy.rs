@@ -361,9 +361,7 @@ mod tests {
             let options = json!({ "name": "grow", "auto_scaling_group": "web", "step_adjustments": steps });
             serde_json::from_value::<EnsureScalingPolicy>(options).expect("options").check().is_ok()
         };
-        let step = |from: Value, to: Value| {
-            json!({ "metric_interval_lower_bound": from, "metric_interval_upper_bound": to, "scaling_adjustment": 1 })
-        };
+        let step = |from: Value, to: Value| json!({ "metric_interval_lower_bound": from, "metric_interval_upper_bound": to, "scaling_adjustment": 1 });
         assert!(check(json!([step(json!(10), Value::Null), step(json!(0), json!(10))])));
         assert!(check(json!([step(json!(-10), json!(0)), step(Value::Null, json!(-10))])));
         for wrong in [

@@ -92,8 +92,9 @@ impl Operation for EnsureScheduledAction {
                     before: found.clone(),
                     ours: wanted.clone(),
                 };
-                let undo = Undo::new(&RESTORE_SCHEDULED_ACTION, format!("restore scheduled action {name}"), json!(change))
-                    .key(format!("scheduled action {name}"));
+                let undo =
+                    Undo::new(&RESTORE_SCHEDULED_ACTION, format!("restore scheduled action {name}"), json!(change))
+                        .key(format!("scheduled action {name}"));
                 replace(ctx, group, &name, found.as_ref(), &wanted, Some(undo)).await?;
                 ctx.did(if found.is_some() { Change::Updated } else { Change::Created }, fields);
             }
@@ -132,7 +133,10 @@ impl EnsureScheduledAction {
                 return Err(Error::option("time_zone", "it is for a `recurrence`"));
             }
             if TimeZone::get(name).is_err() {
-                return Err(Error::option("time_zone", format!("expected a time zone such as \"Europe/Berlin\", found {name:?}")));
+                return Err(Error::option(
+                    "time_zone",
+                    format!("expected a time zone such as \"Europe/Berlin\", found {name:?}"),
+                ));
             }
         }
         let time = |path: &str, text: &Option<String>| {
@@ -188,7 +192,10 @@ impl Action {
         let found = found.members(true);
         let wanted = self.members(self.recurrence.is_none()).into_iter();
         let before = |name: &str| found.get(name).cloned().unwrap_or_default();
-        wanted.filter(|(name, value)| before(name) != *value).map(|(name, value)| changed(&name, before(&name), value)).collect()
+        wanted
+            .filter(|(name, value)| before(name) != *value)
+            .map(|(name, value)| changed(&name, before(&name), value))
+            .collect()
     }
 
     /// Whether something of it would stay if `wanted` were put over it: what is not said is left as it is.

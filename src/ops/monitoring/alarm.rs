@@ -258,7 +258,8 @@ async fn restore(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
     match (found, before) {
         (None, None) => Ok(Undone::Already),
         (Some(_), None) => {
-            set(ctx, "cloudwatch:DeleteAlarms", format!("alarm {name}"), &json!({ "AlarmNames": [name] }), None).await?;
+            set(ctx, "cloudwatch:DeleteAlarms", format!("alarm {name}"), &json!({ "AlarmNames": [name] }), None)
+                .await?;
             Ok(Undone::Done)
         }
         (found, Some(before)) if found.as_ref() == Some(&before) => Ok(Undone::Already),
@@ -291,7 +292,10 @@ mod tests {
         assert_eq!(wanted.differences(&shown), []);
         assert_eq!(wanted, shown);
         let (call, input) = wanted.request("x");
-        assert_eq!((call, &input["AlarmName"], &input["Threshold"]), ("cloudwatch:PutMetricAlarm", &json!("x"), &json!(80)));
+        assert_eq!(
+            (call, &input["AlarmName"], &input["Threshold"]),
+            ("cloudwatch:PutMetricAlarm", &json!("x"), &json!(80))
+        );
         let other = Definition::of(&json!({ "AlarmRule": "TRUE", "ActionsEnabled": "false" }));
         assert_eq!(other.request("x").0, "cloudwatch:PutCompositeAlarm");
         assert!(!other.differences(&shown).is_empty());

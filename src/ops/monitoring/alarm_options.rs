@@ -6,7 +6,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Value, json};
 
-use crate::ops::{Duration, Error, HANDLE, Tags, compute::template_options::words, describe};
+use super::Topic;
+use crate::ops::{
+    Duration, Error, HANDLE, Kind, Tags,
+    compute::{AutoScalingGroup, ScalingPolicy, template_options::words},
+    describe,
+    load_balancing::{LoadBalancer, TargetGroup},
+};
 
 /// Makes sure that the stack has an alarm of this name: of a metric, of metrics that are computed with, or of other alarms.
 ///
@@ -134,6 +140,12 @@ pub struct MetricStat {
     pub(super) unit: Option<String>,
 }
 
+/// What identifies a resource of kind `K`, if that is what the value is.
+fn named<K: Kind>(value: &Value) -> Option<&str> {
+    let kind = value.get(HANDLE).and_then(Value::as_str);
+    value.get(K::ID).and_then(Value::as_str).filter(|_| kind.is_none_or(|kind| kind == K::KIND))
+}
+
 /// The value of a dimension, as CloudWatch knows it.
 #[derive(Clone, Debug)]
 pub struct Dimension(pub(super) String);
@@ -141,19 +153,13 @@ pub struct Dimension(pub(super) String);
 impl<'de> Deserialize<'de> for Dimension {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-        let found = match value.get(HANDLE).and_then(Value::as_str) {
-            Some("load_balancer") => text("load_balancer_arn"),
-            Some("target_group") => text("target_group_arn"),
-            Some("auto_scaling_group") => text("auto_scaling_group_name"),
-            Some(_) => None,
-            None => value.as_str().map(str::to_owned),
-        };
+        let found = named::<LoadBalancer>(&value).or_else(|| named::<TargetGroup>(&value));
+        let found = found.or_else(|| named::<AutoScalingGroup>(&value)).or_else(|| value.as_str());
         let found = found.ok_or_else(|| {
             let expected = "a text, or a load balancer, target group or Auto Scaling group";
             D::Error::custom(format!("expected {expected}, found {}", describe(&value)))
         })?;
-        Ok(Self(shortened(&found).to_owned()))
+        Ok(Self(shortened(found).to_owned()))
     }
 }
 
@@ -188,13 +194,8 @@ pub struct Action(pub(super) String);
 impl<'de> Deserialize<'de> for Action {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        let field = match value.get(HANDLE).and_then(Value::as_str) {
-            Some("topic") => value.get("topic_arn"),
-            Some("scaling_policy") => value.get("policy_arn"),
-            Some(_) => None,
-            None => Some(&value),
-        };
-        match field.and_then(Value::as_str).filter(|text| text.starts_with("arn:")) {
+        let arn = named::<Topic>(&value).or_else(|| named::<ScalingPolicy>(&value)).or_else(|| value.as_str());
+        match arn.filter(|text| text.starts_with("arn:")) {
             Some(arn) => Ok(Self(arn.to_owned())),
             None => {
                 let found = describe(&value);
@@ -252,7 +253,8 @@ impl EnsureAlarm {
             return Err(Error::option(path, "it is for alarms with `metric_name`"));
         }
         if let Some(rule) = &self.alarm_rule {
-            let wrong = [("threshold", self.threshold.is_some()), ("comparison_operator", self.comparison_operator.is_some())];
+            let wrong =
+                [("threshold", self.threshold.is_some()), ("comparison_operator", self.comparison_operator.is_some())];
             if let Some((path, _)) = wrong.into_iter().find(|(_, given)| *given) {
                 return Err(Error::option(path, "an alarm with `alarm_rule` has none"));
             }
@@ -261,7 +263,9 @@ impl EnsureAlarm {
                 length => Err(Error::option("alarm_rule", format!("expected 1 to 10240 characters, found {length}"))),
             };
         }
-        for (path, given) in [("threshold", self.threshold.is_some()), ("comparison_operator", self.comparison_operator.is_some())] {
+        for (path, given) in
+            [("threshold", self.threshold.is_some()), ("comparison_operator", self.comparison_operator.is_some())]
+        {
             if !given {
                 return Err(Error::option(path, "missing: an alarm of metrics needs it"));
             }
@@ -321,7 +325,8 @@ impl EnsureAlarm {
             let (most, words) = if seconds < 3600 { (86_400, "a day") } else { (604_800, "seven days") };
             let whole = i64::from(seconds) * i64::from(self.evaluation_periods);
             if !(1..=most).contains(&whole) {
-                let message = format!("expected 1 or more, and {words} at most together, found {}", self.evaluation_periods);
+                let message =
+                    format!("expected 1 or more, and {words} at most together, found {}", self.evaluation_periods);
                 return Err(Error::option("evaluation_periods", message));
             }
         }

@@ -63,7 +63,9 @@ impl Operation for ReadAlarmStates {
         let in_alarm: Vec<String> = found.iter().filter(is_off).map(|alarm| alarm.name.clone()).collect();
         ctx.did(Change::Read, [set("alarms", found.len()), set("in_alarm", in_alarm.clone())]);
         if options.expect_ok && !in_alarm.is_empty() {
-            let of = |alarm: &Shown| format!("alarm {} is in the state ALARM since {}: {}", alarm.name, alarm.since, alarm.reason);
+            let of = |alarm: &Shown| {
+                format!("alarm {} is in the state ALARM since {}: {}", alarm.name, alarm.since, alarm.reason)
+            };
             let reasons: Vec<String> = found.iter().filter(is_off).map(of).collect();
             return Err(Error::Unsafe(reasons.join("; ")));
         }

@@ -52,7 +52,8 @@ impl Operation for EnsureDashboard {
         let name = owned.name_within(255);
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if !name.chars().all(is_word) {
-            let message = format!("expected letters, digits, `-` and `_`, found {name:?} with the stack's name before it");
+            let message =
+                format!("expected letters, digits, `-` and `_`, found {name:?} with the stack's name before it");
             return Err(Error::option("name", message));
         }
         let wanted = Value::Object(options.body);

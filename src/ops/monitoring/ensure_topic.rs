@@ -138,7 +138,8 @@ fn check_name(name: &str) -> Result<(), Error> {
     match name.chars().all(is_word) {
         true => Ok(()),
         false => {
-            let message = format!("expected letters, digits, `-` and `_`, found {name:?} with the stack's name before it");
+            let message =
+                format!("expected letters, digits, `-` and `_`, found {name:?} with the stack's name before it");
             Err(Error::option("name", message))
         }
     }
@@ -146,7 +147,8 @@ fn check_name(name: &str) -> Result<(), Error> {
 
 impl EnsureTopic {
     fn check(&self) -> Result<(), Error> {
-        if let Some(length) = self.display_name.as_ref().map(|text| text.chars().count()).filter(|length| *length > 100) {
+        if let Some(length) = self.display_name.as_ref().map(|text| text.chars().count()).filter(|length| *length > 100)
+        {
             return Err(Error::option("display_name", format!("expected up to 100 characters, found {length}")));
         }
         for (at, endpoint) in self.subscriptions.iter().enumerate() {
@@ -186,9 +188,11 @@ impl EnsureTopic {
         let others: Vec<&Listed> = others.filter(|found| found.arn().is_some()).collect();
         all_of(missing.iter().map(|endpoint| subscription::subscribe(ctx, arn, endpoint, !is_new))).await?;
         all_of(others.iter().map(|found| subscription::remove(ctx, arn, found))).await?;
-        fields.extend(others.iter().map(|found| {
-            changed(&format!("subscriptions.{}", found.protocol), found.endpoint.clone(), Value::Null)
-        }));
+        fields.extend(
+            others.iter().map(|found| {
+                changed(&format!("subscriptions.{}", found.protocol), found.endpoint.clone(), Value::Null)
+            }),
+        );
         let is_same = missing.is_empty() && others.is_empty();
         let now = if is_same { found } else { subscription::all(ctx, arn).await? };
         for endpoint in &self.subscriptions {
@@ -199,7 +203,8 @@ impl EnsureTopic {
             }
             if shown.status == "pending" {
                 let (protocol, endpoint) = (&shown.protocol, &shown.endpoint);
-                let message = format!("the {protocol} subscription of {endpoint} is pending: it has to be confirmed there");
+                let message =
+                    format!("the {protocol} subscription of {endpoint} is pending: it has to be confirmed there");
                 ctx.emit(Event::Warning { message });
             }
         }
@@ -237,7 +242,8 @@ async fn create(
     const CALL: &str = "sns:CreateTopic";
     let undo = Undo::new(&DELETE_TOPIC, format!("delete topic {name}"), json!({ "topic_arn": arn(ctx, "sns", name) }));
     // Sent again with the same attributes and tags, it is one and the same; with others SNS refuses it.
-    let declared = Mutation::new(CALL, Class::Idempotent, format!("topic {name}")).undo(undo.keep(options.keep_on_rollback));
+    let declared =
+        Mutation::new(CALL, Class::Idempotent, format!("topic {name}")).undo(undo.keep(options.keep_on_rollback));
     let set = wanted.iter().filter(|(_, value)| !value.is_empty());
     let entries: Vec<Value> = set.map(|(key, value)| json!({ "key": key, "value": value })).collect();
     let input = json!({ "Name": name, "Attributes": { "entry": entries }, "Tags": listed(&owned.tags()) });

@@ -48,9 +48,8 @@ impl Endpoint {
             "lambda" => (arn_of("lambda"), "the ARN of a function"),
             "firehose" => (arn_of("firehose"), "the ARN of a delivery stream"),
             other => {
-                let message = format!(
-                    "expected email, email-json, https, http, sqs, lambda, sms or firehose, found {other:?}"
-                );
+                let message =
+                    format!("expected email, email-json, https, http, sqs, lambda, sms or firehose, found {other:?}");
                 return Err(Error::option(format!("{path}.protocol"), message));
             }
         };
@@ -163,7 +162,8 @@ pub(super) async fn subscribe(ctx: &Ctx, topic_arn: &str, endpoint: &Endpoint, u
     // Who asks by mail is asked again each time: so it is looked whether SNS has heard of it before it is sent again.
     let mut declared = Mutation::new(CALL, Class::Unique, &words).look_up(&SUBSCRIPTION_BY_ENDPOINT, which.clone());
     if undoable {
-        let description = format!("take back the {words}; while nobody has confirmed it, SNS forgets it after two days");
+        let description =
+            format!("take back the {words}; while nobody has confirmed it, SNS forgets it after two days");
         declared = declared.undo(Undo::new(&UNSUBSCRIBE, description, which));
     }
     let input = json!({

@@ -10,7 +10,8 @@ use super::*;
 pub const ACTIONS: &[Action] = &[
     Action {
         name: "PutScalingPolicy",
-        params: &["
+        params: &[
+            "
             AutoScalingGroupName PolicyName PolicyType EstimatedInstanceWarmup Enabled
             TargetTrackingConfiguration.PredefinedMetricSpecification.PredefinedMetricType
             TargetTrackingConfiguration.PredefinedMetricSpecification.ResourceLabel
@@ -22,7 +23,9 @@ pub const ACTIONS: &[Action] = &[
             TargetTrackingConfiguration.CustomizedMetricSpecification.Unit
             TargetTrackingConfiguration.CustomizedMetricSpecification.Period
             TargetTrackingConfiguration.TargetValue TargetTrackingConfiguration.DisableScaleIn
-        ", step::PARAMS],
+        ",
+            step::PARAMS,
+        ],
         run: put_scaling_policy,
     },
     Action {
@@ -108,9 +111,7 @@ pub fn scale_in(tx: &mut Tx, name: &str) {
     let is_idle = !group.target_groups.is_empty()
         && group.serving().next().is_some()
         && !group.target_groups.iter().any(|arn| crate::sim::elbv2::spread::gets_requests(tx, arn));
-    let may = |policy: &Policy| {
-        policy.tracks() && policy.configuration.opt_str("DisableScaleIn") != Some("true")
-    };
+    let may = |policy: &Policy| policy.tracks() && policy.configuration.opt_str("DisableScaleIn") != Some("true");
     let may = group.runs("AlarmNotification") && group.policies.values().any(may);
     let now = tx.now;
     let Some(group) = tx.peek_mut::<Group>(name) else { return };

@@ -36,8 +36,10 @@ pub struct Scheduled {
     pub group: String,
     pub name: String,
     pub arn: String,
-    /// When it is next carried out, as far as it is known.
+    /// When it is to be carried out once, or for the first time.
     pub start: Option<Timestamp>,
+    /// When it is carried out next: AWS shows it as the start.
+    pub next: Option<Timestamp>,
     pub end: Option<Timestamp>,
     pub recurrence: Option<String>,
     pub time_zone: Option<String>,
@@ -68,7 +70,8 @@ impl Scheduled {
         Ok(Scheduled {
             key: key(&group, &name),
             arn: shown.text("ScheduledActionARN"),
-            start: at("StartTime"),
+            start: at("StartTime").filter(|_| !shown.has("Recurrence")),
+            next: at("StartTime"),
             end: at("EndTime"),
             recurrence: optional("Recurrence"),
             time_zone: optional("TimeZone"),
@@ -85,8 +88,8 @@ impl Scheduled {
             "AutoScalingGroupName": self.group,
             "ScheduledActionName": self.name,
             "ScheduledActionARN": self.arn,
-            "Time": self.start.map(time),
-            "StartTime": self.start.map(time),
+            "Time": self.next.map(time),
+            "StartTime": self.next.map(time),
             "EndTime": self.end.map(time),
             "Recurrence": self.recurrence,
             "TimeZone": self.time_zone,
@@ -129,6 +132,7 @@ fn put_scheduled_update_group_action(tx: &mut Tx, p: &Params) -> Reply {
         group: group.clone(),
         name: name.clone(),
         start: None,
+        next: None,
         end: None,
         recurrence: None,
         time_zone: None,
@@ -159,8 +163,10 @@ fn put_scheduled_update_group_action(tx: &mut Tx, p: &Params) -> Reply {
     }
     let cron = action.recurrence.as_deref().map(Cron::read).transpose()?;
     let next = cron.as_ref().and_then(|cron| cron.after(tx.now, &action.zone()));
-    action.start = start.or(next).or(action.start);
-    let Some(start) = action.start else { return Err(invalid("Either StartTime or Recurrence must be specified")) };
+    // When the recurrence begins anyway is shown as the start, and may be put back as such: that says nothing.
+    action.start = start.or(action.start).filter(|start| *start >= tx.now && next != Some(*start));
+    action.next = action.start.or(next);
+    let Some(start) = action.next else { return Err(invalid("Either StartTime or Recurrence must be specified")) };
     if action.end.is_some_and(|end| end <= start) {
         return Err(invalid("End time must be after start time"));
     }
@@ -180,7 +186,7 @@ fn await_start(tx: &mut Tx, group: &str, name: &str, start: Timestamp) {
 /// The time of an action has come.
 pub fn act(tx: &mut Tx, group: &str, name: &str, at: Timestamp) {
     let key = key(group, name);
-    let Some(action) = tx.peek::<Scheduled>(&key).filter(|action| action.start == Some(at)).cloned() else { return };
+    let Some(action) = tx.peek::<Scheduled>(&key).filter(|action| action.next == Some(at)).cloned() else { return };
     let Some(row) = tx.peek_mut::<Group>(group).filter(|group| !group.deleting) else { return };
     if row.runs("ScheduledActions") {
         let (was, had) = (row.desired, (row.min, row.max));
@@ -201,7 +207,7 @@ pub fn act(tx: &mut Tx, group: &str, name: &str, at: Timestamp) {
     match next.filter(|next| action.end.is_none_or(|end| *next <= end)) {
         Some(next) => {
             if let Some(action) = tx.peek_mut::<Scheduled>(&key) {
-                action.start = Some(next);
+                action.next = Some(next);
             }
             await_start(tx, group, name, next);
         }
@@ -252,7 +258,11 @@ struct Cron {
 
 impl Cron {
     fn read(text: &str) -> Result<Cron, AwsError> {
-        let wrong = || invalid("Invalid recurrence string. Please use the format [Minute] [Hour] [Day_of_Month] [Month_of_Year] [Day_of_Week]");
+        let wrong = || {
+            invalid(
+                "Invalid recurrence string. Please use the format [Minute] [Hour] [Day_of_Month] [Month_of_Year] [Day_of_Week]",
+            )
+        };
         let fields: Vec<&str> = text.split_whitespace().collect();
         let [minute, hour, day, month, weekday] = fields[..] else { return Err(wrong()) };
         let field = |text: &str, low: i8, high: i8, names: &[&str]| numbers(text, low, high, names).ok_or_else(wrong);

@@ -69,14 +69,20 @@ impl Stepped {
             return Err(invalid(format!("AdjustmentType must be one of {}", ADJUSTMENTS.join(", "))));
         }
         if self.min_magnitude.is_some() && self.adjustment != "PercentChangeInCapacity" {
-            return Err(invalid("MinAdjustmentMagnitude is only supported for the adjustment type PercentChangeInCapacity"));
+            return Err(invalid(
+                "MinAdjustmentMagnitude is only supported for the adjustment type PercentChangeInCapacity",
+            ));
         }
         let is_step = self.kind == STEP;
         if is_step == self.steps.is_empty() {
-            return Err(invalid("StepAdjustments are required for policies of the type StepScaling, and for those only"));
+            return Err(invalid(
+                "StepAdjustments are required for policies of the type StepScaling, and for those only",
+            ));
         }
         if is_step == self.change.is_some() {
-            return Err(invalid("ScalingAdjustment is required for policies of the type SimpleScaling, and for those only"));
+            return Err(invalid(
+                "ScalingAdjustment is required for policies of the type SimpleScaling, and for those only",
+            ));
         }
         if is_step && self.cooldown.is_some() {
             return Err(invalid("Cooldown is only supported for policies of the type SimpleScaling"));
@@ -107,10 +113,14 @@ impl Stepped {
         }
         let (first, last) = (steps.first(), steps.last());
         if first.is_some_and(|step| step.from.is_some_and(|from| from < 0.0)) {
-            return Err(invalid("There must be a step adjustment with an unspecified lower bound if there is a negative one"));
+            return Err(invalid(
+                "There must be a step adjustment with an unspecified lower bound if there is a negative one",
+            ));
         }
         if last.is_some_and(|step| step.to.is_some_and(|to| to > 0.0)) {
-            return Err(invalid("There must be a step adjustment with an unspecified upper bound if there is a positive one"));
+            return Err(invalid(
+                "There must be a step adjustment with an unspecified upper bound if there is a positive one",
+            ));
         }
         Ok(())
     }
@@ -199,7 +209,8 @@ mod tests {
     use super::*;
 
     fn stepped(adjustment: &str, steps: &[(Option<f64>, Option<f64>, i64)]) -> Stepped {
-        let step = |(from, to, change): &(Option<f64>, Option<f64>, i64)| Step { from: *from, to: *to, change: *change };
+        let step =
+            |(from, to, change): &(Option<f64>, Option<f64>, i64)| Step { from: *from, to: *to, change: *change };
         Stepped {
             kind: STEP.to_owned(),
             adjustment: adjustment.to_owned(),
@@ -232,7 +243,8 @@ mod tests {
 
     #[test]
     fn percents_are_rounded_as_the_guide_says() {
-        let percent = Stepped { min_magnitude: Some(2), ..stepped("PercentChangeInCapacity", &[(Some(0.0), None, 25)]) };
+        let percent =
+            Stepped { min_magnitude: Some(2), ..stepped("PercentChangeInCapacity", &[(Some(0.0), None, 25)]) };
         assert_eq!(percent.desired(4, 25), 6);
         let plain = Stepped { min_magnitude: None, ..percent };
         assert_eq!([plain.desired(10, 25), plain.desired(3, 10), plain.desired(10, -25)], [12, 4, 8]);

@@ -246,7 +246,9 @@ fn among(p: &Params, name: &str, known: &[&str]) -> Result<(), AwsError> {
 fn check_common(p: &Params) -> Result<(), AwsError> {
     let name = p.str("AlarmName")?;
     if name.is_empty() || name.chars().count() > 255 || name.chars().any(char::is_control) {
-        return Err(invalid(format!("1 validation error detected: Value '{name}' at 'alarmName' failed to satisfy constraint")));
+        return Err(invalid(format!(
+            "1 validation error detected: Value '{name}' at 'alarmName' failed to satisfy constraint"
+        )));
     }
     for list in ACTIONS_OF {
         let actions = p.strings(list);
@@ -413,8 +415,10 @@ fn delete_alarms(tx: &mut Tx, p: &Params) -> Reply {
 fn set_alarm_state(tx: &mut Tx, p: &Params) -> Reply {
     let (name, reason) = (p.str("AlarmName")?, p.str("StateReason")?.to_owned());
     let state = State::named(p.str("StateValue")?).ok_or_else(|| {
-        invalid("1 validation error detected: Value at 'stateValue' failed to satisfy constraint: Member must satisfy enum \
-                 value set: [INSUFFICIENT_DATA, ALARM, OK]")
+        invalid(
+            "1 validation error detected: Value at 'stateValue' failed to satisfy constraint: Member must satisfy enum \
+                 value set: [INSUFFICIENT_DATA, ALARM, OK]",
+        )
     })?;
     let data = p.opt_str("StateReasonData").map(serde_json::from_str::<Value>);
     if matches!(data, Some(Err(_))) {

@@ -136,7 +136,12 @@ fn put_dashboard(tx: &mut Tx, p: &Params) -> Reply {
     let (name, body) = (p.str("DashboardName")?.to_owned(), p.str("DashboardBody")?.to_owned());
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || name.len() > 255 || !name.chars().all(is_word) {
-        return Err(AwsError::new("InvalidParameterInput", format!("The value {name} for field DashboardName contains invalid characters. It can only contain alphanumerics, dash (-) and underscore (_).")));
+        return Err(AwsError::new(
+            "InvalidParameterInput",
+            format!(
+                "The value {name} for field DashboardName contains invalid characters. It can only contain alphanumerics, dash (-) and underscore (_)."
+            ),
+        ));
     }
     let parsed: Value = serde_json::from_str(&body)
         .map_err(|_| AwsError::new("InvalidParameterInput", "The field DashboardBody must be a valid JSON object"))?;

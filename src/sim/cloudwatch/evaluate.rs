@@ -92,10 +92,14 @@ impl Judge {
             "ignore" if known == 0 => return None,
             _ => {}
         }
-        let datapoints = |count: usize| if count == 1 { "1 datapoint".to_owned() } else { format!("{count} datapoints") };
+        let datapoints =
+            |count: usize| if count == 1 { "1 datapoint".to_owned() } else { format!("{count} datapoints") };
         if known == 0 {
             let verb = if unknown == 1 { "was" } else { "were" };
-            return Some((State::InsufficientData, format!("Insufficient Data: {} {verb} unknown.", datapoints(unknown))));
+            return Some((
+                State::InsufficientData,
+                format!("Insufficient Data: {} {verb} unknown.", datapoints(unknown)),
+            ));
         }
         let shown: Vec<String> = points.iter().rev().flatten().map(|value| format!("{value:?}")).collect();
         let shown = format!("[{}]", shown.join(", "));
@@ -118,7 +122,10 @@ impl Judge {
             }
             false => {
                 let count = datapoints(known - breaching.min(known));
-                (State::Ok, format!("Threshold Crossed: {count} {shown} was not {words} the threshold ({threshold:?})."))
+                (
+                    State::Ok,
+                    format!("Threshold Crossed: {count} {shown} was not {words} the threshold ({threshold:?})."),
+                )
             }
         })
     }

@@ -22,9 +22,10 @@ fn tagged<'t>(tx: &'t mut Tx, p: &Params) -> Result<&'t mut Alarm, AwsError> {
     if !arn.starts_with("arn:") {
         return Err(AwsError::new("InvalidParameterValue", format!("{arn} is not a valid ARN")));
     }
-    let name = arn.split_once(":alarm:").map(|(_, name)| name).ok_or_else(|| {
-        AwsError::not_modelled("InvalidParameterValue", "tags of", arn, "CloudWatch")
-    })?;
+    let name = arn
+        .split_once(":alarm:")
+        .map(|(_, name)| name)
+        .ok_or_else(|| AwsError::not_modelled("InvalidParameterValue", "tags of", arn, "CloudWatch"))?;
     tx.get_mut::<Alarm>(name).map_err(|error| if error.code == "ResourceNotFound" { absent() } else { error })
 }
 

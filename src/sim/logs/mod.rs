@@ -128,9 +128,8 @@ const PAGING: Paging = Paging {
 };
 
 /// The days that can be set. Source: the service model, `Days`.
-const DAYS: &[i64] = &[
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-];
+const DAYS: &[i64] =
+    &[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 fn invalid(message: impl Into<String>) -> AwsError {
     AwsError::new("InvalidParameterException", message)
@@ -163,8 +162,7 @@ fn done() -> Reply {
 /// The map of tags in a request.
 fn tags(p: &Params) -> Result<Tags, AwsError> {
     let given = p.get("tags").and_then(Value::as_object).into_iter().flatten();
-    let tags: Tags =
-        given.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
+    let tags: Tags = given.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
     match tags.keys().find(|key| key.is_empty() || key.chars().count() > 128 || key.starts_with("aws:")) {
         Some(key) => Err(invalid(format!("1 validation error detected: Value '{key}' at 'tags' is no key of a tag"))),
         None => Ok(tags),

@@ -63,7 +63,11 @@ impl Subscription {
         let (protocol, endpoint) = (shown.text("Protocol"), shown.text("Endpoint"));
         let is_pending = !listed.starts_with("arn:");
         let digest = format!("{protocol}/{endpoint}").bytes().fold(0, |seed, byte| mix(seed ^ u64::from(byte)));
-        let arn = if is_pending { format!("{topic}:{}", uuid_of(&format!("x-000000000{:08x}", digest as u32))) } else { listed };
+        let arn = if is_pending {
+            format!("{topic}:{}", uuid_of(&format!("x-000000000{:08x}", digest as u32)))
+        } else {
+            listed
+        };
         let state = if is_pending { State::Pending } else { State::Confirmed };
         Subscription { arn, topic, protocol, endpoint, owner: shown.text("Owner"), state, attributes: Tags::new() }
     }
@@ -90,7 +94,9 @@ fn fits(protocol: &str, endpoint: &str) -> Option<bool> {
     Some(match protocol {
         "http" => endpoint.starts_with("http://"),
         "https" => endpoint.starts_with("https://"),
-        "email" | "email-json" => endpoint.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty()),
+        "email" | "email-json" => {
+            endpoint.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
+        }
         "sms" => {
             let digits = endpoint.strip_prefix('+').unwrap_or(endpoint);
             (8..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -177,9 +183,7 @@ fn subscription<'t>(tx: &'t mut Tx, p: &Params) -> Result<&'t mut Subscription, 
 fn unsubscribe(tx: &mut Tx, p: &Params) -> Reply {
     let subscription = subscription(tx, p)?.clone();
     if subscription.state == State::Pending {
-        return Err(invalid(
-            "SubscriptionArn Reason: Cannot unsubscribe a subscription that is pending confirmation",
-        ));
+        return Err(invalid("SubscriptionArn Reason: Cannot unsubscribe a subscription that is pending confirmation"));
     }
     tx.delete_at_once::<Subscription>(&subscription.arn);
     if let Some(topic) = tx.peek_mut::<Topic>(&subscription.topic) {

@@ -121,9 +121,9 @@ fn check(name: &str, value: &str) -> Result<(), AwsError> {
     }
 }
 
-/// Puts an attribute into a topic; an empty one is none.
-fn set(attributes: &mut Tags, name: &str, value: &str) {
-    match value.is_empty() {
+/// Puts an attribute into a topic; an empty one is none, and so is SNS's own policy.
+fn set(attributes: &mut Tags, arn: &str, name: &str, value: &str) {
+    match value.is_empty() || (name == "Policy" && value == default_policy(arn)) {
         true => attributes.remove(name),
         false => attributes.insert(name.to_owned(), value.to_owned()),
     };
@@ -153,7 +153,7 @@ fn create_topic(tx: &mut Tx, p: &Params) -> Reply {
         return Ok(json!({ "TopicArn": arn }));
     }
     let mut attributes = BTreeMap::new();
-    given.iter().for_each(|(name, value)| set(&mut attributes, name, value));
+    given.iter().for_each(|(name, value)| set(&mut attributes, &arn, name, value));
     tx.put_at_once(Topic { tags, ..Topic::of(&arn, attributes) });
     Ok(json!({ "TopicArn": arn }))
 }
@@ -206,7 +206,7 @@ fn set_topic_attributes(tx: &mut Tx, p: &Params) -> Reply {
     let (name, value) = (p.str("AttributeName").map_err(missing("AttributeName"))?, p.text("AttributeValue"));
     let topic = topic(tx, p)?;
     check(name, &value)?;
-    set(&mut topic.attributes, name, &value);
+    set(&mut topic.attributes, &topic.arn, name, &value);
     Ok(Value::Null)
 }
 
@@ -221,7 +221,9 @@ fn tagged<'t>(tx: &'t mut Tx, p: &Params) -> Result<&'t mut Topic, AwsError> {
 
 fn check_tags(tags: &Tags) -> Result<(), AwsError> {
     match tags.len() > 50 {
-        true => Err(AwsError::new("TagLimitExceeded", "Could not complete request: tag quota of per resource exceeded")),
+        true => {
+            Err(AwsError::new("TagLimitExceeded", "Could not complete request: tag quota of per resource exceeded"))
+        }
         false => Ok(()),
     }
 }

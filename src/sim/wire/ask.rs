@@ -121,7 +121,9 @@ pub fn reply(service: &Service, action: &str, status: u16, body: &[u8]) -> Reply
 
 /// Which elements are those of a list, their names tell: `<item>` and `<member>`, `<entry>` of a map, and `<Tag>` in `<Tags>`.
 fn is_element(parent: &str, name: &str) -> bool {
-    ["item", "member", "entry"].contains(&name) || parent.strip_suffix('s') == Some(name) || (parent, name) == xml::GROUPS
+    ["item", "member", "entry"].contains(&name)
+        || parent.strip_suffix('s') == Some(name)
+        || (parent, name) == xml::GROUPS
 }
 
 #[cfg(test)]
@@ -148,7 +150,11 @@ mod tests {
         assert_eq!(ask.body, "Action=DescribeLoadBalancers&Version=2015-12-01&Names.member.1=web&PageSize=400");
         let params = json!({ "Attributes": { "entry": [{ "key": "a", "value": "b" }] }, "Names": ["c"] });
         let ask = request(service("elasticloadbalancing"), "X", &params).expect("a request");
-        assert!(ask.body.ends_with("&Attributes.entry.1.key=a&Attributes.entry.1.value=b&Names.member.1=c"), "{}", ask.body);
+        assert!(
+            ask.body.ends_with("&Attributes.entry.1.key=a&Attributes.entry.1.value=b&Names.member.1=c"),
+            "{}",
+            ask.body
+        );
         let ask = request(service("acm"), "ListCertificates", &json!({})).expect("a request");
         assert_eq!(ask.headers["x-amz-target"], "CertificateManager.ListCertificates");
         let params = json!({ "HostedZoneId": "Z1", "StartRecordName": "a b" });
