@@ -284,6 +284,10 @@ fn quota(action: &str) -> Option<(&'static str, u16)> {
         }
         "CreateHostedZone" => ("TooManyHostedZones", 400),
         "RequestCertificate" | "ImportCertificate" => ("LimitExceededException", 400),
+        "CreateTopic" => ("TopicLimitExceeded", 403),
+        "Subscribe" => ("SubscriptionLimitExceeded", 403),
+        "PutMetricAlarm" | "PutCompositeAlarm" | "PutScheduledUpdateGroupAction" => ("LimitExceeded", 400),
+        "CreateLogGroup" => ("LimitExceededException", 400),
         _ => return None,
     })
 }

@@ -96,6 +96,14 @@ impl Service {
         ALSO_JSON.iter().copied().find(|also| also.name == self.name).unwrap_or(self)
     }
 
+    /// The protocol it has words for: that of its XML, if it takes JSON besides.
+    pub fn in_xml(&self) -> Protocol {
+        match self.protocol {
+            Protocol::Json(_) if !self.namespace.is_empty() => Protocol::Query,
+            protocol => protocol,
+        }
+    }
+
     /// Of the API: the end of the namespace says it. Empty for JSON, where the target does.
     pub fn version(&self) -> &'static str {
         self.namespace.trim_end_matches('/').rsplit('/').next().unwrap_or_default()

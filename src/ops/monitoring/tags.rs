@@ -36,7 +36,10 @@ struct Tag {
 
 /// A kind whose service lists tags as keys and values.
 macro_rules! tagged {
-    ($(#[$doc:meta])* $kind:ident, $restore:ident = $name:literal, $service:literal, $arn:literal, $gone:expr) => {
+    (
+        $(#[$doc:meta])* $kind:ident, $restore:ident = $name:literal, $arn:literal,
+        $list:literal, $tag:literal, $untag:literal, $gone:expr
+    ) => {
         $(#[$doc])*
         pub(in crate::ops) struct $kind;
 
@@ -49,19 +52,18 @@ macro_rules! tagged {
             const GONE: &'static [&'static str] = $gone;
 
             async fn read(ctx: &Ctx, id: &str) -> Result<TagMap, Error> {
-                let reply: Listed =
-                    ctx.fetch(concat!($service, ":ListTagsForResource"), &json!({ ($arn): id })).await?;
+                let reply: Listed = ctx.fetch($list, &json!({ ($arn): id })).await?;
                 Ok(reply.tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
             }
 
             async fn set(ctx: &Ctx, id: &str, tags: &TagMap, undo: Option<Undo>) -> Result<(), Error> {
                 let input = json!({ ($arn): id, "Tags": listed(tags) });
-                set(ctx, concat!($service, ":TagResource"), id, &input, undo).await
+                set(ctx, $tag, id, &input, undo).await
             }
 
             async fn remove(ctx: &Ctx, id: &str, keys: &[String]) -> Result<(), Error> {
                 let input = json!({ ($arn): id, "TagKeys": keys });
-                set(ctx, concat!($service, ":UntagResource"), id, &input, None).await
+                set(ctx, $untag, id, &input, None).await
             }
         }
     };
@@ -69,12 +71,14 @@ macro_rules! tagged {
 
 tagged!(
     /// Tags of a topic.
-    TopicTags, RESTORE_TOPIC_TAGS = "restore_topic_tags", "sns", "ResourceArn", &["NotFound", "ResourceNotFound"]
+    TopicTags, RESTORE_TOPIC_TAGS = "restore_topic_tags", "ResourceArn",
+    "sns:ListTagsForResource", "sns:TagResource", "sns:UntagResource", &["NotFound", "ResourceNotFound"]
 );
 
 tagged!(
     /// Tags of an alarm.
-    AlarmTags, RESTORE_ALARM_TAGS = "restore_alarm_tags", "cloudwatch", "ResourceARN",
+    AlarmTags, RESTORE_ALARM_TAGS = "restore_alarm_tags", "ResourceARN",
+    "cloudwatch:ListTagsForResource", "cloudwatch:TagResource", "cloudwatch:UntagResource",
     &["ResourceNotFound", "ResourceNotFoundException"]
 );
 

@@ -34,6 +34,9 @@ fn read_only() -> BTreeSet<String> {
     text.lines().map(str::to_owned).collect()
 }
 
+const SERVICES: &[&str] =
+    &["acm", "autoscaling", "ec2", "elasticloadbalancing", "iam", "route53", "ssm", "cloudwatch", "logs", "sns"];
+
 /// The calls that the operations name.
 fn named() -> BTreeSet<String> {
     fn walk(folder: &Path, found: &mut BTreeSet<String>) {
@@ -47,7 +50,7 @@ fn named() -> BTreeSet<String> {
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
             for literal in code.split('"').filter(|literal| literal.contains(':')) {
                 let call = literal.split_once(':').filter(|(service, name)| {
-                    ["acm", "autoscaling", "ec2", "elasticloadbalancing", "iam", "route53", "ssm"].contains(service)
+                    SERVICES.contains(service)
                         && name.starts_with(|c: char| c.is_ascii_uppercase())
                         // Auto Scaling's life cycle transitions look like calls.
                         && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
