@@ -462,3 +462,37 @@ fn policy_protects_them_by_name_and_tag() {
     other["name"] = json!("other");
     assert!(matches!(account.run_under(required).op("ensure_alarm", other), Err(Error::Policy(_))));
 }
+
+/// Some replies are lost, or all of a call: what was made all the same is taken back.
+#[test]
+fn lost_replies_leave_nothing_behind() {
+    let told = json!({ "name": "alerts", "subscriptions": [{ "protocol": "sqs", "endpoint": QUEUE }] });
+    let group = json!({ "name": "web", "retention_in_days": 7 });
+    let mut text = body("# Shop");
+    text["widgets"][0]["height"] = json!(3);
+    for (call, operation, options) in [
+        ("sns:CreateTopic", "ensure_topic", told.clone()),
+        ("sns:Subscribe", "ensure_topic", told),
+        ("cloudwatch:PutMetricAlarm", "ensure_alarm", cpu("web")),
+        ("cloudwatch:PutDashboard", "ensure_dashboard", json!({ "name": "web", "body": text })),
+        ("logs:CreateLogGroup", "ensure_log_group", group.clone()),
+        ("logs:PutRetentionPolicy", "ensure_log_group", group),
+    ] {
+        for (at, ends) in [("1", true), ("1+", false)] {
+            let account = Account::new();
+            let before = account.observe();
+            let fault = format!("{call}#{at}=500-applied");
+            account.simulator().ask_for([fault.parse().unwrap()]);
+            let mut run = account.run();
+            let made = run.op(operation, options.clone());
+            assert_eq!(
+                made.is_ok(),
+                ends || call == "sns:Subscribe" || call == "logs:CreateLogGroup",
+                "{fault}: {made:?}"
+            );
+            let report = run.roll_back();
+            assert!(report.is_clean(), "{fault}: {report:?}");
+            assert_same(&account.observe(), &before, &fault);
+        }
+    }
+}
