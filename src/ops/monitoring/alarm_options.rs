@@ -56,7 +56,7 @@ pub struct EnsureAlarm {
     pub(super) comparison_operator: Option<Comparison>,
     /// What periods without values count as; `ignore` leaves the state as it is.
     #[serde(default)]
-    pub(super) treat_missing_data: Missing,
+    pub(super) treat_missing_data: MissingData,
     /// Instead of metrics: a rule over other alarms, by the names CloudWatch shows:
     /// `"ALARM(\"shop-prod-5xx\") OR ALARM(\"shop-prod-hosts\")"`.
     pub(super) alarm_rule: Option<String>,
@@ -102,7 +102,7 @@ words!(Comparison {
     GreaterThan = "GreaterThanThreshold", GreaterThanOrEqualTo = "GreaterThanOrEqualToThreshold",
     LessThan = "LessThanThreshold", LessThanOrEqualTo = "LessThanOrEqualToThreshold",
 });
-words!(#[derive(Default)] Missing {
+words!(#[derive(Default)] MissingData {
     #[default] Missing = "missing", Breaching = "breaching", NotBreaching = "notBreaching", Ignore = "ignore",
 });
 

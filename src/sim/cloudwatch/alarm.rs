@@ -425,6 +425,6 @@ fn set_alarm_state(tx: &mut Tx, p: &Params) -> Reply {
         return Err(AwsError::new("InvalidFormat", "StateReasonData was not valid JSON"));
     }
     tx.get_mut::<Alarm>(name)?;
-    evaluate::enter(tx, &name.to_owned(), state, reason, None);
+    evaluate::enter(tx, name, state, reason, None);
     done()
 }
