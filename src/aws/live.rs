@@ -210,7 +210,7 @@ impl Live for LiveAccounts {
                 format!("{name} changes AWS: a dry run does not send it"),
             ));
         }
-        let service = sim::SERVICES.iter().copied().find(|known| known.name == service).ok_or_else(|| {
+        let service = sim::of_prefix(service).ok_or_else(|| {
             AwsError::unanswered("InvalidAction", format!("the simulator does not model the service `{service}`"))
         })?;
         self.tokio.block_on(self.send(scope, service, action, params)).map_err(|error| {

@@ -49,6 +49,7 @@ const PERMISSION: &[&str] = &[
     "AccessDenied",
     "AccessDeniedException",
     "AuthFailure",
+    "AuthorizationError",
     "ExpiredToken",
     "ExpiredTokenException",
     "IncompleteSignature",
@@ -63,9 +64,16 @@ const PERMISSION: &[&str] = &[
 ];
 
 /// Codes for "somebody else is changing this very thing, ask again": the request was not carried out, although Auto
-/// Scaling says it with status 500. The IAM API reference words its two as "wait and submit your request again".
-const BUSY: &[&str] =
-    &["ResourceContention", "ResourceContentionFault", "ConcurrentModification", "EntityTemporarilyUnmodifiable"];
+/// Scaling says it with status 500. The IAM API reference words its two as "wait and submit your request again"; the last two are
+/// those of SNS (tags of a topic) and CloudWatch Logs.
+const BUSY: &[&str] = &[
+    "ResourceContention",
+    "ResourceContentionFault",
+    "ConcurrentModification",
+    "EntityTemporarilyUnmodifiable",
+    "ConcurrentAccess",
+    "OperationAbortedException",
+];
 
 /// Codes with which AWS says that it failed itself: the request may have been carried out.
 const FAILED: &[&str] =

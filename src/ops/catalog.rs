@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     Error, Kind, Operation, Pending, calls, certificate, checks, compute, containers, dns, ec2_tags, identity,
-    load_balancing, network, outside, stacks, traffic,
+    load_balancing, monitoring, network, outside, stacks, traffic,
 };
 use crate::run::{Ctx, IMPOSSIBLE, LookUp, UndoAction};
 
@@ -68,6 +68,13 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<containers::find_ecs_service::FindEcsService>(),
     Entry::of::<containers::ensure_service_scaling::EnsureServiceScaling>(),
     Entry::of::<containers::run_task::RunTask>(),
+    Entry::of::<compute::ensure_scaling_policy::EnsureScalingPolicy>(),
+    Entry::of::<compute::ensure_scheduled_action::EnsureScheduledAction>(),
+    Entry::of::<monitoring::ensure_topic::EnsureTopic>(),
+    Entry::of::<monitoring::ensure_alarm::EnsureAlarm>(),
+    Entry::of::<monitoring::alarm_states::ReadAlarmStates>(),
+    Entry::of::<monitoring::ensure_dashboard::EnsureDashboard>(),
+    Entry::of::<monitoring::ensure_log_group::EnsureLogGroup>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -146,6 +153,20 @@ pub const UNDOS: &[&UndoAction] = &[
     &containers::deploy_ecs_service::RESTORE_SERVICE,
     &containers::scaling::RESTORE_SERVICE_SCALING,
     &containers::run_task::STOP_TASK,
+    &compute::ensure_scaling_policy::RESTORE_STEP_POLICY,
+    &compute::ensure_scheduled_action::RESTORE_SCHEDULED_ACTION,
+    &monitoring::tags::RESTORE_TOPIC_TAGS,
+    &monitoring::tags::RESTORE_ALARM_TAGS,
+    &monitoring::tags::RESTORE_LOG_GROUP_TAGS,
+    &monitoring::subscription::UNSUBSCRIBE,
+    &monitoring::subscription::SUBSCRIBE_AGAIN,
+    &monitoring::ensure_topic::DELETE_TOPIC,
+    &monitoring::ensure_topic::RESTORE_TOPIC_ATTRIBUTE,
+    &monitoring::alarm::RESTORE_ALARM,
+    &monitoring::ensure_dashboard::RESTORE_DASHBOARD,
+    &monitoring::ensure_log_group::DELETE_LOG_GROUP,
+    &monitoring::ensure_log_group::RESTORE_RETENTION,
+    &monitoring::ensure_log_group::RESTORE_LOG_GROUP_KEY,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
@@ -184,6 +205,8 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &containers::register_task_definition::TASK_DEFINITION_NEWER_THAN,
     &containers::deploy_ecs_service::SERVICE_BY_ARN,
     &containers::run_task::TASK_STARTED_BY,
+    &monitoring::subscription::SUBSCRIPTION_BY_ENDPOINT,
+    &monitoring::ensure_log_group::LOG_GROUP_BY_NAME,
 ];
 
 /// An operation with its types taken off.

@@ -17,6 +17,7 @@ mod error;
 pub mod facts;
 pub mod identity;
 pub mod load_balancing;
+pub mod monitoring;
 pub mod network;
 mod options;
 pub mod outside;

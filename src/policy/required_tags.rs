@@ -15,6 +15,7 @@ const UNTAGGED: &[&str] = &[
     "ec2:CreateRoute",
     "ec2:CreateTags",
     "iam:CreatePolicyVersion",
+    "logs:CreateLogStream",
     "route53:CreateHostedZone",
 ];
 
@@ -23,6 +24,8 @@ fn makes(call: &Call<'_>) -> bool {
     match call.action {
         // With an ARN it replaces one that is there.
         "acm:ImportCertificate" => call.text("CertificateArn").is_none(),
+        // With tags it makes one: to one that is there, they would mean nothing.
+        "cloudwatch:PutMetricAlarm" | "cloudwatch:PutCompositeAlarm" => call.at("Tags").into_iter().next().is_some(),
         action if UNTAGGED.contains(&action) => false,
         _ => ["Allocate", "Create", "Request", "Run"].iter().any(|verb| call.name().starts_with(verb)),
     }
@@ -43,11 +46,13 @@ pub(super) fn check(rule: &BTreeMap<String, Pattern>, call: &Call<'_>) -> Vec<St
     rule.iter().filter_map(one).collect()
 }
 
-/// EC2 has tags by kind of resource, everything else has a list of them.
+/// EC2 has tags by kind of resource, Logs has a map, everything else has a list of them.
 fn tags<'a>(call: &Call<'a>) -> BTreeMap<&'a str, &'a str> {
     let all = call.at("Tags").into_iter().chain(call.at("TagSpecification.Tag"));
     let text = |tag: &'a Value, name: &str| tag.get(name).and_then(Value::as_str);
-    all.filter_map(|tag| Some((text(tag, "Key")?, text(tag, "Value").unwrap_or_default()))).collect()
+    let mapped = call.parameters.get("tags").and_then(Value::as_object).into_iter().flatten();
+    let mapped = mapped.map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()));
+    all.filter_map(|tag| Some((text(tag, "Key")?, text(tag, "Value").unwrap_or_default()))).chain(mapped).collect()
 }
 
 #[cfg(test)]

@@ -40,6 +40,14 @@ pub enum Kind {
     Ecs,
     /// By its name. It has no tags.
     Record,
+    /// By its ARN, or that of one of its subscriptions.
+    Topic,
+    /// By its name or its ARN.
+    Alarm,
+    /// By its name. It has no tags here.
+    Dashboard,
+    /// By its name or its ARN.
+    LogGroup,
     /// Of a kind whose tags cannot be read.
     Other,
 }
@@ -91,6 +99,18 @@ const TABLE: &[(&str, &[&str])] = &[
     ("ecs:*Cluster*", &["cluster"]),
     ("ecs:*", &["service", "task", "resourceArn"]),
     ("application-autoscaling:*", &["ResourceId"]),
+    ("sns:CreateTopic", &[]),
+    ("sns:TagResource", &["ResourceArn"]),
+    ("sns:UntagResource", &["ResourceArn"]),
+    ("sns:Unsubscribe", &["SubscriptionArn"]),
+    ("sns:*", &["TopicArn", "SubscriptionArn"]),
+    ("cloudwatch:*Alarm", &["AlarmName"]),
+    ("cloudwatch:*Alarm*", &["AlarmName", "AlarmNames"]),
+    ("cloudwatch:*Dashboard*", &["DashboardName", "DashboardNames"]),
+    ("cloudwatch:*Resource", &["ResourceARN"]),
+    ("logs:CreateLogGroup", &[]),
+    ("logs:*Resource", &["resourceArn"]),
+    ("logs:*", &["logGroupName"]),
     ("*", &[ANY]),
 ];
 
@@ -153,6 +173,10 @@ fn kind(service: &str, path: &str) -> Kind {
         ("route53", _) => Kind::HostedZone,
         ("ecr", _) => Kind::Repository,
         ("ecs" | "application-autoscaling", _) => Kind::Ecs,
+        ("sns", "TopicArn" | "ResourceArn" | "SubscriptionArn") => Kind::Topic,
+        ("cloudwatch", "AlarmName" | "AlarmNames" | "ResourceARN") => Kind::Alarm,
+        ("cloudwatch", "DashboardName" | "DashboardNames") => Kind::Dashboard,
+        ("logs", "logGroupName" | "resourceArn") => Kind::LogGroup,
         _ => Kind::Other,
     }
 }
@@ -234,6 +258,14 @@ mod tests {
                 json!({ "ResourceId": "service/main/web" }),
                 vec!["service/main/web"],
             ),
+            ("sns:CreateTopic", json!({ "Name": "t" }), vec![]),
+            ("sns:Subscribe", json!({ "TopicArn": "arn:t", "Endpoint": "a@b" }), vec!["arn:t"]),
+            ("cloudwatch:PutMetricAlarm", json!({ "AlarmName": "a", "MetricName": "m" }), vec!["a"]),
+            ("cloudwatch:DeleteAlarms", json!({ "AlarmNames": ["a", "b"] }), vec!["a", "b"]),
+            ("cloudwatch:PutDashboard", json!({ "DashboardName": "d" }), vec!["d"]),
+            ("cloudwatch:TagResource", json!({ "ResourceARN": "arn" }), vec!["arn"]),
+            ("logs:CreateLogGroup", json!({ "logGroupName": "g" }), vec![]),
+            ("logs:PutRetentionPolicy", json!({ "logGroupName": "g", "retentionInDays": 1 }), vec!["g"]),
         ];
         for (action, parameters, expected) in table {
             let found = targets(&Call { action, resource: "", parameters: &parameters });

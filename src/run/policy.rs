@@ -234,13 +234,16 @@ impl Ctx {
             Kind::Role => "role_name",
             Kind::InstanceProfile => "instance_profile_name",
             Kind::Repository => "repository_name",
+            Kind::Alarm => "alarm_name",
+            Kind::LogGroup => "log_group_name",
             Kind::Ec2
             | Kind::LoadBalancing
             | Kind::ManagedPolicy
             | Kind::Certificate
             | Kind::HostedZone
-            | Kind::Ecs => "",
-            Kind::Record | Kind::Other => return false,
+            | Kind::Ecs
+            | Kind::Topic => "",
+            Kind::Record | Kind::Dashboard | Kind::Other => return false,
         };
         self.run.state().fresh.has(key, id)
     }

@@ -60,7 +60,7 @@ impl Inner {
         };
         self.note(service, &request);
         let (mut effect, mut lasts) = (None, false);
-        for (place, kind, lasting) in self.faults.befall(service.name, &request.action) {
+        for (place, kind, lasting) in self.faults.befall(service.prefix(), &request.action) {
             let happens = match kind.mishap(now, lasting) {
                 Some(mishap) => self.suffer(mishap),
                 None => kind.befalls(&request.action),
@@ -156,7 +156,7 @@ impl Inner {
         let mut asks = std::hash::DefaultHasher::new();
         format!("{:?}", request.params).hash(&mut asks);
         let (action, asks) = (request.action.clone(), asks.finish());
-        calls.push(Called { service: service.name, action, kinds, asks });
+        calls.push(Called { service: service.prefix(), action, kinds, asks });
         self.calls = Some(calls);
     }
 }

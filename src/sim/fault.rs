@@ -219,7 +219,7 @@ impl FaultKind {
             (FaultKind::TimeoutNotApplied, _) => Some(Effect::Lost { applied: false, after: SILENCE }),
             (FaultKind::Reset, _) => Some(Effect::Lost { applied: false, after: Duration::ZERO }),
             (FaultKind::Denied, protocol) => {
-                let message = format!("User is not authorized to perform: {}:{action}", service.name);
+                let message = format!("User is not authorized to perform: {}:{action}", service.prefix());
                 let code = match protocol {
                     Protocol::Ec2 => "UnauthorizedOperation",
                     Protocol::Query | Protocol::RestXml(_) => "AccessDenied",
@@ -284,6 +284,10 @@ fn quota(action: &str) -> Option<(&'static str, u16)> {
         }
         "CreateHostedZone" => ("TooManyHostedZones", 400),
         "RequestCertificate" | "ImportCertificate" => ("LimitExceededException", 400),
+        "CreateTopic" => ("TopicLimitExceeded", 403),
+        "Subscribe" => ("SubscriptionLimitExceeded", 403),
+        "PutMetricAlarm" | "PutCompositeAlarm" | "PutScheduledUpdateGroupAction" => ("LimitExceeded", 400),
+        "CreateLogGroup" => ("LimitExceededException", 400),
         _ => return None,
     })
 }
@@ -422,7 +426,7 @@ fn kinds() -> String {
 }
 
 fn services() -> String {
-    service::SERVICES.iter().map(|service| service.name).collect::<Vec<_>>().join(", ")
+    service::SERVICES.iter().map(|service| service.prefix()).collect::<Vec<_>>().join(", ")
 }
 
 impl FromStr for Fault {
@@ -438,7 +442,7 @@ impl FromStr for Fault {
         let kind = FaultKind::named(kind).ok_or_else(|| FaultError::Kind(kind.to_owned()))?;
         let (service, action) = (service.to_owned(), action.to_owned());
         let of: Vec<&Service> =
-            service::SERVICES.iter().copied().filter(|known| wildcard::matches(&service, known.name)).collect();
+            service::SERVICES.iter().copied().filter(|known| wildcard::matches(&service, known.prefix())).collect();
         if of.is_empty() {
             return Err(FaultError::Service(service));
         }

@@ -7,7 +7,9 @@ use super::error::AwsError;
 use super::fork::{Extent, Want};
 use super::read::{Reader, Rows};
 use super::tx::{Resource, Scope, Tx};
-use super::{acm, application_autoscaling, autoscaling, ec2, ecr, ecs, elbv2, iam, route53, service};
+use super::{
+    acm, application_autoscaling, autoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, route53, service, sns,
+};
 
 /// A kind of row with its type taken off.
 pub struct Kind {
@@ -64,6 +66,11 @@ const KINDS: &[Kind] = &[
     Kind::of::<ecs::Family>(ecs::task_definition::load_family, ecs::task_definition::FAMILY_CALLS),
     Kind::of::<ecs::Service>(ecs::load, ecs::CALLS),
     Kind::of::<ecs::TaskDefinition>(ecs::task_definition::load, ecs::task_definition::CALLS),
+    Kind::of::<autoscaling::Scheduled>(autoscaling::load_scheduled, &["autoscaling:DescribeScheduledActions"]),
+    Kind::of::<cloudwatch::Alarm>(cloudwatch::alarm::load, cloudwatch::alarm::CALLS),
+    Kind::of::<cloudwatch::Dashboard>(cloudwatch::dashboard::load, cloudwatch::dashboard::CALLS),
+    Kind::of::<logs::LogGroup>(logs::load, logs::CALLS),
+    Kind::of::<sns::Topic>(sns::topic::load, sns::topic::CALLS),
 ];
 
 /// What AWS has for everybody, of which an account is asked as far as its behaviour needs it.

@@ -68,6 +68,12 @@ const RESIDUES: &[Residue] = &[
         values: &["STOPPED"],
         why: "ECS shows a task for an hour after it has stopped",
     },
+    Residue {
+        table: "subscriptions",
+        field: "state",
+        values: &["Pending"],
+        why: "SNS forgets a subscription that nobody confirms after two days, and has no call to delete it",
+    },
 ];
 
 /// A field that does not count, and why: it says only that something happened, and AWS has no call to set it back.
@@ -84,6 +90,11 @@ const TRACES: &[Trace] = &[
     Trace { table: "services", field: "deployments", why: "how the service came to be what it is" },
     Trace { table: "services", field: "events", why: "what the service tells of itself" },
     Trace { table: "task_definition_families", field: "last", why: "ECS never uses the number of a revision twice" },
+    Trace { table: "alarms", field: "watch", why: "what CloudWatch itself has seen" },
+    Trace { table: "dashboards", field: "modified", why: "when it last changed" },
+    Trace { table: "scheduled_actions", field: "arn", why: "it has a UUID that is another one when it is made again" },
+    Trace { table: "scheduled_actions", field: "next", why: "when Auto Scaling carries it out next" },
+    Trace { table: "topics", field: "deleted", why: "how many of its subscriptions were deleted" },
 ];
 
 const HELD_BY: &str = "in a fork, what the account said of users that were not read themselves";

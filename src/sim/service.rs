@@ -6,7 +6,9 @@
 use super::error::{AwsError, Reply};
 use super::tx::Tx;
 use super::wire::{Params, Protocol, Request};
-use super::{acm, application_autoscaling, autoscaling, ec2, ecr, ecs, elbv2, iam, route53, ssm, sts};
+use super::{
+    acm, application_autoscaling, autoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, route53, sns, ssm, sts,
+};
 
 pub const SERVICES: &[&Service] = &[
     &acm::SERVICE,
@@ -20,7 +22,13 @@ pub const SERVICES: &[&Service] = &[
     &application_autoscaling::SERVICE,
     &ecr::SERVICE,
     &ecs::SERVICE,
+    &cloudwatch::SERVICE,
+    &logs::SERVICE,
+    &sns::SERVICE,
 ];
+
+/// Those of them that take JSON besides forms, as they speak it.
+const ALSO_JSON: &[&Service] = &[&cloudwatch::IN_JSON];
 
 pub struct Service {
     /// The name requests are signed with.
@@ -67,6 +75,11 @@ pub fn find(name: &str) -> Option<&'static Service> {
     SERVICES.iter().copied().find(|service| service.name == name)
 }
 
+/// The service whose actions begin so in policies: `cloudwatch`, which signs as `monitoring`.
+pub fn of_prefix(prefix: &str) -> Option<&'static Service> {
+    SERVICES.iter().copied().find(|service| service.prefix() == prefix)
+}
+
 /// The `sanitise` of a service whose requests hold no secrets.
 pub fn no_secrets(_: &mut Request) {}
 
@@ -74,6 +87,27 @@ impl Service {
     /// A service that is not modelled.
     pub const fn nobody() -> Self {
         Self { name: "", protocol: Protocol::Query, namespace: "", actions: &[], sanitise: no_secrets }
+    }
+
+    /// What its actions begin with in policies, and are called by everywhere outside of the wire.
+    pub fn prefix(&self) -> &'static str {
+        match self.name {
+            "monitoring" => "cloudwatch",
+            name => name,
+        }
+    }
+
+    /// The same service for those who ask it in JSON.
+    pub fn in_json(&'static self) -> &'static Service {
+        ALSO_JSON.iter().copied().find(|also| also.name == self.name).unwrap_or(self)
+    }
+
+    /// The protocol it has words for: that of its XML, if it takes JSON besides.
+    pub fn in_xml(&self) -> Protocol {
+        match self.protocol {
+            Protocol::Json(_) if !self.namespace.is_empty() => Protocol::Query,
+            protocol => protocol,
+        }
     }
 
     /// Of the API: the end of the namespace says it. Empty for JSON, where the target does.

@@ -204,6 +204,22 @@ impl Tx<'_> {
         T::table_mut(self).insert(&id, row, now, lag);
     }
 
+    /// Adds a row that every read finds at once: where a service documents no delay.
+    pub fn put_at_once<T: Resource>(&mut self, row: T) {
+        let lag = self.lag;
+        self.lag.on = false;
+        self.put(row);
+        self.lag = lag;
+    }
+
+    /// Deletes a row that no read finds any more: where a service documents no delay.
+    pub fn delete_at_once<T: Resource>(&mut self, id: &str) {
+        let lag = self.lag;
+        self.lag.on = false;
+        self.delete::<T>(id);
+        self.lag = lag;
+    }
+
     pub fn delete<T: Resource>(&mut self, id: &str) {
         self.look_at::<T>(id);
         let (now, lag) = (self.now, self.lag);

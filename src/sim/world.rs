@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::acm;
 use super::application_autoscaling;
 use super::autoscaling;
+use super::cloudwatch;
 use super::ec2;
 use super::ecr;
 use super::ecs;
@@ -16,9 +17,11 @@ use super::elbv2;
 use super::error::AwsError;
 use super::fork::{Fork, Looked};
 use super::iam;
+use super::logs;
 use super::read::Live;
 use super::route53;
 use super::shared::Shared;
+use super::sns;
 use super::table::{Lag, mix};
 use super::traffic::{Load, Server, Spread};
 use super::tx::{Ids, Scope, Tokens, Tx};
@@ -85,6 +88,7 @@ pub struct Account {
 pub struct Global {
     pub iam: iam::Iam,
     pub route53: route53::Route53,
+    pub cloudwatch: cloudwatch::Everywhere,
 }
 
 /// What an account has in one region: one field per service.
@@ -98,6 +102,9 @@ pub struct Region {
     pub application_autoscaling: application_autoscaling::ApplicationAutoScaling,
     pub ecr: ecr::Ecr,
     pub ecs: ecs::Ecs,
+    pub cloudwatch: cloudwatch::CloudWatch,
+    pub logs: logs::Logs,
+    pub sns: sns::Sns,
 }
 
 /// What happens by itself: one variant per service.
@@ -110,6 +117,8 @@ pub enum Event {
     Route53(route53::Event),
     ApplicationAutoScaling(application_autoscaling::Event),
     Ecs(ecs::Event),
+    CloudWatch(cloudwatch::Event),
+    Sns(sns::Event),
 }
 
 impl Event {
@@ -122,6 +131,8 @@ impl Event {
             Event::Route53(event) => event.happen(tx),
             Event::ApplicationAutoScaling(event) => event.happen(tx),
             Event::Ecs(event) => event.happen(tx),
+            Event::CloudWatch(event) => event.happen(tx),
+            Event::Sns(event) => event.happen(tx),
         }
     }
 }

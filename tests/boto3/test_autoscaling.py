@@ -3,6 +3,7 @@
 The service model lists few codes: `ValidationError` is the API's common one for what is absent or wrong. What else is
 expected is in the API reference or the user guide named beside it. botocore has no waiters for this service.
 """
+import datetime
 import json
 import unittest
 
@@ -572,6 +573,79 @@ class Policies(Scaled):
                                             PolicyType="TargetTrackingScaling",
                                             TargetTrackingConfiguration={"PredefinedMetricSpecification": cpu,
                                                                          "TargetValue": 1.0})
+
+    def step(self, name: str, **params: object) -> dict:
+        settings = {"PolicyType": "StepScaling", "AdjustmentType": "ChangeInCapacity", "StepAdjustments": [
+            {"MetricIntervalLowerBound": 0.0, "MetricIntervalUpperBound": 10.0, "ScalingAdjustment": 1},
+            {"MetricIntervalLowerBound": 10.0, "ScalingAdjustment": 3}], **params}
+        settings = {name: it for name, it in settings.items() if it is not None}
+        return self.scaling.put_scaling_policy(AutoScalingGroupName="web", PolicyName=name, **settings)
+
+    def test_steps(self) -> None:
+        made = self.step("steps", EstimatedInstanceWarmup=60)
+        shown = self.scaling.describe_policies(AutoScalingGroupName="web", PolicyNames=["steps"])["ScalingPolicies"][0]
+        self.assertEqual((shown["PolicyType"], shown["AdjustmentType"], shown["EstimatedInstanceWarmup"]),
+                         ("StepScaling", "ChangeInCapacity", 60))
+        # "If the aggregation type is null, the value is treated as Average."
+        self.assertEqual((shown["MetricAggregationType"], shown["PolicyARN"]), ("Average", made["PolicyARN"]))
+        self.assertEqual(shown["StepAdjustments"][1], {"MetricIntervalLowerBound": 10.0, "ScalingAdjustment": 3})
+        simple = dict(PolicyType="SimpleScaling", StepAdjustments=None, ScalingAdjustment=-1, Cooldown=60)
+        self.step("simple", **simple)
+        # An alarm that tells the policy is shown with it.
+        self.client("cloudwatch").put_metric_alarm(
+            AlarmName="busy", Namespace="AWS/EC2", MetricName="CPUUtilization", Statistic="Average", Period=60,
+            EvaluationPeriods=1, Threshold=80.0, ComparisonOperator="GreaterThanThreshold", AlarmActions=[made["PolicyARN"]])
+        shown = self.scaling.describe_policies(PolicyNames=["steps", "simple"])["ScalingPolicies"]
+        self.assertEqual({it["PolicyName"]: [alarm["AlarmName"] for alarm in it["Alarms"]] for it in shown},
+                         {"steps": ["busy"], "simple": []})
+        # StepAdjustment: no gap, no overlap, and open ends.
+        for name, wrong in [
+            ("end", {"StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "MetricIntervalUpperBound": 1.0,
+                                          "ScalingAdjustment": 1}]}),
+            ("none", {"StepAdjustments": None}), ("both", {"ScalingAdjustment": 1}), ("type", {"AdjustmentType": "Add"}),
+            ("magnitude", {"MinAdjustmentMagnitude": 2}), ("cooldown", {"Cooldown": 60}),
+        ]:
+            with self.subTest(name), self.refused("ValidationError"):
+                self.step("wrong", **wrong)
+        for name in ["steps", "simple"]:
+            self.scaling.delete_policy(AutoScalingGroupName="web", PolicyName=name)
+
+
+class Schedules(Scaled):
+    def put(self, name: str, **params: object) -> None:
+        self.scaling.put_scheduled_update_group_action(AutoScalingGroupName="planned", ScheduledActionName=name, **params)
+
+    def actions(self) -> dict[str, dict]:
+        shown = self.scaling.describe_scheduled_actions(AutoScalingGroupName="planned")["ScheduledUpdateGroupActions"]
+        return {it["ScheduledActionName"]: it for it in shown}
+
+    def test_schedules(self) -> None:
+        self.group("planned")
+        self.put("daily", Recurrence="0 6 * * *", TimeZone="Europe/Berlin", DesiredCapacity=2)
+        later = self.now() + datetime.timedelta(hours=20)
+        self.put("once", StartTime=later, MinSize=1)
+        shown = self.actions()
+        self.assertEqual((shown["daily"]["Recurrence"], shown["daily"]["TimeZone"], shown["daily"]["DesiredCapacity"]),
+                         ("0 6 * * *", "Europe/Berlin", 2))
+        self.has(shown["daily"], "ScheduledActionARN", "StartTime")
+        self.advance(6 * 3600)
+        self.assertEqual(self.shown("planned")["DesiredCapacity"], 2)
+        self.advance(15 * 3600)
+        self.assertEqual(self.shown("planned")["MinSize"], 1)
+        self.assertEqual(list(self.actions()), ["daily"])
+        self.scaling.delete_scheduled_action(AutoScalingGroupName="planned", ScheduledActionName="daily")
+        self.assertEqual(self.actions(), {})
+        with self.refused("ValidationError"):
+            self.scaling.delete_scheduled_action(AutoScalingGroupName="planned", ScheduledActionName="daily")
+        for name, wrong in [
+            ("sizes", {"Recurrence": "0 6 * * *"}), ("time", {"MinSize": 1}),
+            ("cron", {"Recurrence": "daily", "MinSize": 1}), ("past", {"StartTime": self.now() - datetime.timedelta(hours=1),
+                                                                     "MinSize": 1}),
+            ("zone", {"Recurrence": "0 6 * * *", "TimeZone": "Berlin", "MinSize": 1}),
+            ("bounds", {"Recurrence": "0 6 * * *", "MinSize": 2, "MaxSize": 1}),
+        ]:
+            with self.subTest(name), self.refused("ValidationError"):
+                self.put("wrong", **wrong)
 
 
 class Switches(Scaled):

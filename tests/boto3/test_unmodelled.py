@@ -41,7 +41,7 @@ class Actions(Case):
 class Services(Case):
     def test_each_protocol(self) -> None:
         calls = [
-            ("sns", "list_topics", "InvalidAction"),  # query
+            ("redshift", "describe_clusters", "InvalidAction"),  # query
             ("rds", "describe_db_instances", "InvalidAction"),
             ("cloudformation", "list_stacks", "InvalidAction"),
             ("s3", "list_buckets", "InvalidAction"),  # REST and XML

@@ -69,7 +69,22 @@ def observe():
     for group in groups:
         group["IpPermissions"].sort(key=str)
         group["IpPermissionsEgress"].sort(key=str)
+    sns, topics = client("sns"), [row["TopicArn"] for row in listed("sns", "list_topics", "Topics")]
+    logs = listed("logs", "describe_log_groups", "logGroups")
+    clock = ("AlarmConfigurationUpdatedTimestamp", "StateUpdatedTimestamp")
+    dashboards = listed("cloudwatch", "list_dashboards", "DashboardEntries", drop=("LastModified",))
     return {
+        "topics": {arn: {"attributes": sns.get_topic_attributes(TopicArn=arn)["Attributes"],
+                         "tags": sns.list_tags_for_resource(ResourceArn=arn)["Tags"],
+                         "subscriptions": sns.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]} for arn in topics},
+        "alarms": listed("cloudwatch", "describe_alarms", "MetricAlarms", drop=clock),
+        "tags of alarms": {row["AlarmArn"]: client("cloudwatch").list_tags_for_resource(ResourceARN=row["AlarmArn"])["Tags"]
+                           for row in listed("cloudwatch", "describe_alarms", "MetricAlarms")},
+        "dashboards": {row["DashboardName"]: client("cloudwatch").get_dashboard(DashboardName=row["DashboardName"])["DashboardBody"]
+                       for row in dashboards},
+        "log groups": {row["logGroupName"]: (row.get("retentionInDays"), client("logs").list_tags_for_resource(
+            resourceArn=row["logGroupArn"])["tags"]) for row in logs},
+        "scheduled actions": listed("autoscaling", "describe_scheduled_actions", "ScheduledUpdateGroupActions"),
         "vpcs": listed("ec2", "describe_vpcs", "Vpcs"),
         "subnets": listed("ec2", "describe_subnets", "Subnets", drop=("AvailableIpAddressCount",)),
         "internet gateways": listed("ec2", "describe_internet_gateways", "InternetGateways"),

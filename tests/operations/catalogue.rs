@@ -172,6 +172,36 @@ fn run_all(run: &mut Trial<'_>) -> BTreeSet<&'static str> {
     let size = json!({ "auto_scaling_group": made.get("green fleet"), "min_size": 2, "desired_capacity": 2, "wait_timeout": "10m" });
     made.ok("scaled", "scale_asg", size);
     made.ok("found", "find_asg", json!({ "name": "green" }));
+    let fleet = made.get("green fleet");
+    let steps = json!([{ "metric_interval_lower_bound": 0, "scaling_adjustment": 1 }]);
+    let policy = json!({ "name": "grow", "auto_scaling_group": fleet, "step_adjustments": steps });
+    made.ok("grow", "ensure_scaling_policy", policy);
+    let night = json!({
+        "name": "night", "auto_scaling_group": fleet, "recurrence": "0 22 * * *", "time_zone": "Europe/Berlin", "max_size": 4,
+    });
+    made.ok("night", "ensure_scheduled_action", night);
+    let told = json!([
+        { "protocol": "email", "endpoint": "oncall@example.com" },
+        { "protocol": "sqs", "endpoint": "arn:aws:sqs:eu-central-1:123456789012:alerts" },
+    ]);
+    let policy = json!({ "Statement": [{
+        "Effect": "Allow", "Principal": { "Service": "cloudwatch.amazonaws.com" }, "Action": "sns:Publish",
+    }] });
+    let topic = json!({ "name": "alerts", "display_name": "Shop", "subscriptions": told, "policy": policy });
+    made.ok("topic", "ensure_topic", topic);
+    let alarm = json!({
+        "name": "cpu", "namespace": "AWS/EC2", "metric_name": "CPUUtilization", "statistic": "Average",
+        "dimensions": { "AutoScalingGroupName": fleet }, "evaluation_periods": 3, "threshold": 99.5,
+        "comparison_operator": "GreaterThanThreshold", "alarm_actions": [made.get("topic"), made.get("grow")],
+    });
+    made.ok("cpu", "ensure_alarm", alarm);
+    let any = json!({ "name": "any", "alarm_rule": "ALARM(shop-prod-cpu)", "ok_actions": [made.get("topic")] });
+    made.ok("any", "ensure_alarm", any);
+    made.ok("quiet", "alarm_states", json!({ "expect_ok": true }));
+    let widget =
+        json!({ "type": "text", "x": 0, "y": 0, "width": 6, "height": 3, "properties": { "markdown": "# Shop" } });
+    made.ok("dashboard", "ensure_dashboard", json!({ "name": "web", "body": { "widgets": [widget] } }));
+    made.ok("logs", "ensure_log_group", json!({ "name": "web", "retention_in_days": 30 }));
     made.ok(
         "old",
         "launch_asg",

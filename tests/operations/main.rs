@@ -18,6 +18,7 @@ mod identity;
 #[path = "../support/live.rs"]
 mod live;
 mod load_balancing;
+mod monitoring;
 #[path = "../support/moto.rs"]
 mod moto;
 mod network;

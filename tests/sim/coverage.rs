@@ -27,7 +27,7 @@ fn table() -> String {
     for service in SERVICES {
         let handlers = handlers(service);
         let calls = service.actions.iter().map(|list| list.len()).sum::<usize>();
-        let _ = writeln!(out, "\n### {}: {calls} calls\n", service.name);
+        let _ = writeln!(out, "\n### {}: {calls} calls\n", service.prefix());
         let _ = writeln!(out, "| call | parameters | behaviour |\n|---|---|---|");
         let mut told = "";
         for action in service.actions.iter().copied().flatten() {
@@ -44,7 +44,7 @@ fn table() -> String {
 
 /// The first paragraph of the file that handles it, by action.
 fn handlers(service: &Service) -> BTreeMap<String, String> {
-    let name = if service.name == "elasticloadbalancing" { "elbv2" } else { service.name };
+    let name = if service.name == "elasticloadbalancing" { "elbv2" } else { service.prefix() };
     let folder = Path::new(ROOT).join("src/sim").join(name.replace('-', "_"));
     let single = folder.with_extension("rs");
     let files = fs::read_dir(&folder).into_iter().flatten().map(|entry| entry.expect("an entry").path());
@@ -76,6 +76,9 @@ fn source(service: &Service, action: &str) -> String {
         "application-autoscaling" => "autoscaling/application/APIReference",
         "ecr" => "AmazonECR/latest/APIReference",
         "ecs" => "AmazonECS/latest/APIReference",
+        "monitoring" => "AmazonCloudWatch/latest/APIReference",
+        "logs" => "AmazonCloudWatchLogs/latest/APIReference",
+        "sns" => "sns/latest/api",
         other => panic!("where is the API reference of {other}?"),
     };
     format!("{DOCS}/{reference}/API_{action}.html")

@@ -55,7 +55,7 @@ pub fn send(
     action: &'static str,
     params: &Value,
 ) -> Result<Value, AwsError> {
-    let service = *sim::SERVICES.iter().find(|known| known.name == service).expect("a service");
+    let service = sim::of_prefix(service).expect("a service");
     let ask = ask::request(service, action, params)?;
     let credential = format!("{}/20260101/{}/{}/aws4_request", scope.account, scope.region, service.name);
     let mut request = http::Request::builder()

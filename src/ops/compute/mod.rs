@@ -9,6 +9,8 @@ pub mod asg_settings;
 pub mod asg_targets;
 pub mod drain;
 pub mod ensure_launch_template;
+pub mod ensure_scaling_policy;
+pub mod ensure_scheduled_action;
 pub mod find_asg;
 pub mod find_image;
 pub mod launch_asg;
@@ -102,4 +104,29 @@ impl AutoScalingGroup {
 impl Kind for AutoScalingGroup {
     const KIND: &'static str = "auto_scaling_group";
     const ID: &'static str = "auto_scaling_group_name";
+}
+
+/// A scaling policy that an alarm can tell to scale.
+#[derive(Debug, Serialize)]
+pub struct ScalingPolicy {
+    pub policy_arn: String,
+    pub policy_name: String,
+    pub auto_scaling_group_name: String,
+}
+
+impl Kind for ScalingPolicy {
+    const KIND: &'static str = "scaling_policy";
+    const ID: &'static str = "policy_arn";
+}
+
+/// A scheduled action.
+#[derive(Debug, Serialize)]
+pub struct ScheduledAction {
+    pub scheduled_action_name: String,
+    pub auto_scaling_group_name: String,
+}
+
+impl Kind for ScheduledAction {
+    const KIND: &'static str = "scheduled_action";
+    const ID: &'static str = "scheduled_action_name";
 }

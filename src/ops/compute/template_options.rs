@@ -183,7 +183,7 @@ macro_rules! words {
         }
     };
 }
-pub(super) use words;
+pub(in crate::ops) use words;
 
 words!(HttpTokens { Required = "required", Optional = "optional" });
 words!(#[derive(Default)] VolumeType {

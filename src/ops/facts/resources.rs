@@ -15,6 +15,7 @@ use crate::{
         dns::zone::ZoneTags,
         identity::tags::{PolicyTags, ProfileTags, RoleTags},
         load_balancing::tags::Resource as Balancing,
+        monitoring::tags,
         ownership::RUN_TAG,
         tagged::Tagged,
     },
@@ -54,7 +55,10 @@ async fn read(ctx: &Ctx, kind: Kind, id: &str) -> Result<Vec<(String, Resource)>
         Kind::HostedZone => tags_of::<ZoneTags>(ctx, id).await?,
         Kind::Repository => tags_of::<RepositoryTags>(ctx, id.rsplit(":repository/").next().unwrap_or(id)).await?,
         Kind::Ecs => tags_of::<EcsTags>(ctx, &ecs_arn(ctx, id)?).await?,
-        Kind::Record | Kind::Other => BTreeMap::new(),
+        Kind::Topic => or_none(tags::of_topic(ctx, id).await)?,
+        Kind::Alarm => or_none(tags::of_alarm(ctx, id).await)?,
+        Kind::LogGroup => or_none(tags::of_log_group(ctx, id).await)?,
+        Kind::Record | Kind::Dashboard | Kind::Other => BTreeMap::new(),
     };
     Ok(vec![(id.to_owned(), resource(tags))])
 }
@@ -72,6 +76,14 @@ fn ecs_arn(ctx: &Ctx, id: &str) -> Result<String, Error> {
 async fn tags_of<T: Tagged>(ctx: &Ctx, id: &str) -> Result<BTreeMap<String, String>, Error> {
     match T::read(ctx, id).await {
         Err(error) if error.is(T::GONE) => Ok(BTreeMap::new()),
+        read => read,
+    }
+}
+
+/// What is not there has no tags.
+fn or_none(read: Result<BTreeMap<String, String>, Error>) -> Result<BTreeMap<String, String>, Error> {
+    match read {
+        Err(error) if error.is(&["NotFound", "ResourceNotFound", "ResourceNotFoundException"]) => Ok(BTreeMap::new()),
         read => read,
     }
 }

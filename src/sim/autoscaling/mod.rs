@@ -7,6 +7,8 @@
 //! hook      lifecycle hooks       policy    scaling policies      tag       tags
 //! attach    target groups         activity  what was done, in AWS's words
 //! process   suspended processes, metrics, protection      load      a group of a forked account
+//! step      policies that an alarm tells to scale    schedule  sizes at a time
+//! metric    what a group measures of itself
 //! ```
 //!
 //! Wording is that of real accounts, as people quote it in the issues of Terraform, kops and cloud-custodian.
@@ -19,9 +21,12 @@ mod health;
 mod hook;
 mod load;
 mod member;
+mod metric;
 mod policy;
 mod process;
+mod schedule;
 mod settings;
+mod step;
 mod tag;
 
 use serde::{Deserialize, Serialize};
@@ -42,7 +47,10 @@ pub use activity::Activity;
 pub use fleet::alive;
 pub use group::Group;
 pub use load::{CALLS, load};
+pub use metric::{in_service, metric};
 pub use policy::{alarm, can_grow};
+pub use schedule::{Scheduled, load as load_scheduled};
+pub use step::execute;
 
 pub const SERVICE: Service = Service {
     name: "autoscaling",
@@ -56,6 +64,7 @@ pub const SERVICE: Service = Service {
         hook::ACTIONS,
         policy::ACTIONS,
         process::ACTIONS,
+        schedule::ACTIONS,
         tag::ACTIONS,
     ],
     sanitise: no_secrets,
@@ -69,6 +78,7 @@ const PAGES: &str = "MaxRecords NextToken";
 pub struct AutoScaling {
     auto_scaling_groups: Table<Group>,
     scaling_activities: Table<Activity>,
+    scheduled_actions: Table<Scheduled>,
 }
 
 /// A group as a plan shows it.
@@ -121,6 +131,8 @@ enum Step {
     Advance(String),
     /// A lifecycle hook has waited long enough.
     TimeOut { instance: String, hook: String, token: String },
+    /// The time of a scheduled action has come.
+    Scheduled { name: String, at: jiff::Timestamp },
     /// The deleted group is gone.
     Vanish,
 }
@@ -136,7 +148,11 @@ impl Event {
             Step::Check => health::check(tx, &group),
             Step::Advance(instance) => fleet::advance(tx, &group, &instance),
             Step::TimeOut { instance, hook, token } => hook::time_out(tx, &group, &instance, &hook, &token),
-            Step::Vanish => tx.delete::<Group>(&group),
+            Step::Scheduled { name, at } => schedule::act(tx, &group, &name, at),
+            Step::Vanish => {
+                schedule::forget(tx, &group);
+                tx.delete::<Group>(&group);
+            }
         }
     }
 }

@@ -1,15 +1,17 @@
-//! Scaling policies that track a target. Load is not measured: a group without requests shrinks after a while, and a fault can
-//! have one grow.
+//! Scaling policies. Of those that track a target, load is not measured: a group without requests shrinks after a while, and a
+//! fault can have one grow. Those that take steps are told by alarms (`step`).
 
 use std::time::Duration;
 
 use super::group::{self, Group};
+use super::step::{self, Stepped};
 use super::*;
 
 pub const ACTIONS: &[Action] = &[
     Action {
         name: "PutScalingPolicy",
-        params: &["
+        params: &[
+            "
             AutoScalingGroupName PolicyName PolicyType EstimatedInstanceWarmup Enabled
             TargetTrackingConfiguration.PredefinedMetricSpecification.PredefinedMetricType
             TargetTrackingConfiguration.PredefinedMetricSpecification.ResourceLabel
@@ -21,7 +23,9 @@ pub const ACTIONS: &[Action] = &[
             TargetTrackingConfiguration.CustomizedMetricSpecification.Unit
             TargetTrackingConfiguration.CustomizedMetricSpecification.Period
             TargetTrackingConfiguration.TargetValue TargetTrackingConfiguration.DisableScaleIn
-        "],
+        ",
+            step::PARAMS,
+        ],
         run: put_scaling_policy,
     },
     Action {
@@ -41,6 +45,9 @@ pub struct Policy {
     pub enabled: bool,
     /// Names of the CloudWatch alarms that AWS makes for it.
     pub alarms: Vec<String>,
+    /// Of a policy that takes steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stepped: Option<Stepped>,
     /// As AWS shows it: a policy of a type that is not modelled. It can be read and deleted, not made here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other: Option<Value>,
@@ -51,20 +58,32 @@ const TRACKING: &str = "TargetTrackingScaling";
 impl Policy {
     /// The inverse of what a describe shows, with its name.
     pub fn shown(shown: &Params) -> (String, Policy) {
-        let other = shown.opt_str("PolicyType") != Some(TRACKING);
+        let kind = shown.opt_str("PolicyType").unwrap_or(step::SIMPLE);
+        let steps = [step::STEP, step::SIMPLE].contains(&kind);
+        let stepped = steps.then(|| Stepped::read(kind, &shown.without_nulls()).ok()).flatten();
+        let other = kind != TRACKING && stepped.is_none();
         let policy = Policy {
             arn: shown.text("PolicyARN"),
             configuration: shown.part("TargetTrackingConfiguration").without_nulls(),
             warmup: shown.opt_int("EstimatedInstanceWarmup").ok().flatten(),
             enabled: shown.opt_bool("Enabled").ok().flatten().unwrap_or(true),
             alarms: shown.list("Alarms").iter().map(|alarm| alarm.text("AlarmName")).collect(),
+            stepped,
             other: other.then(|| shown.0.clone()),
         };
         (shown.text("PolicyName"), policy)
     }
 
     fn kind(&self) -> &str {
-        self.other.as_ref().map_or(TRACKING, |shown| shown["PolicyType"].as_str().unwrap_or("SimpleScaling"))
+        match (&self.stepped, &self.other) {
+            (Some(stepped), _) => &stepped.kind,
+            (None, Some(shown)) => shown["PolicyType"].as_str().unwrap_or(step::SIMPLE),
+            (None, None) => TRACKING,
+        }
+    }
+
+    fn tracks(&self) -> bool {
+        self.enabled && self.stepped.is_none() && self.other.is_none()
     }
 
     fn alarms(&self, tx: &Tx) -> Value {
@@ -77,7 +96,7 @@ impl Policy {
 /// The groups that a policy may let grow.
 pub fn can_grow(tx: &Tx) -> Vec<String> {
     let can = |group: &&Group| {
-        let tracks = group.policies.values().any(|policy| policy.enabled && policy.other.is_none());
+        let tracks = group.policies.values().any(Policy::tracks);
         tracks && group.runs("AlarmNotification") && !group.deleting && group.desired < group.max
     };
     tx.all::<Group>().filter(can).map(|group| group.name.clone()).collect()
@@ -92,9 +111,7 @@ pub fn scale_in(tx: &mut Tx, name: &str) {
     let is_idle = !group.target_groups.is_empty()
         && group.serving().next().is_some()
         && !group.target_groups.iter().any(|arn| crate::sim::elbv2::spread::gets_requests(tx, arn));
-    let may = |policy: &Policy| {
-        policy.enabled && policy.other.is_none() && policy.configuration.opt_str("DisableScaleIn") != Some("true")
-    };
+    let may = |policy: &Policy| policy.tracks() && policy.configuration.opt_str("DisableScaleIn") != Some("true");
     let may = group.runs("AlarmNotification") && group.policies.values().any(may);
     let now = tx.now;
     let Some(group) = tx.peek_mut::<Group>(name) else { return };
@@ -113,7 +130,7 @@ pub fn alarm(tx: &mut Tx, name: &str) {
 
 fn change(tx: &mut Tx, name: &str, by: i64) {
     let Some(group) = tx.peek_mut::<Group>(name) else { return };
-    let (was, policy) = (group.desired, group.policies.keys().next().cloned().unwrap_or_default());
+    let (was, policy) = (group.desired, tracking(group));
     group.desired += by;
     let now = group.desired;
     // Worded as in the examples of "Verify a scaling activity for an Auto Scaling group".
@@ -123,12 +140,23 @@ fn change(tx: &mut Tx, name: &str, by: i64) {
     super::fleet::because(tx, name, &cause);
 }
 
+/// The name of a policy that tracks.
+fn tracking(group: &Group) -> String {
+    let tracks = group.policies.iter().find(|(_, policy)| policy.tracks());
+    tracks.map(|(name, _)| name.clone()).unwrap_or_default()
+}
+
 fn put_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
     let name = p.str("PolicyName")?.to_owned();
     let group = group::to_change(tx, p)?;
     let (of, before) = (group.name.clone(), group.policies.get(&name).cloned());
-    if p.opt_str("PolicyType") != Some(TRACKING) {
-        return Err(invalid("the simulator models policies of the type TargetTrackingScaling only"));
+    let kind = p.opt_str("PolicyType").unwrap_or(step::SIMPLE);
+    if [step::STEP, step::SIMPLE].contains(&kind) {
+        return put_stepped(tx, p, kind, &of, name, before);
+    }
+    if kind != TRACKING {
+        let message = format!("the simulator does not model policies of the type {kind}");
+        return Err(AwsError::unanswered("ValidationError", message));
     }
     let given = p.get("TargetTrackingConfiguration").cloned();
     let mut configuration = Params(given.ok_or_else(|| AwsError::missing("TargetTrackingConfiguration"))?);
@@ -171,10 +199,33 @@ fn put_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
         warmup: p.opt_int("EstimatedInstanceWarmup")?,
         enabled: p.opt_bool("Enabled")?.unwrap_or(true),
         alarms: kept.unwrap_or_else(new),
+        stepped: None,
         other: None,
     };
     let reply = json!({ "PolicyARN": policy.arn, "Alarms": policy.alarms(tx) });
     tx.get_mut::<Group>(&of)?.policies.insert(name, policy);
+    Ok(reply)
+}
+
+fn put_stepped(tx: &mut Tx, p: &Params, kind: &str, of: &str, name: String, before: Option<Policy>) -> Reply {
+    let stepped = Stepped::read(kind, p)?;
+    stepped.check()?;
+    if p.has("EstimatedInstanceWarmup") && kind != step::STEP {
+        return Err(invalid("EstimatedInstanceWarmup is not supported for policies of the type SimpleScaling"));
+    }
+    let id = uuid(tx);
+    let new = tx.arn("autoscaling", &format!("scalingPolicy:{id}:autoScalingGroupName/{of}:policyName/{name}"));
+    let policy = Policy {
+        arn: before.map_or(new, |before| before.arn),
+        configuration: Params::default(),
+        warmup: p.opt_int("EstimatedInstanceWarmup")?,
+        enabled: p.opt_bool("Enabled")?.unwrap_or(true),
+        alarms: Vec::new(),
+        stepped: Some(stepped),
+        other: None,
+    };
+    let reply = json!({ "PolicyARN": policy.arn, "Alarms": [] });
+    tx.get_mut::<Group>(of)?.policies.insert(name, policy);
     Ok(reply)
 }
 
@@ -196,6 +247,9 @@ fn describe_policies(tx: &mut Tx, p: &Params) -> Reply {
         if let Some(shown) = &policy.other {
             return shown.clone();
         }
+        if let Some(stepped) = &policy.stepped {
+            return stepped_view(tx, &of.name, name, policy, stepped);
+        }
         let mut configuration = policy.configuration.0.clone();
         if configuration.get("DisableScaleIn").is_none() {
             configuration["DisableScaleIn"] = json!(false);
@@ -213,6 +267,22 @@ fn describe_policies(tx: &mut Tx, p: &Params) -> Reply {
         })
     };
     Ok(json!({ "ScalingPolicies": rows.into_iter().map(view).collect::<Vec<_>>(), "NextToken": next }))
+}
+
+fn stepped_view(tx: &Tx, group: &str, name: &str, policy: &Policy, stepped: &Stepped) -> Value {
+    let mut view = stepped.view();
+    let common = json!({
+        "AutoScalingGroupName": group,
+        "PolicyName": name,
+        "PolicyARN": policy.arn,
+        "EstimatedInstanceWarmup": policy.warmup,
+        "Enabled": policy.enabled,
+        "Alarms": crate::sim::cloudwatch::alarms_telling(tx, &policy.arn),
+    });
+    if let (Value::Object(view), Value::Object(common)) = (&mut view, common) {
+        view.extend(common);
+    }
+    view
 }
 
 fn delete_policy(tx: &mut Tx, p: &Params) -> Reply {

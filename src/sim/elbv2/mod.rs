@@ -13,6 +13,7 @@ mod condition;
 mod health;
 mod listener;
 pub mod load_balancer;
+pub mod metric;
 mod placement;
 mod priority;
 mod region;

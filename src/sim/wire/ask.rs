@@ -43,7 +43,8 @@ pub fn request(service: &Service, action: &str, params: &Value) -> Result<Ask, A
     }
 }
 
-/// `Filter.1.Value.2=x`: the inverse of [`Params::from_pairs`](super::Params).
+/// `Filter.1.Value.2=x`: the inverse of [`Params::from_pairs`](super::Params). The query protocol writes a map as
+/// `Attributes.entry.1.key=x`: the array below `entry` has no `member`.
 fn flatten(path: &str, value: &Value, member: &str, pair: &mut impl FnMut(&str, &str)) {
     let dot = if path.is_empty() { "" } else { "." };
     match value {
@@ -52,8 +53,9 @@ fn flatten(path: &str, value: &Value, member: &str, pair: &mut impl FnMut(&str, 
             fields.iter().for_each(|(name, value)| flatten(&format!("{path}{dot}{name}"), value, member, pair));
         }
         Value::Array(items) => {
+            let between = if path.ends_with(".entry") { "" } else { member };
             for (index, item) in items.iter().enumerate() {
-                flatten(&format!("{path}{dot}{member}{}", index + 1), item, member, pair);
+                flatten(&format!("{path}{dot}{between}{}", index + 1), item, member, pair);
             }
         }
         Value::String(text) => pair(path, text),
@@ -117,9 +119,11 @@ pub fn reply(service: &Service, action: &str, status: u16, body: &[u8]) -> Reply
     })
 }
 
-/// Which elements are those of a list, their names tell: `<item>` and `<member>`, and `<Tag>` in `<Tags>`.
+/// Which elements are those of a list, their names tell: `<item>` and `<member>`, `<entry>` of a map, and `<Tag>` in `<Tags>`.
 fn is_element(parent: &str, name: &str) -> bool {
-    name == "item" || name == "member" || parent.strip_suffix('s') == Some(name) || (parent, name) == xml::GROUPS
+    ["item", "member", "entry"].contains(&name)
+        || parent.strip_suffix('s') == Some(name)
+        || (parent, name) == xml::GROUPS
 }
 
 #[cfg(test)]
@@ -144,6 +148,13 @@ mod tests {
         let params = json!({ "Names": ["web"], "PageSize": 400 });
         let ask = request(service("elasticloadbalancing"), "DescribeLoadBalancers", &params).expect("a request");
         assert_eq!(ask.body, "Action=DescribeLoadBalancers&Version=2015-12-01&Names.member.1=web&PageSize=400");
+        let params = json!({ "Attributes": { "entry": [{ "key": "a", "value": "b" }] }, "Names": ["c"] });
+        let ask = request(service("elasticloadbalancing"), "X", &params).expect("a request");
+        assert!(
+            ask.body.ends_with("&Attributes.entry.1.key=a&Attributes.entry.1.value=b&Names.member.1=c"),
+            "{}",
+            ask.body
+        );
         let ask = request(service("acm"), "ListCertificates", &json!({})).expect("a request");
         assert_eq!(ask.headers["x-amz-target"], "CertificateManager.ListCertificates");
         let params = json!({ "HostedZoneId": "Z1", "StartRecordName": "a b" });
@@ -159,6 +170,9 @@ mod tests {
         let body = "<GetRoleResponse><GetRoleResult><Role><Path>/</Path></Role></GetRoleResult></GetRoleResponse>";
         let found = reply(service("iam"), "GetRole", 200, body.as_bytes()).expect("a reply");
         assert_eq!(found, json!({ "Role": { "Path": "/" } }));
+        let body = "<R><XResult><Attributes><entry><key>a</key><value/></entry></Attributes></XResult></R>";
+        let found = reply(service("iam"), "X", 200, body.as_bytes()).expect("a reply");
+        assert_eq!(found, json!({ "Attributes": [{ "key": "a", "value": null }] }));
         let body = "<R><HostedZones><HostedZone><Id>/hostedzone/Z1</Id></HostedZone></HostedZones></R>";
         let found = reply(service("route53"), "ListHostedZones", 200, body.as_bytes()).expect("a reply");
         assert_eq!(found, json!({ "HostedZones": [{ "Id": "/hostedzone/Z1" }] }));

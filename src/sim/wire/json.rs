@@ -20,7 +20,23 @@ pub fn body(body: &[u8]) -> Result<Value, AwsError> {
 }
 
 pub fn reply(value: &Value) -> String {
-    without_nulls(value).to_string()
+    // Where XML has no result at all, JSON has an empty one.
+    if value.is_null() { "{}".to_owned() } else { without_nulls(value).to_string() }
+}
+
+/// The reply of a service that writes XML too, as it says it in JSON: times are seconds since 1970.
+pub fn of_xml(value: &Value) -> Value {
+    let member = |(name, value): (&String, &Value)| {
+        let time = || value.as_str()?.parse().ok().map(super::epoch);
+        let is_time = name.ends_with("Timestamp") || name == "LastModified";
+        let value = time().filter(|_| is_time).map_or_else(|| of_xml(value), |seconds| json!(seconds));
+        (name.clone(), value)
+    };
+    match value {
+        Value::Object(fields) => Value::Object(fields.iter().map(member).collect()),
+        Value::Array(elements) => elements.iter().map(of_xml).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
 }
 
 pub fn error(error: &AwsError) -> String {

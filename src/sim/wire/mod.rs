@@ -93,6 +93,7 @@ pub fn caller(request: &http::Request<Bytes>) -> Result<Caller, AwsError> {
     let service = service::find(service).ok_or_else(|| {
         AwsError::unanswered("InvalidAction", format!("the simulator does not model the service `{service}`"))
     })?;
+    let service = if request.headers().contains_key("x-amz-target") { service.in_json() } else { service };
     Ok(Caller { service, account: account_of(key).to_owned(), region: region.to_owned() })
 }
 
@@ -165,7 +166,9 @@ pub fn refuse(request: &http::Request<Bytes>, error: AwsError, id: &str) -> Box<
 pub fn write(service: Option<&Service>, action: &str, reply: Reply, id: &str) -> http::Response<Bytes> {
     let protocol = service.map_or(Protocol::Query, |service| service.protocol);
     let namespace = service.map_or("", |service| service.namespace);
-    let reply = reply.map_err(|error| in_words_of(protocol, error));
+    // A service that takes both has the same codes in both.
+    let words = service.map_or(Protocol::Query, Service::in_xml);
+    let reply = reply.map_err(|error| in_words_of(words, error));
     let mut status = reply.as_ref().map_or_else(|error| error.status, |_| 200);
     let mut location = None;
     let (content_type, body) = match (protocol, &reply) {
@@ -181,6 +184,9 @@ pub fn write(service: Option<&Service>, action: &str, reply: Reply, id: &str) ->
             ("text/xml", xml::rest(namespace, action, &value))
         }
         (Protocol::RestXml(_), Err(error)) => ("text/xml", xml::error(namespace, error, id)),
+        (Protocol::Json(_), Ok(value)) if !namespace.is_empty() => {
+            ("application/x-amz-json-1.0", json::reply(&json::of_xml(value)))
+        }
         (Protocol::Json(_), Ok(value)) => ("application/x-amz-json-1.1", json::reply(value)),
         (Protocol::Json(_), Err(error)) => ("application/x-amz-json-1.1", json::error(error)),
     };
@@ -233,7 +239,8 @@ mod tests {
         &[Route { action: "GetThing", method: "GET", path: "/things/{Id}", query: &[], lists: &[], status: 201 }];
 
     fn service(protocol: Protocol) -> Service {
-        let (namespace, actions) = ("urn:x", &[][..]);
+        let namespace = if matches!(protocol, Protocol::Json(_)) { "" } else { "urn:x" };
+        let actions = &[][..];
         Service { name: "thing", protocol, namespace, actions, sanitise: service::no_secrets }
     }
 
@@ -300,7 +307,7 @@ mod tests {
         assert_eq!(refused("s3", &[]), (false, false));
         assert_eq!(refused("kms", &[("x-amz-target", "TrentService.ListKeys")]), (false, true));
         let form = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
-        assert_eq!(refused("sns", &form), (false, false));
+        assert_eq!(refused("redshift", &form), (false, false));
     }
 
     #[test]

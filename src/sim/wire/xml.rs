@@ -80,6 +80,8 @@ fn element(out: &mut String, name: &str, value: &Value, lists: Lists) {
         }
         (Value::Array(elements), Lists::Wrapped(member)) => {
             out.push_str(&format!("<{name}>"));
+            let is_map = member == "member" && elements.iter().all(is_entry);
+            let member = if is_map { "entry" } else { member };
             let texts = elements.first().is_some_and(Value::is_string);
             let member = if texts && name == GROUPS.0 { GROUPS.1 } else { member };
             elements.iter().for_each(|value| element(out, member, value, lists));
@@ -89,6 +91,12 @@ fn element(out: &mut String, name: &str, value: &Value, lists: Lists) {
             elements.iter().for_each(|value| element(out, name, value, lists));
         }
     }
+}
+
+/// An entry of a map, as the query protocol names its parts. No list of a service that speaks it has elements of these names.
+fn is_entry(element: &Value) -> bool {
+    let Some(fields) = element.as_object() else { return false };
+    fields.len() == 2 && fields.contains_key("key") && fields.contains_key("value")
 }
 
 fn leaf(out: &mut String, name: &str, text: &str) {

@@ -46,6 +46,9 @@ const SERVICES: &[&str] = &[
     "iam",
     "route53",
     "ssm",
+    "cloudwatch",
+    "logs",
+    "sns",
 ];
 
 /// The calls that the operations name.

@@ -3,6 +3,7 @@
 mod group;
 mod image;
 mod on_moto;
+mod scaling;
 pub mod support;
 mod template;
 mod traffic;
