@@ -30,7 +30,8 @@ pub fn register(engine: &mut Engine, session: &Arc<Session>) {
     }
 }
 
-/// `op(#{…})`, and where the operation has a positional option `op(x)` and `op(x, #{…})`.
+/// `op(#{…})`, and where the operation has a positional option `op(x)` and `op(x, #{…})`; `op(x, y)` and `op(x, y, #{…})`
+/// where it has a second one.
 fn register_operation(engine: &mut Engine, session: &Arc<Session>, entry: &'static Entry) {
     let function = |parameters: &[&str]| {
         let returns = entry.returns;
@@ -56,10 +57,29 @@ fn register_operation(engine: &mut Engine, session: &Arc<Session>, entry: &'stat
         let at = Arc::clone(session);
         function(&[positional, "options"]).register_into_engine(
             engine,
-            move |context: NativeCallContext, first: Dynamic, options: Dynamic| {
-                call(&at, &context, entry, Some(first), options)
+            move |context: NativeCallContext, first: Dynamic, options: Dynamic| match entry.second {
+                Some(second) if !options.is_map() => {
+                    call(&at, &context, entry, Some(first), Map::from([(second.into(), options)]).into())
+                }
+                _ => call(&at, &context, entry, Some(first), options),
             },
         );
+        if let Some(second) = entry.second {
+            let at = Arc::clone(session);
+            function(&[positional, second, "options"]).register_into_engine(
+                engine,
+                move |context: NativeCallContext, first: Dynamic, value: Dynamic, options: Dynamic| {
+                    let Some(mut all) = options.clone().try_cast::<Map>() else {
+                        return call(&at, &context, entry, Some(first), options);
+                    };
+                    if all.insert(second.into(), value).is_some() {
+                        let twice = options::given_twice(entry.name, second);
+                        return Err(locate(&at, &context, None, twice).into());
+                    }
+                    call(&at, &context, entry, Some(first), all.into())
+                },
+            );
+        }
     }
 }
 
@@ -84,6 +104,7 @@ fn call(
         .wait(ctx.operation(entry.name, given, prepared))
         .map_err(|error| refuse(session, context, entry, &[], error))?;
     Ok(match handle {
+        Value::Object(fields) if entry.plain => fields.get("value").map_or(Dynamic::UNIT, convert::from_json),
         Value::Object(fields) => Dynamic::from(Handle::new(entry.returns, fields)),
         other => convert::from_json(&other),
     })

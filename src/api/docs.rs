@@ -104,7 +104,11 @@ impl Page {
         let name = entry.name;
         let mut signatures = vec![format!("{name}(#{{ … }})")];
         if let Some(first) = entry.positional {
-            signatures.extend([format!("{name}({first})"), format!("{name}({first}, #{{ … }})")]);
+            match entry.second {
+                None => signatures.extend([format!("{name}({first})"), format!("{name}({first}, #{{ … }})")]),
+                Some(second) => signatures
+                    .extend([format!("{name}({first}, {second})"), format!("{name}({first}, {second}, #{{ … }})")]),
+            }
         }
         Self {
             name,

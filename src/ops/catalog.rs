@@ -5,8 +5,8 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::{
-    Error, Kind, Operation, Pending, certificate, checks, compute, dns, ec2_tags, identity, load_balancing, network,
-    traffic,
+    Error, Kind, Operation, Pending, certificate, checks, commands, compute, dns, ec2_tags, identity, load_balancing,
+    network, parameters, secrets, traffic,
 };
 use crate::run::{Ctx, IMPOSSIBLE, LookUp, UndoAction};
 
@@ -51,6 +51,12 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<dns::ensure_hosted_zone::EnsureHostedZone>(),
     Entry::of::<dns::find_hosted_zone::FindHostedZone>(),
     Entry::of::<dns::ensure_record::EnsureRecord>(),
+    Entry::of::<parameters::ssm_parameter::SsmParameter>(),
+    Entry::of::<parameters::put_ssm_parameter::PutSsmParameter>(),
+    Entry::of::<parameters::publish_output::PublishOutput>(),
+    Entry::of::<parameters::output_of::OutputOf>(),
+    Entry::of::<secrets::secret::ReadSecret>(),
+    Entry::of::<commands::run_command::RunCommand>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -117,6 +123,10 @@ pub const UNDOS: &[&UndoAction] = &[
     &dns::ensure_hosted_zone::RESTORE_ZONE_COMMENT,
     &dns::zone::RESTORE_ZONE_TAGS,
     &dns::record_set::RESTORE_RECORDS,
+    &parameters::store::DELETE_PARAMETER,
+    &parameters::store::RESTORE_PARAMETER,
+    &parameters::tags::RESTORE_PARAMETER_TAGS,
+    &commands::run_command::RUN_UNDO_COMMANDS,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
@@ -150,6 +160,8 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &compute::launch_asg::GROUP_BY_NAME,
     &dns::ensure_hosted_zone::ZONE_BY_REFERENCE,
     &dns::record_set::RECORDS_BY_CONTENT,
+    &parameters::store::PARAMETER_BY_RUN,
+    &parameters::store::PARAMETER_NEWER_THAN,
 ];
 
 /// An operation with its types taken off.
@@ -157,6 +169,9 @@ pub struct Entry {
     pub name: &'static str,
     pub area: &'static str,
     pub positional: Option<&'static str>,
+    pub second: Option<&'static str>,
+    /// Whether a runbook gets the field `value` instead of a handle.
+    pub plain: bool,
     pub example: &'static str,
     /// The kind of handle it returns.
     pub returns: &'static str,
@@ -169,6 +184,8 @@ pub struct Entry {
 /// A call of an operation whose options were understood.
 pub struct Prepared {
     pub subject: String,
+    /// What of the options is shown nowhere.
+    pub secrets: Vec<String>,
     pub run: Start,
 }
 
@@ -182,6 +199,8 @@ impl Entry {
             name: O::NAME,
             area: O::AREA,
             positional: O::POSITIONAL,
+            second: O::SECOND,
+            plain: O::PLAIN,
             example: O::EXAMPLE,
             returns: O::Handle::KIND,
             schema: || {
@@ -205,6 +224,7 @@ fn prepare<O: Operation>(options: Value) -> Result<Prepared, Error> {
     })?;
     Ok(Prepared {
         subject: O::subject(&options),
+        secrets: O::secrets(&options),
         run: Box::new(move |ctx| {
             Box::pin(async move {
                 let handle = O::run(ctx, options).await?;

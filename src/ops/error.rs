@@ -56,6 +56,10 @@ pub enum Error {
     #[error("{what} does not answer as expected: {}", faults.join("; "))]
     Unexpected { what: String, faults: Vec<String> },
 
+    /// What was run on instances has failed on some of them.
+    #[error("{what} failed: {}", faults.join("; "))]
+    Failed { what: String, faults: Vec<String> },
+
     /// A safety rule says no: weight onto an unhealthy group, a fleet that serves would be removed, …
     #[error("refused: {0}")]
     Unsafe(String),
@@ -203,6 +207,7 @@ impl Error {
             Self::Option { .. }
             | Self::Hopeless { .. }
             | Self::Unexpected { .. }
+            | Self::Failed { .. }
             | Self::Unsafe(_)
             | Self::Journal(_)
             | Self::Rejected { .. }

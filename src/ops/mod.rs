@@ -8,6 +8,7 @@
 pub mod catalog;
 pub mod certificate;
 pub mod checks;
+pub mod commands;
 pub mod compute;
 pub mod dns;
 pub mod ec2_tags;
@@ -18,6 +19,8 @@ pub mod load_balancing;
 pub mod network;
 mod options;
 pub mod ownership;
+pub mod parameters;
+pub mod secrets;
 pub mod stack;
 pub mod survey;
 pub(crate) mod tagged;
@@ -25,7 +28,7 @@ mod together;
 pub mod traffic;
 
 pub use error::{CallError, CallErrorKind, Divergence, Error};
-pub use options::{Cidr, Duration, HANDLE, IdOf, IdsOf, Kind, Sensitive, Tags, describe};
+pub use options::{Cidr, Duration, HANDLE, IdOf, IdsOf, Kind, Secret, Sensitive, Tags, describe, holds_secret};
 pub(crate) use together::{Together, all_of};
 
 use std::future::Future;
@@ -52,6 +55,10 @@ pub trait Operation: 'static {
     const AREA: &'static str;
     /// The option a runbook may give as a plain first argument: `traffic(route)`.
     const POSITIONAL: Option<&'static str> = None;
+    /// One that may be given as a plain second argument, if it is no map: `output_of(stack, name)`.
+    const SECOND: Option<&'static str> = None;
+    /// Whether the runbook gets the field `value` of what it returns, instead of a handle.
+    const PLAIN: bool = false;
     /// A runnable example of its use, without what it needs around it.
     const EXAMPLE: &'static str;
 
@@ -61,6 +68,12 @@ pub trait Operation: 'static {
 
     /// What this call is about, in the user's words, for the progress line: usually a name.
     fn subject(options: &Self::Options) -> String;
+
+    /// Texts among the options that are secrets, though the runbook may not have marked them as such.
+    fn secrets(options: &Self::Options) -> Vec<String> {
+        let _ = options;
+        Vec::new()
+    }
 
     /// Does it.
     fn run(ctx: &Ctx, options: Self::Options) -> impl Future<Output = Result<Self::Handle, Error>>;

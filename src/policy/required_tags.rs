@@ -23,6 +23,7 @@ fn makes(call: &Call<'_>) -> bool {
     match call.action {
         // With an ARN it replaces one that is there.
         "acm:ImportCertificate" => call.text("CertificateArn").is_none(),
+        "ssm:PutParameter" => call.at("Overwrite").first().is_none_or(|overwrite| **overwrite != true),
         action if UNTAGGED.contains(&action) => false,
         _ => ["Allocate", "Create", "Request", "Run"].iter().any(|verb| call.name().starts_with(verb)),
     }

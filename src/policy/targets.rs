@@ -36,6 +36,8 @@ pub enum Kind {
     HostedZone,
     /// By its name. It has no tags.
     Record,
+    /// Of Systems Manager, by its name.
+    Parameter,
     /// Of a kind whose tags cannot be read.
     Other,
 }
@@ -76,6 +78,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("route53:CreateHostedZone", &[]),
     ("route53:ChangeTagsForResource", &["ResourceId"]),
     ("route53:*", &["Id", RECORDS]),
+    ("ssm:PutParameter", &["Name"]),
+    ("ssm:DeleteParameter", &["Name"]),
+    ("ssm:*Resource", &["ResourceId"]),
+    ("ssm:SendCommand", &["InstanceIds"]),
     ("*", &[ANY]),
 ];
 
@@ -136,6 +142,8 @@ fn kind(service: &str, path: &str) -> Kind {
         ("acm", _) => Kind::Certificate,
         ("route53", RECORDS) => Kind::Record,
         ("route53", _) => Kind::HostedZone,
+        ("ssm", "Name" | "ResourceId") => Kind::Parameter,
+        ("ssm", "InstanceIds") => Kind::Ec2,
         _ => Kind::Other,
     }
 }
@@ -201,6 +209,13 @@ mod tests {
                 ] } }),
                 vec!["Z1", "shop.example.com"],
             ),
+            ("ssm:PutParameter", json!({ "Name": "/shop/url", "Value": "v", "Overwrite": true }), vec!["/shop/url"]),
+            (
+                "ssm:AddTagsToResource",
+                json!({ "ResourceType": "Parameter", "ResourceId": "/shop/url", "Tags": [{ "Key": "a", "Value": "b" }] }),
+                vec!["/shop/url"],
+            ),
+            ("ssm:SendCommand", json!({ "DocumentName": "d", "InstanceIds": ["i-1", "i-2"] }), vec!["i-1", "i-2"]),
             ("ecs:UpdateService", json!({ "serviceName": "web", "ClusterArn": "arn", "Count": 1 }), vec!["web", "arn"]),
         ];
         for (action, parameters, expected) in table {

@@ -228,7 +228,12 @@ impl Ctx {
             Kind::AutoScalingGroup => "auto_scaling_group_name",
             Kind::Role => "role_name",
             Kind::InstanceProfile => "instance_profile_name",
-            Kind::Ec2 | Kind::LoadBalancing | Kind::ManagedPolicy | Kind::Certificate | Kind::HostedZone => "",
+            Kind::Ec2
+            | Kind::LoadBalancing
+            | Kind::ManagedPolicy
+            | Kind::Certificate
+            | Kind::HostedZone
+            | Kind::Parameter => "",
             Kind::Record | Kind::Other => return false,
         };
         self.run.state().fresh.has(key, id)

@@ -7,7 +7,7 @@ use super::error::AwsError;
 use super::fork::{Extent, Want};
 use super::read::{Reader, Rows};
 use super::tx::{Resource, Scope, Tx};
-use super::{acm, autoscaling, ec2, elbv2, iam, route53, service};
+use super::{acm, autoscaling, ec2, elbv2, iam, route53, secretsmanager, service, ssm};
 
 /// A kind of row with its type taken off.
 pub struct Kind {
@@ -50,6 +50,8 @@ const KINDS: &[Kind] = &[
     Kind::of::<iam::Policy>(iam::policy::load, iam::policy::CALLS),
     Kind::of::<iam::Role>(iam::role::load, iam::role::CALLS),
     Kind::of::<route53::Zone>(route53::zone::load, route53::zone::CALLS),
+    Kind::of::<secretsmanager::Secret>(secretsmanager::load, secretsmanager::CALLS),
+    Kind::of::<ssm::Parameter>(ssm::parameter::load, ssm::parameter::CALLS),
 ];
 
 /// What AWS has for everybody, of which an account is asked as far as its behaviour needs it.

@@ -33,6 +33,7 @@ mod overlay;
 mod past;
 mod read;
 mod route53;
+mod secretsmanager;
 mod select;
 mod service;
 mod shape;
@@ -105,6 +106,7 @@ fn without_secrets(tree: serde_json::Value) -> serde_json::Value {
             if fields.get("Type").is_some_and(|kind| kind == "SecureString") {
                 fields.remove("Value");
             }
+            fields.remove("SecretString");
             let fields = fields.into_iter().map(|(name, value)| {
                 let value = match value {
                     Value::String(encoded) if name == "UserData" => Value::String(user_data::masked(&encoded)),
@@ -450,7 +452,8 @@ impl Inner {
 
     fn call(&mut self, service: &Service, mut request: Request) -> Reply {
         let action = service.action(&request.action)?;
-        if let Some(fork) = self.world.fork.as_mut().filter(|_| service::is_passed_on(service.name, action.name)) {
+        let passes = || service::is_passed_on(service.name, action.name, &request);
+        if let Some(fork) = self.world.fork.as_mut().filter(|_| passes()) {
             let scope = Scope { account: request.account.clone(), region: request.region.clone() };
             let reply = fork.pass(&scope, service.name, action.name, &request.params.0);
             let by_id = action.name == "DescribeImages" && !request.params.strings("ImageId").is_empty();

@@ -6,7 +6,7 @@
 use super::error::{AwsError, Reply};
 use super::tx::Tx;
 use super::wire::{Params, Protocol, Request};
-use super::{acm, autoscaling, ec2, elbv2, iam, route53, ssm, sts};
+use super::{acm, autoscaling, ec2, elbv2, iam, route53, secretsmanager, ssm, sts};
 
 pub const SERVICES: &[&Service] = &[
     &acm::SERVICE,
@@ -15,6 +15,7 @@ pub const SERVICES: &[&Service] = &[
     &elbv2::SERVICE,
     &iam::SERVICE,
     &route53::SERVICE,
+    &secretsmanager::SERVICE,
     &ssm::SERVICE,
     &sts::SERVICE,
 ];
@@ -55,8 +56,10 @@ pub const PASSED_ON: &[(&str, &str)] = &[
     ("ssm", "GetParameter"),
 ];
 
-pub fn is_passed_on(service: &str, action: &str) -> bool {
-    PASSED_ON.contains(&(service, action))
+/// Whether the forked account answers this itself. Of parameters, those that others publish.
+pub fn is_passed_on(service: &str, action: &str, request: &Request) -> bool {
+    let name = || request.params.opt_str("Name").unwrap_or_default();
+    PASSED_ON.contains(&(service, action)) && (service != "ssm" || ssm::is_of_others(name(), &request.account))
 }
 
 pub fn find(name: &str) -> Option<&'static Service> {

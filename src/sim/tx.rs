@@ -227,7 +227,7 @@ impl Tx<'_> {
         }
     }
 
-    fn check_modelled<T: Resource>(&self, id: &str) -> Result<(), AwsError> {
+    pub(super) fn check_modelled<T: Resource>(&self, id: &str) -> Result<(), AwsError> {
         let unmodelled = T::table(self).as_read(id).and_then(|read| read.unmodelled.as_deref());
         unmodelled.map_or(Ok(()), |what| {
             let action = format!("{}:{}", self.service, self.action);

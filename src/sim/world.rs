@@ -15,7 +15,9 @@ use super::fork::{Fork, Looked};
 use super::iam;
 use super::read::Live;
 use super::route53;
+use super::secretsmanager;
 use super::shared::Shared;
+use super::ssm;
 use super::table::{Lag, mix};
 use super::traffic::{Load, Server, Spread};
 use super::tx::{Ids, Scope, Tokens, Tx};
@@ -92,6 +94,8 @@ pub struct Region {
     pub acm: acm::Acm,
     pub ec2: ec2::Ec2,
     pub elbv2: elbv2::Elbv2,
+    pub secretsmanager: secretsmanager::SecretsManager,
+    pub ssm: ssm::Ssm,
 }
 
 /// What happens by itself: one variant per service.
@@ -102,6 +106,7 @@ pub enum Event {
     Elbv2(elbv2::Event),
     Acm(acm::Event),
     Route53(route53::Event),
+    Ssm(ssm::Event),
 }
 
 impl Event {
@@ -112,6 +117,7 @@ impl Event {
             Event::Elbv2(event) => event.happen(tx),
             Event::Acm(event) => event.happen(tx),
             Event::Route53(event) => event.happen(tx),
+            Event::Ssm(event) => event.happen(tx),
         }
     }
 }

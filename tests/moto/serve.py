@@ -95,9 +95,16 @@ def observe():
                      iam.list_policies(Scope="Local")["Policies"]],
         "instance profiles": listed("iam", "list_instance_profiles", "InstanceProfiles"),
         "certificates": sorted(row["CertificateArn"] for row in listed("acm", "list_certificates", "CertificateSummaryList")),
+        "parameters": {row["Name"]: [row["Type"], row.get("Description"), row.get("Tier"), parameter(row["Name"])] for row in
+                       listed("ssm", "describe_parameters", "Parameters")},
         "zones": zones,
         "records": records,
     }
+
+
+def parameter(name):
+    tags = client("ssm").list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
+    return [client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"], sorted(tags, key=str)]
 
 
 def plain(value):

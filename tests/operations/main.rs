@@ -6,6 +6,7 @@ mod account;
 mod catalogue;
 mod certificate;
 mod checks;
+mod commands;
 mod compute;
 mod contract;
 mod dns;
@@ -19,6 +20,7 @@ mod load_balancing;
 #[path = "../support/moto.rs"]
 mod moto;
 mod network;
+mod parameters;
 mod plan;
 mod policy;
 mod runbooks;

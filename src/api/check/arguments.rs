@@ -35,7 +35,7 @@ fn check_call(script: &Outline, call: &Call) -> Vec<Finding> {
     if let Some(entry) = catalog::find(&call.name) {
         let decode = |options: Value| (entry.prepare)(options).map(drop);
         let mut judge = Judge::new(script, call, entry.name, &decode, entry.schema);
-        judge.operation(entry.positional);
+        judge.operation(entry.positional, entry.second);
         return judge.findings;
     }
     let Some(control) = CONTROLS.iter().find(|control| control.name == call.name) else { return Vec::new() };
@@ -91,8 +91,9 @@ impl<'a> Judge<'a> {
         Self { file: &script.file, call, function, decode, schema, findings: Vec::new() }
     }
 
-    /// `op(#{…})`, and where the operation has a positional option `op(x)` and `op(x, #{…})`.
-    fn operation(&mut self, positional: Option<&'static str>) {
+    /// `op(#{…})`, and where the operation has a positional option `op(x)` and `op(x, #{…})`; with a second one `op(x, y)` and
+    /// `op(x, y, #{…})`.
+    fn operation(&mut self, positional: Option<&'static str>, second: Option<&'static str>) {
         match (self.call.arguments.as_slice(), positional) {
             ([], _) => self.options(&Written::map(Vec::new())),
             ([first], Some(name)) if first.entries().is_none() && is_known(first) => {
@@ -101,6 +102,22 @@ impl<'a> Judge<'a> {
             // If it is a map, it is the options.
             ([first], Some(_)) if !is_known(first) => {}
             ([options], _) => self.options(options),
+            // If it is a map, it is the options.
+            ([_, second_or_options], Some(_)) if second.is_some() && !is_known(second_or_options) => {}
+            ([first, value], Some(name)) if second.is_some() && value.entries().is_none() => {
+                let given = [Some(name), second].into_iter().flatten().zip([first, value]);
+                self.options(&Written::map(given.map(|(name, value)| named(name, value)).collect()));
+            }
+            ([first, value, options], Some(name)) => {
+                let Some(entries) = options.entries() else { return self.options(options) };
+                let given: Vec<_> = [Some(name), second].into_iter().flatten().zip([first, value]).collect();
+                for (name, _) in given.iter().filter(|(name, _)| entries.iter().any(|entry| entry.key == *name)) {
+                    self.add_words(WRONG_ARGUMENT, options::given_twice(self.function, name), options);
+                }
+                let rest = entries.iter().filter(|entry| given.iter().all(|(name, _)| entry.key != *name)).cloned();
+                let all = Written::map(given.iter().map(|(name, value)| named(name, value)).chain(rest).collect());
+                self.options(&Written { through_variable: options.through_variable, ..all });
+            }
             ([first, options], Some(name)) => {
                 let Some(entries) = options.entries() else { return self.options(options) };
                 if entries.iter().any(|entry| entry.key == name) {

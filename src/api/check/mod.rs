@@ -104,7 +104,8 @@ fn engine() -> rhai::Engine {
 fn functions(engine: &rhai::Engine) -> Functions {
     let mut functions = Functions::of(engine);
     for entry in OPERATIONS {
-        functions.add(entry.name, 0..=if entry.positional.is_some() { 2 } else { 1 });
+        let most = 1 + usize::from(entry.positional.is_some()) + usize::from(entry.second.is_some());
+        functions.add(entry.name, 0..=most);
     }
     for control in CONTROLS {
         functions.add(control.name, control.arity.clone());

@@ -12,6 +12,7 @@ use crate::{
         identity::tags::{PolicyTags, ProfileTags, RoleTags},
         load_balancing::tags::Resource as Balancing,
         ownership::RUN_TAG,
+        parameters::tags::ParameterTags,
         tagged::Tagged,
     },
     policy::{Call, Kind, Known, Resource, Target, targets},
@@ -48,6 +49,7 @@ async fn read(ctx: &Ctx, kind: Kind, id: &str) -> Result<Vec<(String, Resource)>
         Kind::InstanceProfile => tags_of::<ProfileTags>(ctx, id).await?,
         Kind::Certificate => tags_of::<CertificateTags>(ctx, id).await?,
         Kind::HostedZone => tags_of::<ZoneTags>(ctx, id).await?,
+        Kind::Parameter => tags_of::<ParameterTags>(ctx, id).await?,
         Kind::Record | Kind::Other => BTreeMap::new(),
     };
     Ok(vec![(id.to_owned(), resource(tags))])

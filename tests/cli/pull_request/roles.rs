@@ -13,6 +13,9 @@ fn allowed(role: &str) -> Vec<String> {
     let policy: Value = serde_json::from_str(&text).expect("JSON");
     let mut patterns = Vec::new();
     for statement in policy["Statement"].as_array().expect("statements") {
+        if statement["Effect"] == "Deny" {
+            continue;
+        }
         assert_eq!(statement["Effect"], "Allow");
         match &statement["Action"] {
             Value::Array(actions) => patterns.extend(actions.iter().filter_map(Value::as_str).map(str::to_owned)),
@@ -47,7 +50,7 @@ fn named() -> BTreeSet<String> {
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
             for literal in code.split('"').filter(|literal| literal.contains(':')) {
                 let call = literal.split_once(':').filter(|(service, name)| {
-                    ["acm", "autoscaling", "ec2", "elasticloadbalancing", "iam", "route53", "ssm"].contains(service)
+                    ["acm", "autoscaling", "ec2", "elasticloadbalancing", "iam", "route53", "secretsmanager", "ssm"].contains(service)
                         && name.starts_with(|c: char| c.is_ascii_uppercase())
                         // Auto Scaling's life cycle transitions look like calls.
                         && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -67,7 +70,12 @@ fn the_plans_role_reads_what_operations_read_and_changes_nothing() {
     let (patterns, read_only) = (allowed("plan"), read_only());
     // A run looks first at whose account it is in; a plan reads what its copy of the account needs.
     let read: BTreeSet<String> = runner::sim::reads().into_iter().chain(["sts:GetCallerIdentity".to_owned()]).collect();
-    let calls = &read | &named();
+    // What a plan's copy of the account answers itself: commands are its own, and no secret is read.
+    let never = ["secretsmanager:GetSecretValue", "ssm:GetCommandInvocation"];
+    let mut calls = &read | &named();
+    for call in never {
+        assert!(calls.remove(call) && !allows(&patterns, call), "{call}");
+    }
     for call in &calls {
         assert_eq!(allows(&patterns, call), read_only.contains(call), "{call}");
     }
@@ -82,6 +90,16 @@ fn the_plans_role_reads_what_operations_read_and_changes_nothing() {
     {
         assert!(!allows(&patterns, secret), "{secret}");
     }
+}
+
+/// `ssm:GetParameter` also decrypts, with a key that everybody in the account may use.
+#[test]
+fn the_plans_role_cannot_decrypt() {
+    let text = fs::read_to_string(own("docs/ci/plan-role.json")).expect("it is there");
+    let policy: Value = serde_json::from_str(&text).expect("JSON");
+    let denied = |statement: &&Value| statement["Effect"] == "Deny" && statement["Action"] == "kms:Decrypt";
+    let denial = policy["Statement"].as_array().expect("statements").iter().find(denied).expect("a denial");
+    assert_eq!(denial["Resource"], "*");
 }
 
 #[test]
