@@ -5,8 +5,8 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::{
-    Error, Kind, Operation, Pending, certificate, checks, commands, compute, dns, ec2_tags, identity, load_balancing,
-    network, parameters, secrets, traffic,
+    Error, Kind, Operation, Pending, certificate, checks, commands, compute, dns, ec2_tags, identity, images,
+    load_balancing, network, parameters, secrets, traffic,
 };
 use crate::run::{Ctx, IMPOSSIBLE, LookUp, UndoAction};
 
@@ -57,6 +57,8 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<parameters::output_of::OutputOf>(),
     Entry::of::<secrets::secret::ReadSecret>(),
     Entry::of::<commands::run_command::RunCommand>(),
+    Entry::of::<images::bake_image::BakeImage>(),
+    Entry::of::<images::prune_images::PruneImages>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -127,6 +129,9 @@ pub const UNDOS: &[&UndoAction] = &[
     &parameters::store::RESTORE_PARAMETER,
     &parameters::tags::RESTORE_PARAMETER_TAGS,
     &commands::run_command::RUN_UNDO_COMMANDS,
+    &images::builder::TERMINATE_BUILDER,
+    &images::register::DEREGISTER_IMAGE,
+    &images::STOP_SHARING,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
@@ -162,6 +167,8 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &dns::record_set::RECORDS_BY_CONTENT,
     &parameters::store::PARAMETER_BY_RUN,
     &parameters::store::PARAMETER_NEWER_THAN,
+    &images::builder::INSTANCE_BY_TAGS,
+    &images::register::IMAGE_BY_NAME,
 ];
 
 /// An operation with its types taken off.

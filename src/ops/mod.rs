@@ -15,6 +15,7 @@ pub mod ec2_tags;
 mod error;
 pub mod facts;
 pub mod identity;
+pub mod images;
 pub mod load_balancing;
 pub mod network;
 mod options;

@@ -25,7 +25,7 @@ fn makes(call: &Call<'_>) -> bool {
         "acm:ImportCertificate" => call.text("CertificateArn").is_none(),
         "ssm:PutParameter" => call.at("Overwrite").first().is_none_or(|overwrite| **overwrite != true),
         action if UNTAGGED.contains(&action) => false,
-        _ => ["Allocate", "Create", "Request", "Run"].iter().any(|verb| call.name().starts_with(verb)),
+        _ => ["Allocate", "Copy", "Create", "Request", "Run"].iter().any(|verb| call.name().starts_with(verb)),
     }
 }
 

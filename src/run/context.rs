@@ -255,6 +255,17 @@ impl Ctx {
         Ok(())
     }
 
+    /// The same operation in another region of the same account.
+    ///
+    /// # Errors
+    /// If nobody can be found who may work there, or policy says no.
+    pub async fn in_region(&self, region: &str) -> Result<Self, Error> {
+        let scope = Scope { region: region.to_owned(), ..self.own_scope().clone() };
+        let there = Self { scope: Some(scope), clients: OnceLock::new(), ..self.clone() };
+        there.connect().await?;
+        Ok(there)
+    }
+
     /// Reads what the operations of the runbook are going to look at, before the first of them. What cannot be read is left
     /// to the operation that needs it; so is all that `within` leads to, where few of them may be called or allowed.
     async fn survey(&self) {

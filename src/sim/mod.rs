@@ -452,10 +452,17 @@ impl Inner {
 
     fn call(&mut self, service: &Service, mut request: Request) -> Reply {
         let action = service.action(&request.action)?;
-        let passes = || service::is_passed_on(service.name, action.name, &request);
+        let scope = Scope { account: request.account.clone(), region: request.region.clone() };
+        let of_images = action.name == "DescribeImages" && self.world.fork.is_some();
+        let is_own = of_images && ec2::image::are_own(&self.world.tx(&scope, "", ""), &request.params);
+        let passes = || service::is_passed_on(service.name, action.name, &request) && !is_own;
         if let Some(fork) = self.world.fork.as_mut().filter(|_| passes()) {
-            let scope = Scope { account: request.account.clone(), region: request.region.clone() };
             let reply = fork.pass(&scope, service.name, action.name, &request.params.0);
+            if let (true, Ok(reply)) = (of_images, &reply) {
+                service.check(action, &request.params)?;
+                let (params, reply) = (request.params.clone(), reply.clone());
+                return ec2::image::with_own(&mut self.world.tx(&scope, service.name, action.name), &params, reply);
+            }
             let by_id = action.name == "DescribeImages" && !request.params.strings("ImageId").is_empty();
             if !(by_id && self.world.settings.assume_images && reply.as_ref().is_err_and(|error| error.unanswered)) {
                 return reply;

@@ -39,6 +39,12 @@ const RESIDUES: &[Residue] = &[
         why: "Systems Manager shows commands for thirty days",
     },
     Residue {
+        table: "own_images",
+        field: "state",
+        values: &["deregistered"],
+        why: "it is remembered that there is no such image any more",
+    },
+    Residue {
         table: "changes",
         field: "status",
         values: &["PENDING", "INSYNC"],

@@ -21,7 +21,7 @@ class Actions(Case):
     def test_each_protocol(self) -> None:
         calls = [
             ("ec2", "describe_regions", {}, "InvalidAction"),
-            ("ec2", "run_instances", {"MinCount": 1, "MaxCount": 1, "ImageId": "ami-healthy-1"}, "InvalidAction"),
+            ("ec2", "import_image", {"Description": "one"}, "InvalidAction"),
             ("elbv2", "describe_ssl_policies", {}, "InvalidAction"),
             ("autoscaling", "start_instance_refresh", {"AutoScalingGroupName": "web"}, "InvalidAction"),
             ("iam", "create_user", {"UserName": "user"}, "InvalidAction"),

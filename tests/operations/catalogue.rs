@@ -170,6 +170,12 @@ fn run_all(run: &mut Trial<'_>) -> BTreeSet<&'static str> {
     made.ok("found", "ssm_parameter", json!({ "name": "/shop/url" }));
     made.ok("output", "publish_output", json!({ "name": "vpc", "value": made.get("vpc")["vpc_id"] }));
     made.ok("found", "output_of", json!({ "stack": "shop-prod", "name": "vpc" }));
+    let baked = json!({
+        "name": "web", "image_id": "ami-healthy-1", "subnet": private, "instance_profile": made.get("profile"),
+        "commands": ["systemctl enable shop"],
+    });
+    made.ok("baked", "bake_image", baked);
+    made.ok("pruned", "prune_images", json!({ "name": "web", "keep": 1 }));
     made.ok("password", "secret", json!({ "secretsmanager": "shop/db", "key": "password" }));
     made.used
 }

@@ -13,8 +13,10 @@ use crate::{
 
 /// What moto cannot do, by operation, with the reason. Everything else is judged by it.
 /// Source of the reasons: moto 5.2.5 itself; what real AWS does is on the simulator's side.
-const NOT_ON_MOTO: &[(&str, &str)] =
-    &[("ensure_launch_template", "DeleteLaunchTemplateVersions is not implemented; tags set later are not shown")];
+const NOT_ON_MOTO: &[(&str, &str)] = &[
+    ("ensure_launch_template", "DeleteLaunchTemplateVersions is not implemented; tags set later are not shown"),
+    ("bake_image", "CreateImage with tags of snapshots is not implemented"),
+];
 
 /// Where the two answer otherwise, by operation: what, why, and which of them AWS's documentation supports. All of what an
 /// operation returns and says is compared, but for ids and addresses.

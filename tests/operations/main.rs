@@ -14,6 +14,7 @@ mod faults;
 mod fork;
 mod guard;
 mod identity;
+mod images;
 #[path = "../support/live.rs"]
 mod live;
 mod load_balancing;
