@@ -4,7 +4,7 @@
 //! which a runbook needs a few calls, the input is JSON under AWS's names, and so is the reply; signing, endpoints,
 //! timeouts and errors are the SDK's. `docs/design.md` has the figures.
 
-use std::{collections::BTreeSet, fmt, future::Future, sync::Mutex, sync::PoisonError};
+use std::{collections::BTreeSet, fmt, sync::Mutex, sync::PoisonError};
 
 use aws_runtime::{
     auth::{
@@ -140,52 +140,50 @@ impl ApiCall {
     }
 
     /// Sends it.
-    pub fn send<O>(self) -> impl Future<Output = Result<O, SdkError<ApiError, HttpResponse>>>
+    pub async fn send<O>(self) -> Result<O, SdkError<ApiError, HttpResponse>>
     where
         O: DeserializeOwned + fmt::Debug + Send + Sync + 'static,
     {
-        async move {
-            let asked = self.request.map_err(SdkError::construction_failure)?;
-            let region = self.config.region().map(|region| region.to_string()).unwrap_or_default();
-            let (own, signed_for) = self.service.endpoint(&region, &self.partition);
-            let url = self.config.endpoint_url().unwrap_or(&own).trim_end_matches('/').to_owned();
-            let (service, action) = (self.service, self.action);
-            let mut operation = Operation::builder()
-                .service_name(service.name)
-                .operation_name(action)
-                .endpoint_url(&url)
-                .no_retry()
-                .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-                .interceptor(UserAgentInterceptor::new())
-                .interceptor(NameAction)
-                .runtime_plugin(signing(&self.config, service, signed_for));
-            if let Some(permit) = self.permit {
-                operation = operation.interceptor(permit);
-            }
-            if let Some(beyond) = self.beyond {
-                operation = operation.interceptor(beyond);
-            }
-            if let Some(behaviour) = self.config.behavior_version() {
-                operation = operation.behavior_version(behaviour);
-            }
-            if let Some(timeouts) = self.config.timeout_config() {
-                operation = operation.timeout_config(timeouts.clone());
-            }
-            if let Some(client) = self.config.http_client() {
-                operation = operation.http_client(client);
-            }
-            if let Some(time) = self.config.time_source() {
-                operation = operation.time_source(time);
-            }
-            if let Some(sleep) = self.config.sleep_impl() {
-                operation = operation.sleep_impl(sleep);
-            }
-            let operation = operation
-                .serializer(write)
-                .deserializer(move |response: &HttpResponse| read::<O>(service, action, response))
-                .build();
-            operation.invoke(asked).await
+        let asked = self.request.map_err(SdkError::construction_failure)?;
+        let region = self.config.region().map(|region| region.to_string()).unwrap_or_default();
+        let (own, signed_for) = self.service.endpoint(&region, &self.partition);
+        let url = self.config.endpoint_url().unwrap_or(&own).trim_end_matches('/').to_owned();
+        let (service, action) = (self.service, self.action);
+        let mut operation = Operation::builder()
+            .service_name(service.name)
+            .operation_name(action)
+            .endpoint_url(&url)
+            .no_retry()
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .interceptor(UserAgentInterceptor::new())
+            .interceptor(NameAction)
+            .runtime_plugin(signing(&self.config, service, signed_for));
+        if let Some(permit) = self.permit {
+            operation = operation.interceptor(permit);
         }
+        if let Some(beyond) = self.beyond {
+            operation = operation.interceptor(beyond);
+        }
+        if let Some(behaviour) = self.config.behavior_version() {
+            operation = operation.behavior_version(behaviour);
+        }
+        if let Some(timeouts) = self.config.timeout_config() {
+            operation = operation.timeout_config(timeouts.clone());
+        }
+        if let Some(client) = self.config.http_client() {
+            operation = operation.http_client(client);
+        }
+        if let Some(time) = self.config.time_source() {
+            operation = operation.time_source(time);
+        }
+        if let Some(sleep) = self.config.sleep_impl() {
+            operation = operation.sleep_impl(sleep);
+        }
+        let operation = operation
+            .serializer(write)
+            .deserializer(move |response: &HttpResponse| read::<O>(service, action, response))
+            .build();
+        operation.invoke(asked).await
     }
 }
 
