@@ -93,7 +93,7 @@ fn ten_minutes() -> Duration {
 impl RunCommand {
     fn check(&self) -> Result<Script, Error> {
         const LONGEST: u64 = 172_800;
-        if self.auto_scaling_group.is_some() == !self.instance_ids.is_empty() {
+        if self.auto_scaling_group.is_some() != self.instance_ids.is_empty() {
             return Err(Error::option("", "expected one of `auto_scaling_group` and `instance_ids`"));
         }
         let odd = self.instance_ids.iter().position(|id| !id.starts_with("i-") && !id.starts_with("mi-"));
@@ -104,7 +104,8 @@ impl RunCommand {
         if is_shell && (self.commands.is_empty() || !self.parameters.is_empty()) {
             return Err(Error::option("commands", "expected lines of a shell script, and no `parameters`"));
         }
-        if !is_shell && !(self.commands.is_empty() && self.working_directory.is_none()) {
+        let has_lines = !self.commands.is_empty() || self.working_directory.is_some();
+        if !is_shell && has_lines {
             return Err(Error::option("parameters", "what another document takes is given in `parameters` alone"));
         }
         let seconds = self.timeout.0.as_secs();
