@@ -87,6 +87,7 @@ fn call(
         .wait(ctx.operation(entry.name, given, prepared))
         .map_err(|error| refuse(session, context, entry, &[], error))?;
     Ok(match handle {
+        Value::Object(fields) if entry.plain => fields.get("value").map_or(Dynamic::UNIT, convert::from_json),
         Value::Object(fields) => Dynamic::from(Handle::new(entry.returns, fields)),
         other => convert::from_json(&other),
     })

@@ -4,6 +4,7 @@ use rhai::{Array, Dynamic, FnPtr, ImmutableString, Map};
 use serde_json::{Number, Value};
 
 use super::{Handle, Secret};
+use crate::ops::holds_secret;
 
 /// The key under which a handle's kind travels, as the options of operations read it.
 const HANDLE: &str = "$handle";
@@ -80,7 +81,11 @@ fn at(value: &Dynamic, secrets: Secrets, depth: usize, path: &mut String) -> Res
         return entries.collect::<Result<_, _>>().map(Value::Object);
     }
     if let Some(handle) = value.read_lock::<Handle>() {
-        return Ok(handle.to_json());
+        let value = handle.to_json();
+        return match secrets {
+            Secrets::Refuse if holds_secret(&value) => Err(stuck("a secret")),
+            Secrets::Refuse | Secrets::Pass => Ok(value),
+        };
     }
     if let Some(secret) = value.read_lock::<Secret>() {
         return match secrets {

@@ -6,7 +6,10 @@ use rhai::{Array, Dynamic, Engine};
 use serde_json::{Map, Value};
 
 use super::{convert, session::Result};
-use crate::script::{Failure, suggest};
+use crate::{
+    ops::holds_secret,
+    script::{Failure, suggest},
+};
 
 /// A resource, or something else with named parts, that a script can read and pass on.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +38,17 @@ impl Handle {
 
     fn get(&self, name: &str) -> Option<Dynamic> {
         self.0.fields.get(name).map(convert::from_json)
+    }
+
+    /// Whether both say the same. With a secret in one of them, that would tell something of it.
+    fn equals(&self, other: &Self) -> Result<bool> {
+        let holds_one = |handle: &Self| handle.0.fields.values().any(holds_secret);
+        if holds_one(self) || holds_one(other) {
+            return Err(Failure::new("what holds a secret cannot be compared")
+                .help("compare a field that is none, such as its version")
+                .into());
+        }
+        Ok(self == other)
     }
 
     fn words(&self) -> String {
@@ -71,7 +85,8 @@ pub fn register(engine: &mut Engine) {
     });
     engine.register_indexer_set(|handle: &mut Handle, name: &str, value: Dynamic| -> Result<()> {
         // Rhai sets a property after a method call on it, `handle.subnets.map(…)`, to what it was.
-        if convert::to_json(&value, convert::Secrets::Pass).is_ok_and(|value| handle.0.fields.get(name) == Some(&value))
+        if convert::to_json(&value, convert::Secrets::Refuse)
+            .is_ok_and(|value| !holds_secret(&value) && handle.0.fields.get(name) == Some(&value))
         {
             return Ok(());
         }
@@ -88,8 +103,8 @@ pub fn register(engine: &mut Engine) {
         handle.0.fields.keys().map(|key| Dynamic::from(key.clone())).collect()
     });
     engine.register_fn("contains", |handle: &mut Handle, name: &str| handle.0.fields.contains_key(name));
-    engine.register_fn("==", |a: &mut Handle, b: Handle| *a == b);
-    engine.register_fn("!=", |a: &mut Handle, b: Handle| *a != b);
+    engine.register_fn("==", |a: &mut Handle, b: Handle| a.equals(&b));
+    engine.register_fn("!=", |a: &mut Handle, b: Handle| a.equals(&b).map(|same| !same));
     for name in ["to_string", "to_debug"] {
         engine.register_fn(name, |handle: &mut Handle| {
             format!("{} {}", handle.words(), convert::shown(&Value::Object(handle.0.fields.clone())))

@@ -28,7 +28,10 @@ use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::{read_only::is_read_only, retry};
+use super::{
+    read_only::{is_read_only, reads_secrets},
+    retry,
+};
 use crate::{
     ops::CallErrorKind,
     sim::{self, AwsError, Live, Service, ask},
@@ -210,6 +213,10 @@ impl Live for LiveAccounts {
                 format!("{name} changes AWS: a dry run does not send it"),
             ));
         }
+        if reads_secrets(&name, params) {
+            let message = format!("a dry run reads no secret values: it does not send {name}");
+            return Err(AwsError::unanswered("AccessDeniedException", message));
+        }
         let service = sim::of_prefix(service).ok_or_else(|| {
             AwsError::unanswered("InvalidAction", format!("the simulator does not model the service `{service}`"))
         })?;
@@ -278,6 +285,13 @@ mod tests {
         {
             let error = live.call(&scope, service, action, &json!({})).expect_err("it is not on the list");
             assert_eq!(error.code, "UnauthorizedOperation", "{action}: {error}");
+        }
+        let decrypted = json!({ "Name": "/shop/password", "WithDecryption": true });
+        for (service, action, params) in
+            [("secretsmanager", "GetSecretValue", json!({ "SecretId": "shop" })), ("ssm", "GetParameter", decrypted)]
+        {
+            let error = live.call(&scope, service, action, &params).expect_err("a secret value");
+            assert!(error.code == "AccessDeniedException" && error.unanswered, "{action}: {error}");
         }
         let error = live.call(&scope, "ec2", "DescribeVpcs", &json!({})).expect_err("nobody is there");
         assert_ne!(error.code, "UnauthorizedOperation", "{error}");

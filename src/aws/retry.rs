@@ -252,6 +252,8 @@ pub fn says_absent(code: &str, message: &str) -> bool {
         // ELB's word for a security group of EC2's that it does not know yet, and for an instance (CreateLoadBalancer,
         // RegisterTargets).
         "InvalidSecurityGroup" | "InvalidTarget" => &["does not exist", "not exist", "not found"],
+        // Systems Manager's, of what is to be tagged.
+        "InvalidResourceId" => return true,
         "MalformedPolicyDocument" => &["invalid principal in policy"],
         _ => return code.ends_with("NotFound") || code.ends_with("NotFoundException") || code.starts_with("NoSuch"),
     };

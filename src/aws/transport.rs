@@ -31,7 +31,7 @@ use super::{
     action::{Action, on_the_wire},
     memory,
     permit::{Outgoing, Permit, PermitError},
-    read_only::is_read_only,
+    read_only::{is_read_only, reads_secrets},
     wire_log::{Noted, WireLog},
 };
 use crate::{
@@ -184,7 +184,10 @@ enum Answer<'a> {
 /// None: the simulated AWS does, or says that it has no answer.
 fn beyond<'a>(request: &HttpRequest, live: Option<&'a LiveAccounts>) -> Option<Answer<'a>> {
     let assumption = request.extension::<Assumption>()?;
-    let is_read = request.extension::<Action>().is_some_and(|Action(action)| is_read_only(action));
+    let is_read = request.extension::<Action>().is_some_and(|Action(action)| {
+        let asked = || serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
+        is_read_only(action) && !reads_secrets(action, &asked())
+    });
     match live.filter(|_| is_read) {
         Some(live) => Some(Answer::Live(live)),
         None => assumption.make().map(Answer::Assumed),

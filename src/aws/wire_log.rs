@@ -21,14 +21,14 @@ use serde_json::{Value, json};
 use super::action::Action;
 use crate::{
     private,
-    redact::{Edit as _, MASK, Secrets},
+    redact::{Edit as _, MASK, Secrets, members},
 };
 
 /// Names a folder, see above.
 const VARIABLE: &str = "RUNNER_RECORD_WIRE";
 
-/// Members whose values are secrets, or may hold some.
-const SECRET: &[&str] = &["PrivateKey", "SecretAccessKey", "SecretString", "SessionToken", "UserData", "userData"];
+/// Members that may hold secrets, besides those that are some.
+const MAY_HOLD: &[&str] = &["UserData", "userData"];
 
 /// A file of exchanges.
 #[derive(Debug)]
@@ -107,16 +107,16 @@ impl WireLog {
     fn without_secrets(&self, body: &str) -> String {
         if body.starts_with(['{', '[']) {
             let Ok(mut tree) = serde_json::from_str::<Value>(body) else { return MASK.to_owned() };
-            mask_members(&mut tree);
+            members::mask(&mut tree, MAY_HOLD);
             self.secrets.values(&mut tree);
             return tree.to_string();
         }
         if body.starts_with('<') {
-            let masked = SECRET.iter().fold(body.to_owned(), |body, name| mask_element(&body, name));
+            let masked = secret_names().fold(body.to_owned(), |body, name| mask_element(&body, name));
             return self.secrets.mask(&masked);
         }
         let pairs = form_urlencoded::parse(body.as_bytes()).map(|(name, value)| {
-            let is_secret = SECRET.iter().any(|secret| name.ends_with(secret));
+            let is_secret = secret_names().any(|secret| name.ends_with(secret));
             let value = if is_secret { MASK.to_owned() } else { self.secrets.mask(&value) };
             (name, value)
         });
@@ -156,21 +156,8 @@ fn text(body: Option<&[u8]>) -> String {
     String::from_utf8_lossy(body.unwrap_or_default()).into_owned()
 }
 
-fn mask_members(tree: &mut Value) {
-    match tree {
-        Value::Array(items) => items.iter_mut().for_each(mask_members),
-        Value::Object(fields) => {
-            let is_secure = fields.get("Type").is_some_and(|kind| kind == "SecureString");
-            for (name, value) in fields.iter_mut() {
-                if SECRET.contains(&name.as_str()) || (is_secure && name == "Value") {
-                    *value = MASK.into();
-                } else {
-                    mask_members(value);
-                }
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
+fn secret_names() -> impl Iterator<Item = &'static str> {
+    members::SECRET.iter().chain(MAY_HOLD).copied()
 }
 
 /// `body` with another text in each XML element of that name.

@@ -280,6 +280,7 @@ fn look(settings: &RunSettings, environment: &Environment, stack: Option<&str>) 
     }
     let prepared = Prepared {
         subject: stack.clone().unwrap_or_default(),
+        secrets: Vec::new(),
         run: Box::new(move |ctx| {
             Box::pin(async move {
                 let found = match stack {

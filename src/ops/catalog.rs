@@ -5,8 +5,8 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::{
-    Error, Kind, Operation, Pending, calls, certificate, checks, compute, containers, dns, ec2_tags, identity,
-    load_balancing, monitoring, network, outside, stacks, traffic,
+    Error, Kind, Operation, Pending, calls, certificate, checks, commands, compute, containers, dns, ec2_tags, identity,
+    images, load_balancing, monitoring, network, outside, parameters, secrets, stacks, traffic,
 };
 use crate::run::{Ctx, IMPOSSIBLE, LookUp, UndoAction};
 
@@ -75,6 +75,14 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<monitoring::alarm_states::ReadAlarmStates>(),
     Entry::of::<monitoring::ensure_dashboard::EnsureDashboard>(),
     Entry::of::<monitoring::ensure_log_group::EnsureLogGroup>(),
+    Entry::of::<parameters::ssm_parameter::SsmParameter>(),
+    Entry::of::<parameters::put_ssm_parameter::PutSsmParameter>(),
+    Entry::of::<parameters::publish_output::PublishOutput>(),
+    Entry::of::<parameters::output_of::OutputOf>(),
+    Entry::of::<secrets::secret::ReadSecret>(),
+    Entry::of::<commands::run_command::RunCommand>(),
+    Entry::of::<images::bake_image::BakeImage>(),
+    Entry::of::<images::prune_images::PruneImages>(),
 ];
 
 /// All undos: how the journal's undo records find their code.
@@ -167,6 +175,13 @@ pub const UNDOS: &[&UndoAction] = &[
     &monitoring::ensure_log_group::DELETE_LOG_GROUP,
     &monitoring::ensure_log_group::RESTORE_RETENTION,
     &monitoring::ensure_log_group::RESTORE_LOG_GROUP_KEY,
+    &parameters::store::DELETE_PARAMETER,
+    &parameters::store::RESTORE_PARAMETER,
+    &parameters::tags::RESTORE_PARAMETER_TAGS,
+    &commands::run_command::RUN_UNDO_COMMANDS,
+    &images::builder::TERMINATE_BUILDER,
+    &images::register::DEREGISTER_IMAGE,
+    &images::STOP_SHARING,
 ];
 
 /// All look-ups: how a call whose reply was lost is found again.
@@ -207,6 +222,10 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &containers::run_task::TASK_STARTED_BY,
     &monitoring::subscription::SUBSCRIPTION_BY_ENDPOINT,
     &monitoring::ensure_log_group::LOG_GROUP_BY_NAME,
+    &parameters::store::PARAMETER_BY_RUN,
+    &parameters::store::PARAMETER_NEWER_THAN,
+    &images::builder::INSTANCE_BY_TAGS,
+    &images::register::IMAGE_BY_NAME,
 ];
 
 /// An operation with its types taken off.
@@ -214,6 +233,8 @@ pub struct Entry {
     pub name: &'static str,
     pub area: &'static str,
     pub positional: &'static [&'static str],
+    /// Whether a runbook gets the field `value` instead of a handle.
+    pub plain: bool,
     pub example: &'static str,
     /// The kind of handle it returns.
     pub returns: &'static str,
@@ -226,6 +247,8 @@ pub struct Entry {
 /// A call of an operation whose options were understood.
 pub struct Prepared {
     pub subject: String,
+    /// What of the options is shown nowhere.
+    pub secrets: Vec<String>,
     pub run: Start,
 }
 
@@ -239,6 +262,7 @@ impl Entry {
             name: O::NAME,
             area: O::AREA,
             positional: O::POSITIONAL,
+            plain: O::PLAIN,
             example: O::EXAMPLE,
             returns: O::Handle::KIND,
             schema: || {
@@ -262,6 +286,7 @@ fn prepare<O: Operation>(options: Value) -> Result<Prepared, Error> {
     })?;
     Ok(Prepared {
         subject: O::subject(&options),
+        secrets: O::secrets(&options),
         run: Box::new(move |ctx| {
             Box::pin(async move {
                 let handle = O::run(ctx, options).await?;

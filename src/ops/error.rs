@@ -56,9 +56,9 @@ pub enum Error {
     #[error("{what} does not answer as expected: {}", faults.join("; "))]
     Unexpected { what: String, faults: Vec<String> },
 
-    /// A command has ended with an exit code that says so.
-    #[error("`{command}` failed: {}", faults.join("\n  "))]
-    Command { command: String, faults: Vec<String> },
+    /// A command has failed, here or on instances.
+    #[error("{what} failed: {}", faults.join("; "))]
+    Failed { what: String, faults: Vec<String> },
 
     /// A safety rule says no: weight onto an unhealthy group, a fleet that serves would be removed, …
     #[error("refused: {0}")]
@@ -207,7 +207,7 @@ impl Error {
             Self::Option { .. }
             | Self::Hopeless { .. }
             | Self::Unexpected { .. }
-            | Self::Command { .. }
+            | Self::Failed { .. }
             | Self::Unsafe(_)
             | Self::Journal(_)
             | Self::Rejected { .. }

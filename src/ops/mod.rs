@@ -9,6 +9,7 @@ pub mod calls;
 pub mod catalog;
 pub mod certificate;
 pub mod checks;
+pub mod commands;
 pub mod compute;
 pub mod containers;
 pub mod dns;
@@ -16,12 +17,15 @@ pub mod ec2_tags;
 mod error;
 pub mod facts;
 pub mod identity;
+pub mod images;
 pub mod load_balancing;
 pub mod monitoring;
 pub mod network;
 mod options;
 pub mod outside;
 pub mod ownership;
+pub mod parameters;
+pub mod secrets;
 pub mod stack;
 pub mod stacks;
 pub mod survey;
@@ -30,7 +34,7 @@ mod together;
 pub mod traffic;
 
 pub use error::{CallError, CallErrorKind, Divergence, Error};
-pub use options::{Cidr, Duration, HANDLE, IdOf, IdsOf, Kind, SECRET, Sensitive, Tags, describe, secret_in};
+pub use options::{Cidr, Duration, HANDLE, IdOf, IdsOf, Kind, SECRET, Secret, Sensitive, Tags, describe, holds_secret, secret_in};
 pub(crate) use together::{Together, all_of};
 
 use std::future::Future;
@@ -57,6 +61,8 @@ pub trait Operation: 'static {
     const AREA: &'static str;
     /// The options a runbook may give as plain arguments before the others: `traffic(route)`.
     const POSITIONAL: &'static [&'static str] = &[];
+    /// Whether the runbook gets the field `value` of what it returns, instead of a handle.
+    const PLAIN: bool = false;
     /// A runnable example of its use, without what it needs around it.
     const EXAMPLE: &'static str;
 
@@ -66,6 +72,12 @@ pub trait Operation: 'static {
 
     /// What this call is about, in the user's words, for the progress line: usually a name.
     fn subject(options: &Self::Options) -> String;
+
+    /// Texts among the options that are secrets, though the runbook may not have marked them as such.
+    fn secrets(options: &Self::Options) -> Vec<String> {
+        let _ = options;
+        Vec::new()
+    }
 
     /// Does it.
     fn run(ctx: &Ctx, options: Self::Options) -> impl Future<Output = Result<Self::Handle, Error>>;

@@ -336,6 +336,34 @@ impl JsonSchema for Sensitive {
     }
 }
 
+/// A secret that an operation returns: opaque to the runbook.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Secret {
+    #[serde(rename = "$secret")]
+    text: String,
+}
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into() }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Whether a secret is in a value, as it travels between script and operations.
+pub fn holds_secret(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.contains_key(SECRET) || fields.values().any(holds_secret),
+        Value::Array(items) => items.iter().any(holds_secret),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 /// Tags a runbook gives a resource, besides those that say who owns it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(transparent)]

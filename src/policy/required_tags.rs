@@ -26,8 +26,9 @@ fn makes(call: &Call<'_>) -> bool {
         "acm:ImportCertificate" => call.text("CertificateArn").is_none(),
         // With tags it makes one: to one that is there, they would mean nothing.
         "cloudwatch:PutMetricAlarm" | "cloudwatch:PutCompositeAlarm" => call.at("Tags").into_iter().next().is_some(),
+        "ssm:PutParameter" => call.at("Overwrite").first().is_none_or(|overwrite| **overwrite != true),
         action if UNTAGGED.contains(&action) => false,
-        _ => ["Allocate", "Create", "Request", "Run"].iter().any(|verb| call.name().starts_with(verb)),
+        _ => ["Allocate", "Copy", "Create", "Request", "Run"].iter().any(|verb| call.name().starts_with(verb)),
     }
 }
 

@@ -48,6 +48,8 @@ pub enum Kind {
     Dashboard,
     /// By its name or its ARN.
     LogGroup,
+    /// Of Systems Manager, by its name.
+    Parameter,
     /// Of a kind whose tags cannot be read.
     Other,
 }
@@ -68,6 +70,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("ec2:DeleteRoute", &["RouteTableId"]),
     ("ec2:CreateNetworkAclEntry", &["NetworkAclId"]),
     ("ec2:CreateLaunchTemplateVersion", &["LaunchTemplateId", "LaunchTemplateName"]),
+    ("ec2:CreateImage", &[]),
+    ("ec2:CopyImage", &[]),
+    ("ec2:RunInstances", &[]),
     ("ec2:Create*", &[]),
     ("ec2:AllocateAddress", &[]),
     ("ec2:*LaunchTemplate*", &["LaunchTemplateId", "LaunchTemplateName"]),
@@ -111,6 +116,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("logs:CreateLogGroup", &[]),
     ("logs:*Resource", &["resourceArn"]),
     ("logs:*", &["logGroupName"]),
+    ("ssm:PutParameter", &["Name"]),
+    ("ssm:DeleteParameter", &["Name"]),
+    ("ssm:*Resource", &["ResourceId"]),
+    ("ssm:SendCommand", &["InstanceIds"]),
     ("*", &[ANY]),
 ];
 
@@ -177,6 +186,8 @@ fn kind(service: &str, path: &str) -> Kind {
         ("cloudwatch", "AlarmName" | "AlarmNames" | "ResourceARN") => Kind::Alarm,
         ("cloudwatch", "DashboardName" | "DashboardNames") => Kind::Dashboard,
         ("logs", "logGroupName" | "resourceArn") => Kind::LogGroup,
+        ("ssm", "Name" | "ResourceId") => Kind::Parameter,
+        ("ssm", "InstanceIds") => Kind::Ec2,
         _ => Kind::Other,
     }
 }
@@ -266,6 +277,13 @@ mod tests {
             ("cloudwatch:TagResource", json!({ "ResourceARN": "arn" }), vec!["arn"]),
             ("logs:CreateLogGroup", json!({ "logGroupName": "g" }), vec![]),
             ("logs:PutRetentionPolicy", json!({ "logGroupName": "g", "retentionInDays": 1 }), vec!["g"]),
+            ("ssm:PutParameter", json!({ "Name": "/shop/url", "Value": "v", "Overwrite": true }), vec!["/shop/url"]),
+            (
+                "ssm:AddTagsToResource",
+                json!({ "ResourceType": "Parameter", "ResourceId": "/shop/url", "Tags": [{ "Key": "a", "Value": "b" }] }),
+                vec!["/shop/url"],
+            ),
+            ("ssm:SendCommand", json!({ "DocumentName": "d", "InstanceIds": ["i-1", "i-2"] }), vec!["i-1", "i-2"]),
         ];
         for (action, parameters, expected) in table {
             let found = targets(&Call { action, resource: "", parameters: &parameters });

@@ -3,6 +3,7 @@
 //! A secret is opaque to scripts and operations already; this is the second fence, for what AWS or a library says back.
 
 pub mod looks;
+pub mod members;
 pub mod user_data;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,6 +13,18 @@ use serde_json::Value;
 
 /// What stands where a secret was.
 pub const MASK: &str = "(secret)";
+
+/// What stands for a secret value of an account that a dry run does not read. `of` says which.
+pub fn placeholder(of: &str) -> String {
+    format!("{PLACEHOLDER}{of})")
+}
+
+/// Whether a text stands for a secret that was not read.
+pub fn is_placeholder(text: &str) -> bool {
+    text.starts_with(PLACEHOLDER)
+}
+
+const PLACEHOLDER: &str = "(a secret that a dry run does not read: ";
 
 /// Shorter secrets are masked only where they are the whole text: as parts they are everywhere.
 const SHORTEST_PART: usize = 4;

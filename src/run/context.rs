@@ -19,7 +19,7 @@ use super::{Failed, FailedAs, Record, Run, past::Again, replay::Recorded, sessio
 use crate::{
     aws::{Clients, Scope},
     event::{Change, Event, Field},
-    ops::{Error, catalog::Prepared, survey},
+    ops::{Error, catalog::Prepared, holds_secret, survey},
     web,
 };
 
@@ -138,6 +138,7 @@ impl Ctx {
     /// before. The entry point of the script host.
     pub async fn operation(&self, name: &'static str, arguments: Value, prepared: Prepared) -> Result<Value, Error> {
         let (id, subject) = (self.op.id.clone(), prepared.subject);
+        prepared.secrets.iter().for_each(|secret| self.hide(secret));
         if let Some(result) = self.begin(name, &subject, arguments)? {
             return Ok(result);
         }
@@ -195,7 +196,8 @@ impl Ctx {
     pub(super) fn end(&self, result: Result<&Value, &Error>) {
         let id = self.op.id.clone();
         let (result, error) = match result {
-            Ok(handle) => (Some(handle.clone()), None),
+            // What holds a secret is asked for again.
+            Ok(handle) => (Some(handle).filter(|handle| !holds_secret(handle)).cloned(), None),
             // It is not over; or policy has to be asked again.
             Err(error) if error.suspends() || matches!(error, Error::Policy(_)) => return,
             Err(error) => (None, Some(Failed::of(error))),
@@ -251,6 +253,17 @@ impl Ctx {
             let _ = self.clients.set((scope, clients));
         }
         Ok(())
+    }
+
+    /// The same operation in another region of the same account.
+    ///
+    /// # Errors
+    /// If nobody can be found who may work there, or policy says no.
+    pub async fn in_region(&self, region: &str) -> Result<Self, Error> {
+        let scope = Scope { region: region.to_owned(), ..self.own_scope().clone() };
+        let there = Self { scope: Some(scope), clients: OnceLock::new(), ..self.clone() };
+        there.connect().await?;
+        Ok(there)
     }
 
     /// Reads what the operations of the runbook are going to look at, before the first of them. What cannot be read is left

@@ -1,10 +1,10 @@
-//! Reads of services that have no SDK crate here.
+//! Reads of services that have no SDK crate here, and reads of secrets.
 
 use std::fmt;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::Ctx;
+use super::{Ctx, replay::sharing};
 use crate::ops::Error;
 
 impl Ctx {
@@ -18,5 +18,24 @@ impl Ctx {
         O: DeserializeOwned + fmt::Debug + Send + Sync + 'static,
     {
         self.read(call, || self.aws().call(call, input).send()).await
+    }
+
+    /// A read of something secret: it is not remembered, so that nobody finds it in the journal, and read again where a run
+    /// goes on. What it found is for [`hide`](Self::hide).
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub async fn unremembered<T>(&self, read: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        sharing(read).await
+    }
+
+    /// From here on this text is shown nowhere: not in events, errors or the journal.
+    pub fn hide(&self, secret: &str) {
+        self.run.secrets().hide(secret);
+    }
+
+    /// Whether something that is hidden is in it.
+    pub fn holds_secret(&self, text: &str) -> bool {
+        self.run.secrets().mask(text) != text
     }
 }

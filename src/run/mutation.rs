@@ -14,7 +14,7 @@ pub struct Mutation {
     pub(super) look_up: Option<(&'static LookUp, Value)>,
     pub(super) undo: Option<Undo>,
     pub(super) patience: Option<Patience>,
-    /// Its bytes are others each time: a new key is in them.
+    /// Its bytes are others each time, or hold a secret.
     pub(super) varies: bool,
     /// What it names besides what it changes.
     pub(super) refers: Vec<String>,
@@ -74,7 +74,8 @@ impl Mutation {
         self
     }
 
-    /// Its bytes are others each time it is made: a new private key is in them. They are not compared with those on record.
+    /// Its bytes are others each time it is made: a new private key is in them. Or they hold a secret that could be guessed
+    /// from their digest. They are not compared with those on record, and no digest of them is written down.
     pub fn varies(mut self) -> Self {
         self.varies = true;
         self

@@ -242,7 +242,8 @@ impl Ctx {
             | Kind::Certificate
             | Kind::HostedZone
             | Kind::Ecs
-            | Kind::Topic => "",
+            | Kind::Topic
+            | Kind::Parameter => "",
             Kind::Record | Kind::Dashboard | Kind::Other => return false,
         };
         self.run.state().fresh.has(key, id)

@@ -32,7 +32,7 @@ use crate::{
     event::Event,
     ops::{CallError, CallErrorKind, Error},
     policy::{Call, Refusal, danger},
-    redact::user_data,
+    redact::{members, user_data},
 };
 
 /// How long to wait before believing that a call whose reply was lost did not make anything: what
@@ -183,7 +183,8 @@ impl Ctx {
                     }
                     in_doubt = matches!(class, Class::Idempotent | Class::Token);
                 }
-                let permit = Permit::new(call, token.clone(), self.write_ahead(&intent, &resource, attempt, &begun));
+                let ahead = self.write_ahead(&intent, varies, &resource, attempt, &begun);
+                let permit = Permit::new(call, token.clone(), ahead);
                 let error = match Box::pin(self.attempt(call, true, attempt, send(permit))).await {
                     Ok(output) => {
                         in_doubt = true;
@@ -319,7 +320,14 @@ impl Ctx {
     ///
     /// Policy is asked until it has allowed the call. A repetition asks for nothing new, and the first may have been
     /// carried out. `begun` says whether the intent is on disk: an attempt can also end before that.
-    fn write_ahead(&self, intent: &Intent, resource: &str, attempt: u32, begun: &Arc<AtomicBool>) -> BeforeSend {
+    fn write_ahead(
+        &self,
+        intent: &Intent,
+        varies: bool,
+        resource: &str,
+        attempt: u32,
+        begun: &Arc<AtomicBool>,
+    ) -> BeforeSend {
         let (ctx, intent, resource, begun) = (self.clone(), intent.clone(), resource.to_owned(), Arc::clone(begun));
         Arc::new(move |Outgoing { digest, parameters }| {
             let (ctx, intent, resource, begun) = (ctx.clone(), intent.clone(), resource.clone(), Arc::clone(&begun));
@@ -334,7 +342,9 @@ impl Ctx {
                 }
                 let journal = ctx.run.journal();
                 if is_new {
-                    let intent = Intent { request_sha256: digest, ..intent.clone() };
+                    // Nobody compares what varies, and who knows the rest could guess a secret by its digest.
+                    let request_sha256 = if varies { String::new() } else { digest };
+                    let intent = Intent { request_sha256, ..intent.clone() };
                     journal.commit(Record::Intent(Box::new(intent)))?;
                 } else {
                     let again = Record::Attempt { path: intent.path.clone(), attempt };
@@ -361,13 +371,17 @@ impl Ctx {
         }
         let resource = path.splitn(3, '/').last().unwrap_or_default();
         let judged = Call { action: call, resource, parameters: &request };
+        let (opens, allows_all) = (danger::opens(&judged), danger::allows_all(&judged));
+        let mut request = request;
+        members::mask(&mut request, &[]);
+        let request = user_data::in_request(request);
         self.emit(Event::Sending {
             id: self.op.id.clone(),
             call: call.clone(),
             resource: resource.to_owned(),
-            opens: danger::opens(&judged),
-            allows_all: danger::allows_all(&judged),
-            request: user_data::in_request(request),
+            opens,
+            allows_all,
+            request,
             undo: undo.as_ref().map(|undo| undo.description.clone()),
         });
     }

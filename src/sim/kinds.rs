@@ -8,7 +8,8 @@ use super::fork::{Extent, Want};
 use super::read::{Reader, Rows};
 use super::tx::{Resource, Scope, Tx};
 use super::{
-    acm, application_autoscaling, autoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, route53, service, sns,
+    acm, application_autoscaling, autoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, route53,
+    secretsmanager, service, sns, ssm,
 };
 
 /// A kind of row with its type taken off.
@@ -37,9 +38,11 @@ const KINDS: &[Kind] = &[
     Kind::of::<ec2::NatGateway>(ec2::load::<ec2::NatGateway>, &["ec2:DescribeNatGateways"]),
     Kind::of::<ec2::NetworkAcl>(ec2::load::<ec2::NetworkAcl>, &["ec2:DescribeNetworkAcls"]),
     Kind::of::<ec2::NetworkInterface>(ec2::load::<ec2::NetworkInterface>, &["ec2:DescribeNetworkInterfaces"]),
+    Kind::of::<ec2::OwnImage>(ec2::own_image::load, &["ec2:DescribeImageAttribute", "ec2:DescribeImages"]),
     Kind::of::<ec2::RouteTable>(ec2::load::<ec2::RouteTable>, &["ec2:DescribeRouteTables"]),
     Kind::of::<ec2::SecurityGroup>(ec2::load::<ec2::SecurityGroup>, &["ec2:DescribeSecurityGroups"]),
     Kind::of::<ec2::SecurityGroupRule>(ec2::load::<ec2::SecurityGroupRule>, &["ec2:DescribeSecurityGroupRules"]),
+    Kind::of::<ec2::Snapshot>(ec2::snapshot::load, &["ec2:DescribeSnapshots"]),
     Kind::of::<ec2::Subnet>(ec2::load::<ec2::Subnet>, &["ec2:DescribeSubnets"]),
     Kind::of::<ec2::Volume>(ec2::load::<ec2::Volume>, &["ec2:DescribeVolumes"]),
     Kind::of::<ec2::Vpc>(ec2::vpc::load, &["ec2:DescribeVpcs", "ec2:DescribeVpcAttribute"]),
@@ -71,6 +74,8 @@ const KINDS: &[Kind] = &[
     Kind::of::<cloudwatch::Dashboard>(cloudwatch::dashboard::load, cloudwatch::dashboard::CALLS),
     Kind::of::<logs::LogGroup>(logs::load, logs::CALLS),
     Kind::of::<sns::Topic>(sns::topic::load, sns::topic::CALLS),
+    Kind::of::<secretsmanager::Secret>(secretsmanager::load, secretsmanager::CALLS),
+    Kind::of::<ssm::Parameter>(ssm::parameter::load, ssm::parameter::CALLS),
 ];
 
 /// What AWS has for everybody, of which an account is asked as far as its behaviour needs it.

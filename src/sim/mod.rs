@@ -38,6 +38,7 @@ mod overlay;
 mod past;
 mod read;
 mod route53;
+mod secretsmanager;
 mod select;
 mod service;
 mod shape;
@@ -111,6 +112,7 @@ fn without_secrets(tree: serde_json::Value) -> serde_json::Value {
             if fields.get("Type").is_some_and(|kind| kind == "SecureString") {
                 fields.remove("Value");
             }
+            fields.remove("SecretString");
             let fields = fields.into_iter().map(|(name, value)| {
                 let value = match value {
                     Value::String(encoded) if name == "UserData" => Value::String(user_data::masked(&encoded)),
@@ -456,9 +458,17 @@ impl Inner {
 
     fn call(&mut self, service: &Service, mut request: Request) -> Reply {
         let action = service.action(&request.action)?;
-        if let Some(fork) = self.world.fork.as_mut().filter(|_| service::is_passed_on(service.name, action.name)) {
-            let scope = Scope { account: request.account.clone(), region: request.region.clone() };
+        let scope = Scope { account: request.account.clone(), region: request.region.clone() };
+        let of_images = action.name == "DescribeImages" && self.world.fork.is_some();
+        let is_own = of_images && ec2::image::are_own(&self.world.tx(&scope, "", ""), &request.params);
+        let passes = || service::is_passed_on(service.name, action.name, &request) && !is_own;
+        if let Some(fork) = self.world.fork.as_mut().filter(|_| passes()) {
             let reply = fork.pass(&scope, service.name, action.name, &request.params.0);
+            if let (true, Ok(reply)) = (of_images, &reply) {
+                service.check(action, &request.params)?;
+                let (params, reply) = (request.params.clone(), reply.clone());
+                return ec2::image::with_own(&mut self.world.tx(&scope, service.name, action.name), &params, reply);
+            }
             let by_id = action.name == "DescribeImages" && !request.params.strings("ImageId").is_empty();
             if !(by_id && self.world.settings.assume_images && reply.as_ref().is_err_and(|error| error.unanswered)) {
                 return reply;

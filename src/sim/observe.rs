@@ -33,6 +33,18 @@ const RESIDUES: &[Residue] = &[
         why: "EC2 shows a NAT gateway for about an hour after it is gone",
     },
     Residue {
+        table: "commands",
+        field: "status",
+        values: &["Success", "Failed"],
+        why: "Systems Manager shows commands for thirty days",
+    },
+    Residue {
+        table: "own_images",
+        field: "state",
+        values: &["deregistered"],
+        why: "it is remembered that there is no such image any more",
+    },
+    Residue {
         table: "changes",
         field: "status",
         values: &["PENDING", "INSYNC"],
@@ -83,6 +95,9 @@ const TRACES: &[Trace] = &[
     Trace { table: "certificates", field: "held_by", why: HELD_BY },
     Trace { table: "instance_profiles", field: "known_from", why: "when EC2 heard of its role" },
     Trace { table: "launch_templates", field: "numbered", why: "EC2 never uses a version number twice" },
+    Trace { table: "parameters", field: "history", why: "Parameter Store remembers what was before" },
+    Trace { table: "parameters", field: "modified", why: "when it was last written" },
+    Trace { table: "parameters", field: "version", why: "Parameter Store never uses a version number twice" },
     Trace { table: "policies", field: "updated", why: "when its default version last changed" },
     Trace { table: "policies", field: "held_by", why: HELD_BY },
     Trace { table: "policies", field: "last_version", why: "IAM never uses a version number twice" },

@@ -7,7 +7,8 @@ use super::error::{AwsError, Reply};
 use super::tx::Tx;
 use super::wire::{Params, Protocol, Request};
 use super::{
-    acm, application_autoscaling, autoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, route53, sns, ssm, sts,
+    acm, application_autoscaling, autoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, route53,
+    secretsmanager, sns, ssm, sts,
 };
 
 pub const SERVICES: &[&Service] = &[
@@ -17,6 +18,7 @@ pub const SERVICES: &[&Service] = &[
     &elbv2::SERVICE,
     &iam::SERVICE,
     &route53::SERVICE,
+    &secretsmanager::SERVICE,
     &ssm::SERVICE,
     &sts::SERVICE,
     &application_autoscaling::SERVICE,
@@ -67,8 +69,10 @@ pub const PASSED_ON: &[(&str, &str)] = &[
     ("ssm", "GetParameter"),
 ];
 
-pub fn is_passed_on(service: &str, action: &str) -> bool {
-    PASSED_ON.contains(&(service, action))
+/// Whether the forked account answers this itself. Of parameters, those that others publish.
+pub fn is_passed_on(service: &str, action: &str, request: &Request) -> bool {
+    let name = || request.params.opt_str("Name").unwrap_or_default();
+    PASSED_ON.contains(&(service, action)) && (service != "ssm" || ssm::is_of_others(name(), &request.account))
 }
 
 pub fn find(name: &str) -> Option<&'static Service> {

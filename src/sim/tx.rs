@@ -9,7 +9,7 @@ use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ec2::Vpc;
+use super::ec2::{OwnImage, Vpc};
 use super::error::{AwsError, Reply};
 use super::fork::{Extent, Looked};
 use super::overlay::AsRead;
@@ -190,6 +190,18 @@ impl Tx<'_> {
         elsewhere.ec2.vpc(id)
     }
 
+    /// An image that this account has made in any region, as it is.
+    pub fn own_image_in(&self, region: &str, id: &str) -> Option<&OwnImage> {
+        if region == self.scope.region {
+            return self.peek::<OwnImage>(id);
+        }
+        if let Some(looked) = &self.looked {
+            looked.row::<OwnImage>(&Scope { account: self.scope.account.clone(), region: region.to_owned() }, id);
+        }
+        let (_, elsewhere) = self.elsewhere.iter().find(|(name, _)| *name == region)?;
+        elsewhere.ec2.own_image(id)
+    }
+
     /// What is known of a row, without reading it.
     pub fn glance<T: Resource>(&self, id: &str) -> Option<&T> {
         T::table(self).peek(id)
@@ -243,7 +255,7 @@ impl Tx<'_> {
         }
     }
 
-    fn check_modelled<T: Resource>(&self, id: &str) -> Result<(), AwsError> {
+    pub(super) fn check_modelled<T: Resource>(&self, id: &str) -> Result<(), AwsError> {
         let unmodelled = T::table(self).as_read(id).and_then(|read| read.unmodelled.as_deref());
         unmodelled.map_or(Ok(()), |what| {
             let action = format!("{}:{}", self.service, self.action);

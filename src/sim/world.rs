@@ -20,8 +20,10 @@ use super::iam;
 use super::logs;
 use super::read::Live;
 use super::route53;
+use super::secretsmanager;
 use super::shared::Shared;
 use super::sns;
+use super::ssm;
 use super::table::{Lag, mix};
 use super::traffic::{Load, Server, Spread};
 use super::tx::{Ids, Scope, Tokens, Tx};
@@ -105,6 +107,8 @@ pub struct Region {
     pub cloudwatch: cloudwatch::CloudWatch,
     pub logs: logs::Logs,
     pub sns: sns::Sns,
+    pub secretsmanager: secretsmanager::SecretsManager,
+    pub ssm: ssm::Ssm,
 }
 
 /// What happens by itself: one variant per service.
@@ -119,6 +123,7 @@ pub enum Event {
     Ecs(ecs::Event),
     CloudWatch(cloudwatch::Event),
     Sns(sns::Event),
+    Ssm(ssm::Event),
 }
 
 impl Event {
@@ -133,6 +138,7 @@ impl Event {
             Event::Ecs(event) => event.happen(tx),
             Event::CloudWatch(event) => event.happen(tx),
             Event::Sns(event) => event.happen(tx),
+            Event::Ssm(event) => event.happen(tx),
         }
     }
 }

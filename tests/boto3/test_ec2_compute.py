@@ -573,5 +573,73 @@ class Running(Case):
         self.has(reservation, "RequesterId")
 
 
+class OwnImages(Case):
+    def launched(self) -> str:
+        net, ec2 = network(self), self.client("ec2")
+        reply = ec2.run_instances(ImageId="ami-healthy-1", InstanceType="t3.small", MinCount=1, MaxCount=1,
+                                  SubnetId=net.subnets[0], SecurityGroupIds=[net.group], UserData="#!/bin/sh",
+                                  TagSpecifications=named("instance", Name="builder"))
+        self.assertEqual((reply["OwnerId"], len(reply["Instances"])), ("210987654321", 1))
+        instance = reply["Instances"][0]
+        self.assertEqual((instance["State"]["Name"], instance["ImageId"]), ("pending", "ami-healthy-1"))
+        self.settle()
+        self.wait(ec2, "instance_running", InstanceIds=[instance["InstanceId"]])
+        return instance["InstanceId"]
+
+    def test_from_an_instance_to_an_image_and_back(self) -> None:
+        ec2, instance = self.client("ec2"), self.launched()
+        stopping = ec2.stop_instances(InstanceIds=[instance])["StoppingInstances"][0]
+        self.assertEqual((stopping["PreviousState"]["Name"], stopping["CurrentState"]["Name"]), ("running", "stopping"))
+        with self.refused("IncorrectState"):
+            ec2.create_image(InstanceId=instance, Name="too early")
+        self.wait(ec2, "instance_stopped", InstanceIds=[instance])
+        made = ec2.create_image(InstanceId=instance, Name="web-1", Description="the first",
+                                TagSpecifications=named("image", Name="web") + named("snapshot", Name="web"))["ImageId"]
+        self.settle()
+        with self.refused("InvalidAMIName.Duplicate"):
+            ec2.create_image(InstanceId=instance, Name="web-1")
+        self.wait(ec2, "image_available", ImageIds=[made])
+        tagged = [{"Name": "tag:Name", "Values": ["web"]}]
+        shown = ec2.describe_images(Owners=["self"], Filters=tagged)["Images"]
+        self.assertEqual([(it["ImageId"], it["Name"], it["State"]) for it in shown], [(made, "web-1", "available")])
+        snapshot = shown[0]["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+        of_self = ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"]
+        self.assertEqual([(it["SnapshotId"], it["State"]) for it in of_self], [(snapshot, "completed")])
+
+        # "Share an AMI with specific AWS accounts".
+        ec2.modify_image_attribute(ImageId=made, LaunchPermission={"Add": [{"UserId": "111111111111"}]})
+        ask = {"ImageId": made, "Attribute": "launchPermission"}
+        self.assertEqual(ec2.describe_image_attribute(**ask)["LaunchPermissions"], [{"UserId": "111111111111"}])
+        ec2.modify_image_attribute(ImageId=made, LaunchPermission={"Remove": [{"UserId": "111111111111"}]})
+        self.assertEqual(ec2.describe_image_attribute(**ask)["LaunchPermissions"], [])
+
+        # CopyImage, in the region of the copy.
+        there = self.client("ec2", region="eu-west-1")
+        copy = there.copy_image(SourceRegion="eu-central-1", SourceImageId=made, Name="web-1", Encrypted=True)["ImageId"]
+        self.settle()
+        self.wait(there, "image_available", ImageIds=[copy])
+        disk = there.describe_images(ImageIds=[copy])["Images"][0]["BlockDeviceMappings"][0]["Ebs"]
+        self.assertIs(disk["Encrypted"], True)
+
+        # DeleteSnapshot: "You cannot delete a snapshot of the root device of an EBS volume used by a registered AMI."
+        with self.refused("InvalidSnapshot.InUse"):
+            ec2.delete_snapshot(SnapshotId=snapshot)
+        ec2.deregister_image(ImageId=made)
+        ec2.delete_snapshot(SnapshotId=snapshot)
+        self.settle()
+        self.assertEqual(ec2.describe_images(Owners=["self"], Filters=tagged)["Images"], [])
+        self.assertEqual(ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"], [])
+        with self.refused("InvalidAMIID.Unavailable", "InvalidAMIID.NotFound"):
+            ec2.deregister_image(ImageId=made)
+
+    def test_tokens(self) -> None:
+        net, ec2 = network(self, cidr="10.1.0.0/16", name="tokens"), self.client("ec2")
+        launch = {"ImageId": "ami-healthy-1", "InstanceType": "t3.small", "MinCount": 2, "MaxCount": 2,
+                  "SubnetId": net.subnets[0], "ClientToken": "one"}
+        first = [it["InstanceId"] for it in ec2.run_instances(**launch)["Instances"]]
+        self.assertEqual(len(first), 2)
+        self.assertEqual([it["InstanceId"] for it in ec2.run_instances(**launch)["Instances"]], first)
+
+
 if __name__ == "__main__":
     unittest.main()

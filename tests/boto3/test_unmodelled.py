@@ -21,7 +21,7 @@ class Actions(Case):
     def test_each_protocol(self) -> None:
         calls = [
             ("ec2", "describe_regions", {}, "InvalidAction"),
-            ("ec2", "run_instances", {"MinCount": 1, "MaxCount": 1, "ImageId": "ami-healthy-1"}, "InvalidAction"),
+            ("ec2", "import_image", {"Description": "one"}, "InvalidAction"),
             ("elbv2", "describe_ssl_policies", {}, "InvalidAction"),
             ("autoscaling", "start_instance_refresh", {"AutoScalingGroupName": "web"}, "InvalidAction"),
             ("iam", "create_user", {"UserName": "user"}, "InvalidAction"),
@@ -31,7 +31,7 @@ class Actions(Case):
              {"CallerReference": "one", "HealthCheckConfig": {"Type": "TCP"}}, "InvalidAction"),
             ("acm", "export_certificate", {"CertificateArn": ARN, "Passphrase": b"secret"},
              "UnknownOperationException"),
-            ("ssm", "put_parameter", {"Name": "/shop/password", "Value": "secret"}, "UnknownOperationException"),
+            ("ssm", "create_document", {"Name": "shop", "Content": "{}"}, "UnknownOperationException"),
         ]
         for service, operation, params, code in calls:
             with self.subTest(f"{service}.{operation}"), self.not_modelled(code):
@@ -50,7 +50,7 @@ class Services(Case):
             ("ecs", "list_clusters", "UnknownOperationException"),
             ("kms", "list_keys", "UnknownOperationException"),
             ("cloudwatch", "list_metrics", "UnknownOperationException"),
-            ("secretsmanager", "list_secrets", "UnknownOperationException"),
+            ("kinesis", "list_streams", "UnknownOperationException"),
         ]
         for service, operation, code in calls:
             with self.subTest(service), self.not_modelled(code):

@@ -115,6 +115,8 @@ def observe():
         "task definitions": task_definitions(),
         "scalable targets": client("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"],
         "service policies": client("application-autoscaling").describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"],
+        "parameters": {row["Name"]: [row["Type"], row.get("Description"), row.get("Tier"), parameter(row["Name"])] for row in
+                       listed("ssm", "describe_parameters", "Parameters")},
         "zones": zones,
         "records": records,
     }
@@ -147,6 +149,9 @@ def task_definitions():
     arns = [arn for page in ecs.get_paginator("list_task_definitions").paginate() for arn in page["taskDefinitionArns"]]
     found = [ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"]) for arn in arns]
     return [[row["taskDefinition"], row.get("tags")] for row in found if row["taskDefinition"]["status"] == "ACTIVE"]
+def parameter(name):
+    tags = client("ssm").list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
+    return [client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"], sorted(tags, key=str)]
 
 
 def plain(value):

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use runner::{aws::is_read_only, event::Change, event::Event, ops::catalog, sim};
+use runner::{aws::is_read_only, event::Change, event::Event, ops::catalog, sim, sim::Scope};
 use serde_json::{Value, json};
 
 use crate::{
     account::{Account, Trial},
-    live::Origin,
+    live::{Origin, send},
     same::assert_same,
 };
 
@@ -214,8 +214,9 @@ fn run_all(run: &mut Trial<'_>) -> BTreeSet<&'static str> {
     made.used
 }
 
-/// What is done outside AWS is done each time: see `outside`.
-const OUTSIDE: &[&str] = &["exec", "http_request", "notify"];
+/// What does something each time is tried by itself: see `outside` and `commands`.
+const EACH_TIME: &[&str] = &["exec", "http_request", "notify", "run_command"];
+
 /// The operations on containers, behind a rule of their own.
 fn run_containers(made: &mut Made<'_, '_>, vpc: &Value, private: &Value) {
     let rules = json!([{ "rulePriority": 1, "action": { "type": "expire" }, "selection": {
@@ -290,6 +291,28 @@ fn run_task(run: &mut Trial<'_>) -> &'static str {
     let ran = run.ok("run_task", options);
     assert_eq!(ran["exit_codes"], json!({ "shop": 0 }));
     "run_task"
+    let url = json!({ "name": "/shop/url", "value": "https://www.shop-example.com", "description": "where it is" });
+    made.ok("url", "put_ssm_parameter", url);
+    made.ok("found", "ssm_parameter", json!({ "name": "/shop/url" }));
+    made.ok("output", "publish_output", json!({ "name": "vpc", "value": made.get("vpc")["vpc_id"] }));
+    made.ok("found", "output_of", json!({ "stack": "shop-prod", "name": "vpc" }));
+    let baked = json!({
+        "name": "web", "image_id": "ami-healthy-1", "subnet": private, "instance_profile": made.get("profile"),
+        "commands": ["systemctl enable shop"],
+    });
+    made.ok("baked", "bake_image", baked);
+    made.ok("pruned", "prune_images", json!({ "name": "web", "keep": 1 }));
+    made.ok("password", "secret", json!({ "secretsmanager": "shop/db", "key": "password" }));
+    made.used
+}
+
+/// A secret that somebody else keeps in the account.
+fn keep_a_secret(account: &Account) {
+    let scope = Scope { account: "123456789012".into(), region: "eu-central-1".into() };
+    let text = r#"{ "user": "shop", "password": "correct horse" }"#;
+    let params = json!({ "Name": "shop/db", "SecretString": text });
+    send(account.simulator(), &scope, "secretsmanager", "CreateSecret", &params).expect("a new secret");
+    account.simulator().advance(account.simulator().clock() + std::time::Duration::from_secs(5));
 }
 
 /// What operations said they did.
@@ -313,9 +336,10 @@ fn nothing_to_do(run: &Trial<'_>, whose: &str) {
 #[test]
 fn on_a_fork_of_an_account_where_it_was_run_no_operation_has_anything_to_do() {
     let account = Account::new();
+    keep_a_secret(&account);
     let mut used = run_all(&mut account.run());
     used.insert(run_task(&mut account.run()));
-    let all = catalog::OPERATIONS.iter().map(|entry| entry.name).filter(|name| !OUTSIDE.contains(name));
+    let all = catalog::OPERATIONS.iter().map(|entry| entry.name).filter(|name| !EACH_TIME.contains(name));
     assert_eq!(used, all.collect(), "every operation is tried here");
     let mut again = account.run();
     run_all(&mut again);
@@ -336,12 +360,7 @@ fn on_a_fork_of_an_account_where_it_was_run_no_operation_has_anything_to_do() {
     calls.extend(everything.calls());
     let unused: Vec<String> = sim::reads().into_iter().filter(|read| !calls.contains(read)).collect();
     // Which only a launch, or a runbook with such options, asks for.
-    let rare = [
-        "ec2:DescribeInstanceTypeOfferings",
-        "ec2:DescribeInstanceTypes",
-        "ec2:DescribeManagedPrefixLists",
-        "ssm:GetParameter",
-    ];
+    let rare = ["ec2:DescribeInstanceTypeOfferings", "ec2:DescribeInstanceTypes", "ec2:DescribeManagedPrefixLists"];
     assert_eq!(unused, rare);
 }
 
@@ -349,6 +368,7 @@ fn on_a_fork_of_an_account_where_it_was_run_no_operation_has_anything_to_do() {
 #[test]
 fn on_a_fork_of_an_empty_account_every_operation_does_its_work_and_the_account_sees_reads_only() {
     let account = Account::new();
+    keep_a_secret(&account);
     let before = account.simulator().observe();
     let (fork, origin) = account.fork();
     let mut planned = fork.run();

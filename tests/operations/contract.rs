@@ -20,6 +20,7 @@ const NOT_ON_MOTO: &[(&str, &str)] = &[
         "services stay at runningCount 0, so none is ever stable; deploymentConfiguration is forgotten",
     ),
     ("ensure_service_scaling", "needs a stable service; tried there with one that others have made, in containers.rs"),
+    ("bake_image", "CreateImage with tags of snapshots is not implemented"),
 ];
 
 /// Where the two answer otherwise, by operation: what, why, and which of them AWS's documentation supports. All of what an

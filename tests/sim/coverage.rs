@@ -71,6 +71,7 @@ fn source(service: &Service, action: &str) -> String {
         "iam" => "IAM/latest/APIReference",
         "route53" => "Route53/latest/APIReference",
         "acm" => "acm/latest/APIReference",
+        "secretsmanager" => "secretsmanager/latest/apireference",
         "ssm" => "systems-manager/latest/APIReference",
         "sts" => "STS/latest/APIReference",
         "application-autoscaling" => "autoscaling/application/APIReference",

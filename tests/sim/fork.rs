@@ -155,6 +155,47 @@ fn a_parameter_is_never_asked_for_with_decryption() {
 }
 
 #[test]
+fn parameters_and_secrets_are_read_without_what_is_secret() {
+    let account = Caller::prompt();
+    let scope = Scope { account: "111122223333".into(), region: "eu-west-1".into() };
+    let on = |sim: &Simulator, service, action, params: serde_json::Value| send(sim, &scope, service, action, &params);
+    for (name, kind, value) in [("/shop/url", "String", "an address"), ("/shop/key", "SecureString", "hunter2")] {
+        let params = json!({ "Name": name, "Type": kind, "Value": value, "Tags": [{ "Key": "team", "Value": "web" }] });
+        on(&account.sim, "ssm", "PutParameter", params).expect("a new parameter");
+    }
+    let secret = json!({ "Name": "shop/db", "SecretString": "battery staple" });
+    on(&account.sim, "secretsmanager", "CreateSecret", secret).expect("a new secret");
+    let before = account.sim.observe();
+
+    let (fork, origin) = fork(&account);
+    let read = |name: &str| {
+        let params = json!({ "Name": name, "WithDecryption": true });
+        on(&fork.sim, "ssm", "GetParameter", params).expect("a parameter")["Parameter"].clone()
+    };
+    assert_eq!(read("/shop/url")["Value"], "an address");
+    let asked = origin.calls();
+    let (url, key) = (read("/shop/url"), read("/shop/key"));
+    assert_eq!((&url["Type"], &key["Type"], &key["Version"]), (&json!("String"), &json!("SecureString"), &json!(1)));
+    assert!(key["Value"].as_str().is_some_and(|value| value.contains("does not read: /shop/key")), "{key}");
+    let value = on(&fork.sim, "secretsmanager", "GetSecretValue", json!({ "SecretId": "shop/db" })).expect("a secret");
+    assert!(value["SecretString"].as_str().is_some_and(|value| value.contains("does not read: shop/db")), "{value}");
+    let since = origin.calls()[asked.len()..].to_vec();
+    assert_eq!(since, ["ssm:DescribeParameters", "ssm:ListTagsForResource", "secretsmanager:DescribeSecret"]);
+    let everything = everything(&fork.sim).to_string();
+    assert!(everything.contains("an address") && !everything.contains("hunter2") && !everything.contains("staple"));
+
+    // What is written here is read here, and older versions of it.
+    let put = json!({ "Name": "/shop/key", "Value": "new", "Overwrite": true });
+    assert_eq!(on(&fork.sim, "ssm", "PutParameter", put).expect("overwritten")["Version"], 2);
+    assert_eq!(read("/shop/key")["Value"], "new");
+    assert!(read("/shop/key:1")["Value"].as_str().is_some_and(|value| value.contains("does not read")));
+    on(&fork.sim, "ssm", "DeleteParameter", json!({ "Name": "/shop/url" })).expect("deleted");
+    let gone = on(&fork.sim, "ssm", "GetParameter", json!({ "Name": "/shop/url" })).expect_err("it is gone");
+    assert_eq!(gone.code, "ParameterNotFound");
+    assert_same(&account.sim.observe(), &before, "after all this");
+}
+
+#[test]
 fn the_account_as_it_was_is_kept_beside_what_was_changed() {
     let (account, live) = twelve();
     let (fork, _) = fork(&account);

@@ -17,6 +17,7 @@ use crate::{
         load_balancing::tags::Resource as Balancing,
         monitoring::tags,
         ownership::RUN_TAG,
+        parameters::tags::ParameterTags,
         tagged::Tagged,
     },
     policy::{Call, Kind, Known, Resource, Target, targets},
@@ -59,6 +60,7 @@ async fn read(ctx: &Ctx, kind: Kind, id: &str) -> Result<Vec<(String, Resource)>
         Kind::Alarm => or_none(tags::of_alarm(ctx, id).await)?,
         Kind::LogGroup => or_none(tags::of_log_group(ctx, id).await)?,
         Kind::Record | Kind::Dashboard | Kind::Other => BTreeMap::new(),
+        Kind::Parameter => tags_of::<ParameterTags>(ctx, id).await?,
     };
     Ok(vec![(id.to_owned(), resource(tags))])
 }

@@ -106,7 +106,7 @@ impl Operation for Exec {
             let last = stderr.lines().rev().take(SAID).collect::<Vec<_>>();
             let said = last.into_iter().rev().map(str::to_owned);
             let faults = [format!("exit code {exit_code}")].into_iter().chain(said).collect();
-            return Err(Error::Command { command: options.line(), faults });
+            return Err(Error::Failed { what: format!("`{}`", options.line()), faults });
         }
         let told = if assumed { set("exit_code", "assumed") } else { set("exit_code", exit_code) };
         ctx.did(Change::Updated, [told]);

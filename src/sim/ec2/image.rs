@@ -1,5 +1,6 @@
-//! Images. No table holds them: they are the same for every account, and an id alone says how its instances behave. Only a
-//! fork has rows: images of the account it was made from, whose service is taken to be well.
+//! Images. No table holds those of others: they are the same for every account, and an id alone says how its instances behave.
+//! Only a fork has rows: images of the account it was made from, whose service is taken to be well. What an account makes of
+//! its own is in `own_image`.
 //!
 //! `ami-healthy-1` and its like are images of a service whose versions differ in what becomes of them; see [`Service`].
 //! Beside them stand some of Amazon's own. Amazon's names are as the console shows them; the ids are made up.
@@ -42,24 +43,29 @@ pub fn load(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), Aw
     let params = json!({ "ImageId": [id], "IncludeDeprecated": true });
     let reply = reader.find("ec2", "DescribeImages", params, &["InvalidAMIID"])?;
     for shown in reply.into_iter().flat_map(|reply| reply.list("imagesSet")) {
-        let root_device = shown.opt_str("rootDeviceName").unwrap_or("/dev/xvda").to_owned();
-        let mappings = shown.list("blockDeviceMapping");
-        let root = mappings.iter().find(|mapping| mapping.text("deviceName") == root_device);
-        rows.whole(Read::of(Image {
-            id: shown.text("imageId"),
-            name: shown.text("name"),
-            description: shown.text("description"),
-            owner: optional(&shown, "imageOwnerId").filter(|owner| *owner != reader.scope.account),
-            architecture: shown.text("architecture"),
-            state: shown.text("imageState"),
-            created: shown.text("creationDate"),
-            root_size: root.map_or(8, |root| root.number("ebs.volumeSize", 8)),
-            root_device,
-            service: Service::Healthy,
-            tags: tags_of(&shown),
-        }));
+        rows.whole(Read::of(of_shown(&shown, &reader.scope.account)));
     }
     Ok(())
+}
+
+/// An image as `account` sees it.
+pub fn of_shown(shown: &Params, account: &str) -> Image {
+    let root_device = shown.opt_str("rootDeviceName").unwrap_or("/dev/xvda").to_owned();
+    let mappings = shown.list("blockDeviceMapping");
+    let root = mappings.iter().find(|mapping| mapping.text("deviceName") == root_device);
+    Image {
+        id: shown.text("imageId"),
+        name: shown.text("name"),
+        description: shown.text("description"),
+        owner: optional(shown, "imageOwnerId").filter(|owner| owner != account),
+        architecture: shown.text("architecture"),
+        state: shown.text("imageState"),
+        created: shown.text("creationDate"),
+        root_size: root.map_or(8, |root| root.number("ebs.volumeSize", 8)),
+        root_device,
+        service: Service::Healthy,
+        tags: tags_of(shown),
+    }
 }
 
 /// What becomes of the service on an instance of an image.
@@ -82,7 +88,7 @@ impl Image {
         self.owner.as_ref().unwrap_or(&tx.scope.account)
     }
 
-    fn view(&self, tx: &Tx) -> Value {
+    pub fn view(&self, tx: &Tx) -> Value {
         let owner = self.owner(tx);
         json!({
             "imageId": self.id,
@@ -125,6 +131,10 @@ pub fn find(tx: &Tx, id: &str) -> Result<Image, AwsError> {
     // The name of a parameter that holds the id (RequestLaunchTemplateData, ImageId).
     if id.starts_with("resolve:ssm:") {
         return Err(AwsError::not_modelled("InvalidAMIID.Malformed", "image", id, "ImageId"));
+    }
+    // What was made here is known.
+    if let Some(own) = own_image::glance(tx, id) {
+        return if own.is_gone() { Err(Image::absent(id)) } else { Ok(own.as_image()) };
     }
     if tx.is_fork() && !tx.settings.assume_images {
         return tx.get::<Image>(id).cloned();
@@ -257,6 +267,9 @@ fn describe_images(tx: &mut Tx, p: &Params) -> Reply {
     let ids = p.strings("ImageId");
     let mut images = if ids.is_empty() {
         listed()
+            .into_iter()
+            .chain(tx.select::<OwnImage>(&[])?.into_iter().filter(|own| !own.is_gone()).map(OwnImage::as_image))
+            .collect()
     } else {
         ids.into_iter().map(|id| find(tx, id)).collect::<Result<Vec<_>, _>>()?
     };
@@ -268,8 +281,35 @@ fn describe_images(tx: &mut Tx, p: &Params) -> Reply {
     images.retain(|image| owners.is_empty() || owned(image));
     let images = select::filter(tx, p, KNOWN, Some(|image| &image.tags), images.iter().collect())?;
     let (images, next) = select::page(&PAGING, p, images, |image| &image.id)?;
-    let set: Vec<Value> = images.into_iter().map(|image| image.view(tx)).collect();
+    let view = |image: &Image| own_image::glance(tx, &image.id).map_or_else(|| image.view(tx), |own| own.view(tx));
+    let set: Vec<Value> = images.into_iter().map(view).collect();
     Ok(json!({ "imagesSet": set, "nextToken": next }))
+}
+
+/// In a fork lists are answered by the account. `reply` is its answer; what was made here is put to it, as far as it is
+/// asked for, and what was deregistered here is taken out.
+pub fn with_own(tx: &mut Tx, p: &Params, mut reply: Value) -> Reply {
+    let ids = p.strings("ImageId");
+    let owners = p.strings("Owner");
+    let of_ours = owners.is_empty() || owners.contains(&"self") || owners.contains(&tx.scope.account.as_str());
+    let own: Vec<Image> = own_image::all(tx)
+        .filter(|own| of_ours && (ids.is_empty() || ids.contains(&own.id.as_str())))
+        .map(OwnImage::as_image)
+        .collect();
+    let own = select::filter(tx, p, KNOWN, Some(|image| &image.tags), own.iter().collect())?;
+    let views: Vec<Value> =
+        own.iter().filter_map(|image| own_image::glance(tx, &image.id)).map(|own| own.view(tx)).collect();
+    let known = |shown: &Value| shown["imageId"].as_str().is_some_and(|id| own_image::glance(tx, id).is_some());
+    let of_account = reply["imagesSet"].as_array().cloned().unwrap_or_default();
+    let set: Vec<Value> = of_account.into_iter().filter(|shown| !known(shown)).chain(views).collect();
+    reply["imagesSet"] = Value::Array(set);
+    Ok(reply)
+}
+
+/// Whether all images that are asked for are known here.
+pub fn are_own(tx: &Tx, p: &Params) -> bool {
+    let ids = p.strings("ImageId");
+    !ids.is_empty() && ids.iter().all(|id| own_image::glance(tx, id).is_some())
 }
 
 #[cfg(test)]

@@ -19,6 +19,21 @@ pub const ACTIONS: &[Action] = &[
         params: &["InstanceId[] IncludeAllInstances includeAllInstances", FILTERS, PAGES],
         run: describe_instance_status,
     },
+    Action {
+        name: "RunInstances",
+        params: &[
+            "ImageId InstanceType MinCount MaxCount SubnetId SecurityGroupId[] UserData ClientToken KeyName EbsOptimized",
+            "IamInstanceProfile.Arn IamInstanceProfile.Name Monitoring.Enabled DisableApiTermination",
+            "MetadataOptions.HttpTokens MetadataOptions.HttpEndpoint MetadataOptions.HttpPutResponseHopLimit",
+            "MetadataOptions.HttpProtocolIpv6 MetadataOptions.InstanceMetadataTags",
+            "BlockDeviceMapping[].DeviceName BlockDeviceMapping[].Ebs.VolumeSize BlockDeviceMapping[].Ebs.VolumeType",
+            "BlockDeviceMapping[].Ebs.Encrypted BlockDeviceMapping[].Ebs.KmsKeyId BlockDeviceMapping[].Ebs.Iops",
+            "BlockDeviceMapping[].Ebs.Throughput BlockDeviceMapping[].Ebs.DeleteOnTermination",
+            TAGS,
+        ],
+        run: run_instances,
+    },
+    Action { name: "StopInstances", params: &["InstanceId[]"], run: stop_instances },
     Action { name: "TerminateInstances", params: &["InstanceId[]"], run: terminate_instances },
 ];
 
@@ -63,7 +78,6 @@ pub enum State {
     Running,
     ShuttingDown,
     Terminated,
-    // Nothing stops an instance here: these two are read.
     Stopping,
     Stopped,
 }
@@ -453,6 +467,67 @@ fn describe_instance_status(tx: &mut Tx, p: &Params) -> Reply {
         })
     };
     Ok(json!({ "instanceStatusSet": rows.into_iter().map(view).collect::<Vec<_>>(), "nextToken": next }))
+}
+
+/// Launches as many as it may at once, or none.
+fn run_instances(tx: &mut Tx, p: &Params) -> Reply {
+    tx.once(p, "ClientToken", TOKEN_LIFE, |tx| {
+        let (least, most) = (p.int("MinCount")?, p.int("MaxCount")?);
+        if least < 1 || most < least {
+            return Err(AwsError::invalid("MinCount", least, "It must be at least 1, and at most MaxCount."));
+        }
+        let subnet = p.opt_str("SubnetId").map(str::to_owned).or_else(|| default_subnet(tx));
+        let subnet = subnet.ok_or_else(|| {
+            let message = "No default subnet was found. Specify a subnet in the request.";
+            AwsError::new("MissingInput", message)
+        })?;
+        let reservation = tx.new_id("r");
+        let mut launched = Vec::new();
+        for _ in 0..most {
+            let wanted = super::launch::Launch { data: p, subnet: &subnet, tags: Tags::new() };
+            let id = super::launch::launch(tx, wanted)?.id;
+            if let Some(instance) = tx.peek_mut::<Instance>(&id) {
+                instance.reservation.clone_from(&reservation);
+                launched.push(instance.clone());
+            }
+        }
+        let set: Vec<Value> = launched.iter().map(|instance| instance.view(tx)).collect();
+        Ok(json!({
+            "reservationId": reservation,
+            "ownerId": tx.scope.account,
+            "groupSet": [],
+            "instancesSet": set,
+        }))
+    })
+}
+
+fn default_subnet(tx: &Tx) -> Option<String> {
+    let vpc = tx.all::<Vpc>().find(|vpc| vpc.is_default)?.id.clone();
+    tx.all::<Subnet>().find(|subnet| subnet.vpc == vpc).map(|subnet| subnet.id.clone())
+}
+
+/// The service stops at once, the instance a while later. One that is stopped stays so.
+fn stop_instances(tx: &mut Tx, p: &Params) -> Reply {
+    let mut changes = Vec::new();
+    for id in p.strings("InstanceId") {
+        let before = tx.get::<Instance>(id)?.state;
+        if before.is_ending() || before == State::Pending {
+            let message = format!("This instance '{id}' is not in a state from which it can be stopped.");
+            return Err(AwsError::new("IncorrectInstanceState", message));
+        }
+        let after = going_down(tx, id);
+        if let Some(instance) = tx.peek_mut::<Instance>(id).filter(|instance| instance.state == State::Running) {
+            (instance.state, instance.app) = (State::Stopping, App::Absent);
+            instance.reason = Some((
+                "Client.UserInitiatedShutdown".into(),
+                "Client.UserInitiatedShutdown: User initiated shutdown".into(),
+            ));
+            tx.schedule(after, Event::Instance(id.to_owned(), Step::Stop));
+        }
+        let now = tx.peek::<Instance>(id).map_or(before, |instance| instance.state);
+        changes.push(json!({ "instanceId": id, "currentState": now.view(), "previousState": before.view() }));
+    }
+    Ok(json!({ "instancesSet": changes }))
 }
 
 fn terminate_instances(tx: &mut Tx, p: &Params) -> Reply {

@@ -16,12 +16,14 @@ mod launch_template_version;
 mod nat_gateway;
 mod network_acl;
 pub mod network_interface;
+pub mod own_image;
 mod permission;
 pub mod prefix_list;
 mod route;
 mod route_table;
 mod security_group;
 pub mod security_group_rule;
+pub mod snapshot;
 mod subnet;
 mod tag;
 mod volume;
@@ -53,10 +55,12 @@ pub use launch_template::LaunchTemplate;
 pub use nat_gateway::NatGateway;
 pub use network_acl::NetworkAcl;
 pub use network_interface::NetworkInterface;
+pub use own_image::OwnImage;
 pub use prefix_list::PrefixList;
 pub use route_table::RouteTable;
 pub use security_group::SecurityGroup;
 pub use security_group_rule::SecurityGroupRule;
+pub use snapshot::Snapshot;
 pub use subnet::Subnet;
 pub use volume::Volume;
 pub use vpc::Vpc;
@@ -77,11 +81,13 @@ pub const SERVICE: Service = Service {
         nat_gateway::ACTIONS,
         network_acl::ACTIONS,
         network_interface::ACTIONS,
+        own_image::ACTIONS,
         prefix_list::ACTIONS,
         route::ACTIONS,
         route_table::ACTIONS,
         security_group::ACTIONS,
         security_group_rule::ACTIONS,
+        snapshot::ACTIONS,
         subnet::ACTIONS,
         tag::ACTIONS,
         volume::ACTIONS,
@@ -107,9 +113,11 @@ pub struct Ec2 {
     nat_gateways: Table<NatGateway>,
     network_acls: Table<NetworkAcl>,
     network_interfaces: Table<NetworkInterface>,
+    own_images: Table<OwnImage>,
     route_tables: Table<RouteTable>,
     security_groups: Table<SecurityGroup>,
     security_group_rules: Table<SecurityGroupRule>,
+    snapshots: Table<Snapshot>,
     subnets: Table<Subnet>,
     volumes: Table<Volume>,
     vpcs: Table<Vpc>,
@@ -129,11 +137,17 @@ impl Ec2 {
     pub fn vpc(&self, id: &str) -> Option<&Vpc> {
         self.vpcs.peek(id)
     }
+
+    /// An image of the account's own as it is, without lag.
+    pub fn own_image(&self, id: &str) -> Option<&OwnImage> {
+        self.own_images.peek(id)
+    }
 }
 
 /// What EC2 does by itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
+    Image(String),
     Instance(String, instance::Step),
     NatGateway(String, nat_gateway::Step),
 }
@@ -141,6 +155,7 @@ pub enum Event {
 impl Event {
     pub fn happen(self, tx: &mut Tx) {
         match self {
+            Event::Image(id) => own_image::happen(tx, &id),
             Event::Instance(id, step) => instance::happen(tx, &id, step),
             Event::NatGateway(id, step) => nat_gateway::happen(tx, &id, step),
         }

@@ -13,6 +13,9 @@ fn allowed(role: &str) -> Vec<String> {
     let policy: Value = serde_json::from_str(&text).expect("JSON");
     let mut patterns = Vec::new();
     for statement in policy["Statement"].as_array().expect("statements") {
+        if statement["Effect"] == "Deny" {
+            continue;
+        }
         assert_eq!(statement["Effect"], "Allow");
         match &statement["Action"] {
             Value::Array(actions) => patterns.extend(actions.iter().filter_map(Value::as_str).map(str::to_owned)),
@@ -45,6 +48,7 @@ const SERVICES: &[&str] = &[
     "elasticloadbalancing",
     "iam",
     "route53",
+    "secretsmanager",
     "ssm",
     "cloudwatch",
     "logs",
@@ -84,7 +88,12 @@ fn the_plans_role_reads_what_operations_read_and_changes_nothing() {
     let (patterns, read_only) = (allowed("plan"), read_only());
     // A run looks first at whose account it is in; a plan reads what its copy of the account needs.
     let read: BTreeSet<String> = runner::sim::reads().into_iter().chain(["sts:GetCallerIdentity".to_owned()]).collect();
-    let calls = &read | &named();
+    // What a plan's copy of the account answers itself: commands are its own, and no secret is read.
+    let never = ["secretsmanager:GetSecretValue", "ssm:GetCommandInvocation"];
+    let mut calls = &read | &named();
+    for call in never {
+        assert!(calls.remove(call) && !allows(&patterns, call), "{call}");
+    }
     for call in &calls {
         assert_eq!(allows(&patterns, call), read_only.contains(call), "{call}");
     }
@@ -99,6 +108,16 @@ fn the_plans_role_reads_what_operations_read_and_changes_nothing() {
     {
         assert!(!allows(&patterns, secret), "{secret}");
     }
+}
+
+/// `ssm:GetParameter` also decrypts, with a key that everybody in the account may use.
+#[test]
+fn the_plans_role_cannot_decrypt() {
+    let text = fs::read_to_string(own("docs/ci/plan-role.json")).expect("it is there");
+    let policy: Value = serde_json::from_str(&text).expect("JSON");
+    let denied = |statement: &&Value| statement["Effect"] == "Deny" && statement["Action"] == "kms:Decrypt";
+    let denial = policy["Statement"].as_array().expect("statements").iter().find(denied).expect("a denial");
+    assert_eq!(denial["Resource"], "*");
 }
 
 #[test]

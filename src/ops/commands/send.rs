@@ -1,0 +1,191 @@
+//! Sending commands to instances, and waiting until they have ended on all of them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aws_sdk_ssm::{
+    operation::get_command_invocation::GetCommandInvocationOutput, types::CommandInvocationStatus as Status,
+};
+use serde::{Deserialize, Serialize};
+
+use super::Invocation;
+use crate::{
+    ops::{Error, all_of, require},
+    run::{Class, Ctx, Mutation, Seen, Undo, Wait},
+};
+
+/// How many instances a command can name (SendCommand, InstanceIds).
+pub const AT_ONCE: usize = 50;
+
+/// How long an instance that has just been launched may take to register.
+const REGISTERED: Duration = Duration::from_secs(5 * 60);
+
+/// How long Systems Manager tries to reach an instance, the least that it takes.
+const DELIVERY: Duration = Duration::from_secs(60);
+
+/// How much is kept of what a command has written.
+const TAIL: usize = 2_000;
+
+/// A document with its parameters, and how many instances run it at once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Script {
+    pub document_name: String,
+    pub parameters: BTreeMap<String, Vec<String>>,
+    pub comment: String,
+    /// In seconds, on one instance.
+    pub timeout: u64,
+    pub max_concurrency: Option<String>,
+    pub max_errors: Option<String>,
+}
+
+/// What is kept of a command that was sent.
+#[derive(Serialize, Deserialize)]
+struct Sent {
+    command_id: String,
+}
+
+impl Script {
+    /// Sends it to these instances, at most [`AT_ONCE`]. `what` says what it is, in words. Returns the command's id.
+    pub async fn send(&self, ctx: &Ctx, what: &str, instances: &[String], undo: Option<Undo>) -> Result<String, Error> {
+        let declared = Mutation::new("ssm:SendCommand", Class::Once, what).undo(undo);
+        // Refused, it has been carried out nowhere.
+        let declared = declared.patiently(&["InvalidInstanceId"], REGISTERED);
+        let parameters: std::collections::HashMap<String, Vec<String>> =
+            self.parameters.iter().map(|(name, values)| (name.clone(), values.clone())).collect();
+        // In the same order each time: the request is compared with the one on record.
+        let one = (parameters.len() < 2).then_some(());
+        let declared = if one.is_some() { declared } else { declared.varies() };
+        let sent = ctx.mutate(
+            declared,
+            |permit| {
+                let request = ctx.aws().ssm.send_command().document_name(&self.document_name);
+                request
+                    .set_instance_ids(Some(instances.to_vec()))
+                    .set_parameters(Some(parameters.clone()))
+                    .timeout_seconds(i32::try_from(DELIVERY.as_secs()).unwrap_or(60))
+                    .comment(&self.comment)
+                    .set_max_concurrency(self.max_concurrency.clone())
+                    .set_max_errors(self.max_errors.clone())
+                    .customize()
+                    .interceptor(permit)
+                    .send()
+            },
+            |reply| {
+                let id = reply.command().and_then(|command| command.command_id());
+                Ok(Sent { command_id: require("ssm:SendCommand", "Command.CommandId", id)? })
+            },
+        );
+        match sent.await {
+            Ok(Sent { command_id }) => Ok(command_id),
+            Err(error) if error.is(&["InvalidInstanceId"]) => Err(Error::Hopeless {
+                what: format!("{} to be managed by Systems Manager", in_words(instances)),
+                reason: "its agent has to run there, and the role of the instance needs the policy \
+                         AmazonSSMManagedInstanceCore"
+                    .to_owned(),
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until a command has ended on all of its instances.
+    pub async fn ended(&self, ctx: &Ctx, command_id: &str, instances: &[String]) -> Result<Vec<Invocation>, Error> {
+        let mut ended: BTreeMap<String, Invocation> = BTreeMap::new();
+        let what = format!("commands on {} to end", in_words(instances));
+        let wait = Wait { what, timeout: self.longest(instances.len()), every: Duration::from_secs(3) };
+        ctx.wait(wait, async || {
+            let open: Vec<&String> = instances.iter().filter(|id| !ended.contains_key(*id)).collect();
+            let looks = all_of(open.iter().map(|id| invocation(ctx, command_id, id))).await?;
+            ended.extend(looks.into_iter().flatten().map(|one| (one.instance_id.clone(), one)));
+            Ok(match ended.len() == instances.len() {
+                true => Seen::Ready(()),
+                false => Seen::Pending(format!("{} of {} have ended", ended.len(), instances.len())),
+            })
+        })
+        .await?;
+        Ok(ended.into_values().collect())
+    }
+
+    /// How long it may take on so many instances: as many times after each other as they do not fit in side by side.
+    fn longest(&self, instances: usize) -> Duration {
+        let at_once = match self.max_concurrency.as_deref() {
+            None => AT_ONCE,
+            Some(text) => match text.strip_suffix('%') {
+                Some(share) => instances * share.parse().unwrap_or(100) / 100,
+                None => text.parse().unwrap_or(AT_ONCE),
+            },
+        };
+        let times = u32::try_from(instances.div_ceil(at_once.max(1))).unwrap_or(u32::MAX);
+        let once = Duration::from_secs(self.timeout) + DELIVERY + Duration::from_secs(30);
+        once.saturating_mul(times)
+    }
+}
+
+/// `instance i-1`, `3 instances`
+pub fn in_words(instances: &[String]) -> String {
+    match instances {
+        [one] => format!("instance {one}"),
+        several => format!("{} instances", several.len()),
+    }
+}
+
+/// How a command has ended on an instance; `None` if it has not yet.
+async fn invocation(ctx: &Ctx, command_id: &str, instance_id: &str) -> Result<Option<Invocation>, Error> {
+    const CALL: &str = "ssm:GetCommandInvocation";
+    let request = || ctx.aws().ssm.get_command_invocation().command_id(command_id).instance_id(instance_id).send();
+    let reply = match ctx.read_of(CALL, command_id, request).await {
+        // It is new, and not heard of everywhere.
+        Err(error) if error.is(&["InvocationDoesNotExist", "InvalidCommandId"]) => return Ok(None),
+        reply => reply?,
+    };
+    let is_open = matches!(
+        reply.status(),
+        None | Some(Status::Pending | Status::InProgress | Status::Delayed | Status::Cancelling)
+    );
+    Ok((!is_open).then(|| shown(instance_id, &reply)))
+}
+
+fn shown(instance_id: &str, reply: &GetCommandInvocationOutput) -> Invocation {
+    let status = reply.status().map_or("Unknown", Status::as_str).to_owned();
+    Invocation {
+        instance_id: instance_id.to_owned(),
+        status_details: reply.status_details().map_or_else(|| status.clone(), |details| details.replace(' ', "")),
+        status,
+        response_code: reply.response_code(),
+        stdout: tail(reply.standard_output_content()),
+        stderr: tail(reply.standard_error_content()),
+    }
+}
+
+/// The end of a text: there the errors are.
+fn tail(text: Option<&str>) -> String {
+    let text = text.unwrap_or_default();
+    let from = text.char_indices().rev().nth(TAIL - 1).map_or(0, |(at, _)| at);
+    text[from..].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(max_concurrency: Option<&str>) -> Script {
+        Script {
+            document_name: "AWS-RunShellScript".into(),
+            parameters: BTreeMap::new(),
+            comment: String::new(),
+            timeout: 60,
+            max_concurrency: max_concurrency.map(str::to_owned),
+            max_errors: None,
+        }
+    }
+
+    #[test]
+    fn one_after_the_other_takes_longer() {
+        let of = |concurrency, instances| script(concurrency).longest(instances).as_secs();
+        assert_eq!((of(None, 50), of(Some("1"), 3), of(Some("50%"), 4), of(Some("10%"), 3)), (150, 450, 300, 450));
+    }
+
+    #[test]
+    fn the_end_of_a_text() {
+        assert_eq!(tail(Some("short")), "short");
+        assert_eq!(tail(Some(&format!("{}ä", "x".repeat(5_000)))).chars().count(), TAIL);
+    }
+}
