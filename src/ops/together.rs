@@ -44,6 +44,7 @@ together!(A B);
 together!(A B C);
 together!(A B C D);
 together!(A B C D E);
+together!(A B C D E F G);
 
 #[cfg(test)]
 mod tests {

@@ -3,12 +3,14 @@
 //! Ownership is where each kind of resource has it: in its tags, or, for records, in the text beside them. A file here per
 //! area finds what is there, and says which undo takes it away: deleting a stack is what its rollback would do.
 
+mod containers;
 pub mod destroy_stack;
 mod dns;
 mod fleets;
 mod identity;
 pub mod list_stack;
 mod load_balancing;
+mod monitoring;
 mod network;
 pub mod stale_stacks;
 
@@ -82,15 +84,17 @@ impl Belonging {
 
 /// All that a stack owns in this region, and of the account what is outside of regions.
 async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
-    let (network, fleets, balancing, identity, names) = futures::join!(
+    let (network, fleets, containers, balancing, identity, names, monitoring) = futures::join!(
         network::of_stack(ctx, stack),
         fleets::all(ctx),
+        containers::of_stack(ctx, stack),
         load_balancing::of_stack(ctx, stack),
         identity::of_stack(ctx, stack),
         dns::of_stack(ctx, stack),
+        monitoring::of_stack(ctx, stack),
     )
     .together()?;
-    let all = [network, fleets, balancing, identity, names].into_iter().flatten();
+    let all = [network, fleets, containers, balancing, identity, names, monitoring].into_iter().flatten();
     let mut all: Vec<Belonging> = all.filter(|one| one.stack == stack).collect();
     all.sort_by(|a, b| (a.rank, a.kind, &a.name, &a.id).cmp(&(b.rank, b.kind, &b.name, &b.id)));
     Ok(all)

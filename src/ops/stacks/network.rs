@@ -11,6 +11,7 @@ use crate::{
         Error, Together, all_of,
         compute::ensure_launch_template::DELETE_LAUNCH_TEMPLATE,
         ec2_tags::from_ec2,
+        images::register::DEREGISTER_IMAGE,
         network::{
             address::RELEASE_ADDRESS,
             common::filter,
@@ -45,6 +46,13 @@ const KINDS: &[ById] = &[
         rank: Rank::Parts,
         delete: &DELETE_LAUNCH_TEMPLATE,
         parameter: "launch_template_id",
+    },
+    ById {
+        prefix: "ami-",
+        kind: "image",
+        rank: Rank::Parts,
+        delete: &DEREGISTER_IMAGE,
+        parameter: "image_id",
     },
     ById {
         prefix: "eipalloc-",

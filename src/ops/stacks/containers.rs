@@ -1,0 +1,133 @@
+//! Containers of a stack: services, what they are made of, where they run, and their images.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Belonging, Rank, TagMap};
+use crate::{
+    ops::{
+        Error, Together, all_of, arguments,
+        containers::{
+            deploy_ecs_service::DELETE_SERVICE,
+            ecr::RepositoryTags,
+            ecs::{EcsTags, name_in},
+            ensure_cluster::DELETE_CLUSTER,
+            ensure_repository::DELETE_REPOSITORY,
+            register_task_definition::DEREGISTER_TASK_DEFINITION,
+            scaling,
+        },
+        tagged::Tagged,
+    },
+    run::{Ctx, UndoAction, Undone},
+};
+
+/// What the stack owns. Lists have no tags: what is named as the stack's is looked at.
+pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
+    let prefix = format!("{stack}-");
+    let (clusters, definitions, repositories) =
+        futures::join!(clusters(ctx, &prefix), definitions(ctx, &prefix), repositories(ctx, &prefix)).together()?;
+    Ok([clusters, definitions, repositories].into_iter().flatten().collect())
+}
+
+/// A page of a list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Page {
+    #[serde(alias = "clusterArns", alias = "serviceArns", alias = "taskDefinitionArns")]
+    arns: Vec<String>,
+    repositories: Vec<Repository>,
+    next_token: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Repository {
+    repository_name: String,
+}
+
+async fn all(ctx: &Ctx, call: &'static str, mut input: Value) -> Result<Page, Error> {
+    let mut found = Page::default();
+    loop {
+        let page: Page = ctx.fetch(call, &input).await?;
+        found.arns.extend(page.arns);
+        found.repositories.extend(page.repositories);
+        match page.next_token {
+            Some(next) => input["nextToken"] = next.into(),
+            None => return Ok(found),
+        }
+    }
+}
+
+/// ARNs with their tags.
+async fn tagged(ctx: &Ctx, arns: Vec<String>) -> Result<Vec<(String, TagMap)>, Error> {
+    all_of(arns.into_iter().map(async |arn| {
+        let tags = EcsTags::read(ctx, &arn).await?;
+        Ok((arn, tags))
+    }))
+    .await
+}
+
+/// Clusters of the stack, and its services in any.
+async fn clusters(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
+    let clusters = all(ctx, "ecs:ListClusters", json!({})).await?.arns;
+    let services = all_of(clusters.iter().map(|cluster| all(ctx, "ecs:ListServices", json!({ "cluster": cluster })))).await?;
+    let is_named = |arn: &String| name_in(arn).starts_with(prefix);
+    let services = services.into_iter().flat_map(|page| page.arns).filter(is_named).collect();
+    let (clusters, services) =
+        futures::join!(tagged(ctx, clusters.into_iter().filter(is_named).collect()), tagged(ctx, services)).together()?;
+    let services = services.iter().filter_map(|(arn, tags)| {
+        let found = Belonging::tagged(tags, "ECS service", arn, Rank::Fleets)?.named(name_in(arn));
+        let stack = found.stack.clone();
+        let gone = json!({ "service_arn": arn, "stack": stack });
+        Some(found.gone_by(&STOP_SCALING, json!({ "service_arn": arn })).gone_by(&DELETE_SERVICE, gone))
+    });
+    let clusters = clusters.iter().filter_map(|(arn, tags)| {
+        let found = Belonging::tagged(tags, "ECS cluster", arn, Rank::Parts)?.named(name_in(arn));
+        Some(found.gone_by(&DELETE_CLUSTER, json!({ "cluster_arn": arn, "cluster_name": name_in(arn) })))
+    });
+    Ok(services.chain(clusters).collect())
+}
+
+/// Or it would bring tasks back while they are drained.
+const STOP_SCALING: UndoAction =
+    UndoAction { name: "stop_scaling", run: |ctx, arguments| Box::pin(stop_scaling(ctx, arguments)) };
+
+#[derive(Deserialize)]
+struct Scaled {
+    service_arn: String,
+}
+
+async fn stop_scaling(ctx: &Ctx, of: Value) -> Result<Undone, Error> {
+    let Scaled { service_arn } = arguments(of)?;
+    let was_scaled = scaling::remove(ctx, &service_arn, true).await?;
+    Ok(if was_scaled { Undone::Done } else { Undone::Already })
+}
+
+async fn definitions(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
+    let all = all(ctx, "ecs:ListTaskDefinitions", json!({ "status": "ACTIVE" })).await?.arns;
+    let named = all.into_iter().filter(|arn| name_in(arn).starts_with(prefix)).collect();
+    let found = tagged(ctx, named).await?;
+    let found = found.iter().filter_map(|(arn, tags)| {
+        let found = Belonging::tagged(tags, "task definition", arn, Rank::Parts)?.named(name_in(arn));
+        let (family, revision) = name_in(arn).rsplit_once(':')?;
+        let revision: i64 = revision.parse().ok()?;
+        let made = json!({ "task_definition_arn": arn, "family": family, "revision": revision });
+        Some(found.gone_by(&DEREGISTER_TASK_DEFINITION, made))
+    });
+    Ok(found.collect())
+}
+
+async fn repositories(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
+    let all = all(ctx, "ecr:DescribeRepositories", json!({})).await?.repositories;
+    let named = all.into_iter().map(|one| one.repository_name).filter(|name| name.starts_with(prefix));
+    let found = all_of(named.map(async |name| {
+        let tags = RepositoryTags::read(ctx, &name).await?;
+        Ok::<_, Error>((name, tags))
+    }));
+    let found = found.await?.into_iter().filter_map(|(name, tags): (String, TagMap)| {
+        let found = Belonging::tagged(&tags, "repository", &name, Rank::Parts)?.named(&name);
+        // With its images: they are the stack's too.
+        Some(found.gone_by(&DELETE_REPOSITORY, json!({ "repository_name": name, "force": true })))
+    });
+    Ok(found.collect())
+}

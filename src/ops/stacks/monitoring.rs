@@ -1,0 +1,205 @@
+//! What watches a stack, and what it publishes: alarms, dashboards, topics, log groups, parameters.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Belonging, Rank, TagMap};
+use crate::{
+    ops::{
+        Error, Together, all_of, arguments,
+        monitoring::{
+            alarm,
+            ensure_log_group::DELETE_LOG_GROUP,
+            ensure_topic::DELETE_TOPIC,
+            tags::{of_alarm, of_log_group, of_topic},
+        },
+        network::common::deleted,
+        ownership::STACK_TAG,
+        parameters::tags::ParameterTags,
+        tagged::Tagged,
+    },
+    run::{Class, Ctx, Mutation, UndoAction, Undone},
+};
+
+/// What the stack owns. Lists have no tags: what is named as the stack's is looked at.
+pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
+    let prefix = format!("{stack}-");
+    let (alarms, dashboards, topics, groups, parameters) = futures::join!(
+        alarms(ctx, &prefix),
+        dashboards(ctx, stack),
+        topics(ctx, &prefix),
+        log_groups(ctx, &prefix),
+        parameters(ctx, stack),
+    )
+    .together()?;
+    Ok([alarms, dashboards, topics, groups, parameters].into_iter().flatten().collect())
+}
+
+/// A page of a list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Page {
+    #[serde(rename = "DashboardEntries")]
+    dashboards: Vec<Dashboard>,
+    #[serde(rename = "Topics")]
+    topics: Vec<Topic>,
+    #[serde(rename = "logGroups")]
+    log_groups: Vec<LogGroup>,
+    #[serde(rename = "NextToken", alias = "nextToken")]
+    next: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Dashboard {
+    dashboard_name: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Topic {
+    topic_arn: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct LogGroup {
+    log_group_name: String,
+}
+
+async fn all<T>(
+    ctx: &Ctx,
+    call: &'static str,
+    mut input: Value,
+    token: &str,
+    of: impl Fn(Page) -> Vec<T>,
+) -> Result<Vec<T>, Error> {
+    let mut found = Vec::new();
+    loop {
+        let mut page: Page = ctx.fetch(call, &input).await?;
+        let next = page.next.take();
+        found.extend(of(page));
+        match next {
+            Some(next) => input[token] = next.into(),
+            None => return Ok(found),
+        }
+    }
+}
+
+async fn alarms(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
+    let alarms = alarm::with_prefix(ctx, prefix).await?;
+    let found = all_of(alarms.iter().map(async |shown| Ok::<_, Error>((shown.name.clone(), of_alarm(ctx, &shown.name).await?))));
+    let found = found.await?.into_iter().filter_map(|(name, tags): (String, TagMap)| {
+        // Before what it watches, or it would call somebody.
+        let found = Belonging::tagged(&tags, "alarm", &name, Rank::Names)?.named(&name);
+        Some(found.gone_by(&DELETE_ALARM, json!({ "name": name })))
+    });
+    Ok(found.collect())
+}
+
+/// They have no tags: their name is the evidence.
+async fn dashboards(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
+    let input = json!({ "DashboardNamePrefix": format!("{stack}-") });
+    let found = all(ctx, "cloudwatch:ListDashboards", input, "NextToken", |page| page.dashboards).await?;
+    let tags = TagMap::from([(STACK_TAG.to_owned(), stack.to_owned())]);
+    let found = found.into_iter().filter_map(|Dashboard { dashboard_name: name }| {
+        let found = Belonging::tagged(&tags, "dashboard", &name, Rank::Names)?.named(&name);
+        Some(found.gone_by(&DELETE_DASHBOARD, json!({ "name": name })))
+    });
+    Ok(found.collect())
+}
+
+async fn topics(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
+    let topics = all(ctx, "sns:ListTopics", json!({}), "NextToken", |page| page.topics).await?;
+    let name = |arn: &str| arn.rsplit(':').next().unwrap_or_default().to_owned();
+    let named = topics.into_iter().map(|topic| topic.topic_arn).filter(|arn| name(arn).starts_with(prefix));
+    let found = all_of(named.map(async |arn| {
+        let tags = of_topic(ctx, &arn).await?;
+        Ok::<_, Error>((arn, tags))
+    }));
+    let found = found.await?.into_iter().filter_map(|(arn, tags): (String, TagMap)| {
+        let found = Belonging::tagged(&tags, "topic", &arn, Rank::Parts)?.named(name(&arn));
+        Some(found.gone_by(&DELETE_TOPIC, json!({ "topic_arn": arn })))
+    });
+    Ok(found.collect())
+}
+
+async fn log_groups(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
+    let groups = all(ctx, "logs:DescribeLogGroups", json!({}), "nextToken", |page| page.log_groups).await?;
+    // A name that begins with a slash is the runbook's own; those of AWS's services are below /aws/.
+    let may_be = |name: &String| name.starts_with(prefix) || name.starts_with('/') && !name.starts_with("/aws/");
+    let named = groups.into_iter().map(|group| group.log_group_name).filter(may_be);
+    let found = all_of(named.map(async |name| {
+        let tags = of_log_group(ctx, &name).await?;
+        Ok::<_, Error>((name, tags))
+    }));
+    let found = found.await?.into_iter().filter_map(|(name, tags): (String, TagMap)| {
+        // Of tasks that write to it to their end.
+        let found = Belonging::tagged(&tags, "log group", &name, Rank::Profiles)?.named(&name);
+        Some(found.gone_by(&DELETE_LOG_GROUP, json!({ "log_group_name": name })))
+    });
+    Ok(found.collect())
+}
+
+async fn parameters(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
+    let (mut all, mut next) = (Vec::new(), None);
+    loop {
+        let request = || ctx.aws().ssm.describe_parameters().set_next_token(next.clone()).send();
+        let reply = ctx.read("ssm:DescribeParameters", request).await?;
+        all.extend(reply.parameters.unwrap_or_default());
+        next = reply.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            break;
+        }
+    }
+    let outputs = format!("/runner/outputs/{stack}/");
+    let part = format!("/{stack}/");
+    let may_be = |name: &&str| name.starts_with(&outputs) || name.starts_with(&part) || name.starts_with(&format!("{stack}-"));
+    let names = all.iter().filter_map(|parameter| parameter.name()).filter(may_be);
+    let found = all_of(names.map(async |name| Ok::<_, Error>((name.to_owned(), ParameterTags::read(ctx, name).await?))));
+    let found = found.await?.into_iter().filter_map(|(name, tags): (String, TagMap)| {
+        let found = Belonging::tagged(&tags, "parameter", &name, Rank::Names)?.named(&name);
+        Some(found.gone_by(&DELETE_PARAMETER, json!({ "name": name })))
+    });
+    Ok(found.collect())
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+/// Deletes an alarm, whatever it is by now.
+const DELETE_ALARM: UndoAction =
+    UndoAction { name: "delete_alarm", run: |ctx, arguments| Box::pin(delete_alarm(ctx, arguments)) };
+
+async fn delete_alarm(ctx: &Ctx, of: Value) -> Result<Undone, Error> {
+    let Named { name } = arguments(of)?;
+    let declared = Mutation::new("cloudwatch:DeleteAlarms", Class::Idempotent, format!("alarm {name}"));
+    let input = json!({ "AlarmNames": [name] });
+    let gone = ctx.change(declared, |permit| ctx.aws().call("cloudwatch:DeleteAlarms", &input).permit(permit).send::<Value>());
+    deleted(gone.await, &["ResourceNotFound"])
+}
+
+/// Deletes a dashboard, whatever is on it by now.
+const DELETE_DASHBOARD: UndoAction =
+    UndoAction { name: "delete_dashboard", run: |ctx, arguments| Box::pin(delete_dashboard(ctx, arguments)) };
+
+async fn delete_dashboard(ctx: &Ctx, of: Value) -> Result<Undone, Error> {
+    let Named { name } = arguments(of)?;
+    let declared = Mutation::new("cloudwatch:DeleteDashboards", Class::Idempotent, format!("dashboard {name}"));
+    let input = json!({ "DashboardNames": [name] });
+    let gone = ctx.change(declared, |permit| ctx.aws().call("cloudwatch:DeleteDashboards", &input).permit(permit).send::<Value>());
+    deleted(gone.await, &["ResourceNotFound", "DashboardNotFoundError"])
+}
+
+/// Deletes a parameter, whatever it says by now.
+const DELETE_PARAMETER: UndoAction =
+    UndoAction { name: "delete_parameter", run: |ctx, arguments| Box::pin(delete_parameter(ctx, arguments)) };
+
+async fn delete_parameter(ctx: &Ctx, of: Value) -> Result<Undone, Error> {
+    let Named { name } = arguments(of)?;
+    let declared = Mutation::new("ssm:DeleteParameter", Class::Idempotent, format!("parameter {name}"));
+    let gone = ctx.change(declared, |permit| ctx.aws().ssm.delete_parameter().name(&name).customize().interceptor(permit).send());
+    deleted(gone.await, &["ParameterNotFound"])
+}
