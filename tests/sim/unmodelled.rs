@@ -16,7 +16,7 @@ struct Canned(BTreeMap<&'static str, &'static str>);
 
 impl Live for Canned {
     fn call(&self, _: &Scope, service: &'static str, action: &'static str, _: &Value) -> Result<Value, AwsError> {
-        let service = *sim::SERVICES.iter().find(|known| known.name == service).unwrap();
+        let service = sim::of_prefix(service).unwrap();
         let Some(result) = self.0.get(action) else { return Ok(json!({})) };
         let body = match service.name {
             "ec2" | "route53" => format!("<R>{result}</R>"),
