@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
+use super::life::{self, Start};
 use super::service::{Deployment, Rollout, Service, Status};
-use super::task::{self, Start};
+use super::task;
 use super::*;
 
 const EVERY: Duration = Duration::from_secs(10);
@@ -63,7 +64,7 @@ pub fn look(tx: &mut Tx, key: &str, again: bool) {
 fn drain(tx: &mut Tx, service: &Service) {
     let all: Vec<Task> = tasks(tx, &service.key);
     for task in all.iter().filter(|task| task.is_wanted()) {
-        task::stop(tx, &task.id, task::StopCode::ServiceSchedulerInitiated, &scaling(task));
+        life::stop(tx, &task.id, task::StopCode::ServiceSchedulerInitiated, &scaling(task));
     }
     if all.iter().all(|task| task.status == task::Status::Stopped)
         && let Some(service) = tx.peek_mut::<Service>(&service.key)
@@ -120,7 +121,7 @@ fn stop_unwell(tx: &mut Tx, service: &Service) {
         };
         let what = format!("(task {}) {}", task.id, reason.trim_start_matches("Task "));
         tell(tx, &service.key, format!("{what}."));
-        task::stop(tx, &task.id, task::StopCode::ServiceSchedulerInitiated, &reason);
+        life::stop(tx, &task.id, task::StopCode::ServiceSchedulerInitiated, &reason);
         failed(tx, &task);
     }
 }
@@ -237,7 +238,7 @@ fn start_and_stop(tx: &mut Tx, key: &str) {
         return;
     }
     for task in &going {
-        task::stop(tx, &task.id, task::StopCode::ServiceSchedulerInitiated, &scaling(task));
+        life::stop(tx, &task.id, task::StopCode::ServiceSchedulerInitiated, &scaling(task));
     }
     let names: Vec<String> = going.iter().map(|task| format!("(task {})", task.id)).collect();
     tell(tx, key, format!("has stopped {} running tasks: {}.", going.len(), names.join(" ")));
@@ -264,7 +265,7 @@ fn start(tx: &mut Tx, key: &str) -> bool {
         }
         _ => Tags::new(),
     };
-    let started = task::start(
+    let started = life::start(
         tx,
         Start {
             cluster: &service.cluster,

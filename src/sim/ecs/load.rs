@@ -1,9 +1,9 @@
 //! Reads a service of a forked account, with its tasks.
 
-use super::deploy;
 use super::service::{Deployment, Happened, Rollout, SETTINGS, Service, Status};
 use super::settings::Spec;
 use super::*;
+use super::{deploy, life};
 
 pub const CALLS: &[&str] =
     &["ecs:DescribeServices", "ecs:DescribeTasks", "ecs:ListClusters", "ecs:ListServices", "ecs:ListTasks"];
@@ -61,7 +61,7 @@ fn one(reader: &Reader, cluster: &str, name: &str, rows: &mut Rows) -> Result<()
             for shown in reader.get("ecs", "DescribeTasks", params)?.list("tasks") {
                 let task = Task::read(&shown, Some(&key), &balancers);
                 rows.whole(Read::of(task.clone()));
-                rows.then(move |tx| task.go_on(tx));
+                rows.then(move |tx| life::go_on(tx, &task));
             }
         }
         rows.then(move |tx| deploy::go_on(tx, &key));

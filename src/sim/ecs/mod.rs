@@ -5,7 +5,7 @@
 //! task_definition  revisions of families, active or not                load     a service of a forked account
 //! service          the row, and its create, update, delete, describe   settings what a request says of it
 //! deploy           its deployments: start, register, replace, roll back
-//! task             the life of a task                                  run      tasks that nobody keeps running
+//! task, life       a task, and how it goes on                          run      tasks that nobody keeps running
 //! ```
 //!
 //! Tasks run on Fargate. There are no container instances: the launch type EC2 finds none, as in a cluster without any.
@@ -15,6 +15,7 @@
 
 mod cluster;
 mod deploy;
+mod life;
 mod load;
 mod run;
 pub mod service;
@@ -78,7 +79,7 @@ impl Event {
     pub fn happen(self, tx: &mut Tx) {
         match self {
             Event::Look { service, again } => deploy::look(tx, &service, again),
-            Event::Task { id, step } => task::step(tx, &id, step),
+            Event::Task { id, step } => life::step(tx, &id, step),
             Event::Attached(cluster) => cluster::attached(tx, &cluster),
         }
     }

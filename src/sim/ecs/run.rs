@@ -1,7 +1,8 @@
 //! Tasks that are run by themselves: they do their work for half a minute, and end with 0 or with what their image's tag says.
 
+use super::life::{self, Start};
 use super::settings::{RUNS, Spec};
-use super::task::{self, Start};
+use super::task;
 use super::*;
 use super::{cluster, service};
 
@@ -69,7 +70,7 @@ fn run(tx: &mut Tx, p: &Params) -> Reply {
             overrides: overrides.clone(),
             tags: tags.clone(),
         };
-        match task::start(tx, wanted) {
+        match life::start(tx, wanted) {
             Ok(task) => tasks.push(task::shown(tx, &task)),
             Err(error) => failures.push(json!({ "reason": error.message })),
         }
