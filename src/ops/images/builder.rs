@@ -18,7 +18,7 @@ use crate::{
             ensure_security_group::{DELETE_SECURITY_GROUP, SECURITY_GROUP_BY_NAME},
             read,
         },
-        ownership::{MadeBy, Owned},
+        ownership::{MadeBy, Owned, RUN_TAG, STACK_TAG},
         require,
     },
     run::{Class, Ctx, LookUp, Mutation, Seen, Undo, UndoAction, Undone, Wait},
@@ -79,6 +79,7 @@ impl Builder {
             same && is_of_stack(group.tags(), &owned.stack)
         });
         if let Some(group) = known {
+            remove_others(ctx, owned).await?;
             let group_id = require("ec2:DescribeSecurityGroups", "groupId", group.group_id())?;
             return Ok(Self { instance_id: None, group_id });
         }
@@ -224,6 +225,24 @@ async fn terminate(ctx: &Ctx, id: &str) -> Result<bool, Error> {
     }
     reached(ctx, id, &State::Terminated).await?;
     Ok(true)
+}
+
+/// Terminates builders of this name that other runs of the stack could not remove: they hold the group.
+async fn remove_others(ctx: &Ctx, owned: &Owned) -> Result<(), Error> {
+    let tags = [("Name", &owned.name), (STACK_TAG, &owned.stack)].map(|(key, value)| (key.to_owned(), value.clone()));
+    let tags: std::collections::BTreeMap<String, String> = tags.into();
+    let filters = crate::ops::network::common::tag_filters(&tags);
+    let request = || ctx.aws().ec2.describe_instances().set_filters(Some(filters.clone())).send();
+    let reply = ctx.read("ec2:DescribeInstances", request).await?;
+    for one in reply.reservations().iter().flat_map(|reservation| reservation.instances()) {
+        let found = ec2_tags::from_ec2(one.tags());
+        let is_of_another = found.get(RUN_TAG).is_none_or(|run| run != ctx.run_id());
+        let has_all = tags.iter().all(|(key, value)| found.get(key) == Some(value));
+        if let Some(id) = one.instance_id().filter(|_| has_all && is_of_another) {
+            terminate(ctx, id).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Finds the builder that this run has launched.
