@@ -222,6 +222,14 @@ impl Ctx {
         self.run.settle(self.asking(), denials)
     }
 
+    /// Asks whether a call that is to be sent later may be: before several are begun of which the last would be refused.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] if policy says no.
+    pub async fn may_send(&self, action: &str, resource: &str, parameters: &serde_json::Value) -> Result<(), Error> {
+        self.judge_call(&Call { action, resource, parameters }).await
+    }
+
     /// Whether this run has made what has that id, this driver of it or an earlier one.
     pub fn has_made_id(&self, id: &str) -> bool {
         self.run.state().fresh.has("", id)

@@ -314,10 +314,19 @@ pub async fn to_zero(ctx: &Ctx, found: &Found, undo: Option<Undo>, timeout: Dura
 ///
 /// # Errors
 /// If AWS refuses.
-pub async fn delete(ctx: &Ctx, arn: &str, undo: Option<Undo>, timeout: Duration) -> Result<(), Error> {
+pub async fn delete(
+    ctx: &Ctx,
+    arn: &str,
+    force: bool,
+    undo: Option<Undo>,
+    timeout: Duration,
+) -> Result<(), Error> {
     let declared =
         Mutation::new("ecs:DeleteService", Class::Idempotent, format!("service {}", ecs::name_in(arn))).undo(undo);
-    let input = json!({ "cluster": service::cluster_in(arn)?, "service": arn });
+    let mut input = json!({ "cluster": service::cluster_in(arn)?, "service": arn });
+    if force {
+        input["force"] = true.into();
+    }
     let deleted =
         ctx.change(declared, |permit| ctx.aws().call("ecs:DeleteService", &input).permit(permit).send::<Value>());
     match deleted.await {
@@ -375,7 +384,7 @@ async fn delete_service(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
             check_idle_but_for_own(ctx, &found.service_name, &groups).await?;
         }
         to_zero(ctx, &found, None, DRAIN).await?;
-        delete(ctx, &arn, None, DRAIN).await?;
+        delete(ctx, &arn, false, None, DRAIN).await?;
     } else {
         gone(ctx, &arn, DRAIN).await?;
     }

@@ -83,7 +83,7 @@ impl Operation for RetireEcsService {
         if options.to == To::Delete {
             // One that had tasks has the undo of its count, which finds no service.
             let undo = Undo::impossible(format!("bring back service {}", found.service_name)).keep(keep);
-            delete(ctx, arn, empty.then_some(undo), options.timeout.0).await?;
+            delete(ctx, arn, false, empty.then_some(undo), options.timeout.0).await?;
             ctx.did(Change::Deleted, [changed("desired_count", found.desired_count, 0)]);
             return Ok(service::absent(arn));
         }

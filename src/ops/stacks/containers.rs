@@ -8,7 +8,7 @@ use crate::{
     ops::{
         Error, Together, all_of, arguments,
         containers::{
-            deploy_ecs_service::DELETE_SERVICE,
+            deploy_ecs_service::{self, DRAIN},
             ecr::RepositoryTags,
             ecs::{EcsTags, name_in},
             ensure_cluster::DELETE_CLUSTER,
@@ -35,6 +35,7 @@ pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
 struct Page {
     #[serde(alias = "clusterArns", alias = "serviceArns", alias = "taskDefinitionArns")]
     arns: Vec<String>,
+    families: Vec<String>,
     repositories: Vec<Repository>,
     next_token: Option<String>,
 }
@@ -50,6 +51,7 @@ async fn all(ctx: &Ctx, call: &'static str, mut input: Value) -> Result<Page, Er
     loop {
         let page: Page = ctx.fetch(call, &input).await?;
         found.arns.extend(page.arns);
+        found.families.extend(page.families);
         found.repositories.extend(page.repositories);
         match page.next_token {
             Some(next) => input["nextToken"] = next.into(),
@@ -76,13 +78,12 @@ async fn clusters(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
     let (clusters, services) =
         futures::join!(tagged(ctx, clusters.into_iter().filter(is_named).collect()), tagged(ctx, services)).together()?;
     let services = services.iter().filter_map(|(arn, tags)| {
-        let found = Belonging::tagged(tags, "ECS service", arn, Rank::Fleets)?.named(name_in(arn));
-        let stack = found.stack.clone();
-        let gone = json!({ "service_arn": arn, "stack": stack });
-        Some(found.gone_by(&STOP_SCALING, json!({ "service_arn": arn })).gone_by(&DELETE_SERVICE, gone))
+        let found = Belonging::tagged(tags, "ECS service", arn, Rank::Fleets, ("ecs:DeleteService", "service"))?.named(name_in(arn));
+        let of = json!({ "service_arn": arn });
+        Some(found.gone_by(&STOP_SCALING, of.clone()).gone_by(&END_SERVICE, of))
     });
     let clusters = clusters.iter().filter_map(|(arn, tags)| {
-        let found = Belonging::tagged(tags, "ECS cluster", arn, Rank::Parts)?.named(name_in(arn));
+        let found = Belonging::tagged(tags, "ECS cluster", arn, Rank::Parts, ("ecs:DeleteCluster", "cluster"))?.named(name_in(arn));
         Some(found.gone_by(&DELETE_CLUSTER, json!({ "cluster_arn": arn, "cluster_name": name_in(arn) })))
     });
     Ok(services.chain(clusters).collect())
@@ -93,22 +94,35 @@ const STOP_SCALING: UndoAction =
     UndoAction { name: "stop_scaling", run: |ctx, arguments| Box::pin(stop_scaling(ctx, arguments)) };
 
 #[derive(Deserialize)]
-struct Scaled {
+struct Service {
     service_arn: String,
 }
 
 async fn stop_scaling(ctx: &Ctx, of: Value) -> Result<Undone, Error> {
-    let Scaled { service_arn } = arguments(of)?;
+    let Service { service_arn } = arguments(of)?;
     let was_scaled = scaling::remove(ctx, &service_arn, true).await?;
     Ok(if was_scaled { Undone::Done } else { Undone::Already })
 }
 
+/// Its load balancer is gone by then, and with it those whose requests could be cut off.
+const END_SERVICE: UndoAction =
+    UndoAction { name: "end_service", run: |ctx, arguments| Box::pin(end_service(ctx, arguments)) };
+
+async fn end_service(ctx: &Ctx, of: Value) -> Result<Undone, Error> {
+    let Service { service_arn } = arguments(of)?;
+    deploy_ecs_service::delete(ctx, &service_arn, true, None, DRAIN).await.map(|()| Undone::Done)
+}
+
 async fn definitions(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
-    let all = all(ctx, "ecs:ListTaskDefinitions", json!({ "status": "ACTIVE" })).await?.arns;
-    let named = all.into_iter().filter(|arn| name_in(arn).starts_with(prefix)).collect();
-    let found = tagged(ctx, named).await?;
+    let of_prefix = json!({ "familyPrefix": prefix, "status": "ACTIVE" });
+    let families = all(ctx, "ecs:ListTaskDefinitionFamilies", of_prefix).await?.families;
+    // There, a prefix is the whole name.
+    let revisions = all_of(families.iter().map(|family| {
+        all(ctx, "ecs:ListTaskDefinitions", json!({ "familyPrefix": family, "status": "ACTIVE" }))
+    }));
+    let found = tagged(ctx, revisions.await?.into_iter().flat_map(|page| page.arns).collect()).await?;
     let found = found.iter().filter_map(|(arn, tags)| {
-        let found = Belonging::tagged(tags, "task definition", arn, Rank::Parts)?.named(name_in(arn));
+        let found = Belonging::tagged(tags, "task definition", arn, Rank::Parts, ("ecs:DeregisterTaskDefinition", "taskDefinition"))?.named(name_in(arn));
         let (family, revision) = name_in(arn).rsplit_once(':')?;
         let revision: i64 = revision.parse().ok()?;
         let made = json!({ "task_definition_arn": arn, "family": family, "revision": revision });
@@ -125,7 +139,7 @@ async fn repositories(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> 
         Ok::<_, Error>((name, tags))
     }));
     let found = found.await?.into_iter().filter_map(|(name, tags): (String, TagMap)| {
-        let found = Belonging::tagged(&tags, "repository", &name, Rank::Parts)?.named(&name);
+        let found = Belonging::tagged(&tags, "repository", &name, Rank::Parts, ("ecr:DeleteRepository", "repositoryName"))?.named(&name);
         // With its images: they are the stack's too.
         Some(found.gone_by(&DELETE_REPOSITORY, json!({ "repository_name": name, "force": true })))
     });

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{Belonging, Rank, full_name, of_stack};
 use crate::{
-    event::Change,
+    event::{Change, Event},
     ops::{
         Error, Kind, Operation, all_of, load_balancing::attributes, network::security_group_rules::revoke_references,
         ownership::set,
@@ -70,6 +71,10 @@ impl Operation for DestroyStack {
             return Ok(DestroyedStack { stack, deleted: BTreeMap::new() });
         }
         check_protection(ctx, &found).await?;
+        for one in &found {
+            let (call, parameter) = one.asks;
+            ctx.may_send(call, &one.name, &json!({ parameter: one.id })).await?;
+        }
         ctx.commit(&format!("{stack} is deleted"))?;
         let mut stays = Vec::new();
         for rank in found.chunk_by(|a, b| a.rank == b.rank) {
@@ -97,6 +102,7 @@ async fn delete(ctx: &Ctx, one: &Belonging) -> Result<Option<String>, Error> {
             return Ok(Some(format!("{} {}: {why}", one.kind, one.name)));
         }
     }
+    ctx.emit(Event::Log { message: format!("{} {} is gone", one.kind, one.name) });
     Ok(None)
 }
 

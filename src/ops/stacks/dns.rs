@@ -30,7 +30,7 @@ pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
         found.extend(records(id, sets, stack));
         let is_proof = |set: &&RecordSet| proofs.iter().any(|proof| proof.is_same(set));
         found.extend(sets.iter().filter(is_proof).map(|set| record(id, set, &[set], stack)));
-        let own = Belonging::tagged(tags, "hosted zone", id, Rank::Zones);
+        let own = Belonging::tagged(tags, "hosted zone", id, Rank::Zones, ("route53:DeleteHostedZone", "Id"));
         found.extend(own.map(|own| {
             let arguments = json!({ "hosted_zone_id": id, "name_servers": [] });
             own.named(name).gone_by(&DELETE_HOSTED_ZONE, arguments)
@@ -64,7 +64,7 @@ async fn certificates(ctx: &Ctx, stack: &str) -> Result<(Vec<Belonging>, Vec<Rec
     proofs.retain(|proof| !needed.contains(proof));
     let found = ours.into_iter().filter_map(|(certificate, tags)| {
         let arn = certificate.certificate_arn()?;
-        let found = Belonging::tagged(&tags, "certificate", arn, Rank::Parts)?;
+        let found = Belonging::tagged(&tags, "certificate", arn, Rank::Parts, ("acm:DeleteCertificate", "CertificateArn"))?;
         let found = found.named(certificate.domain_name().unwrap_or(arn));
         Some(found.gone_by(&DELETE_CERTIFICATE, json!({ "certificate_arn": arn })))
     });
@@ -118,6 +118,7 @@ fn record(zone: &str, set: &RecordSet, all: &[&RecordSet], stack: &str) -> Belon
         id: name.clone(),
         name,
         rank: Rank::Names,
+        asks: ("route53:ChangeResourceRecordSets", ""),
         steps: vec![(&RESTORE_RECORDS, json!({ "hosted_zone_id": zone, "before": before, "ours": all }))],
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Belonging, Rank, TagMap};
+use super::{Asks, Belonging, Rank, TagMap};
 use crate::{
     ops::{
         Error, Together, all_of,
@@ -28,11 +28,13 @@ pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
     let mut found = Vec::new();
     for (arn, tags) in ours {
         let arguments = json!({ "load_balancer_arn": arn, "load_balancer_name": name_in(arn) });
-        found.extend(one(tags, "load balancer", arn, Rank::LoadBalancers, &DELETE_LOAD_BALANCER, arguments));
+        let asks = ("elasticloadbalancing:DeleteLoadBalancer", "LoadBalancerArn");
+        found.extend(one(tags, "load balancer", arn, Rank::LoadBalancers, asks, (&DELETE_LOAD_BALANCER, arguments)));
     }
     for (arn, tags) in &groups {
         let arguments = json!({ "target_group_arn": arn, "target_group_name": name_in(arn) });
-        found.extend(one(tags, "target group", arn, Rank::Parts, &DELETE_TARGET_GROUP, arguments));
+        let asks = ("elasticloadbalancing:DeleteTargetGroup", "TargetGroupArn");
+        found.extend(one(tags, "target group", arn, Rank::Parts, asks, (&DELETE_TARGET_GROUP, arguments)));
     }
     Ok(found.into_iter().chain(guests.into_iter().flatten()).collect())
 }
@@ -42,10 +44,10 @@ fn one(
     kind: &'static str,
     arn: &str,
     rank: Rank,
-    delete: &'static UndoAction,
-    arguments: Value,
+    asks: Asks,
+    (delete, arguments): (&'static UndoAction, Value),
 ) -> Option<Belonging> {
-    Some(Belonging::tagged(tags, kind, arn, rank)?.named(name_in(arn)).gone_by(delete, arguments))
+    Some(Belonging::tagged(tags, kind, arn, rank, asks)?.named(name_in(arn)).gone_by(delete, arguments))
 }
 
 /// What a stack has on somebody else's load balancer. A rule of a listener of its own goes with that.
@@ -57,7 +59,8 @@ async fn guests(ctx: &Ctx, balancer: &str, stack: &str) -> Result<Vec<Belonging>
     let mut found = Vec::new();
     for (arn, tags) in ours {
         let arguments = json!({ "listener_arn": arn });
-        found.extend(one(tags, "listener", arn, Rank::LoadBalancers, &DELETE_LISTENER, arguments));
+        let asks = ("elasticloadbalancing:DeleteListener", "ListenerArn");
+        found.extend(one(tags, "listener", arn, Rank::LoadBalancers, asks, (&DELETE_LISTENER, arguments)));
     }
     let rules = all_of(theirs.into_iter().map(async |(arn, _)| {
         let rules = read::rules_of(ctx, arn).await?;
@@ -65,7 +68,9 @@ async fn guests(ctx: &Ctx, balancer: &str, stack: &str) -> Result<Vec<Belonging>
         tagged(ctx, own).await
     }));
     for (arn, tags) in rules.await?.iter().flatten() {
-        found.extend(one(tags, "listener rule", arn, Rank::LoadBalancers, &DELETE_RULE, json!({ "rule_arn": arn })));
+        let asks = ("elasticloadbalancing:DeleteRule", "RuleArn");
+        let delete = (&DELETE_RULE, json!({ "rule_arn": arn }));
+        found.extend(one(tags, "listener rule", arn, Rank::LoadBalancers, asks, delete));
     }
     Ok(found)
 }

@@ -36,9 +36,14 @@ pub(super) struct Belonging {
     pub id: String,
     pub name: String,
     pub rank: Rank,
+    /// The call that deletes it, and the parameter that names it there: what policy is asked about.
+    pub asks: Asks,
     /// What takes it away, in order.
     pub steps: Vec<(&'static UndoAction, Value)>,
 }
+
+/// A call and one of its parameters.
+pub(super) type Asks = (&'static str, &'static str);
 
 /// When something can go: what needs it goes before it. Of one rank, all go at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,11 +70,11 @@ type TagMap = BTreeMap<String, String>;
 
 impl Belonging {
     /// What has these tags, if it belongs to a stack.
-    fn tagged(tags: &TagMap, kind: &'static str, id: impl Into<String>, rank: Rank) -> Option<Self> {
+    fn tagged(tags: &TagMap, kind: &'static str, id: impl Into<String>, rank: Rank, asks: Asks) -> Option<Self> {
         let id = id.into();
         let name = tags.get("Name").cloned().unwrap_or_else(|| id.clone());
         let (stack, run) = (tags.get(STACK_TAG)?.clone(), tags.get(RUN_TAG).cloned());
-        Some(Self { stack, run, kind, id, name, rank, steps: Vec::new() })
+        Some(Self { stack, run, kind, id, name, rank, asks, steps: Vec::new() })
     }
 
     fn named(self, name: impl Into<String>) -> Self {

@@ -91,7 +91,7 @@ async fn alarms(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
     let found = all_of(alarms.iter().map(async |shown| Ok::<_, Error>((shown.name.clone(), of_alarm(ctx, &shown.name).await?))));
     let found = found.await?.into_iter().filter_map(|(name, tags): (String, TagMap)| {
         // Before what it watches, or it would call somebody.
-        let found = Belonging::tagged(&tags, "alarm", &name, Rank::Names)?.named(&name);
+        let found = Belonging::tagged(&tags, "alarm", &name, Rank::Names, ("cloudwatch:DeleteAlarms", "AlarmNames"))?.named(&name);
         Some(found.gone_by(&DELETE_ALARM, json!({ "name": name })))
     });
     Ok(found.collect())
@@ -103,7 +103,7 @@ async fn dashboards(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
     let found = all(ctx, "cloudwatch:ListDashboards", input, "NextToken", |page| page.dashboards).await?;
     let tags = TagMap::from([(STACK_TAG.to_owned(), stack.to_owned())]);
     let found = found.into_iter().filter_map(|Dashboard { dashboard_name: name }| {
-        let found = Belonging::tagged(&tags, "dashboard", &name, Rank::Names)?.named(&name);
+        let found = Belonging::tagged(&tags, "dashboard", &name, Rank::Names, ("cloudwatch:DeleteDashboards", "DashboardNames"))?.named(&name);
         Some(found.gone_by(&DELETE_DASHBOARD, json!({ "name": name })))
     });
     Ok(found.collect())
@@ -118,7 +118,7 @@ async fn topics(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
         Ok::<_, Error>((arn, tags))
     }));
     let found = found.await?.into_iter().filter_map(|(arn, tags): (String, TagMap)| {
-        let found = Belonging::tagged(&tags, "topic", &arn, Rank::Parts)?.named(name(&arn));
+        let found = Belonging::tagged(&tags, "topic", &arn, Rank::Parts, ("sns:DeleteTopic", "TopicArn"))?.named(name(&arn));
         Some(found.gone_by(&DELETE_TOPIC, json!({ "topic_arn": arn })))
     });
     Ok(found.collect())
@@ -135,7 +135,7 @@ async fn log_groups(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
     }));
     let found = found.await?.into_iter().filter_map(|(name, tags): (String, TagMap)| {
         // Of tasks that write to it to their end.
-        let found = Belonging::tagged(&tags, "log group", &name, Rank::Profiles)?.named(&name);
+        let found = Belonging::tagged(&tags, "log group", &name, Rank::Profiles, ("logs:DeleteLogGroup", "logGroupName"))?.named(&name);
         Some(found.gone_by(&DELETE_LOG_GROUP, json!({ "log_group_name": name })))
     });
     Ok(found.collect())
@@ -158,7 +158,7 @@ async fn parameters(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
     let names = all.iter().filter_map(|parameter| parameter.name()).filter(may_be);
     let found = all_of(names.map(async |name| Ok::<_, Error>((name.to_owned(), ParameterTags::read(ctx, name).await?))));
     let found = found.await?.into_iter().filter_map(|(name, tags): (String, TagMap)| {
-        let found = Belonging::tagged(&tags, "parameter", &name, Rank::Names)?.named(&name);
+        let found = Belonging::tagged(&tags, "parameter", &name, Rank::Names, ("ssm:DeleteParameter", "Name"))?.named(&name);
         Some(found.gone_by(&DELETE_PARAMETER, json!({ "name": name })))
     });
     Ok(found.collect())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_ec2::types::NatGateway;
 use serde_json::{Value, json};
 
-use super::{Belonging, Rank, TagMap};
+use super::{Asks, Belonging, Rank, TagMap};
 use crate::{
     ops::{
         Error, Together, all_of,
@@ -37,6 +37,7 @@ struct ById {
     delete: &'static UndoAction,
     /// What the undo calls the id.
     parameter: &'static str,
+    asks: Asks,
 }
 
 const KINDS: &[ById] = &[
@@ -46,6 +47,7 @@ const KINDS: &[ById] = &[
         rank: Rank::Parts,
         delete: &DELETE_LAUNCH_TEMPLATE,
         parameter: "launch_template_id",
+        asks: ("ec2:DeleteLaunchTemplate", "LaunchTemplateId"),
     },
     ById {
         prefix: "ami-",
@@ -53,6 +55,7 @@ const KINDS: &[ById] = &[
         rank: Rank::Parts,
         delete: &DEREGISTER_IMAGE,
         parameter: "image_id",
+        asks: ("ec2:DeregisterImage", "ImageId"),
     },
     ById {
         prefix: "eipalloc-",
@@ -60,6 +63,7 @@ const KINDS: &[ById] = &[
         rank: Rank::Parts,
         delete: &RELEASE_ADDRESS,
         parameter: "allocation_id",
+        asks: ("ec2:ReleaseAddress", "AllocationId"),
     },
     ById {
         prefix: "sg-",
@@ -67,14 +71,16 @@ const KINDS: &[ById] = &[
         rank: Rank::SecurityGroups,
         delete: &DELETE_SECURITY_GROUP,
         parameter: "group_id",
+        asks: ("ec2:DeleteSecurityGroup", "GroupId"),
     },
-    ById { prefix: "subnet-", kind: "subnet", rank: Rank::Subnets, delete: &DELETE_SUBNET, parameter: "subnet_id" },
+    ById { prefix: "subnet-", kind: "subnet", rank: Rank::Subnets, delete: &DELETE_SUBNET, parameter: "subnet_id", asks: ("ec2:DeleteSubnet", "SubnetId") },
     ById {
         prefix: "rtb-",
         kind: "route table",
         rank: Rank::Associated,
         delete: &DELETE_ROUTE_TABLE,
         parameter: "route_table_id",
+        asks: ("ec2:DeleteRouteTable", "RouteTableId"),
     },
     ById {
         prefix: "acl-",
@@ -82,8 +88,9 @@ const KINDS: &[ById] = &[
         rank: Rank::Associated,
         delete: &DELETE_NETWORK_ACL,
         parameter: "network_acl_id",
+        asks: ("ec2:DeleteNetworkAcl", "NetworkAclId"),
     },
-    ById { prefix: "vpc-", kind: "VPC", rank: Rank::Vpcs, delete: &DELETE_VPC, parameter: "vpc_id" },
+    ById { prefix: "vpc-", kind: "VPC", rank: Rank::Vpcs, delete: &DELETE_VPC, parameter: "vpc_id", asks: ("ec2:DeleteVpc", "VpcId") },
 ];
 
 /// What the stack owns.
@@ -98,7 +105,7 @@ pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
     let attached = gateways.iter().map(|gateway| {
         let id = gateway.internet_gateway_id().unwrap_or_default();
         let tags = from_ec2(gateway.tags());
-        let mut found = Belonging::tagged(&tags, "internet gateway", id, Rank::InternetGateways)?;
+        let mut found = Belonging::tagged(&tags, "internet gateway", id, Rank::InternetGateways, ("ec2:DeleteInternetGateway", "InternetGatewayId"))?;
         for vpc in gateway.attachments().iter().filter_map(|attachment| attachment.vpc_id()) {
             found = found.gone_by(&DETACH_INTERNET_GATEWAY, json!({ "internet_gateway_id": id, "vpc_id": vpc }));
         }
@@ -108,7 +115,7 @@ pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
     let alive = |nat: &&NatGateway| !["deleted", "deleting"].contains(&nat.state().map_or("", |state| state.as_str()));
     let nat = nat.iter().filter(alive).map(|nat| {
         let id = nat.nat_gateway_id().unwrap_or_default();
-        let found = Belonging::tagged(&from_ec2(nat.tags()), "NAT gateway", id, Rank::Fleets)?;
+        let found = Belonging::tagged(&from_ec2(nat.tags()), "NAT gateway", id, Rank::Fleets, ("ec2:DeleteNatGateway", "NatGatewayId"))?;
         Some(found.gone_by(&DELETE_NAT_GATEWAY, json!({ "nat_gateway_id": id, "wait": true })))
     });
     let by_id = tagged.iter().map(|(id, tags)| by_id(id, tags));
@@ -116,9 +123,9 @@ pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
 }
 
 fn by_id(id: &str, tags: &TagMap) -> Option<Belonging> {
-    let ById { kind, rank, delete, parameter, .. } = KINDS.iter().find(|kind| id.starts_with(kind.prefix))?;
+    let ById { kind, rank, delete, parameter, asks, .. } = KINDS.iter().find(|kind| id.starts_with(kind.prefix))?;
     let arguments = Value::Object([((*parameter).to_owned(), json!(id))].into_iter().collect());
-    Some(Belonging::tagged(tags, kind, id, *rank)?.gone_by(delete, arguments))
+    Some(Belonging::tagged(tags, kind, id, *rank, *asks)?.gone_by(delete, arguments))
 }
 
 /// Ids with their tags, of what a stack owns; without one, of what any stack does. Of what is of no kind that stacks make

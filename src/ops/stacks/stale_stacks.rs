@@ -71,7 +71,7 @@ impl Operation for StaleStacks {
         }
         let ending = full_name(ctx, "")?;
         let (tagged, fleets) = futures::join!(network::tagged(ctx, None), fleets::all(ctx)).together()?;
-        let by_id = tagged.iter().filter_map(|(id, tags)| Belonging::tagged(tags, "", id, Rank::Names));
+        let by_id = tagged.iter().filter_map(|(id, tags)| Belonging::tagged(tags, "", id, Rank::Names, ("", "")));
         let mut stacks = BTreeMap::<String, Option<Timestamp>>::new();
         for one in by_id.chain(fleets) {
             let Some(name) = one.stack.strip_suffix(&ending).filter(|name| name.starts_with(&options.prefix)) else {

@@ -24,6 +24,7 @@ pub const ACTIONS: &[Action] = &[
         run: register_task_definition,
     },
     Action { name: "DescribeTaskDefinition", params: &["taskDefinition include[]"], run: describe_task_definition },
+    Action { name: "ListTaskDefinitionFamilies", params: &["familyPrefix status", PAGES], run: list_families },
     Action { name: "ListTaskDefinitions", params: &["familyPrefix status sort", PAGES], run: list_task_definitions },
     Action { name: "DeregisterTaskDefinition", params: &["taskDefinition"], run: deregister_task_definition },
 ];
@@ -93,12 +94,19 @@ fn unable() -> AwsError {
     client("Unable to describe task definition.")
 }
 
-pub const FAMILY_CALLS: &[&str] = &["ecs:ListTaskDefinitions"];
+pub const FAMILY_CALLS: &[&str] = &["ecs:ListTaskDefinitionFamilies", "ecs:ListTaskDefinitions"];
 pub const CALLS: &[&str] = &["ecs:DescribeTaskDefinition"];
 
-/// The numbers of a family. All families are too many.
+/// The numbers of a family, or of all that have active revisions.
 pub fn load_family(reader: &Reader, name: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
-    let Some(name) = name else { return Ok(()) };
+    let Some(name) = name else {
+        let mut families = Vec::new();
+        let params = json!({ "status": "ACTIVE", "maxResults": 100 });
+        reader.each_page("ecs", "ListTaskDefinitionFamilies", params, TOKEN, |page| {
+            families.extend(page.strings("families").into_iter().map(str::to_owned));
+        })?;
+        return families.iter().try_for_each(|family| load_family(reader, Some(family), rows));
+    };
     let mut active = Vec::new();
     let params = json!({ "familyPrefix": name, "status": "ACTIVE", "sort": "ASC", "maxResults": 100 });
     reader.each_page("ecs", "ListTaskDefinitions", params, TOKEN, |page| {
@@ -381,6 +389,15 @@ fn describe_task_definition(tx: &mut Tx, p: &Params) -> Reply {
     let definition = find(tx, p.str("taskDefinition")?).ok_or_else(unable)?;
     let tags = includes(p, "TAGS").then(|| show_tags(&definition.tags));
     Ok(json!({ "taskDefinition": definition.view(tx), "tags": tags }))
+}
+
+fn list_families(tx: &mut Tx, p: &Params) -> Reply {
+    let prefix = p.opt_str("familyPrefix").unwrap_or_default();
+    let status = p.opt_str("status").unwrap_or("ALL");
+    let is_it = |row: &&Family| row.name.starts_with(prefix) && (status == "ALL" || row.status == status);
+    let names: Vec<String> = tx.all::<Family>().filter(is_it).map(|row| row.name.clone()).collect();
+    let (page, next) = select::page(&PAGING, p, names, |name| name)?;
+    Ok(json!({ "families": page, "nextToken": next }))
 }
 
 fn list_task_definitions(tx: &mut Tx, p: &Params) -> Reply {
