@@ -18,6 +18,7 @@ mod findings;
 pub mod gc;
 mod global;
 pub mod healthcheck;
+mod init;
 pub mod inputs;
 pub mod locks;
 mod logging;
@@ -74,6 +75,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Init(init::Args),
     Run(Box<run::Args>),
     Plan(Box<plan::Args>),
     Resume(Box<resume::Args>),
@@ -111,6 +113,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         };
     let console = Console::new(&global);
     let ended = logging::init(&global, &console).and_then(|()| match verb {
+        Verb::Init(args) => init::init(&args),
         Verb::Run(args) => run::run(*args, &global, &console),
         Verb::Plan(args) => plan::plan(&args, &global, &console),
         Verb::Resume(args) => resume::resume(&args, &global, &console),

@@ -5,8 +5,8 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::{
-    Error, Kind, Operation, Pending, calls, certificate, checks, commands, compute, containers, dns, ec2_tags, identity,
-    images, load_balancing, monitoring, network, outside, parameters, secrets, stacks, traffic,
+    Error, Kind, Operation, Pending, calls, certificate, checks, commands, compute, containers, dns, ec2_tags,
+    identity, images, load_balancing, monitoring, network, outside, parameters, secrets, stacks, traffic,
 };
 use crate::run::{Ctx, IMPOSSIBLE, LookUp, UndoAction};
 

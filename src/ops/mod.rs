@@ -34,7 +34,9 @@ mod together;
 pub mod traffic;
 
 pub use error::{CallError, CallErrorKind, Divergence, Error};
-pub use options::{Cidr, Duration, HANDLE, IdOf, IdsOf, Kind, SECRET, Secret, Sensitive, Tags, describe, holds_secret, secret_in};
+pub use options::{
+    Cidr, Duration, HANDLE, IdOf, IdsOf, Kind, SECRET, Secret, Sensitive, Tags, describe, holds_secret, secret_in,
+};
 pub(crate) use together::{Together, all_of};
 
 use std::future::Future;

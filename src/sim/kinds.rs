@@ -8,8 +8,8 @@ use super::fork::{Extent, Want};
 use super::read::{Reader, Rows};
 use super::tx::{Resource, Scope, Tx};
 use super::{
-    acm, application_autoscaling, autoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, route53,
-    secretsmanager, service, sns, ssm,
+    acm, application_autoscaling, autoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, route53, secretsmanager,
+    service, sns, ssm,
 };
 
 /// A kind of row with its type taken off.

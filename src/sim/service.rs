@@ -7,8 +7,8 @@ use super::error::{AwsError, Reply};
 use super::tx::Tx;
 use super::wire::{Params, Protocol, Request};
 use super::{
-    acm, application_autoscaling, autoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, route53,
-    secretsmanager, sns, ssm, sts,
+    acm, application_autoscaling, autoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, route53, secretsmanager,
+    sns, ssm, sts,
 };
 
 pub const SERVICES: &[&Service] = &[

@@ -281,6 +281,10 @@ impl Ids<'_> {
                 return Content::of("address");
             }
         }
+        // A self-signed one has another key each time; what it is for stands beside it.
+        if text.starts_with("-----BEGIN CERTIFICATE-----") {
+            return Content::of("certificate");
+        }
         // The name servers of a zone, and the run in an owner's record.
         if text.contains(".awsdns-") || text.contains("runner/run=") {
             return Content::of("chosen");

@@ -31,8 +31,11 @@ mod resume;
 mod reverse_proxy;
 mod rules;
 mod runbooks;
+#[path = "../support/same.rs"]
+mod same;
 mod settings;
 mod sockets;
+mod systems;
 mod usage;
 mod wrong;
 

@@ -314,13 +314,7 @@ pub async fn to_zero(ctx: &Ctx, found: &Found, undo: Option<Undo>, timeout: Dura
 ///
 /// # Errors
 /// If AWS refuses.
-pub async fn delete(
-    ctx: &Ctx,
-    arn: &str,
-    force: bool,
-    undo: Option<Undo>,
-    timeout: Duration,
-) -> Result<(), Error> {
+pub async fn delete(ctx: &Ctx, arn: &str, force: bool, undo: Option<Undo>, timeout: Duration) -> Result<(), Error> {
     let declared =
         Mutation::new("ecs:DeleteService", Class::Idempotent, format!("service {}", ecs::name_in(arn))).undo(undo);
     let mut input = json!({ "cluster": service::cluster_in(arn)?, "service": arn });

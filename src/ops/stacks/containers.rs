@@ -72,18 +72,22 @@ async fn tagged(ctx: &Ctx, arns: Vec<String>) -> Result<Vec<(String, TagMap)>, E
 /// Clusters of the stack, and its services in any.
 async fn clusters(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
     let clusters = all(ctx, "ecs:ListClusters", json!({})).await?.arns;
-    let services = all_of(clusters.iter().map(|cluster| all(ctx, "ecs:ListServices", json!({ "cluster": cluster })))).await?;
+    let services =
+        all_of(clusters.iter().map(|cluster| all(ctx, "ecs:ListServices", json!({ "cluster": cluster })))).await?;
     let is_named = |arn: &String| name_in(arn).starts_with(prefix);
     let services = services.into_iter().flat_map(|page| page.arns).filter(is_named).collect();
     let (clusters, services) =
-        futures::join!(tagged(ctx, clusters.into_iter().filter(is_named).collect()), tagged(ctx, services)).together()?;
+        futures::join!(tagged(ctx, clusters.into_iter().filter(is_named).collect()), tagged(ctx, services))
+            .together()?;
     let services = services.iter().filter_map(|(arn, tags)| {
-        let found = Belonging::tagged(tags, "ECS service", arn, Rank::Fleets, ("ecs:DeleteService", "service"))?.named(name_in(arn));
+        let found = Belonging::tagged(tags, "ECS service", arn, Rank::Fleets, ("ecs:DeleteService", "service"))?
+            .named(name_in(arn));
         let of = json!({ "service_arn": arn });
         Some(found.gone_by(&STOP_SCALING, of.clone()).gone_by(&END_SERVICE, of))
     });
     let clusters = clusters.iter().filter_map(|(arn, tags)| {
-        let found = Belonging::tagged(tags, "ECS cluster", arn, Rank::Parts, ("ecs:DeleteCluster", "cluster"))?.named(name_in(arn));
+        let found = Belonging::tagged(tags, "ECS cluster", arn, Rank::Parts, ("ecs:DeleteCluster", "cluster"))?
+            .named(name_in(arn));
         Some(found.gone_by(&DELETE_CLUSTER, json!({ "cluster_arn": arn, "cluster_name": name_in(arn) })))
     });
     Ok(services.chain(clusters).collect())
@@ -117,12 +121,21 @@ async fn definitions(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
     let of_prefix = json!({ "familyPrefix": prefix, "status": "ACTIVE" });
     let families = all(ctx, "ecs:ListTaskDefinitionFamilies", of_prefix).await?.families;
     // There, a prefix is the whole name.
-    let revisions = all_of(families.iter().map(|family| {
-        all(ctx, "ecs:ListTaskDefinitions", json!({ "familyPrefix": family, "status": "ACTIVE" }))
-    }));
+    let revisions = all_of(
+        families
+            .iter()
+            .map(|family| all(ctx, "ecs:ListTaskDefinitions", json!({ "familyPrefix": family, "status": "ACTIVE" }))),
+    );
     let found = tagged(ctx, revisions.await?.into_iter().flat_map(|page| page.arns).collect()).await?;
     let found = found.iter().filter_map(|(arn, tags)| {
-        let found = Belonging::tagged(tags, "task definition", arn, Rank::Parts, ("ecs:DeregisterTaskDefinition", "taskDefinition"))?.named(name_in(arn));
+        let found = Belonging::tagged(
+            tags,
+            "task definition",
+            arn,
+            Rank::Parts,
+            ("ecs:DeregisterTaskDefinition", "taskDefinition"),
+        )?
+        .named(name_in(arn));
         let (family, revision) = name_in(arn).rsplit_once(':')?;
         let revision: i64 = revision.parse().ok()?;
         let made = json!({ "task_definition_arn": arn, "family": family, "revision": revision });
@@ -139,7 +152,9 @@ async fn repositories(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> 
         Ok::<_, Error>((name, tags))
     }));
     let found = found.await?.into_iter().filter_map(|(name, tags): (String, TagMap)| {
-        let found = Belonging::tagged(&tags, "repository", &name, Rank::Parts, ("ecr:DeleteRepository", "repositoryName"))?.named(&name);
+        let found =
+            Belonging::tagged(&tags, "repository", &name, Rank::Parts, ("ecr:DeleteRepository", "repositoryName"))?
+                .named(&name);
         // With its images: they are the stack's too.
         Some(found.gone_by(&DELETE_REPOSITORY, json!({ "repository_name": name, "force": true })))
     });

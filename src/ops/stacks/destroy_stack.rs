@@ -1,6 +1,6 @@
 //! `destroy_stack`: a stack that is not needed any more.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use crate::{
         Error, Kind, Operation, all_of, load_balancing::attributes, network::security_group_rules::revoke_references,
         ownership::set,
     },
-    run::{Ctx, Undone},
+    run::{Ctx, Seen, Undone, Wait},
 };
 
 /// Deletes all that a stack owns, what needs something before what it needs: names first, then load balancers, fleets (their
@@ -64,8 +64,7 @@ impl Operation for DestroyStack {
             None => ctx.stack()?,
         };
         ctx.lock(&format!("stack {stack}")).await?;
-        let mut found = of_stack(ctx, &stack).await?;
-        found.retain(|one| !options.keep.iter().any(|kind| kind == one.kind));
+        let found = to_go(ctx, &stack, &options.keep).await?;
         if found.is_empty() {
             ctx.did(Change::Unchanged, []);
             return Ok(DestroyedStack { stack, deleted: BTreeMap::new() });
@@ -88,11 +87,30 @@ impl Operation for DestroyStack {
         if !stays.is_empty() {
             return Err(Error::Unsafe(format!("not everything of {stack} could be deleted: {}", stays.join("; "))));
         }
+        // Lists may show for a moment what is gone: the next run is not to begin with that.
+        let wait =
+            Wait { what: format!("nothing of {stack} to be left"), timeout: LISTED, every: Duration::from_secs(5) };
+        ctx.wait(wait, async || {
+            let left = to_go(ctx, &stack, &options.keep).await?;
+            let names: Vec<String> = left.iter().map(|one| format!("{} {}", one.kind, one.name)).collect();
+            Ok(if names.is_empty() { Seen::Ready(()) } else { Seen::Pending(names.join(", ")) })
+        })
+        .await?;
         let mut deleted = BTreeMap::<String, usize>::new();
         found.iter().for_each(|one| *deleted.entry(one.kind.to_owned()).or_default() += 1);
         ctx.did(Change::Deleted, deleted.iter().map(|(kind, count)| set(kind, *count)));
         Ok(DestroyedStack { stack, deleted })
     }
+}
+
+/// How long lists may be behind.
+const LISTED: Duration = Duration::from_secs(300);
+
+/// What belongs to the stack, but for kinds that stay.
+async fn to_go(ctx: &Ctx, stack: &str, keep: &[String]) -> Result<Vec<Belonging>, Error> {
+    let mut found = of_stack(ctx, stack).await?;
+    found.retain(|one| !keep.iter().any(|kind| kind == one.kind));
+    Ok(found)
 }
 
 /// Deletes one. Returns why it stays, if it does.

@@ -64,7 +64,8 @@ async fn certificates(ctx: &Ctx, stack: &str) -> Result<(Vec<Belonging>, Vec<Rec
     proofs.retain(|proof| !needed.contains(proof));
     let found = ours.into_iter().filter_map(|(certificate, tags)| {
         let arn = certificate.certificate_arn()?;
-        let found = Belonging::tagged(&tags, "certificate", arn, Rank::Parts, ("acm:DeleteCertificate", "CertificateArn"))?;
+        let found =
+            Belonging::tagged(&tags, "certificate", arn, Rank::Parts, ("acm:DeleteCertificate", "CertificateArn"))?;
         let found = found.named(certificate.domain_name().unwrap_or(arn));
         Some(found.gone_by(&DELETE_CERTIFICATE, json!({ "certificate_arn": arn })))
     });

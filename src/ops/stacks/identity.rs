@@ -36,7 +36,8 @@ async fn roles(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
     let names = all.iter().map(|role| role.role_name()).filter(|name| name.starts_with(prefix));
     let found = tagged::<RoleTags>(ctx, names).await?;
     let found = found.into_iter().filter_map(|(name, tags)| {
-        let found = Belonging::tagged(&tags, "IAM role", &name, Rank::Roles, ("iam:DeleteRole", "RoleName"))?.named(&name);
+        let found =
+            Belonging::tagged(&tags, "IAM role", &name, Rank::Roles, ("iam:DeleteRole", "RoleName"))?.named(&name);
         // Its id and ARN are nothing to a deletion.
         Some(found.gone_by(&DELETE_ROLE, json!({ "role_name": name, "role_id": "", "arn": "" })))
     });
@@ -54,7 +55,8 @@ async fn policies(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
     let found = tagged::<PolicyTags>(ctx, named.filter_map(|policy| policy.arn())).await?;
     let found = found.into_iter().filter_map(|(arn, tags)| {
         let name = arn.rsplit('/').next().unwrap_or_default().to_owned();
-        let found = Belonging::tagged(&tags, "IAM policy", &arn, Rank::Policies, ("iam:DeletePolicy", "PolicyArn"))?.named(&name);
+        let found = Belonging::tagged(&tags, "IAM policy", &arn, Rank::Policies, ("iam:DeletePolicy", "PolicyArn"))?
+            .named(&name);
         Some(found.gone_by(&DELETE_POLICY, json!({ "arn": arn, "policy_name": name, "policy_id": "" })))
     });
     Ok(found.collect())
@@ -69,7 +71,14 @@ async fn profiles(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
     let names = all.iter().map(|profile| profile.instance_profile_name()).filter(|name| name.starts_with(prefix));
     let found = tagged::<ProfileTags>(ctx, names).await?;
     let found = found.into_iter().filter_map(|(name, tags)| {
-        let found = Belonging::tagged(&tags, "instance profile", &name, Rank::Profiles, ("iam:DeleteInstanceProfile", "InstanceProfileName"))?.named(&name);
+        let found = Belonging::tagged(
+            &tags,
+            "instance profile",
+            &name,
+            Rank::Profiles,
+            ("iam:DeleteInstanceProfile", "InstanceProfileName"),
+        )?
+        .named(&name);
         let arguments = json!({ "instance_profile_name": name, "instance_profile_id": "", "arn": "" });
         Some(found.gone_by(&DELETE_INSTANCE_PROFILE, arguments))
     });

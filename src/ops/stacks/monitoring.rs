@@ -88,10 +88,13 @@ async fn all<T>(
 
 async fn alarms(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
     let alarms = alarm::with_prefix(ctx, prefix).await?;
-    let found = all_of(alarms.iter().map(async |shown| Ok::<_, Error>((shown.name.clone(), of_alarm(ctx, &shown.name).await?))));
+    let found = all_of(
+        alarms.iter().map(async |shown| Ok::<_, Error>((shown.name.clone(), of_alarm(ctx, &shown.name).await?))),
+    );
     let found = found.await?.into_iter().filter_map(|(name, tags): (String, TagMap)| {
         // Before what it watches, or it would call somebody.
-        let found = Belonging::tagged(&tags, "alarm", &name, Rank::Names, ("cloudwatch:DeleteAlarms", "AlarmNames"))?.named(&name);
+        let found = Belonging::tagged(&tags, "alarm", &name, Rank::Names, ("cloudwatch:DeleteAlarms", "AlarmNames"))?
+            .named(&name);
         Some(found.gone_by(&DELETE_ALARM, json!({ "name": name })))
     });
     Ok(found.collect())
@@ -103,7 +106,14 @@ async fn dashboards(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
     let found = all(ctx, "cloudwatch:ListDashboards", input, "NextToken", |page| page.dashboards).await?;
     let tags = TagMap::from([(STACK_TAG.to_owned(), stack.to_owned())]);
     let found = found.into_iter().filter_map(|Dashboard { dashboard_name: name }| {
-        let found = Belonging::tagged(&tags, "dashboard", &name, Rank::Names, ("cloudwatch:DeleteDashboards", "DashboardNames"))?.named(&name);
+        let found = Belonging::tagged(
+            &tags,
+            "dashboard",
+            &name,
+            Rank::Names,
+            ("cloudwatch:DeleteDashboards", "DashboardNames"),
+        )?
+        .named(&name);
         Some(found.gone_by(&DELETE_DASHBOARD, json!({ "name": name })))
     });
     Ok(found.collect())
@@ -118,7 +128,8 @@ async fn topics(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
         Ok::<_, Error>((arn, tags))
     }));
     let found = found.await?.into_iter().filter_map(|(arn, tags): (String, TagMap)| {
-        let found = Belonging::tagged(&tags, "topic", &arn, Rank::Parts, ("sns:DeleteTopic", "TopicArn"))?.named(name(&arn));
+        let found =
+            Belonging::tagged(&tags, "topic", &arn, Rank::Parts, ("sns:DeleteTopic", "TopicArn"))?.named(name(&arn));
         Some(found.gone_by(&DELETE_TOPIC, json!({ "topic_arn": arn })))
     });
     Ok(found.collect())
@@ -135,7 +146,9 @@ async fn log_groups(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
     }));
     let found = found.await?.into_iter().filter_map(|(name, tags): (String, TagMap)| {
         // Of tasks that write to it to their end.
-        let found = Belonging::tagged(&tags, "log group", &name, Rank::Profiles, ("logs:DeleteLogGroup", "logGroupName"))?.named(&name);
+        let found =
+            Belonging::tagged(&tags, "log group", &name, Rank::Profiles, ("logs:DeleteLogGroup", "logGroupName"))?
+                .named(&name);
         Some(found.gone_by(&DELETE_LOG_GROUP, json!({ "log_group_name": name })))
     });
     Ok(found.collect())
@@ -154,11 +167,14 @@ async fn parameters(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
     }
     let outputs = format!("/runner/outputs/{stack}/");
     let part = format!("/{stack}/");
-    let may_be = |name: &&str| name.starts_with(&outputs) || name.starts_with(&part) || name.starts_with(&format!("{stack}-"));
+    let may_be =
+        |name: &&str| name.starts_with(&outputs) || name.starts_with(&part) || name.starts_with(&format!("{stack}-"));
     let names = all.iter().filter_map(|parameter| parameter.name()).filter(may_be);
-    let found = all_of(names.map(async |name| Ok::<_, Error>((name.to_owned(), ParameterTags::read(ctx, name).await?))));
+    let found =
+        all_of(names.map(async |name| Ok::<_, Error>((name.to_owned(), ParameterTags::read(ctx, name).await?))));
     let found = found.await?.into_iter().filter_map(|(name, tags): (String, TagMap)| {
-        let found = Belonging::tagged(&tags, "parameter", &name, Rank::Names, ("ssm:DeleteParameter", "Name"))?.named(&name);
+        let found =
+            Belonging::tagged(&tags, "parameter", &name, Rank::Names, ("ssm:DeleteParameter", "Name"))?.named(&name);
         Some(found.gone_by(&DELETE_PARAMETER, json!({ "name": name })))
     });
     Ok(found.collect())
@@ -177,7 +193,8 @@ async fn delete_alarm(ctx: &Ctx, of: Value) -> Result<Undone, Error> {
     let Named { name } = arguments(of)?;
     let declared = Mutation::new("cloudwatch:DeleteAlarms", Class::Idempotent, format!("alarm {name}"));
     let input = json!({ "AlarmNames": [name] });
-    let gone = ctx.change(declared, |permit| ctx.aws().call("cloudwatch:DeleteAlarms", &input).permit(permit).send::<Value>());
+    let gone =
+        ctx.change(declared, |permit| ctx.aws().call("cloudwatch:DeleteAlarms", &input).permit(permit).send::<Value>());
     deleted(gone.await, &["ResourceNotFound"])
 }
 
@@ -189,7 +206,9 @@ async fn delete_dashboard(ctx: &Ctx, of: Value) -> Result<Undone, Error> {
     let Named { name } = arguments(of)?;
     let declared = Mutation::new("cloudwatch:DeleteDashboards", Class::Idempotent, format!("dashboard {name}"));
     let input = json!({ "DashboardNames": [name] });
-    let gone = ctx.change(declared, |permit| ctx.aws().call("cloudwatch:DeleteDashboards", &input).permit(permit).send::<Value>());
+    let gone = ctx.change(declared, |permit| {
+        ctx.aws().call("cloudwatch:DeleteDashboards", &input).permit(permit).send::<Value>()
+    });
     deleted(gone.await, &["ResourceNotFound", "DashboardNotFoundError"])
 }
 
@@ -200,6 +219,7 @@ const DELETE_PARAMETER: UndoAction =
 async fn delete_parameter(ctx: &Ctx, of: Value) -> Result<Undone, Error> {
     let Named { name } = arguments(of)?;
     let declared = Mutation::new("ssm:DeleteParameter", Class::Idempotent, format!("parameter {name}"));
-    let gone = ctx.change(declared, |permit| ctx.aws().ssm.delete_parameter().name(&name).customize().interceptor(permit).send());
+    let gone = ctx
+        .change(declared, |permit| ctx.aws().ssm.delete_parameter().name(&name).customize().interceptor(permit).send());
     deleted(gone.await, &["ParameterNotFound"])
 }

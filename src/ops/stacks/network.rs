@@ -73,7 +73,14 @@ const KINDS: &[ById] = &[
         parameter: "group_id",
         asks: ("ec2:DeleteSecurityGroup", "GroupId"),
     },
-    ById { prefix: "subnet-", kind: "subnet", rank: Rank::Subnets, delete: &DELETE_SUBNET, parameter: "subnet_id", asks: ("ec2:DeleteSubnet", "SubnetId") },
+    ById {
+        prefix: "subnet-",
+        kind: "subnet",
+        rank: Rank::Subnets,
+        delete: &DELETE_SUBNET,
+        parameter: "subnet_id",
+        asks: ("ec2:DeleteSubnet", "SubnetId"),
+    },
     ById {
         prefix: "rtb-",
         kind: "route table",
@@ -90,7 +97,14 @@ const KINDS: &[ById] = &[
         parameter: "network_acl_id",
         asks: ("ec2:DeleteNetworkAcl", "NetworkAclId"),
     },
-    ById { prefix: "vpc-", kind: "VPC", rank: Rank::Vpcs, delete: &DELETE_VPC, parameter: "vpc_id", asks: ("ec2:DeleteVpc", "VpcId") },
+    ById {
+        prefix: "vpc-",
+        kind: "VPC",
+        rank: Rank::Vpcs,
+        delete: &DELETE_VPC,
+        parameter: "vpc_id",
+        asks: ("ec2:DeleteVpc", "VpcId"),
+    },
 ];
 
 /// What the stack owns.
@@ -105,7 +119,13 @@ pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
     let attached = gateways.iter().map(|gateway| {
         let id = gateway.internet_gateway_id().unwrap_or_default();
         let tags = from_ec2(gateway.tags());
-        let mut found = Belonging::tagged(&tags, "internet gateway", id, Rank::InternetGateways, ("ec2:DeleteInternetGateway", "InternetGatewayId"))?;
+        let mut found = Belonging::tagged(
+            &tags,
+            "internet gateway",
+            id,
+            Rank::InternetGateways,
+            ("ec2:DeleteInternetGateway", "InternetGatewayId"),
+        )?;
         for vpc in gateway.attachments().iter().filter_map(|attachment| attachment.vpc_id()) {
             found = found.gone_by(&DETACH_INTERNET_GATEWAY, json!({ "internet_gateway_id": id, "vpc_id": vpc }));
         }
@@ -115,7 +135,13 @@ pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
     let alive = |nat: &&NatGateway| !["deleted", "deleting"].contains(&nat.state().map_or("", |state| state.as_str()));
     let nat = nat.iter().filter(alive).map(|nat| {
         let id = nat.nat_gateway_id().unwrap_or_default();
-        let found = Belonging::tagged(&from_ec2(nat.tags()), "NAT gateway", id, Rank::Fleets, ("ec2:DeleteNatGateway", "NatGatewayId"))?;
+        let found = Belonging::tagged(
+            &from_ec2(nat.tags()),
+            "NAT gateway",
+            id,
+            Rank::Fleets,
+            ("ec2:DeleteNatGateway", "NatGatewayId"),
+        )?;
         Some(found.gone_by(&DELETE_NAT_GATEWAY, json!({ "nat_gateway_id": id, "wait": true })))
     });
     let by_id = tagged.iter().map(|(id, tags)| by_id(id, tags));

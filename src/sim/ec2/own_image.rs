@@ -293,7 +293,9 @@ fn own<'t>(tx: &'t mut Tx, id: &str) -> Result<&'t mut OwnImage, AwsError> {
 fn deregister_image(tx: &mut Tx, p: &Params) -> Reply {
     let id = p.str("ImageId")?;
     // Its row is kept, so that what the account itself shows of it is known to be over.
-    own(tx, id)?.state = DEREGISTERED.to_owned();
+    let image = own(tx, id)?;
+    image.state = DEREGISTERED.to_owned();
+    image.tags = Tags::new();
     done()
 }
 
