@@ -54,7 +54,7 @@ impl Ctx {
                     let outgoing = Outgoing { digest: digest(&parameters), parameters: parameters.clone() };
                     let (assume, effect) = (&assume, &effect);
                     async move {
-                        permit.pass(call, outgoing).await.map_err(|error| held(error.into()))?;
+                        permit.pass(call, outgoing).await.map_err(held)?;
                         match is_live {
                             true => self.run.clock().external(effect()).await.map_err(failed),
                             false => Ok(assume.clone()),

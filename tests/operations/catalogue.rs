@@ -211,6 +211,18 @@ fn run_all(run: &mut Trial<'_>) -> BTreeSet<&'static str> {
     );
     made.ok("retired", "retire_asg", json!({ "auto_scaling_group": made.get("old"), "to": "zero" }));
     run_containers(&mut made, &vpc, &private);
+    let url = json!({ "name": "/shop/url", "value": "https://www.shop-example.com", "description": "where it is" });
+    made.ok("url", "put_ssm_parameter", url);
+    made.ok("found", "ssm_parameter", json!({ "name": "/shop/url" }));
+    made.ok("output", "publish_output", json!({ "name": "vpc", "value": made.get("vpc")["vpc_id"] }));
+    made.ok("found", "output_of", json!({ "stack": "shop-prod", "name": "vpc" }));
+    let baked = json!({
+        "name": "web", "image_id": "ami-healthy-1", "subnet": private, "instance_profile": made.get("profile"),
+        "commands": ["systemctl enable shop"],
+    });
+    made.ok("baked", "bake_image", baked);
+    made.ok("pruned", "prune_images", json!({ "name": "web", "keep": 1 }));
+    made.ok("password", "secret", json!({ "secretsmanager": "shop/db", "key": "password" }));
     made.used
 }
 
@@ -291,19 +303,6 @@ fn run_task(run: &mut Trial<'_>) -> &'static str {
     let ran = run.ok("run_task", options);
     assert_eq!(ran["exit_codes"], json!({ "shop": 0 }));
     "run_task"
-    let url = json!({ "name": "/shop/url", "value": "https://www.shop-example.com", "description": "where it is" });
-    made.ok("url", "put_ssm_parameter", url);
-    made.ok("found", "ssm_parameter", json!({ "name": "/shop/url" }));
-    made.ok("output", "publish_output", json!({ "name": "vpc", "value": made.get("vpc")["vpc_id"] }));
-    made.ok("found", "output_of", json!({ "stack": "shop-prod", "name": "vpc" }));
-    let baked = json!({
-        "name": "web", "image_id": "ami-healthy-1", "subnet": private, "instance_profile": made.get("profile"),
-        "commands": ["systemctl enable shop"],
-    });
-    made.ok("baked", "bake_image", baked);
-    made.ok("pruned", "prune_images", json!({ "name": "web", "keep": 1 }));
-    made.ok("password", "secret", json!({ "secretsmanager": "shop/db", "key": "password" }));
-    made.used
 }
 
 /// A secret that somebody else keeps in the account.

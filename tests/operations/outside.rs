@@ -28,10 +28,12 @@ fn ran(account: &Account, policy: &str, body: &str) -> Ran {
 }
 
 fn lines(ran: &Ran) -> Vec<&str> {
-    let line = |event| match event {
-        &Event::Log { ref message } => Some(message.as_str()),
-        _ => None,
-    };
+    fn line(event: &Event) -> Option<&str> {
+        match event {
+            Event::Log { message } => Some(message),
+            _ => None,
+        }
+    }
     ran.forward().filter_map(line).collect()
 }
 

@@ -109,7 +109,7 @@ const KINDS: &[ById] = &[
 
 /// What the stack owns.
 pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
-    let ours = [filter(&format!("tag:{STACK_TAG}"), stack)];
+    let ours = [filter(format!("tag:{STACK_TAG}"), stack)];
     let (tagged, gateways, nat) = futures::join!(
         tagged(ctx, Some(stack)),
         read::internet_gateways(ctx, &ours),
