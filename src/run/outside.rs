@@ -68,6 +68,23 @@ impl Ctx {
     }
 }
 
+impl Ctx {
+    /// A look at something outside AWS, which changes nothing there. In a dry run, and on the simulated AWS, `assume` is what is
+    /// seen.
+    ///
+    /// # Errors
+    /// As `look`.
+    pub async fn look_outside<T, F>(&self, assume: T, look: impl FnOnce() -> F) -> Result<T, Trouble>
+    where
+        F: Future<Output = Result<T, Trouble>>,
+    {
+        match self.run.connections.is_live() {
+            true => self.run.clock().external(look()).await,
+            false => Ok(assume),
+        }
+    }
+}
+
 fn digest(parameters: &Value) -> String {
     hex(&Sha256::digest(parameters.to_string()))
 }

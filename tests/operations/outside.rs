@@ -189,3 +189,27 @@ fn hosts_that_are_not_named_get_nothing() {
     assert!(failure.contains("the host 127.0.0.1 is not among what is allowed: `*.example.com`"), "{failure}");
     assert!(got.lock().expect("no panic").is_empty());
 }
+
+/// From a store that AWS has nothing to do with: of use to options, and seen nowhere.
+#[test]
+fn a_command_hands_out_a_secret() {
+    let account = Account::moto(moto().url(), moto().new_account());
+    let body = r#"
+        let key = secret(#{ command: ["sh", "-c", "echo hunter2-hunter2"] });
+        exec("sh", #{ args: ["-c", "echo got $KEY"], env: #{ KEY: key } });
+    "#;
+    let live = ran(&account, ALLOWED, body);
+    assert_eq!(live.failure, None);
+    assert!(lines(&live).contains(&"sh: got (secret)"), "{:?}", lines(&live));
+    assert!(!account.journals().contains("hunter2"));
+    assert_eq!(ran(&Account::prompt(), ALLOWED, body).failure, None, "something else stands for it there");
+    for (body, words) in [
+        (r#"secret(#{ command: ["vault", "read"] })"#, "the command `vault` is not among what is allowed"),
+        (r#"secret(#{ command: ["sh", "-c", "echo no >&2; exit 2"] })"#, "exit code 2; no"),
+        (r#"secret(#{ command: ["sh", "-c", "true"] })"#, "it printed nothing"),
+        (r#"secret(#{ command: [] })"#, "expected a program and its arguments"),
+    ] {
+        let failure = ran(&account, ALLOWED, body).failure.unwrap_or_else(|| panic!("{body}"));
+        assert!(failure.contains(words), "{failure}");
+    }
+}

@@ -2,6 +2,8 @@
 //!
 //! Each source is a function that returns the text; what hides it and hands it out is the same for all of them.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,7 +14,9 @@ use crate::{
         Error, Operation, Secret,
         parameters::{ParameterType, store},
     },
-    redact::is_placeholder,
+    outside::{Command, Finished},
+    policy::outside::PROGRAM,
+    redact::{is_placeholder, placeholder},
     run::Ctx,
 };
 
@@ -31,22 +35,29 @@ pub struct ReadSecret {
     version_stage: Option<String>,
     /// The name of a `SecureString` of Systems Manager.
     ssm: Option<String>,
+    /// A command of this machine that prints it, for other stores: a program that `allowed_commands` of the environment's policy
+    /// names, and its arguments.
+    command: Option<Vec<String>>,
 }
 
 /// Where a secret is kept. One more is a variant here, an option above, and a function below.
 enum Source<'a> {
     SecretsManager(&'a str),
     Ssm(&'a str),
+    Command(&'a [String]),
 }
 
 impl ReadSecret {
     fn source(&self) -> Result<Source<'_>, Error> {
-        let sources =
-            [self.secretsmanager.as_deref().map(Source::SecretsManager), self.ssm.as_deref().map(Source::Ssm)];
+        let sources = [
+            self.secretsmanager.as_deref().map(Source::SecretsManager),
+            self.ssm.as_deref().map(Source::Ssm),
+            self.command.as_deref().map(Source::Command),
+        ];
         let mut given = sources.into_iter().flatten();
         match (given.next(), given.next()) {
             (Some(source), None) => Ok(source),
-            _ => Err(Error::option("", "expected one of `secretsmanager` and `ssm`")),
+            _ => Err(Error::option("", "expected one of `secretsmanager`, `ssm` and `command`")),
         }
     }
 }
@@ -61,7 +72,8 @@ impl Operation for ReadSecret {
     type Handle = Kept;
 
     fn subject(options: &Self) -> String {
-        let of = options.secretsmanager.as_ref().or(options.ssm.as_ref()).cloned().unwrap_or_default();
+        let command = options.command.as_ref().map(|command| command.join(" "));
+        let of = options.secretsmanager.clone().or(options.ssm.clone()).or(command).unwrap_or_default();
         match &options.key {
             Some(key) => format!("{of}, {key}"),
             None => of,
@@ -70,12 +82,13 @@ impl Operation for ReadSecret {
 
     async fn run(ctx: &Ctx, options: Self) -> Result<Kept, Error> {
         let source = options.source()?;
-        if let (Some(_), Source::Ssm(_)) = (&options.version_stage, &source) {
+        if let (Some(_), Source::Ssm(_) | Source::Command(_)) = (&options.version_stage, &source) {
             return Err(Error::option("version_stage", "only secrets of Secrets Manager have stages"));
         }
         let text = match source {
             Source::SecretsManager(id) => of_secrets_manager(ctx, id, options.version_stage.as_deref()).await?,
             Source::Ssm(name) => of_ssm(ctx, name).await?,
+            Source::Command(words) => of_command(ctx, words).await?,
         };
         ctx.hide(&text);
         let text = match &options.key {
@@ -145,6 +158,37 @@ async fn of_ssm(ctx: &Ctx, name: &str) -> Result<String, Error> {
         return Err(Error::option("ssm", message));
     }
     Ok(found.value)
+}
+
+/// How long a command may take to find a secret.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn of_command(ctx: &Ctx, words: &[String]) -> Result<String, Error> {
+    let Some((program, args)) = words.split_first() else {
+        return Err(Error::option("command", "expected a program and its arguments, found nothing"));
+    };
+    let line = words.join(" ");
+    ctx.may_send(&format!("exec:{program}"), &line, &json!({ PROGRAM: program, "args": args })).await?;
+    let command = Command {
+        program: program.clone(),
+        args: args.to_vec(),
+        env: BTreeMap::new(),
+        directory: None,
+        stdin: String::new(),
+        timeout: PATIENCE,
+    };
+    let assume = Finished { stdout: placeholder(&line), ..Finished::default() };
+    let failed = |faults: Vec<String>| Error::Failed { what: format!("`{line}`"), faults };
+    let ended = ctx.look_outside(assume, || command.run(|_, _| {})).await;
+    let Finished { exit_code, stdout, stderr } = ended.map_err(|trouble| failed(vec![trouble.to_string()]))?;
+    if exit_code != 0 {
+        let last = stderr.lines().last().map(str::to_owned);
+        return Err(failed([format!("exit code {exit_code}")].into_iter().chain(last).collect()));
+    }
+    match stdout.trim_end_matches('\n') {
+        "" => Err(failed(vec!["it printed nothing".to_owned()])),
+        text => Ok(text.to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -90,12 +90,18 @@ impl Operation for DestroyStack {
         // Lists may show for a moment what is gone: the next run is not to begin with that.
         let wait =
             Wait { what: format!("nothing of {stack} to be left"), timeout: LISTED, every: Duration::from_secs(5) };
-        ctx.wait(wait, async || {
+        let nothing = ctx.wait(wait, async || {
             let left = to_go(ctx, &stack, &options.keep).await?;
             let names: Vec<String> = left.iter().map(|one| format!("{} {}", one.kind, one.name)).collect();
             Ok(if names.is_empty() { Seen::Ready(()) } else { Seen::Pending(names.join(", ")) })
-        })
-        .await?;
+        });
+        match nothing.await {
+            // AWS has said of each that it is gone.
+            Err(Error::TimedOut { seen, .. }) => {
+                ctx.emit(Event::Warning { message: format!("lists still show what is deleted: {seen}") });
+            }
+            nothing => nothing?,
+        }
         let mut deleted = BTreeMap::<String, usize>::new();
         found.iter().for_each(|one| *deleted.entry(one.kind.to_owned()).or_default() += 1);
         ctx.did(Change::Deleted, deleted.iter().map(|(kind, count)| set(kind, *count)));
