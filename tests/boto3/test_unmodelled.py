@@ -47,7 +47,7 @@ class Services(Case):
             ("s3", "list_buckets", "InvalidAction"),  # REST and XML
             ("cloudfront", "list_distributions", "InvalidAction"),
             ("dynamodb", "list_tables", "UnknownOperationException"),  # JSON
-            ("ecs", "list_clusters", "UnknownOperationException"),
+            ("codepipeline", "list_pipelines", "UnknownOperationException"),
             ("kms", "list_keys", "UnknownOperationException"),
             ("cloudwatch", "list_metrics", "UnknownOperationException"),
             ("kinesis", "list_streams", "UnknownOperationException"),

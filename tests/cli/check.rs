@@ -510,6 +510,10 @@ fn what_is_shipped_has_no_problems() {
     for folder in ["runbooks", "stdlib"] {
         for entry in fs::read_dir(root.join(folder)).expect("a folder") {
             let path = entry.expect("an entry").path();
+            // Folders are systems, with settings of their own: tests/cli/systems.rs.
+            if path.is_dir() {
+                continue;
+            }
             let name = format!("{folder}/{}", path.file_name().and_then(|name| name.to_str()).expect("a name"));
             project = project.file(&name, &fs::read_to_string(&path).expect("a script"));
         }

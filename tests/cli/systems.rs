@@ -106,6 +106,29 @@ fn every_template_passes_at_once() {
     }
 }
 
+/// Lists of AWS still show what a rollback has deleted a moment ago.
+#[test]
+fn a_run_right_after_a_rollback_begins_anew() {
+    let system = System::new("service");
+    let refused = "elasticloadbalancing:CreateLoadBalancer#1=denied";
+    let failed = system.run(&["deploy.rhai", "--seed", "3", "--sim-fault", refused]);
+    assert_ne!(failed.code, Some(0), "{failed}");
+    system.done(&["deploy.rhai", "--seed", "3"]);
+}
+
+/// What cannot be changed in place is refused before anything that the live version needs is touched.
+#[test]
+fn another_port_is_refused_with_nothing_touched() {
+    let system = System::new("service");
+    system.done(&["deploy.rhai"]);
+    let path = system.project.path().join("deploy.rhai");
+    let script = std::fs::read_to_string(&path).expect("the runbook");
+    std::fs::write(&path, script.replace("8080", "9090")).expect("it takes files");
+    let refused = system.run(&["deploy.rhai"]);
+    assert_eq!(refused.code, Some(1), "{refused}");
+    assert!(!format!("{refused}").contains("SecurityGroupIngress"), "{refused}");
+}
+
 #[test]
 fn nothing_is_written_over() {
     let system = System::new("service");
@@ -235,10 +258,11 @@ fn tasks_around_a_service() {
         assert_eq!(ran.code, Some(0), "{ran}");
     }
     let primary = "primary=shop-prod-web-1.eu-central-1.elb.amazonaws.com";
-    for share in ["share=10", "share=100", "share=100"] {
+    for (share, changes) in [("share=10", true), ("share=100", true), ("share=100", false), ("share=0", true)] {
         let moved =
             task("tasks/second-region.rhai", &["--param", "image=ami-healthy-1", "--param", primary, "--param", share]);
         assert_eq!(moved.code, Some(0), "{share}: {moved}");
+        assert_eq!(!format!("{moved}").contains("nothing to change"), changes, "{share}: {moved}");
     }
 }
 

@@ -273,7 +273,7 @@ fn ssm_parameter() {
     assert_eq!(read(json!({ "name": "/shop/url", "version": 1 }))["value"], "one");
     let absent = read(json!({ "name": "/shop/none", "required": false }));
     assert_eq!((&absent["exists"], &absent["value"]), (&json!(false), &Value::Null));
-    assert_eq!(read(json!({ "name": "/shop/none", "default": "three" }))["value"], "three");
+    assert_eq!(read(json!({ "name": "/shop/none", "default_value": "three" }))["value"], "three");
     let image = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
     assert!(read(json!({ "name": image }))["value"].as_str().is_some_and(|id| id.starts_with("ami-")));
     let error = run.op("ssm_parameter", json!({ "name": "/shop/none" })).expect_err("none");
@@ -305,7 +305,7 @@ fn outputs_are_published_and_read() {
     let error = run.op("output_of", of_nobody(json!({}))).expect_err("none");
     assert_eq!(error.to_string(), "output sizes of stack shop-staging was not found");
     assert_eq!(run.ok("output_of", of_nobody(json!({ "required": false })))["value"], Value::Null);
-    assert_eq!(run.ok("output_of", of_nobody(json!({ "default": 3 })))["value"], 3);
+    assert_eq!(run.ok("output_of", of_nobody(json!({ "default_value": 3 })))["value"], 3);
     // Something else is there.
     theirs(&account, "/runner/outputs/theirs/sizes", "String", "no JSON");
     run.op("output_of", json!({ "stack": "theirs", "name": "sizes" })).expect_err("nothing that was published");
@@ -326,7 +326,7 @@ const SHOP: &str = r#"
     ensure_internet_gateway(#{ name: "main", vpc_id: vpc });
     output("cidr", vpc.cidr_block);
     output("zones", output_of("network-prod", "zones"));
-    output("none", output_of("network-prod", "none", #{ "default": 7 }));
+    output("none", output_of("network-prod", "none", #{ default_value: 7 }));
 "#;
 
 #[test]

@@ -17,7 +17,8 @@ use crate::{
 
 /// Moves users between records of one name by their weights, in steps. After each step it waits until all name servers have
 /// it, then as long as resolvers may keep the old answer, then as long as the step says. The records are made by
-/// `ensure_record` with a `set_identifier`. What an earlier run has done of it is not done again. Rolled back, the weights are
+/// `ensure_record` with a `set_identifier`. What an earlier run has done of it is not done again; if more users are on the record
+/// than the last step says, they go back to that at once. Rolled back, the weights are
 /// what they were before the first step; resolvers follow within the records' TTL.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -116,7 +117,7 @@ impl Operation for ShiftDns {
         let before = now.clone();
         let was = share(&now, &options.to);
         ctx.capture("before", &before);
-        for step in options.steps.iter().filter(|step| i64::from(step.weight) > was) {
+        for step in options.steps_from(was) {
             let wanted = with_share(&before, &options.to, i64::from(step.weight));
             let batch = Batch {
                 zone,
@@ -145,17 +146,25 @@ impl Operation for ShiftDns {
 }
 
 impl ShiftDns {
+    /// What is to be done where `was` percent of the users are on the record.
+    fn steps_from(&self, was: i64) -> impl Iterator<Item = &Step> {
+        let last = self.steps.last().filter(|last| i64::from(last.weight) < was);
+        let up = self.steps.iter().filter(move |step| i64::from(step.weight) > was && last.is_none());
+        up.chain(last)
+    }
+
     fn check(&self) -> Result<(), Error> {
         if self.steps.is_empty() {
             return Err(Error::option("steps", "expected at least one step, found none"));
         }
-        let mut last = 0;
+        // None is a step too: away from the record.
+        let mut least = 0;
         for (index, step) in self.steps.iter().enumerate() {
-            if step.weight > 100 || step.weight <= last {
-                let message = format!("expected a percentage above {last} and up to 100, found {}", step.weight);
+            if step.weight > 100 || step.weight < least {
+                let message = format!("expected a percentage from {least} to 100, found {}", step.weight);
                 return Err(Error::option(format!("steps[{index}].weight"), message));
             }
-            last = step.weight;
+            least = step.weight + 1;
         }
         Ok(())
     }

@@ -247,7 +247,7 @@ impl Operation for BakeImage {
     const NAME: &'static str = "bake_image";
     const AREA: &'static str = "EC2";
     const EXAMPLE: &'static str = r#"bake_image(#{
-    name: "web", image_id: base, subnet: private, instance_profile: profile,
+    name: "web", image_id: base, subnet: subnet, instance_profile: profile,
     commands: ["dnf install -y nginx"], verify: ["nginx -t"],
 })"#;
 

@@ -101,8 +101,12 @@ impl Operation for EnsureListener {
         let owned = Owned::new(ctx, &name, &options.tags)?;
         let balancer = options.load_balancer.as_str();
         let listeners = shared::listeners_of(ctx, balancer).await?;
-        let listener_arn = match on_port(listeners, balancer, options.port)? {
-            Some(found) => converge(ctx, &options, &owned, &answer, &found).await?,
+        let there = match on_port(listeners, balancer, options.port)? {
+            Some(found) => read::unless_gone(converge(ctx, &options, &owned, &answer, &found).await)?,
+            None => None,
+        };
+        let listener_arn = match there {
+            Some(arn) => arn,
             None => match create(ctx, &options, &owned, &answer).await {
                 Ok(arn) => arn,
                 // It is there after all: made by a run that was cut off, and slow to be listed.

@@ -162,12 +162,16 @@ impl Operation for EnsureLoadBalancer {
         let wanted = options.attributes()?;
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         let name = owned.name_within(32);
-        let arn = match shared::load_balancer_named(ctx, &name).await? {
+        let there = match shared::load_balancer_named(ctx, &name).await? {
             Some(found) => {
-                let is_changed = converge(ctx, &options, &owned, &wanted, &found).await?;
-                if !is_changed && is_active(&found) {
-                    return LoadBalancer::from_elb(&found);
-                }
+                let converged = read::unless_gone(converge(ctx, &options, &owned, &wanted, &found).await)?;
+                converged.map(|is_changed| (found, is_changed))
+            }
+            None => None,
+        };
+        let arn = match there {
+            Some((found, false)) if is_active(&found) => return LoadBalancer::from_elb(&found),
+            Some((found, _)) => {
                 require("elasticloadbalancing:DescribeLoadBalancers", "LoadBalancerArn", found.load_balancer_arn())?
             }
             None => match create(ctx, &options, &owned, &name).await {

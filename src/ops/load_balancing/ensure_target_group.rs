@@ -184,8 +184,12 @@ impl Operation for EnsureTargetGroup {
         let (check, wanted) = (options.health_check.parts()?, options.attributes()?);
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         let name = owned.name_within(32);
-        let target_group_arn = match shared::target_group_named(ctx, &name).await? {
-            Some(found) => converge(ctx, &options, &owned, &check, &wanted, &found).await?,
+        let there = match shared::target_group_named(ctx, &name).await? {
+            Some(found) => read::unless_gone(converge(ctx, &options, &owned, &check, &wanted, &found).await)?,
+            None => None,
+        };
+        let target_group_arn = match there {
+            Some(arn) => arn,
             None => match create(ctx, &options, &owned, &name, &check).await {
                 Ok(made) => finish(ctx, &wanted, made).await?,
                 // It is there after all: made by a run that was cut off, and slow to be listed.

@@ -34,6 +34,17 @@ pub async fn soon<T>(ctx: &Ctx, error: Error, find: impl AsyncFn() -> Result<Opt
 /// Describes take so many resources at a time.
 const ARNS_PER_CALL: usize = 20;
 
+/// What the service says of what is not there any more.
+pub const GONE: &[&str] = &["LoadBalancerNotFound", "TargetGroupNotFound", "ListenerNotFound", "RuleNotFound"];
+
+/// None for what a list still showed, and is gone: after a rollback, say.
+pub fn unless_gone<T>(found: Result<T, Error>) -> Result<Option<T>, Error> {
+    match found {
+        Err(error) if error.is(GONE) => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 /// None, instead of the service's word for it.
 fn or_none<T>(found: Result<Vec<T>, Error>, gone: &str) -> Result<Vec<T>, Error> {
     match found {
@@ -167,30 +178,37 @@ pub async fn rule(ctx: &Ctx, arn: &str) -> Result<Rule, Error> {
 
 /// The tags of one resource.
 pub async fn tags(ctx: &Ctx, arn: &str) -> Result<BTreeMap<String, String>, Error> {
-    let mut all = tags_of(ctx, &[arn.to_owned()]).await?;
+    let mut all = describe_tags(ctx, &[arn.to_owned()]).await?;
     Ok(all.remove(arn).unwrap_or_default())
 }
 
-/// The tags of several resources, by ARN.
-pub async fn tags_of(ctx: &Ctx, arns: &[String]) -> Result<BTreeMap<String, BTreeMap<String, String>>, Error> {
-    let some = |arns: &[String]| {
-        let arns = arns.to_vec();
-        async move {
-            ctx.read_of("elasticloadbalancing:DescribeTags", &arns[0], || {
-                ctx.aws().elbv2.describe_tags().set_resource_arns(Some(arns.clone())).send()
-            })
-            .await
+/// The tags of several resources, by ARN, of those that are there: a list may show what is gone.
+pub async fn tags_of(ctx: &Ctx, arns: &[String]) -> Result<TagsByArn, Error> {
+    let some = async |arns: &[String]| {
+        if let Some(found) = unless_gone(describe_tags(ctx, arns).await)? {
+            return Ok(found);
         }
+        // One that is gone fails the call for all.
+        let each = arns.iter().map(async |arn| unless_gone(describe_tags(ctx, std::slice::from_ref(arn)).await));
+        Ok::<TagsByArn, Error>(all_of(each).await?.into_iter().flatten().flatten().collect())
     };
-    let replies = all_of(arns.chunks(ARNS_PER_CALL).map(some)).await?;
-    let described = replies.iter().flat_map(|reply| reply.tag_descriptions());
-    Ok(described
-        .map(|one| {
-            let tag = |tag: &aws_sdk_elasticloadbalancingv2::types::Tag| {
-                Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))
-            };
-            (one.resource_arn().unwrap_or_default().to_owned(), one.tags().iter().filter_map(tag).collect())
+    Ok(all_of(arns.chunks(ARNS_PER_CALL).map(some)).await?.into_iter().flatten().collect())
+}
+
+type TagsByArn = BTreeMap<String, BTreeMap<String, String>>;
+
+async fn describe_tags(ctx: &Ctx, arns: &[String]) -> Result<TagsByArn, Error> {
+    let reply = ctx
+        .read_of("elasticloadbalancing:DescribeTags", &arns[0], || {
+            ctx.aws().elbv2.describe_tags().set_resource_arns(Some(arns.to_vec())).send()
         })
+        .await?;
+    let tag = |tag: &aws_sdk_elasticloadbalancingv2::types::Tag| {
+        Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))
+    };
+    let described = reply.tag_descriptions().iter();
+    Ok(described
+        .map(|one| (one.resource_arn().unwrap_or_default().to_owned(), one.tags().iter().filter_map(tag).collect()))
         .collect())
 }
 

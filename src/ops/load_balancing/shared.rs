@@ -77,7 +77,8 @@ pub async fn tags(ctx: &Ctx, arn: &str) -> Result<BTreeMap<String, String>, Erro
 pub async fn read_tags(ctx: &Ctx, arns: &[String]) -> Result<(), Error> {
     let mut all = read::tags_of(ctx, arns).await?;
     for arn in arns {
-        let tags = all.remove(arn).unwrap_or_default();
+        // What is gone says so when it is asked for.
+        let Some(tags) = all.remove(arn) else { continue };
         ctx.shared(TAGS, arn, async || Ok(tags)).await?;
     }
     Ok(())

@@ -30,8 +30,7 @@ pub const RESTORE_TAGS: UndoAction = UndoAction {
 
 impl Tagged for Resource {
     const RESTORE: &'static UndoAction = &RESTORE_TAGS;
-    const GONE: &'static [&'static str] =
-        &["LoadBalancerNotFound", "TargetGroupNotFound", "ListenerNotFound", "RuleNotFound"];
+    const GONE: &'static [&'static str] = read::GONE;
 
     async fn read(ctx: &Ctx, arn: &str) -> Result<BTreeMap<String, String>, Error> {
         read::tags(ctx, arn).await

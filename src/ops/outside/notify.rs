@@ -66,7 +66,10 @@ impl JsonSchema for TopicArn {
 pub struct Notification {
     /// `webhook` or `topic`.
     pub through: String,
+    /// False as well where it was only shown: a webhook in a dry run or on the simulated AWS.
     pub sent: bool,
+    /// It was only shown.
+    pub assumed: bool,
 }
 
 impl Kind for Notification {
@@ -100,21 +103,22 @@ impl Operation for Notify {
                 return Err(Error::option("webhook", "expected a `webhook` or a `topic` to tell people through"));
             }
         };
-        let sent = match sent {
-            Ok(()) => true,
+        let (sent, assumed) = match sent {
+            Ok(is_assumed) => (!is_assumed, is_assumed),
             Err(error @ Error::Call(_)) if !options.required && !error.is_permission() => {
                 let message = format!("nobody was told “{}”: {error}", Self::subject(&options));
                 ctx.emit(Event::Warning { message });
-                false
+                (false, false)
             }
             Err(error) => return Err(error),
         };
-        ctx.did(Change::Updated, [set("sent", sent)]);
-        Ok(Notification { through: through.to_owned(), sent })
+        ctx.did(Change::Updated, [if assumed { set("sent", "assumed") } else { set("sent", sent) }]);
+        Ok(Notification { through: through.to_owned(), sent, assumed })
     }
 }
 
-async fn post(ctx: &Ctx, webhook: &Sensitive, text: &str) -> Result<(), Error> {
+/// Says whether it was only shown.
+async fn post(ctx: &Ctx, webhook: &Sensitive, text: &str) -> Result<bool, Error> {
     let url = url("webhook", webhook.expose())?;
     let body = json!({ "text": text });
     let declared = Mutation::new("http:POST", Class::Idempotent, format!("the webhook at {}", url.host));
@@ -133,10 +137,10 @@ async fn post(ctx: &Ctx, webhook: &Sensitive, text: &str) -> Result<(), Error> {
             }
         }
     };
-    ctx.outside(declared, parameters, (), effect).await.map(drop)
+    ctx.outside(declared, parameters, (), effect).await.map(|outcome| outcome.assumed)
 }
 
-async fn publish(ctx: &Ctx, topic: &str, options: &Notify) -> Result<(), Error> {
+async fn publish(ctx: &Ctx, topic: &str, options: &Notify) -> Result<bool, Error> {
     let subject = options.subject.as_deref().unwrap_or(&options.text);
     // SNS takes printable ASCII, on one line.
     let subject: String =
@@ -149,5 +153,6 @@ async fn publish(ctx: &Ctx, topic: &str, options: &Notify) -> Result<(), Error> 
     ctx.change(Mutation::new("sns:Publish", Class::Idempotent, topic), |permit| {
         ctx.aws().call("sns:Publish", &input).assuming(&assumption).permit(permit).send::<Value>()
     })
-    .await
+    .await?;
+    Ok(assumption.was_made())
 }

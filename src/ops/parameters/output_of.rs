@@ -23,7 +23,7 @@ pub struct OutputOf {
     /// What the output is called.
     name: String,
     /// The value if there is none. It makes `required` false.
-    default: Option<Value>,
+    default_value: Option<Value>,
     /// Whether it is an error if there is none; if not, and without a default, the value is `()`.
     required: Option<bool>,
 }
@@ -43,10 +43,10 @@ impl Operation for OutputOf {
     }
 
     async fn run(ctx: &Ctx, options: Self) -> Result<Plain, Error> {
-        let OutputOf { stack, name, default, required } = options;
+        let OutputOf { stack, name, default_value, required } = options;
         check_name("stack", &stack)?;
         check_name("name", &name)?;
-        let is_required = required.unwrap_or(default.is_none());
+        let is_required = required.unwrap_or(default_value.is_none());
         let parameter = name_of(&stack, &name);
         let Some(found) = store::read(ctx, &parameter).await? else {
             if is_required {
@@ -54,11 +54,11 @@ impl Operation for OutputOf {
                     what: format!("output {name} of stack {stack}"),
                     hint: Some(format!(
                         "the runbook of {stack} has to say `publish_output(#{{ name: {name:?}, value: … }})`, and be run here \
-                         first; give a `default` if it need not be there"
+                         first; give a `default_value` if it need not be there"
                     )),
                 });
             }
-            return Ok(Plain { value: default.filter(|default| !holds_secret(default)).unwrap_or_default() });
+            return Ok(Plain { value: default_value.filter(|value| !holds_secret(value)).unwrap_or_default() });
         };
         let value = serde_json::from_str(&found.value).ok();
         let value = value.filter(|value| found.kind == ParameterType::String && !holds_secret(value));

@@ -26,7 +26,7 @@ pub struct SsmParameter {
     #[schemars(with = "Option<i64>")]
     version: Option<Value>,
     /// The value if there is no such parameter. It makes `required` false.
-    default: Option<Value>,
+    default_value: Option<Value>,
     /// Whether it is an error if there is none; if not, the handle says `exists: false`.
     required: Option<bool>,
 }
@@ -57,15 +57,15 @@ impl Operation for SsmParameter {
             Some(Value::String(label)) if !label.is_empty() => format!(":{label}"),
             Some(_) => return Err(Error::option("version", "expected the number of a version, or a label")),
         };
-        let is_required = options.required.unwrap_or(options.default.is_none());
-        if options.required == Some(true) && options.default.is_some() {
-            return Err(Error::option("default", "a parameter that is required needs no default"));
+        let is_required = options.required.unwrap_or(options.default_value.is_none());
+        if options.required == Some(true) && options.default_value.is_some() {
+            return Err(Error::option("default_value", "a parameter that is required needs no default"));
         }
         match store::read(ctx, &format!("{name}{selector}")).await? {
             Some(found) => Ok(handle(name, found)),
             None if is_required => Err(Error::NotFound {
                 what: format!("parameter {name}{selector}"),
-                hint: Some("parameters belong to one region; give a `default` if it need not be there".into()),
+                hint: Some("parameters belong to one region; give a `default_value` if it need not be there".into()),
             }),
             None => Ok(Parameter {
                 exists: false,
@@ -73,7 +73,7 @@ impl Operation for SsmParameter {
                 arn: String::new(),
                 kind: None,
                 version: 0,
-                value: options.default.filter(|default| !holds_secret(default)).unwrap_or_default(),
+                value: options.default_value.filter(|value| !holds_secret(value)).unwrap_or_default(),
             }),
         }
     }
