@@ -53,6 +53,11 @@ class Scaled(Case):
         self.settle()
         return made
 
+    def target(self, name: str) -> str:
+        resource = self.service(name)
+        self.register(resource, MinCapacity=1, MaxCapacity=4)
+        return resource
+
 
 class Targets(Scaled):
     def targets(self, *resources: str) -> list[dict]:
@@ -108,10 +113,6 @@ class Targets(Scaled):
                                                   MinCapacity=1, MaxCapacity=2)
         with self.subTest("namespace"), self.refused("ValidationException", status=400):
             self.scaling.describe_scalable_targets(ServiceNamespace="mood")
-        # ScalableDimension: "If you specify a scalable dimension, you must also specify a resource ID."
-        for call in [self.scaling.describe_scalable_targets, self.scaling.describe_scaling_policies]:
-            with self.subTest(call.__name__), self.refused("ValidationException", status=400):
-                call(ServiceNamespace="ecs", ScalableDimension=DIMENSION)
 
     def test_pages(self) -> None:
         for at in range(3):
@@ -125,11 +126,6 @@ class Targets(Scaled):
 class Policies(Scaled):
     def policies(self, **params: object) -> list[dict]:
         return self.scaling.describe_scaling_policies(ServiceNamespace="ecs", **params)["ScalingPolicies"]
-
-    def target(self, name: str) -> str:
-        resource = self.service(name)
-        self.register(resource, MinCapacity=1, MaxCapacity=4)
-        return resource
 
     def test_policies(self) -> None:
         web = self.target("web")
@@ -169,17 +165,6 @@ class Policies(Scaled):
         self.settle()
         self.assertEqual(self.policies(ResourceId=web), [])
 
-    def test_the_alarms_are_there(self) -> None:
-        # Alarms: "The CloudWatch alarms created for the target tracking scaling policy."
-        web, cloudwatch = self.target("alarmed"), self.client("cloudwatch")
-        made = self.put(web)
-        names = sorted(alarm["AlarmName"] for alarm in made["Alarms"])
-        shown = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
-        self.assertEqual(sorted(alarm["AlarmName"] for alarm in shown), names)
-        self.scaling.delete_scaling_policy(PolicyName="cpu", **self.named(web))
-        self.settle()
-        self.assertEqual(cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"], [])
-
     def test_what_is_refused(self) -> None:
         web, bare = self.target("refused"), self.service("bare")
         with self.refused("ObjectNotFoundException", status=400, says="No scalable target"):
@@ -196,8 +181,32 @@ class Policies(Scaled):
         ]:
             with self.subTest(name), self.refused("ValidationException", status=400):
                 self.put(web, TargetTrackingScalingPolicyConfiguration=wrong)
+
+
+class ToMend(Scaled):
+    """What the simulator does differently from AWS."""
+
+    def test_a_dimension_is_of_a_resource(self) -> None:
+        # ScalableDimension: "If you specify a scalable dimension, you must also specify a resource ID."
+        for call in [self.scaling.describe_scalable_targets, self.scaling.describe_scaling_policies]:
+            with self.subTest(call.__name__), self.refused("ValidationException", status=400):
+                call(ServiceNamespace="ecs", ScalableDimension=DIMENSION)
+
+    def test_the_alarms_are_there(self) -> None:
+        # Alarms: "The CloudWatch alarms created for the target tracking scaling policy."
+        web, cloudwatch = self.target("alarmed"), self.client("cloudwatch")
+        made = self.put(web)
+        names = sorted(alarm["AlarmName"] for alarm in made["Alarms"])
+        shown = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
+        self.assertEqual(sorted(alarm["AlarmName"] for alarm in shown), names)
+        self.scaling.delete_scaling_policy(PolicyName="cpu", **self.named(web))
+        self.settle()
+        self.assertEqual(cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"], [])
+
+    def test_a_new_policy_has_a_type(self) -> None:
         # PolicyType: "This parameter is required if you are creating a scaling policy."
-        with self.subTest("type"), self.refused("ValidationException", status=400):
+        web = self.target("untyped")
+        with self.refused("ValidationException", status=400):
             self.put(web, "untyped", PolicyType=None)
 
 

@@ -218,6 +218,10 @@ fn shift_on(account: &Account, observe: impl Fn() -> Value) {
     // What is behind it already is left out.
     run.ok("shift_dns", shift(json!([{ "weight": 10 }, { "weight": 100 }])));
     assert_eq!(run.mutations().len(), 3);
+    // And away from it again, at once.
+    let back = run.ok("shift_dns", shift(json!([{ "weight": 0 }])));
+    assert_eq!(back["weights"], json!({ "blue": 100, "green": 0 }));
+    assert_eq!(run.mutations().len(), 4);
     let report = run.roll_back();
     assert!(report.is_clean() && report.done == 1, "{report:?}");
     assert_same(&observe(), &before, "undone");
@@ -247,7 +251,10 @@ fn weights_belong_to_who_moves_them() {
 
     for (options, words) in [
         (json!({ "to": "red" }), "record A shop.example.com (red) was not found"),
-        (json!({ "to": "green", "steps": [{ "weight": 50 }, { "weight": 50 }] }), "expected a percentage above 50"),
+        (
+            json!({ "to": "green", "steps": [{ "weight": 50 }, { "weight": 50 }] }),
+            "expected a percentage from 51 to 100",
+        ),
         (json!({ "to": "green", "type": "AAAA" }), "was not found"),
     ] {
         let mut all = json!({ "hosted_zone_id": zone["hosted_zone_id"], "name": "shop.example.com" });

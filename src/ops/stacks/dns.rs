@@ -88,10 +88,14 @@ async fn zones(ctx: &Ctx) -> Result<Vec<Zone>, Error> {
         .await?;
     let read = async |zone: &aws_sdk_route53::types::HostedZone| {
         let id = bare_id(zone.id()).to_owned();
-        let (tags, sets) = futures::join!(ZoneTags::read(ctx, &id), record_set::all(ctx, &id)).together()?;
-        Ok(Zone { name: plain(zone.name()), id, tags, sets })
+        match futures::join!(ZoneTags::read(ctx, &id), record_set::all(ctx, &id)).together() {
+            Ok((tags, sets)) => Ok(Some(Zone { name: plain(zone.name()), id, tags, sets })),
+            // The list was behind.
+            Err(error) if error.is(ZoneTags::GONE) => Ok(None),
+            Err(error) => Err(error),
+        }
     };
-    all_of(zones.iter().map(read)).await
+    Ok(all_of(zones.iter().map(read)).await?.into_iter().flatten().collect())
 }
 
 /// Those that a text beside them says to be the stack's.
