@@ -266,6 +266,24 @@ fn weights_belong_to_who_moves_them() {
     assert!(error.contains("has a routing policy"), "{error}");
 }
 
+/// A third of the users is 34 of 100 here: that is what was wanted, and nothing to take back.
+#[test]
+fn weights_are_whole_numbers() {
+    let account = Account::new();
+    let mut run = account.run();
+    let zone = zone(&mut run);
+    for (name, address, weight) in [("blue", "192.0.2.1", 1), ("green", "192.0.2.2", 1), ("red", "192.0.2.3", 0)] {
+        run.ok("ensure_record", one_of(&zone, name, address, Some(weight)));
+    }
+    let shift = json!({
+        "hosted_zone_id": zone["hosted_zone_id"], "name": "shop.example.com", "to": "red", "steps": [{ "weight": 33 }],
+    });
+    assert_eq!(run.ok("shift_dns", shift.clone())["weights"], json!({ "blue": 33, "green": 33, "red": 34 }));
+    let mut again = account.run();
+    again.ok("shift_dns", shift);
+    assert_eq!(again.mutations(), [""; 0]);
+}
+
 /// Weights of another stack's records are not moved.
 #[test]
 fn records_of_somebody_else_keep_their_weights() {
