@@ -19,17 +19,16 @@ use aws_smithy_runtime_api::{
     client::{
         auth::{AuthSchemeOptionResolverParams, SharedAuthScheme, static_resolver::StaticAuthSchemeOptionResolver},
         identity::SharedIdentityResolver,
-        interceptors::{Intercept, context::BeforeTransmitInterceptorContextMut, dyn_dispatch_hint},
         orchestrator::{HttpRequest, HttpResponse, OrchestratorError},
         result::SdkError,
-        runtime_components::{RuntimeComponents, RuntimeComponentsBuilder},
+        runtime_components::RuntimeComponentsBuilder,
         runtime_plugin::StaticRuntimePlugin,
         stalled_stream_protection::StalledStreamProtectionConfig,
     },
 };
 use aws_smithy_types::{
     body::SdkBody,
-    config_bag::{ConfigBag, Layer},
+    config_bag::Layer,
     error::metadata::{ErrorMetadata, ProvideErrorMetadata},
 };
 use aws_types::{SdkConfig, SigningName, region::SigningRegion};
@@ -77,7 +76,6 @@ pub struct ApiCall {
     action: &'static str,
     request: Result<Asked, BoxError>,
     permit: Option<Permit>,
-    beyond: Option<Assumption>,
 }
 
 /// What is asked for, without host and signature.
@@ -88,6 +86,8 @@ struct Asked {
     path: String,
     headers: HeaderMap,
     body: String,
+    /// Rides on the request where the simulated AWS has no such call.
+    beyond: Option<Assumption>,
 }
 
 impl Clients {
@@ -106,7 +106,7 @@ impl Clients {
                 let kind = HeaderValue::from_str(&format!("application/x-amz-json-{version}"))?;
                 ask.headers.insert(CONTENT_TYPE, kind);
             }
-            Ok(Asked { method: ask.method, path: ask.path, headers: ask.headers, body: ask.body })
+            Ok(Asked { method: ask.method, path: ask.path, headers: ask.headers, body: ask.body, beyond: None })
         });
         self.api_call(service, action, request)
     }
@@ -123,12 +123,12 @@ impl Clients {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let body = body.map(Value::to_string).unwrap_or_default();
-        self.api_call(service, action, Ok(Asked { method, path, headers, body }))
+        self.api_call(service, action, Ok(Asked { method, path, headers, body, beyond: None }))
     }
 
     fn api_call(&self, service: AwsService, action: &'static str, request: Result<Asked, BoxError>) -> ApiCall {
         let (config, partition) = (self.config.clone(), self.partition.clone());
-        ApiCall { config, partition, service, action, request, permit: None, beyond: None }
+        ApiCall { config, partition, service, action, request, permit: None }
     }
 }
 
@@ -141,8 +141,8 @@ impl ApiCall {
     /// Where the simulated AWS has no such call, a read goes to the account behind a fork, and the assumption is taken for
     /// the reply of everything else.
     pub fn assuming(self, assumption: &Assumption) -> Self {
-        let is_modelled = sim::models(self.service.signing_name, self.action);
-        Self { beyond: (!is_modelled).then(|| assumption.clone()), ..self }
+        let beyond = (!sim::models(self.service.signing_name, self.action)).then(|| assumption.clone());
+        Self { request: self.request.map(|asked| Asked { beyond, ..asked }), ..self }
     }
 
     /// Sends it.
@@ -166,9 +166,6 @@ impl ApiCall {
             .runtime_plugin(signing(&self.config, service, signed_for));
         if let Some(permit) = self.permit {
             operation = operation.interceptor(permit);
-        }
-        if let Some(beyond) = self.beyond {
-            operation = operation.interceptor(beyond);
         }
         if let Some(behaviour) = self.config.behavior_version() {
             operation = operation.behavior_version(behaviour);
@@ -237,7 +234,11 @@ fn of_wire(service: AwsService) -> Service {
 fn write(asked: Asked) -> Result<HttpRequest, BoxError> {
     let mut request = http::Request::builder().method(asked.method).uri(asked.path).body(SdkBody::from(asked.body))?;
     request.headers_mut().extend(asked.headers);
-    Ok(HttpRequest::try_from(request)?)
+    let mut request = HttpRequest::try_from(request)?;
+    if let Some(beyond) = asked.beyond {
+        request.add_extension(beyond);
+    }
+    Ok(request)
 }
 
 fn read<O: DeserializeOwned>(
@@ -275,21 +276,4 @@ pub fn intern(name: &str) -> &'static str {
     let name: &'static str = Box::leak(name.to_owned().into_boxed_str());
     names.insert(name);
     name
-}
-
-#[dyn_dispatch_hint]
-impl Intercept for Assumption {
-    fn name(&self) -> &'static str {
-        "Assumption"
-    }
-
-    fn modify_before_transmit(
-        &self,
-        context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        context.request_mut().add_extension(self.clone());
-        Ok(())
-    }
 }

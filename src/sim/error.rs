@@ -34,6 +34,16 @@ impl AwsError {
         AwsError::new(INVALID_VALUE, format!("Value ({value}) for parameter {parameter} is invalid. {why}").trim_end())
     }
 
+    /// A parameter has a value that is none of its enumeration.
+    pub fn outside_enum(code: &str, parameter: &str, value: &str, known: &[&str]) -> AwsError {
+        let message = format!(
+            "1 validation error detected: Value '{value}' at '{parameter}' failed to satisfy constraint: Member must satisfy \
+             enum value set: [{}]",
+            known.join(", ")
+        );
+        AwsError::new(code, message)
+    }
+
     /// The simulator has no answer to this. `code` is what AWS would call something of the kind.
     pub fn unanswered(code: impl Into<String>, message: impl Into<String>) -> AwsError {
         AwsError { unanswered: true, ..AwsError::new(code, message) }

@@ -104,14 +104,10 @@ fn invalid(message: impl Into<String>) -> AwsError {
 
 /// Refuses what is none of an enumeration.
 fn among(path: &str, value: &str, known: &[&str]) -> Result<(), AwsError> {
-    if known.contains(&value) {
-        return Ok(());
+    match known.contains(&value) {
+        true => Ok(()),
+        false => Err(AwsError::outside_enum("ValidationException", path, value, known)),
     }
-    Err(invalid(format!(
-        "1 validation error detected: Value '{value}' at '{path}' failed to satisfy constraint: Member must satisfy enum \
-         value set: [{}]",
-        known.join(", ")
-    )))
 }
 
 /// Both limits of a certificate's tags. "You cannot specify a tag value that begins with aws:", nor such a key.

@@ -233,15 +233,10 @@ fn number(params: &Params, name: &str, range: std::ops::RangeInclusive<i64>, def
 /// One of the values of an enumeration, or the default.
 fn choice<'p>(params: &'p Params, name: &str, values: &[&str], default: &'p str) -> Result<&'p str, AwsError> {
     let value = params.opt_str(name).unwrap_or(default);
-    if values.contains(&value) {
-        return Ok(value);
+    match values.contains(&value) {
+        true => Ok(value),
+        false => Err(AwsError::outside_enum("ValidationError", name, value, values)),
     }
-    let message = format!(
-        "1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint: Member must satisfy \
-         enum value set: [{}]",
-        values.join(", ")
-    );
-    Err(AwsError::new("ValidationError", message))
 }
 
 /// The API takes more values than the simulator has a model of: those are refused by name.

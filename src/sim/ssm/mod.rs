@@ -47,12 +47,8 @@ fn invalid(message: impl Into<String>) -> AwsError {
 
 /// Refuses what is none of an enumeration.
 fn among(path: &str, value: &str, known: &[&str]) -> Result<(), AwsError> {
-    if known.contains(&value) {
-        return Ok(());
+    match known.contains(&value) {
+        true => Ok(()),
+        false => Err(AwsError::outside_enum("ValidationException", path, value, known)),
     }
-    Err(invalid(format!(
-        "1 validation error detected: Value '{value}' at '{path}' failed to satisfy constraint: Member must satisfy enum \
-         value set: [{}]",
-        known.join(", ")
-    )))
 }
