@@ -292,6 +292,15 @@ fn check_metric(p: &Params) -> Result<(), AwsError> {
             if returns.count() != 1 {
                 return Err(invalid("Exactly one element of the metrics list should return data."));
             }
+            // "If you use the Metrics parameter, you cannot include the Namespace, MetricName, Dimensions, Period, Unit, Statistic,
+            // or ExtendedStatistic parameters".
+            let whole = ["Namespace", "Dimensions", "Period", "Unit", "Statistic", "ExtendedStatistic"];
+            if let Some(name) = whole.into_iter().find(|name| p.has(name)) {
+                return Err(AwsError::new(
+                    "InvalidParameterCombination",
+                    format!("Metrics and {name} exclude each other."),
+                ));
+            }
         }
         _ => return Err(invalid("Exactly one of MetricName and Metrics must be specified.")),
     }

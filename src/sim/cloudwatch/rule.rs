@@ -26,7 +26,7 @@ impl Rule {
     /// Reads a rule; the error says what is wrong with it.
     pub fn read(text: &str) -> Result<Rule, String> {
         let words = words(text)?;
-        let mut reader = Reader { words: &words };
+        let mut reader = Reader { words: &words, depth: 0 };
         let rule = reader.any()?;
         match reader.words.first() {
             None => Ok(rule),
@@ -78,8 +78,12 @@ fn words(text: &str) -> Result<Vec<Word>, String> {
     Ok(words)
 }
 
+/// How deep a rule may be nested: further than anybody nests one, and far from the end of the stack.
+const DEEPEST: usize = 100;
+
 struct Reader<'w> {
     words: &'w [Word],
+    depth: usize,
 }
 
 impl Reader<'_> {
@@ -114,6 +118,16 @@ impl Reader<'_> {
     }
 
     fn one(&mut self) -> Result<Rule, String> {
+        if self.depth == DEEPEST {
+            return Err(format!("it is nested more than {DEEPEST} deep"));
+        }
+        self.depth += 1;
+        let rule = self.term();
+        self.depth -= 1;
+        rule
+    }
+
+    fn term(&mut self) -> Result<Rule, String> {
         if self.takes("NOT") {
             return Ok(Rule::Not(Box::new(self.one()?)));
         }
@@ -174,6 +188,7 @@ mod tests {
         }
         let rule = Rule::read("ALARM(b) OR (OK(a) AND OK(b))").unwrap();
         assert_eq!(rule.alarms().into_iter().collect::<Vec<_>>(), ["a", "b"]);
+        assert!(Rule::read(&"(".repeat(10_000)).is_err() && Rule::read(&"NOT ".repeat(10_000)).is_err());
         for wrong in ["", "ALARM", "ALARM()", "ALARM(a", "ALARM(a) ALARM(b)", "(TRUE", "X(a)", "ALARM(\"a)", "TRUE)"] {
             assert!(Rule::read(wrong).is_err(), "{wrong}");
         }

@@ -229,13 +229,12 @@ fn settings(p: &Params, before: Option<&Service>, balanced: bool) -> Result<serd
         "enableExecuteCommand": false,
         "availabilityZoneRebalancing": if before.is_none() { "ENABLED" } else { "DISABLED" },
     });
-    let mut settings = before.map(|service| service.settings.clone()).unwrap_or_default();
-    if settings.is_empty() {
-        settings = defaults.as_object().cloned().unwrap_or_default();
-        if balanced {
-            settings.insert("healthCheckGracePeriodSeconds".to_owned(), json!(0));
-        }
+    let mut settings = defaults.as_object().cloned().unwrap_or_default();
+    if balanced {
+        settings.insert("healthCheckGracePeriodSeconds".to_owned(), json!(0));
     }
+    // An account may not show all of them.
+    settings.extend(before.map(|service| service.settings.clone()).unwrap_or_default());
     for name in SETTINGS {
         let Some(value) = p.get(name) else { continue };
         match (settings.get_mut(*name).and_then(Value::as_object_mut), value.as_object()) {
@@ -254,8 +253,13 @@ fn settings(p: &Params, before: Option<&Service>, balanced: bool) -> Result<serd
             "ecs services",
         ));
     }
-    let percent = |name: &str| configuration[name].as_i64().unwrap_or_default();
-    let (least, most) = (percent("minimumHealthyPercent"), percent("maximumPercent"));
+    let percent = |name: &str, or: i64| configuration[name].as_i64().unwrap_or(or);
+    let (least, most) = (percent("minimumHealthyPercent", 100), percent("maximumPercent", 200));
+    let grace = settings.get("healthCheckGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(0);
+    // They are 32 bits long in the model.
+    if most > i32::MAX.into() || !(0..=i32::MAX.into()).contains(&grace) {
+        return Err(invalid("The number is out of range."));
+    }
     if least < 0 || most < 1 || least > most || (least == 100 && most == 100) {
         return Err(invalid(
             "Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.",

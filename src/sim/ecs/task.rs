@@ -273,7 +273,7 @@ fn describe_tasks(tx: &mut Tx, p: &Params) -> Reply {
     }
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for id in given.into_iter().map(name_of) {
-        let Ok(task) = tx.get::<Task>(id) else {
+        let Some(task) = tx.get::<Task>(id).ok().filter(|task| task.cluster == cluster) else {
             failures.push(missing(tx.arn("ecs", &format!("task/{cluster}/{id}"))));
             continue;
         };

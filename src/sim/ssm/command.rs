@@ -154,6 +154,11 @@ fn send_command(tx: &mut Tx, p: &Params) -> Reply {
     if parameters.strings("commands").is_empty() {
         return Err(AwsError::new("InvalidParameters", "The parameters do not fit the document."));
     }
+    // The document's pattern: 1 to 172800.
+    let longest = parameters.strings("executionTimeout").first().map(|text| text.parse::<u64>());
+    if longest.is_some_and(|longest| !matches!(longest, Ok(1..=172_800))) {
+        return Err(AwsError::new("InvalidParameters", "Parameter executionTimeout must be from 1 to 172800."));
+    }
     if p.opt_int("TimeoutSeconds")?.is_some_and(|seconds| !(30..=2_592_000).contains(&seconds)) {
         return Err(invalid("Timeout seconds must be between 30 and 2592000."));
     }

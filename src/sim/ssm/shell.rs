@@ -36,7 +36,10 @@ pub fn run(commands: &[&str], longest: Duration) -> Outcome {
                 to.push_str(text.trim().trim_matches(['"', '\'']));
                 to.push('\n');
             }
-            "sleep" => outcome.takes += Duration::from_secs(rest.trim().parse().unwrap_or_default()),
+            "sleep" => {
+                let takes = Duration::from_secs(rest.trim().parse().unwrap_or_default());
+                outcome.takes = outcome.takes.saturating_add(takes);
+            }
             "exit" => {
                 outcome.code = rest.trim().parse().unwrap_or_default();
                 break;
