@@ -153,6 +153,10 @@ fn what_is_wrong_is_said_before_anything_is_sent() {
         ),
         (r#"aws_call("lambda", "ListFunctions")"#, "`lambda` is asked by method and path"),
         (r#"aws_call("lambda", "ListFunctions", #{ method: "GET", path: "2015-03-31/functions" })"#, "begins with /"),
+        (
+            r#"aws_call("lambda", "GetFunction", #{ method: "DELETE", path: "/2015-03-31/functions/web" })"#,
+            "lambda:GetFunction only reads: expected GET or HEAD, found DELETE",
+        ),
         (r#"aws_call("dynamodb", "ListTables", #{ path: "/" })"#, "is asked by the action's name alone"),
         (r#"aws_call("s3", "ListBuckets")"#, "speaks XML over paths"),
         (r#"aws_call("sts", "GetSessionToken")"#, "returns secrets"),

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Error, Kind, secret_in};
 use crate::{
-    aws::{ApiCall, Assumption, AwsService, Speaks, intern},
+    aws::{ApiCall, Assumption, AwsService, Speaks, intern, is_read_only},
     run::Ctx,
 };
 
@@ -73,7 +73,8 @@ impl Asked {
                 return Err(Error::option(at("service"), message));
             }
             (Speaks::RestJson, Some(method), Some(path)) => {
-                let method = method.parse().map_err(|_| Error::option(at("method"), format!("found `{method}`")))?;
+                let method: http::Method =
+                    method.parse().map_err(|_| Error::option(at("method"), format!("found `{method}`")))?;
                 if !path.starts_with('/') {
                     return Err(Error::option(
                         at("path"),
@@ -96,6 +97,13 @@ impl Asked {
             }
         };
         let (action, call) = (intern(action), intern(&format!("{}:{action}", service.prefix)));
+        // The name says that it reads, and the method is what does it: only these change nothing whatever the path is.
+        if let Some((method, _)) = place.as_ref().filter(|(method, _)| !method.is_safe())
+            && is_read_only(call)
+        {
+            let message = format!("{call} only reads: expected GET or HEAD, found {method}");
+            return Err(Error::option(at("method"), message));
+        }
         Ok(Self { service, action, call, input, place })
     }
 

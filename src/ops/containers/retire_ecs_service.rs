@@ -81,9 +81,9 @@ impl Operation for RetireEcsService {
             to_zero(ctx, &found, Some(undo), options.timeout.0).await?;
         }
         if options.to == To::Delete {
-            // One that had tasks has the undo of its count, which finds no service.
+            // One whose count was changed has the undo of that, which finds no service.
             let undo = Undo::impossible(format!("bring back service {}", found.service_name)).keep(keep);
-            delete(ctx, arn, false, empty.then_some(undo), options.timeout.0).await?;
+            delete(ctx, arn, false, (found.desired_count == 0).then_some(undo), options.timeout.0).await?;
             ctx.did(Change::Deleted, [changed("desired_count", found.desired_count, 0)]);
             return Ok(service::absent(arn));
         }

@@ -94,6 +94,10 @@ impl Operation for Notify {
         options.text.lines().next().unwrap_or_default().chars().take(60).collect()
     }
 
+    fn secrets(options: &Self) -> Vec<String> {
+        options.webhook.iter().map(|webhook| webhook.expose().to_owned()).collect()
+    }
+
     async fn run(ctx: &Ctx, options: Self) -> Result<Notification, Error> {
         let (through, sent) = match (&options.webhook, &options.topic) {
             (Some(webhook), None) => ("webhook", post(ctx, webhook, &options.text).await),
