@@ -53,6 +53,14 @@ fn a_stack_goes_as_a_whole() {
     destroyed(&account, || account.observe(), &[]);
 }
 
+/// What is misspelt would not stay.
+#[test]
+fn only_kinds_can_be_kept() {
+    let account = Account::new();
+    let refused = ran(&account, r#"destroy_stack(#{ keep: ["hosted zone", "vpc"] });"#).failure.expect("a typo");
+    assert!(refused.contains("keep[1]") && refused.contains("found `vpc`"), "{refused}");
+}
+
 #[test]
 fn a_stack_goes_as_a_whole_on_moto() {
     let name = moto().new_account();

@@ -80,27 +80,6 @@ struct Made {
     reply: Value,
 }
 
-/// They return credentials or secrets, which a script is not to have as text.
-const HAND_OUT_SECRETS: &[(&str, &[&str])] = &[
-    ("ecr", &["GetAuthorizationToken"]),
-    ("ecr-public", &["GetAuthorizationToken"]),
-    ("iam", &["CreateAccessKey", "CreateServiceSpecificCredential"]),
-    ("kms", &["Decrypt", "GenerateDataKey", "GenerateDataKeyPair"]),
-    ("secretsmanager", &["BatchGetSecretValue", "GetRandomPassword", "GetSecretValue"]),
-    ("ssm", &["GetParameterHistory"]),
-    (
-        "sts",
-        &[
-            "AssumeRole",
-            "AssumeRoleWithSAML",
-            "AssumeRoleWithWebIdentity",
-            "AssumeRoot",
-            "GetFederationToken",
-            "GetSessionToken",
-        ],
-    ),
-];
-
 impl Operation for AwsCall {
     const NAME: &'static str = "aws_call";
     const AREA: &'static str = "AWS";
@@ -125,21 +104,11 @@ impl Operation for AwsCall {
         let (service, action) = (options.service.as_str(), options.action.as_str());
         let (method, path) = (options.method.as_deref(), options.path.as_deref());
         let asked = Asked::new("", Written { service, action, input: options.input.clone(), method, path })?;
-        if hands_out_secrets(&asked) {
-            let message = format!("{} returns secrets, which scripts do not get as text: use `secret(…)`", asked.call);
-            return Err(Error::option("action", message));
-        }
         match is_read_only(asked.call) {
             true => read(ctx, &options, &asked).await,
             false => change(ctx, &options, &asked).await,
         }
     }
-}
-
-fn hands_out_secrets(asked: &Asked) -> bool {
-    let decrypts = asked.input.get("WithDecryption").is_some_and(|flag| flag == true);
-    let of_service = HAND_OUT_SECRETS.iter().find(|(prefix, _)| *prefix == asked.service.prefix);
-    decrypts || of_service.is_some_and(|(_, actions)| actions.contains(&asked.action))
 }
 
 async fn read(ctx: &Ctx, options: &AwsCall, asked: &Asked) -> Result<AwsReply, Error> {

@@ -96,6 +96,10 @@ impl Asked {
                 return Err(Error::option(at(option), format!("`{name}` is asked by the action's name alone")));
             }
         };
+        if hands_out_secrets(action, &input) {
+            let message = format!("{name}:{action} returns secrets, which scripts do not get as text: use `secret(…)`");
+            return Err(Error::option(at("action"), message));
+        }
         let (action, call) = (intern(action), intern(&format!("{}:{action}", service.prefix)));
         // The name says that it reads, and the method is what does it: only these change nothing whatever the path is.
         if let Some((method, _)) = place.as_ref().filter(|(method, _)| !method.is_safe())
@@ -116,5 +120,67 @@ impl Asked {
             }
         };
         call.assuming(assumption)
+    }
+}
+
+/// What actions that hand out secrets are called, over all services: how they begin, and what they are about.
+const HAND_OUT: &[&str] = &["Get", "BatchGet", "Create", "Generate", "Reset"];
+const SECRETS: &[&str] = &[
+    "AccessDetails",
+    "AccessKey",
+    "ApiKey",
+    "ApiKeys",
+    "Credential",
+    "Credentials",
+    "CredentialsForIdentity",
+    "CredentialsWithIAM",
+    "DataKey",
+    "DataKeyPair",
+    "KeyPair",
+    "KeysAndCertificate",
+    "Password",
+    "PasswordData",
+    "SecretValue",
+    "Token",
+    "TokenForIdentity",
+];
+
+/// Whether the reply is one that a script is not to have as text, and a journal not to keep.
+fn hands_out_secrets(action: &str, input: &Map<String, Value>) -> bool {
+    let decrypts = input.get("WithDecryption").is_some_and(|flag| flag == true || flag == "true");
+    let by_name =
+        HAND_OUT.iter().any(|verb| action.starts_with(verb)) && SECRETS.iter().any(|secret| action.ends_with(secret));
+    // AssumeRoleWithSAML, GetParameterHistory: with values that were decrypted.
+    decrypts || by_name || action.starts_with("AssumeRo") || ["Decrypt", "GetParameterHistory"].contains(&action)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_known_by_the_names_of_actions() {
+        for action in [
+            "AssumeRoleWithSAML",
+            "CreateAccessKey",
+            "CreateKeyPair",
+            "CreateServiceSpecificCredential",
+            "Decrypt",
+            "GenerateDataKeyPair",
+            "GetAuthorizationToken",
+            "GetClusterCredentialsWithIAM",
+            "GetInstanceAccessDetails",
+            "GetRandomPassword",
+            "GetSecretValue",
+            "GetTokensFromRefreshToken",
+            "ResetServiceSpecificCredential",
+        ] {
+            assert!(hands_out_secrets(action, &Map::new()), "{action}");
+        }
+        for action in
+            ["CreateTable", "DeleteKeyPair", "DescribeKeyPairs", "GetAccessKeyLastUsed", "GetAccountPasswordPolicy"]
+        {
+            assert!(!hands_out_secrets(action, &Map::new()), "{action}");
+        }
     }
 }

@@ -55,7 +55,14 @@ impl Operation for ReadAlarmStates {
     async fn run(ctx: &Ctx, options: Self) -> Result<AlarmStates, Error> {
         let found = match (&options.alarms[..], &options.alarm_name_prefix) {
             ([], None) => of_stack(ctx).await?,
-            ([], Some(prefix)) => alarm::with_prefix(ctx, prefix).await?,
+            ([], Some(prefix)) => match alarm::with_prefix(ctx, prefix).await? {
+                // What nobody watches is not well.
+                none if none.is_empty() && options.expect_ok => {
+                    let what = format!("an alarm whose name begins with {prefix}");
+                    return Err(Error::NotFound { what, hint: None });
+                }
+                found => found,
+            },
             (alarms, None) => named(ctx, alarms).await?,
             (_, Some(_)) => return Err(Error::option("", "expected `alarms` or `alarm_name_prefix`")),
         };

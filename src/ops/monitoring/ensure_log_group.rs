@@ -97,7 +97,7 @@ impl Operation for EnsureLogGroup {
 }
 
 /// The ARN of a group that is given by its name or its ARN, as calls about tags want it.
-pub(super) fn arn_of(ctx: &Ctx, group: &str) -> String {
+pub(in crate::ops) fn arn_of(ctx: &Ctx, group: &str) -> String {
     match group.starts_with("arn:") {
         true => group.trim_end_matches(":*").to_owned(),
         false => arn(ctx, "logs", &format!("log-group:{group}")),

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Belonging, Rank, TagMap};
+use super::{Belonging, Rank, tagged};
 use crate::{
     ops::{
         Error, Together, all_of, arguments,
@@ -16,7 +16,6 @@ use crate::{
             register_task_definition::DEREGISTER_TASK_DEFINITION,
             scaling,
         },
-        tagged::Tagged,
     },
     run::{Ctx, UndoAction, Undone},
 };
@@ -60,25 +59,19 @@ async fn all(ctx: &Ctx, call: &'static str, mut input: Value) -> Result<Page, Er
     }
 }
 
-/// ARNs with their tags.
-async fn tagged(ctx: &Ctx, arns: Vec<String>) -> Result<Vec<(String, TagMap)>, Error> {
-    all_of(arns.into_iter().map(async |arn| {
-        let tags = EcsTags::read(ctx, &arn).await?;
-        Ok((arn, tags))
-    }))
-    .await
-}
-
 /// Clusters of the stack, and its services in any.
 async fn clusters(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
     let clusters = all(ctx, "ecs:ListClusters", json!({})).await?.arns;
     let services =
         all_of(clusters.iter().map(|cluster| all(ctx, "ecs:ListServices", json!({ "cluster": cluster })))).await?;
     let is_named = |arn: &String| name_in(arn).starts_with(prefix);
-    let services = services.into_iter().flat_map(|page| page.arns).filter(is_named).collect();
-    let (clusters, services) =
-        futures::join!(tagged(ctx, clusters.into_iter().filter(is_named).collect()), tagged(ctx, services))
-            .together()?;
+    let services = services.into_iter().flat_map(|page| page.arns).filter(is_named);
+    let clusters = clusters.into_iter().filter(is_named);
+    let (clusters, services) = futures::join!(
+        tagged::<EcsTags>(ctx, clusters, str::to_owned),
+        tagged::<EcsTags>(ctx, services, str::to_owned)
+    )
+    .together()?;
     let services = services.iter().filter_map(|(arn, tags)| {
         let found = Belonging::tagged(tags, "ECS service", arn, Rank::Fleets, ("ecs:DeleteService", "service"))?
             .named(name_in(arn));
@@ -126,7 +119,8 @@ async fn definitions(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
             .iter()
             .map(|family| all(ctx, "ecs:ListTaskDefinitions", json!({ "familyPrefix": family, "status": "ACTIVE" }))),
     );
-    let found = tagged(ctx, revisions.await?.into_iter().flat_map(|page| page.arns).collect()).await?;
+    let arns = revisions.await?.into_iter().flat_map(|page| page.arns);
+    let found = tagged::<EcsTags>(ctx, arns, str::to_owned).await?;
     let found = found.iter().filter_map(|(arn, tags)| {
         let found = Belonging::tagged(
             tags,
@@ -147,11 +141,7 @@ async fn definitions(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
 async fn repositories(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
     let all = all(ctx, "ecr:DescribeRepositories", json!({})).await?.repositories;
     let named = all.into_iter().map(|one| one.repository_name).filter(|name| name.starts_with(prefix));
-    let found = all_of(named.map(async |name| {
-        let tags = RepositoryTags::read(ctx, &name).await?;
-        Ok::<_, Error>((name, tags))
-    }));
-    let found = found.await?.into_iter().filter_map(|(name, tags): (String, TagMap)| {
+    let found = tagged::<RepositoryTags>(ctx, named, str::to_owned).await?.into_iter().filter_map(|(name, tags)| {
         let found =
             Belonging::tagged(&tags, "repository", &name, Rank::Parts, ("ecr:DeleteRepository", "repositoryName"))?
                 .named(&name);

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Belonging, Rank, full_name, of_stack};
+use super::{Belonging, KINDS, Rank, full_name, of_stack};
 use crate::{
     event::{Change, Event},
     ops::{
@@ -63,6 +63,7 @@ impl Operation for DestroyStack {
             Some(name) => full_name(ctx, name)?,
             None => ctx.stack()?,
         };
+        check_kinds(&options.keep)?;
         ctx.lock(&format!("stack {stack}")).await?;
         let found = to_go(ctx, &stack, &options.keep).await?;
         if found.is_empty() {
@@ -111,6 +112,17 @@ impl Operation for DestroyStack {
 
 /// How long lists may be behind.
 const LISTED: Duration = Duration::from_secs(300);
+
+/// A kind that is misspelt would go.
+fn check_kinds(keep: &[String]) -> Result<(), Error> {
+    match keep.iter().position(|kind| !KINDS.contains(&kind.as_str())) {
+        None => Ok(()),
+        Some(at) => {
+            let message = format!("expected a kind ({}), found `{}`", KINDS.join(", "), keep[at]);
+            Err(Error::option(format!("keep[{at}]"), message))
+        }
+    }
+}
 
 /// What belongs to the stack, but for kinds that stay.
 async fn to_go(ctx: &Ctx, stack: &str, keep: &[String]) -> Result<Vec<Belonging>, Error> {

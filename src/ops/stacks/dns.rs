@@ -51,14 +51,12 @@ async fn certificates(ctx: &Ctx, stack: &str) -> Result<(Vec<Belonging>, Vec<Rec
         Ok::<_, Error>(described.iter().flat_map(request::records).collect::<Vec<RecordSet>>())
     };
     let arn = |(certificate, _): &(&CertificateSummary, TagMap)| certificate.certificate_arn.clone();
-    let domains: Vec<&str> = ours.iter().filter_map(|(certificate, _)| certificate.domain_name()).collect();
-    let of_same =
-        theirs.iter().filter(|(certificate, _)| certificate.domain_name().is_some_and(|it| domains.contains(&it)));
-    let of_same: Vec<String> = of_same.filter_map(arn).collect();
+    // All of them: a name can be among several of a certificate, and a wildcard has the record of its parent.
+    let others: Vec<String> = theirs.iter().filter_map(arn).collect();
     let arns: Vec<String> = ours.iter().filter_map(arn).collect();
     let (mut proofs, needed) = futures::join!(
         records(arns.iter().map(String::as_str).collect()),
-        records(of_same.iter().map(String::as_str).collect()),
+        records(others.iter().map(String::as_str).collect()),
     )
     .together()?;
     proofs.retain(|proof| !needed.contains(proof));

@@ -1,20 +1,17 @@
 //! Roles, policies and instance profiles of a stack. Lists have no tags: those whose names begin as the stack's do are looked at.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
-use super::{Belonging, Rank};
+use super::{Belonging, Rank, tagged};
 use crate::{
     ops::{
-        Error, Together, all_of,
+        Error, Together,
         identity::{
             ensure_instance_profile::DELETE_INSTANCE_PROFILE,
             ensure_policy::DELETE_POLICY,
             ensure_role::DELETE_ROLE,
             tags::{PolicyTags, ProfileTags, RoleTags},
         },
-        tagged::Tagged,
     },
     run::Ctx,
 };
@@ -34,7 +31,7 @@ async fn roles(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
         })
         .await?;
     let names = all.iter().map(|role| role.role_name()).filter(|name| name.starts_with(prefix));
-    let found = tagged::<RoleTags>(ctx, names).await?;
+    let found = tagged::<RoleTags>(ctx, names.map(str::to_owned), str::to_owned).await?;
     let found = found.into_iter().filter_map(|(name, tags)| {
         let found =
             Belonging::tagged(&tags, "IAM role", &name, Rank::Roles, ("iam:DeleteRole", "RoleName"))?.named(&name);
@@ -52,7 +49,8 @@ async fn policies(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
         })
         .await?;
     let named = all.iter().filter(|policy| policy.policy_name().is_some_and(|name| name.starts_with(prefix)));
-    let found = tagged::<PolicyTags>(ctx, named.filter_map(|policy| policy.arn())).await?;
+    let arns = named.filter_map(|policy| policy.arn().map(str::to_owned));
+    let found = tagged::<PolicyTags>(ctx, arns, str::to_owned).await?;
     let found = found.into_iter().filter_map(|(arn, tags)| {
         let name = arn.rsplit('/').next().unwrap_or_default().to_owned();
         let found = Belonging::tagged(&tags, "IAM policy", &arn, Rank::Policies, ("iam:DeletePolicy", "PolicyArn"))?
@@ -69,7 +67,7 @@ async fn profiles(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
         })
         .await?;
     let names = all.iter().map(|profile| profile.instance_profile_name()).filter(|name| name.starts_with(prefix));
-    let found = tagged::<ProfileTags>(ctx, names).await?;
+    let found = tagged::<ProfileTags>(ctx, names.map(str::to_owned), str::to_owned).await?;
     let found = found.into_iter().filter_map(|(name, tags)| {
         let found = Belonging::tagged(
             &tags,
@@ -83,10 +81,4 @@ async fn profiles(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
         Some(found.gone_by(&DELETE_INSTANCE_PROFILE, arguments))
     });
     Ok(found.collect())
-}
-
-type Named = (String, BTreeMap<String, String>);
-
-async fn tagged<T: Tagged>(ctx: &Ctx, ids: impl Iterator<Item = &str>) -> Result<Vec<Named>, Error> {
-    all_of(ids.map(async |id| Ok((id.to_owned(), T::read(ctx, id).await?)))).await
 }

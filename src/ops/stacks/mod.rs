@@ -20,8 +20,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Error, Kind, Together,
+    Error, Kind, Together, all_of,
     ownership::{RUN_TAG, STACK_TAG},
+    tagged::Tagged,
 };
 use crate::run::{Ctx, UndoAction};
 
@@ -66,7 +67,55 @@ pub(super) enum Rank {
     Zones,
 }
 
+/// What there is of kinds: what `list_stack` says, and `destroy_stack` takes to keep.
+const KINDS: &[&str] = &[
+    "Auto Scaling group",
+    "ECS cluster",
+    "ECS service",
+    "IAM policy",
+    "IAM role",
+    "NAT gateway",
+    "VPC",
+    "address",
+    "alarm",
+    "certificate",
+    "dashboard",
+    "hosted zone",
+    "image",
+    "instance profile",
+    "internet gateway",
+    "launch template",
+    "listener",
+    "listener rule",
+    "load balancer",
+    "log group",
+    "network ACL",
+    "parameter",
+    "record",
+    "repository",
+    "route table",
+    "security group",
+    "subnet",
+    "target group",
+    "task definition",
+    "topic",
+];
+
 type TagMap = BTreeMap<String, String>;
+
+/// Each with its tags, but for what a list still shows and is gone. `asked_by` says how its tags are asked for.
+async fn tagged<T: Tagged>(
+    ctx: &Ctx,
+    ids: impl IntoIterator<Item = String>,
+    asked_by: impl Fn(&str) -> String,
+) -> Result<Vec<(String, TagMap)>, Error> {
+    let read = async |id: String| match T::read(ctx, &asked_by(&id)).await {
+        Ok(tags) => Ok(Some((id, tags))),
+        Err(error) if error.is(T::GONE) => Ok(None),
+        Err(error) => Err(error),
+    };
+    Ok(all_of(ids.into_iter().map(read)).await?.into_iter().flatten().collect())
+}
 
 impl Belonging {
     /// What has these tags, if it belongs to a stack.
@@ -101,6 +150,7 @@ async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
     .together()?;
     let all = [network, fleets, containers, balancing, identity, names, monitoring].into_iter().flatten();
     let mut all: Vec<Belonging> = all.filter(|one| one.stack == stack).collect();
+    debug_assert!(all.iter().all(|one| KINDS.contains(&one.kind)), "each kind is listed");
     all.sort_by(|a, b| (a.rank, a.kind, &a.name, &a.id).cmp(&(b.rank, b.kind, &b.name, &b.id)));
     Ok(all)
 }

@@ -3,20 +3,19 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Belonging, Rank, TagMap};
+use super::{Belonging, Rank, TagMap, tagged};
 use crate::{
     ops::{
-        Error, Together, all_of, arguments,
+        Error, Together, arguments,
         monitoring::{
             alarm,
-            ensure_log_group::DELETE_LOG_GROUP,
+            ensure_log_group::{self, DELETE_LOG_GROUP},
             ensure_topic::DELETE_TOPIC,
-            tags::{of_alarm, of_log_group, of_topic},
+            tags::{AlarmTags, LogGroupTags, TopicTags},
         },
         network::common::deleted,
         ownership::STACK_TAG,
         parameters::tags::ParameterTags,
-        tagged::Tagged,
     },
     run::{Class, Ctx, Mutation, UndoAction, Undone},
 };
@@ -88,10 +87,9 @@ async fn all<T>(
 
 async fn alarms(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
     let alarms = alarm::with_prefix(ctx, prefix).await?;
-    let found = all_of(
-        alarms.iter().map(async |shown| Ok::<_, Error>((shown.name.clone(), of_alarm(ctx, &shown.name).await?))),
-    );
-    let found = found.await?.into_iter().filter_map(|(name, tags): (String, TagMap)| {
+    let names = alarms.into_iter().map(|shown| shown.name);
+    let found = tagged::<AlarmTags>(ctx, names, |name| alarm::arn_of(ctx, name)).await?;
+    let found = found.into_iter().filter_map(|(name, tags)| {
         // Before what it watches, or it would call somebody.
         let found = Belonging::tagged(&tags, "alarm", &name, Rank::Names, ("cloudwatch:DeleteAlarms", "AlarmNames"))?
             .named(&name);
@@ -123,11 +121,7 @@ async fn topics(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
     let topics = all(ctx, "sns:ListTopics", json!({}), "NextToken", |page| page.topics).await?;
     let name = |arn: &str| arn.rsplit(':').next().unwrap_or_default().to_owned();
     let named = topics.into_iter().map(|topic| topic.topic_arn).filter(|arn| name(arn).starts_with(prefix));
-    let found = all_of(named.map(async |arn| {
-        let tags = of_topic(ctx, &arn).await?;
-        Ok::<_, Error>((arn, tags))
-    }));
-    let found = found.await?.into_iter().filter_map(|(arn, tags): (String, TagMap)| {
+    let found = tagged::<TopicTags>(ctx, named, str::to_owned).await?.into_iter().filter_map(|(arn, tags)| {
         let found =
             Belonging::tagged(&tags, "topic", &arn, Rank::Parts, ("sns:DeleteTopic", "TopicArn"))?.named(name(&arn));
         Some(found.gone_by(&DELETE_TOPIC, json!({ "topic_arn": arn })))
@@ -140,11 +134,8 @@ async fn log_groups(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
     // A name that begins with a slash is the runbook's own; those of AWS's services are below /aws/.
     let may_be = |name: &String| name.starts_with(prefix) || name.starts_with('/') && !name.starts_with("/aws/");
     let named = groups.into_iter().map(|group| group.log_group_name).filter(may_be);
-    let found = all_of(named.map(async |name| {
-        let tags = of_log_group(ctx, &name).await?;
-        Ok::<_, Error>((name, tags))
-    }));
-    let found = found.await?.into_iter().filter_map(|(name, tags): (String, TagMap)| {
+    let found = tagged::<LogGroupTags>(ctx, named, |name| ensure_log_group::arn_of(ctx, name)).await?;
+    let found = found.into_iter().filter_map(|(name, tags)| {
         // Of tasks that write to it to their end.
         let found =
             Belonging::tagged(&tags, "log group", &name, Rank::Profiles, ("logs:DeleteLogGroup", "logGroupName"))?
@@ -170,9 +161,8 @@ async fn parameters(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
     let may_be =
         |name: &&str| name.starts_with(&outputs) || name.starts_with(&part) || name.starts_with(&format!("{stack}-"));
     let names = all.iter().filter_map(|parameter| parameter.name()).filter(may_be);
-    let found =
-        all_of(names.map(async |name| Ok::<_, Error>((name.to_owned(), ParameterTags::read(ctx, name).await?))));
-    let found = found.await?.into_iter().filter_map(|(name, tags): (String, TagMap)| {
+    let found = tagged::<ParameterTags>(ctx, names.map(str::to_owned), str::to_owned).await?;
+    let found = found.into_iter().filter_map(|(name, tags)| {
         let found =
             Belonging::tagged(&tags, "parameter", &name, Rank::Names, ("ssm:DeleteParameter", "Name"))?.named(&name);
         Some(found.gone_by(&DELETE_PARAMETER, json!({ "name": name })))
