@@ -3,6 +3,11 @@
 //! `services.txt` is generated from botocore's service models by `scripts/services.py`. A service is named as in boto3 and
 //! in the aws CLI.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
+
 use aws_types::region::Region;
 
 /// A service, as its line says.
@@ -59,11 +64,21 @@ impl AwsService {
 
 /// Whether `action` of the services with this prefix only reads. Those this program calls itself are in `read_only.txt`.
 pub fn reads(prefix: &str, action: &str) -> bool {
-    all().any(|service| service.prefix == prefix && service.reads.split(' ').any(|read| read == action))
+    static READS: LazyLock<BTreeMap<&str, BTreeSet<&str>>> = LazyLock::new(|| {
+        let mut reads = BTreeMap::<&str, BTreeSet<&str>>::new();
+        all().for_each(|service| reads.entry(service.prefix).or_default().extend(service.reads.split(' ')));
+        reads
+    });
+    READS.get(prefix).is_some_and(|reads| reads.contains(action))
 }
 
 /// Every service.
-pub fn all() -> impl Iterator<Item = AwsService> {
+fn all() -> impl Iterator<Item = AwsService> {
+    static ALL: LazyLock<Vec<AwsService>> = LazyLock::new(|| parse().collect());
+    ALL.iter().copied()
+}
+
+fn parse() -> impl Iterator<Item = AwsService> {
     include_str!("services.txt").lines().filter_map(|line| {
         let mut fields = line.split('\t');
         let mut field = || fields.next();

@@ -164,7 +164,9 @@ impl HttpConnector for Guarded {
                     }
                 }
             };
-            if let (Some((memory, asked)), Ok(reply)) = (memory, &reply) {
+            // What was assumed is assumed again.
+            let remembered = reply.as_ref().ok().filter(|reply| reply.headers().get(Assumption::HEADER).is_none());
+            if let (Some((memory, asked)), Some(reply)) = (memory, remembered) {
                 memory.note(asked, memory::answer_of(reply));
             }
             if let Some((log, noted)) = noted {

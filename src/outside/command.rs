@@ -6,7 +6,7 @@ use std::{
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::PathBuf,
     process::{Child, ExitStatus, Stdio},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -48,8 +48,9 @@ pub struct Finished {
     pub stderr: String,
 }
 
-/// A line, and whether it is an error's.
+/// A line with its end, if it has one, and whether it is an error's.
 type Line = (String, bool);
+type Lines = tokio::sync::mpsc::UnboundedSender<Line>;
 
 impl Command {
     /// Runs it, and gives each line to `said` as it comes. Whatever its exit code is, it has ended.
@@ -59,19 +60,30 @@ impl Command {
     pub async fn run(&self, mut said: impl FnMut(&str, bool)) -> Result<Finished, Trouble> {
         let (lines, mut heard) = tokio::sync::mpsc::unbounded_channel::<Line>();
         let command = self.clone();
-        let ended = tokio::task::spawn_blocking(move || command.run_here(&lines));
+        let mut ended = tokio::task::spawn_blocking(move || command.run_here(&lines));
         let mut finished = Finished::default();
-        while let Some((line, is_error)) = heard.recv().await {
-            said(&line, is_error);
+        let mut hear = |(line, is_error): Line| {
+            said(line.trim_end_matches(['\n', '\r']), is_error);
             keep(if is_error { &mut finished.stderr } else { &mut finished.stdout }, &line);
+        };
+        // Somebody who has left the group of processes can hold the output for ever: the command's end counts.
+        let status = loop {
+            tokio::select! {
+                biased;
+                Some(line) = heard.recv() => hear(line),
+                status = &mut ended => break status,
+            }
+        };
+        while let Ok(line) = heard.try_recv() {
+            hear(line);
         }
-        let status = ended.await.map_err(|error| Trouble::Unknown(error.to_string()))??;
+        let status = status.map_err(|error| Trouble::Unknown(error.to_string()))??;
         // As shells write it: 128 and the number of the signal.
         finished.exit_code = status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(-1);
         Ok(finished)
     }
 
-    fn run_here(&self, lines: &tokio::sync::mpsc::UnboundedSender<Line>) -> Result<ExitStatus, Trouble> {
+    fn run_here(&self, lines: &Lines) -> Result<ExitStatus, Trouble> {
         let mut command = std::process::Command::new(&self.program);
         command.args(&self.args).envs(&self.env);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -84,24 +96,26 @@ impl Command {
             let code = if error.kind() == std::io::ErrorKind::NotFound { "NotFound" } else { "NotStarted" };
             Trouble::Failed { code, message: format!("`{}` could not be started: {error}", self.program) }
         })?;
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        thread::scope(|scope| {
-            scope.spawn(move || {
-                // A command that does not read to the end says by its exit code whether that is wrong.
-                stdin.map(|mut stdin| stdin.write_all(self.stdin.as_bytes()))
-            });
-            scope.spawn(move || stdout.map(|out| read(out, lines, false)));
-            scope.spawn(move || stderr.map(|out| read(out, lines, true)));
-            self.wait(&mut child)
-        })
+        if let (Some(mut stdin), text) = (child.stdin.take(), self.stdin.clone()) {
+            // A command that does not read to the end says by its exit code whether that is wrong.
+            thread::spawn(move || stdin.write_all(text.as_bytes()));
+        }
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let readers = [stdout.map(|out| listen(out, lines, false)), stderr.map(|out| listen(out, lines, true))];
+        self.wait(&mut child, || readers.iter().flatten().all(JoinHandle::is_finished))
     }
 
-    fn wait(&self, child: &mut Child) -> Result<ExitStatus, Trouble> {
+    /// Until it has ended, and all that it has started, as far as that has its output.
+    fn wait(&self, child: &mut Child, is_silent: impl Fn() -> bool) -> Result<ExitStatus, Trouble> {
         let unknown = |error: std::io::Error| Trouble::Unknown(error.to_string());
         let deadline = Instant::now() + self.timeout;
-        let mut told = None;
+        let (mut told, mut ended) = (None, None);
         loop {
-            if let Some(status) = child.try_wait().map_err(unknown)? {
+            if ended.is_none() {
+                ended = child.try_wait().map_err(unknown)?;
+            }
+            let is_given_up = told.is_some_and(|at| Instant::now() >= at + 2 * GRACE);
+            if let Some(status) = ended.filter(|_| is_given_up || is_silent()) {
                 return match told {
                     None => Ok(status),
                     Some(_) => Err(Trouble::Failed {
@@ -126,21 +140,31 @@ impl Command {
 }
 
 /// Reads line by line, until nothing more comes.
-fn read(output: impl Read, lines: &tokio::sync::mpsc::UnboundedSender<Line>, is_error: bool) {
-    let mut output = BufReader::new(output);
-    let mut bytes = Vec::new();
-    while output.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
-        let line = String::from_utf8_lossy(&bytes);
-        // Nobody listens any more when the run has ended.
-        let _ = lines.send((line.trim_end_matches(['\n', '\r']).to_owned(), is_error));
-        bytes.clear();
-    }
+fn listen(output: impl Read + Send + 'static, lines: &Lines, is_error: bool) -> JoinHandle<()> {
+    let lines = lines.clone();
+    thread::spawn(move || {
+        let mut output = BufReader::new(output);
+        let mut bytes = Vec::new();
+        while output.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
+            // A letter that a cut goes through belongs to what follows.
+            let whole = match std::str::from_utf8(&bytes) {
+                Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => error.valid_up_to(),
+                _ => bytes.len(),
+            };
+            let rest = bytes.split_off(whole);
+            // Nobody listens any more when the run has ended.
+            let _ = lines.send((String::from_utf8_lossy(&bytes).into_owned(), is_error));
+            bytes = rest;
+        }
+        if !bytes.is_empty() {
+            let _ = lines.send((String::from_utf8_lossy(&bytes).into_owned(), is_error));
+        }
+    })
 }
 
 /// Adds a line, and lets go of what is too long ago.
 fn keep(kept: &mut String, line: &str) {
     kept.push_str(line);
-    kept.push('\n');
     if kept.len() > 2 * KEPT {
         let from = kept.len() - KEPT;
         let from = (from..kept.len()).find(|at| kept.is_char_boundary(*at)).unwrap_or(kept.len());
@@ -185,6 +209,24 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_on_when_its_parent_has_ended_is_stopped_too() {
+        // It does not listen to the first signal, either.
+        let script = "trap '' TERM; sleep 60 & exit 0";
+        let began = Instant::now();
+        let (ended, _) = run("sh", &["-c", script], Duration::from_millis(200));
+        assert!(matches!(ended, Err(Trouble::Failed { code: "TimedOut", .. })), "{ended:?}");
+        assert!(began.elapsed() < 4 * GRACE);
+    }
+
+    #[test]
+    fn a_long_line_stays_one() {
+        let text = "é".repeat(20_000);
+        let (ended, lines) = run("sh", &["-c", &format!("printf x%s {text}")], Duration::from_secs(10));
+        assert_eq!(ended.expect("it runs").stdout, format!("x{text}"));
+        assert!(lines.len() > 1);
+    }
+
+    #[test]
     fn what_is_not_there_is_said() {
         let (ended, _) = run("no-such-program", &[], Duration::from_secs(1));
         assert!(matches!(ended, Err(Trouble::Failed { code: "NotFound", .. })), "{ended:?}");
@@ -193,7 +235,7 @@ mod tests {
     #[test]
     fn the_end_of_much_output_is_kept() {
         let mut kept = String::new();
-        (0..20_000).for_each(|line| keep(&mut kept, &format!("line é {line}")));
+        (0..20_000).for_each(|line| keep(&mut kept, &format!("line é {line}\n")));
         assert!(kept.ends_with("line é 19999\n") && kept.len() <= 2 * KEPT);
     }
 }

@@ -47,13 +47,15 @@ pub(super) fn check(rule: &BTreeMap<String, Pattern>, call: &Call<'_>) -> Vec<St
     rule.iter().filter_map(one).collect()
 }
 
-/// EC2 has tags by kind of resource, Logs has a map, everything else has a list of them.
+/// EC2 has tags by kind of resource; others have a list of them or a map, written as each service writes.
 fn tags<'a>(call: &Call<'a>) -> BTreeMap<&'a str, &'a str> {
-    let all = call.at("Tags").into_iter().chain(call.at("TagSpecification.Tag"));
-    let text = |tag: &'a Value, name: &str| tag.get(name).and_then(Value::as_str);
-    let mapped = call.parameters.get("tags").and_then(Value::as_object).into_iter().flatten();
-    let mapped = mapped.map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()));
-    all.filter_map(|tag| Some((text(tag, "Key")?, text(tag, "Value").unwrap_or_default()))).chain(mapped).collect()
+    let named = ["Tags", "tags"].into_iter().filter_map(|name| call.parameters.get(name));
+    let listed = named.clone().filter_map(Value::as_array).flatten().chain(call.at("TagSpecification.Tag"));
+    let text = |tag: &'a Value, names: [&str; 2]| names.into_iter().find_map(|name| tag.get(name)?.as_str());
+    let listed = listed
+        .filter_map(move |tag| Some((text(tag, ["Key", "key"])?, text(tag, ["Value", "value"]).unwrap_or_default())));
+    let mapped = named.filter_map(Value::as_object).flatten();
+    listed.chain(mapped.map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()))).collect()
 }
 
 #[cfg(test)]
@@ -70,6 +72,13 @@ mod tests {
         let table = [
             ("ec2:CreateVpc", json!({ "TagSpecification": [{ "ResourceType": "vpc", "Tag": good }] }), vec![]),
             ("iam:CreateRole", json!({ "Tags": good }), vec![]),
+            ("ecr:CreateRepository", json!({ "tags": good }), vec![]),
+            (
+                "ecs:CreateCluster",
+                json!({ "tags": [{ "key": "team", "value": "a" }, { "key": "environment", "value": "prod" }] }),
+                vec![],
+            ),
+            ("logs:CreateLogGroup", json!({ "tags": { "team": "a", "environment": "prod" } }), vec![]),
             (
                 "iam:CreateRole",
                 json!({ "Tags": [{ "Key": "environment", "Value": "test" }] }),

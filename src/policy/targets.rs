@@ -70,7 +70,6 @@ const TABLE: &[(&str, &[&str])] = &[
     ("ec2:DeleteRoute", &["RouteTableId"]),
     ("ec2:CreateNetworkAclEntry", &["NetworkAclId"]),
     ("ec2:CreateLaunchTemplateVersion", &["LaunchTemplateId", "LaunchTemplateName"]),
-    ("ec2:CreateImage", &[]),
     ("ec2:CopyImage", &[]),
     ("ec2:RunInstances", &[]),
     ("ec2:Create*", &[]),
@@ -101,6 +100,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("ecs:RegisterTaskDefinition", &[]),
     ("ecs:RunTask", &[]),
     ("ecs:DeregisterTaskDefinition", &["taskDefinition"]),
+    ("ecs:DeleteTaskDefinitions", &["taskDefinitions"]),
+    ("ecs:*CapacityProvider", &["capacityProvider", "name"]),
     ("ecs:*Cluster*", &["cluster"]),
     ("ecs:*", &["service", "task", "resourceArn"]),
     ("application-autoscaling:*", &["ResourceId"]),
@@ -134,9 +135,15 @@ pub fn targets(call: &Call<'_>) -> Vec<Target> {
         true => Pattern::try_from((*action).to_owned()).is_ok_and(|pattern| pattern.matches(call.action)),
         false => *action == call.action,
     };
-    let Some((_, paths)) = TABLE.iter().find(fits) else { return Vec::new() };
+    let Some((action, paths)) = TABLE.iter().find(fits) else { return Vec::new() };
+    let found = named_by(call, paths);
+    // What a whole service's line does not know of it is looked for by its look.
+    if found.is_empty() && action.ends_with(":*") { named_by(call, &[ANY]) } else { found }
+}
+
+fn named_by(call: &Call<'_>, paths: &[&'static str]) -> Vec<Target> {
     let mut found = Vec::new();
-    for path in *paths {
+    for path in paths {
         let named: Vec<(&str, String)> = match *path {
             ID => at_the_top(call, &["Id"]),
             ANY => at_the_top(call, &["Id", "Ids", "Arn", "ARN", "Arns", "ARNs", "Name", "Names"]),

@@ -28,6 +28,8 @@ const PLACEHOLDER: &str = "(a secret that a dry run does not read: ";
 
 /// Shorter secrets are masked only where they are the whole text: as parts they are everywhere.
 const SHORTEST_PART: usize = 4;
+/// Of a secret of several lines, those from this length on are masked by themselves, in bytes.
+const SHORTEST_LINE: usize = 16;
 
 /// What is done with words, and with trees that hold words.
 pub trait Edit {
@@ -68,7 +70,10 @@ impl Secrets {
         let json = Value::from(text).to_string();
         let url: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
         let forms = [text.to_owned(), json[1..json.len() - 1].to_owned(), url.replace('+', "%20"), url];
-        for form in forms {
+        // Output comes line by line. Short lines, and those around a key, say nothing.
+        let lines =
+            text.lines().map(str::trim).filter(|line| line.len() >= SHORTEST_LINE && !line.starts_with("-----"));
+        for form in forms.into_iter().chain(lines.map(str::to_owned)) {
             if !known.contains(&form) {
                 known.push(form);
             }

@@ -173,22 +173,21 @@ async fn converge(
     let known = found.settings();
     let differ = |(name, value): &(&String, &Value)| known.get(*name) != Some(value);
     let ours: Settings = wanted.iter().filter(differ).map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut deployment = found.primary().map(|primary| primary.id.clone()).unwrap_or_default();
+    let is_settled = ours.is_empty() && is_stable(&found);
     if !ours.is_empty() {
         let before: Settings =
             ours.keys().map(|name| (name.clone(), known.get(name).cloned().unwrap_or_default())).collect();
         let undo = undo(&found, before.clone(), ours.clone());
-        update(ctx, &arn, &ours, Some(undo), options.task_definition.as_str()).await?;
+        deployment = update(ctx, &arn, &ours, Some(undo), options.task_definition.as_str()).await?;
         let field = |(name, value): (&String, &Value)| changed(&snake(name), before[name].clone(), value.clone());
         fields.extend(ours.iter().map(field));
     }
-    // Without a change, what was read is as good.
-    let now = if ours.is_empty() { found } else { service::existing(ctx, &arn).await? };
     report(ctx, fields);
-    if is_stable(&now) {
-        return Ok(now);
+    match is_settled {
+        true => Ok(found),
+        false => wait_stable(ctx, &arn, &deployment, options.timeout.0).await,
     }
-    let id = now.primary().map(|primary| primary.id.clone()).unwrap_or_default();
-    wait_stable(ctx, &arn, &id, options.timeout.0).await
 }
 
 /// The undo of a change. What comes back has its turn before traffic moves onto it.
@@ -204,7 +203,7 @@ pub fn undo(found: &Found, before: Settings, ours: Settings) -> Undo {
     })
 }
 
-/// Sets these of a service's settings.
+/// Sets these of a service's settings. Returns the id of the deployment that this is: what is read next may not show it yet.
 ///
 /// # Errors
 /// If AWS refuses.
@@ -214,7 +213,7 @@ pub async fn update(
     settings: &Settings,
     undo: Option<Undo>,
     task_definition: &str,
-) -> Result<(), Error> {
+) -> Result<String, Error> {
     let name = ecs::name_in(arn);
     // What there was none of cannot be set to nothing.
     let said = settings.iter().filter(|(_, value)| !value.is_null());
@@ -228,7 +227,12 @@ pub async fn update(
     let declared = Mutation::new("ecs:UpdateService", Class::Idempotent, format!("service {name}"))
         .refers_to([arn, task_definition])
         .undo(undo);
-    ctx.change(declared, |permit| ctx.aws().call("ecs:UpdateService", &input).permit(permit).send::<Value>()).await
+    let send = |permit| ctx.aws().call("ecs:UpdateService", &input).permit(permit).send::<Reply>();
+    let deployment = |reply: &Reply| {
+        let primary = reply.service.primary().map(|primary| primary.id.clone());
+        primary.ok_or(Error::Reply { call: "ecs:UpdateService", member: "deployments" })
+    };
+    ctx.mutate(declared, send, deployment).await
 }
 
 #[derive(Serialize, Deserialize)]
@@ -248,9 +252,26 @@ async fn restore(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
     let known = found.settings();
     let is = |name: &String, wanted: &Value| known.get(name) == Some(wanted);
     // ECS may have rolled the task definition back itself.
+    let back: Settings = before
+        .iter()
+        .filter(|(name, value)| !is(name, value) && ours.get(*name).is_some_and(|ours| is(name, ours)))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let is_restored = back.is_empty();
+    if is_restored {
+        let now = service::existing(ctx, &arn).await?;
+        if !is_stable(&now) {
+            let id = now.primary().map(|primary| primary.id.clone()).unwrap_or_default();
+            wait_stable(ctx, &arn, &id, RECOVERY).await?;
+        }
+    } else {
+        let id = update(ctx, &arn, &back, None, "").await?;
+        wait_stable(ctx, &arn, &id, RECOVERY).await?;
+    }
+    // How many tasks there are is what scaling, or a person, has made of it since.
     let foreign: Vec<&String> = before
         .iter()
-        .filter(|(name, value)| !is(name, value) && !is(name, &ours[*name]))
+        .filter(|(name, value)| *name != "desiredCount" && !is(name, value) && !back.contains_key(*name))
         .map(|(name, _)| name)
         .collect();
     if !foreign.is_empty() {
@@ -263,21 +284,7 @@ async fn restore(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
         };
         return Ok(Undone::Foreign(format!("expected {}, found {}", value(&ours), value(&known))));
     }
-    let back: Settings = before
-        .iter()
-        .filter(|(name, value)| !is(name, value))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    let nothing = back.is_empty();
-    if !nothing {
-        update(ctx, &arn, &back, None, "").await?;
-    }
-    let now = service::existing(ctx, &arn).await?;
-    if !is_stable(&now) {
-        let id = now.primary().map(|primary| primary.id.clone()).unwrap_or_default();
-        wait_stable(ctx, &arn, &id, RECOVERY).await?;
-    }
-    Ok(if nothing { Undone::Already } else { Undone::Done })
+    Ok(if is_restored { Undone::Already } else { Undone::Done })
 }
 
 /// How an undo ends that finds no service.

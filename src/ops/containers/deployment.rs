@@ -20,6 +20,9 @@ pub fn is_stable(found: &Found) -> bool {
     found.deployments.len() == 1 && found.running_count == found.desired_count && found.deployments.iter().all(complete)
 }
 
+/// How long reads may not show a deployment that a call has just made: "Amazon ECS follows an eventual consistency model".
+const SHOWN: Duration = Duration::from_secs(60);
+
 /// Waits until the service is stable with its deployment `id`.
 ///
 /// # Errors
@@ -27,6 +30,7 @@ pub fn is_stable(found: &Found) -> bool {
 pub async fn wait_stable(ctx: &Ctx, service_arn: &str, id: &str, timeout: Duration) -> Result<Found, Error> {
     let (cluster, name) = (service::cluster_in(service_arn)?, name_in(service_arn));
     let what = format!("service {name} to be stable");
+    let began = ctx.now();
     let wait = Wait { what: what.clone(), timeout, every: Duration::from_secs(10) };
     ctx.wait(wait, async || {
         let Some(found) = service::read(ctx, service_arn).await? else {
@@ -39,6 +43,9 @@ pub async fn wait_stable(ctx: &Ctx, service_arn: &str, id: &str, timeout: Durati
         let ours = found.deployments.iter().find(|deployment| deployment.id == id);
         let failed = ours.is_some_and(|deployment| deployment.rollout_state.as_deref() == Some("FAILED"));
         let others = found.primary().filter(|primary| primary.id != id);
+        if others.is_some() && ours.is_none() && ctx.since(began) < SHOWN {
+            return Ok(Seen::Pending("the deployment is not shown yet".to_owned()));
+        }
         if failed || others.is_some() {
             let reasons = tasks::failures(ctx, cluster, name, id).await?;
             let said = ours.and_then(|deployment| deployment.rollout_state_reason.clone());
