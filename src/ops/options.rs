@@ -357,11 +357,7 @@ impl fmt::Debug for Secret {
 
 /// Whether a secret is in a value, as it travels between script and operations.
 pub fn holds_secret(value: &Value) -> bool {
-    match value {
-        Value::Object(fields) => fields.contains_key(SECRET) || fields.values().any(holds_secret),
-        Value::Array(items) => items.iter().any(holds_secret),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
+    secret_in(value).is_some()
 }
 
 /// Tags a runbook gives a resource, besides those that say who owns it.

@@ -162,7 +162,8 @@ fn copies_are_made_encrypted_shared_and_taken_back() {
     let all = with(
         &options,
         json!({
-            "copy_to_regions": ["eu-west-1", "eu-central-1"], "encrypted": true, "share_with": ["210987654321"],
+            "copy_to_regions": ["eu-west-1", "eu-central-1"], "encrypted": true, "kms_key_id": "alias/images",
+            "share_with": ["210987654321"],
         }),
     );
     let mut run = account.run();

@@ -95,9 +95,10 @@ impl MadeUp {
     }
 }
 
-/// Ids hold digits, or are long.
+/// Ids hold digits, or are long; of a UUID, a group of four can be letters alone.
 fn is_made_up(part: &str) -> bool {
-    part.len() >= 10 || part.len() >= 4 && part.chars().any(|c| c.is_ascii_digit())
+    let is_hex = part.len() == 4 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex || part.len() >= 10 || part.len() >= 4 && part.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 #[test]

@@ -142,7 +142,13 @@ pub fn records(certificate: &CertificateDetail) -> Vec<RecordSet> {
             RecordType::Cname => "CNAME".to_owned(),
             other => other.as_str().to_owned(),
         };
-        RecordSet { name: normal(record.name()), r#type, content: Content::Values { ttl: 300, values }, weighted: None }
+        RecordSet {
+            name: normal(record.name()),
+            r#type,
+            content: Content::Values { ttl: 300, values },
+            weighted: None,
+            health_check_id: None,
+        }
     };
     certificate.domain_validation_options().iter().filter_map(|option| option.resource_record()).map(record).collect()
 }

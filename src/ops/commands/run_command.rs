@@ -233,30 +233,45 @@ struct Back {
 
 async fn run_undo_commands(ctx: &Ctx, arguments_: Value) -> Result<Undone, Error> {
     let Back { script, instance_ids, what } = arguments(arguments_)?;
-    let living = living(ctx, &instance_ids).await?;
-    if living.is_empty() {
-        return Ok(Undone::Already);
-    }
+    let (living, stopped) = living(ctx, &instance_ids).await?;
     let what = format!("the `undo_commands` of {what}");
-    let command_id = script.send(ctx, &what, &living, None).await?;
-    check(&what, &script.ended(ctx, &command_id, &living).await?)?;
-    Ok(Undone::Done)
+    if !living.is_empty() {
+        let command_id = script.send(ctx, &what, &living, None).await?;
+        check(&what, &script.ended(ctx, &command_id, &living).await?)?;
+    }
+    match (stopped.is_empty(), living.is_empty()) {
+        (false, _) => Ok(Undone::Foreign(format!("{what} are not run on {}: it is stopped", stopped.join(", ")))),
+        (true, true) => Ok(Undone::Already),
+        (true, false) => Ok(Undone::Done),
+    }
 }
 
-/// Those that run. What the commands did went with the others.
-async fn living(ctx: &Ctx, instance_ids: &[String]) -> Result<Vec<String>, Error> {
-    let of_them =
-        aws_sdk_ec2::types::Filter::builder().name("instance-id").set_values(Some(instance_ids.to_vec())).build();
-    let running = aws_sdk_ec2::types::Filter::builder().name("instance-state-name").values("running").build();
-    let reply = ctx
-        .read("ec2:DescribeInstances", || {
-            ctx.aws().ec2.describe_instances().filters(of_them.clone()).filters(running.clone()).send()
-        })
-        .await?;
-    let found = reply.reservations().iter().flat_map(|reservation| reservation.instances());
-    let mut ids: Vec<String> = found.filter_map(|instance| instance.instance_id()).map(str::to_owned).collect();
-    // Looked at here again: not every AWS-compatible endpoint filters as asked.
-    ids.retain(|id| instance_ids.contains(id));
-    ids.sort_unstable();
-    Ok(ids)
+/// Those that run, and those that could run again. What the commands did went with the others. Of nodes that are not EC2's
+/// (`mi-…`), Systems Manager says when it is told.
+async fn living(ctx: &Ctx, instance_ids: &[String]) -> Result<(Vec<String>, Vec<String>), Error> {
+    let (mut living, of_ec2): (Vec<String>, Vec<String>) =
+        instance_ids.iter().cloned().partition(|id| id.starts_with("mi-"));
+    let of_them = aws_sdk_ec2::types::Filter::builder().name("instance-id").set_values(Some(of_ec2.clone())).build();
+    let reply = match of_ec2.is_empty() {
+        true => None,
+        false => Some(
+            ctx.read("ec2:DescribeInstances", || ctx.aws().ec2.describe_instances().filters(of_them.clone()).send())
+                .await?,
+        ),
+    };
+    let mut stopped = Vec::new();
+    let found = reply.iter().flat_map(|reply| reply.reservations()).flat_map(|reservation| reservation.instances());
+    for instance in found {
+        let state = instance.state().and_then(|state| state.name()).map_or("", |name| name.as_str());
+        // Looked at here again: not every AWS-compatible endpoint filters as asked.
+        let Some(id) = instance.instance_id().filter(|id| of_ec2.iter().any(|ours| ours == id)) else { continue };
+        match state {
+            "terminated" | "shutting-down" => {}
+            "running" => living.push(id.to_owned()),
+            _ => stopped.push(id.to_owned()),
+        }
+    }
+    living.sort_unstable();
+    stopped.sort_unstable();
+    Ok((living, stopped))
 }

@@ -136,10 +136,15 @@ impl Operation for RunTask {
             return Err(Error::Hopeless { what, reason });
         };
         let wait = Wait { what: what.clone(), timeout: options.timeout.0, every: Time::from_secs(5) };
+        let began = ctx.now();
         let ended = ctx
             .wait(wait, async || {
                 let found = tasks::describe(ctx, cluster, std::slice::from_ref(&arn)).await?.into_iter().next();
                 Ok(match found {
+                    None if ctx.since(began) > SHOWN => {
+                        let reason = "ECS does not show it any more, and how it ended is not known".to_owned();
+                        return Err(Error::Hopeless { what: what.clone(), reason });
+                    }
                     None => Seen::Pending("not shown yet".to_owned()),
                     Some(task) if task.last_status == "STOPPED" => Seen::Ready(task),
                     Some(task) => Seen::Pending(task.last_status.to_lowercase()),
@@ -161,6 +166,9 @@ impl Operation for RunTask {
         })
     }
 }
+
+/// How long a new task may not be shown. One that has ended is shown for an hour.
+const SHOWN: Time = Time::from_secs(120);
 
 fn join(why: String, log: Vec<String>) -> String {
     match log.is_empty() {

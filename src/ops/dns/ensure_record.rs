@@ -168,6 +168,7 @@ impl Operation for EnsureRecord {
         {
             wanted.weight = now.weight;
         }
+        wanted.health_check_id = found.as_ref().and_then(|found| found.health_check_id.clone());
         let owner = evidence.as_ref().and_then(owner);
         if owner.as_ref() != Some(&stack) && (found.is_some() || owner.is_some()) && !options.adopt {
             return Err(Error::NotOwned { resource, stack, owner });
@@ -236,7 +237,7 @@ impl EnsureRecord {
                 Some(Weighted { set_identifier: id.clone(), weight: weight.unwrap_or_default().into() })
             }
         };
-        Ok(RecordSet { name: normal(&self.name), r#type: kind.to_owned(), content, weighted })
+        Ok(RecordSet { name: normal(&self.name), r#type: kind.to_owned(), content, weighted, health_check_id: None })
     }
 
     fn check_values(&self) -> Result<(), Error> {
@@ -290,7 +291,13 @@ const HERITAGE: &str = "heritage=runner";
 
 fn new_evidence(name: String, stack: &str, run: &str) -> RecordSet {
     let values = vec![format!("\"{HERITAGE},runner/stack={stack},runner/run={run}\"")];
-    RecordSet { name, r#type: "TXT".into(), content: Content::Values { ttl: 300, values }, weighted: None }
+    RecordSet {
+        name,
+        r#type: "TXT".into(),
+        content: Content::Values { ttl: 300, values },
+        weighted: None,
+        health_check_id: None,
+    }
 }
 
 /// The stack a TXT record names.
@@ -352,6 +359,7 @@ mod tests {
             r#type: "A".into(),
             content: Content::Values { ttl: 60, values: vec![] },
             weighted: None,
+            health_check_id: None,
         };
         let one = RecordSet {
             weighted: Some(Weighted { set_identifier: "eu-West-1".into(), weight: 1 }),

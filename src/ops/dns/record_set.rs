@@ -22,6 +22,9 @@ pub struct RecordSet {
     /// What tells it from others of the same name and type, and its share among them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weighted: Option<Weighted>,
+    /// Somebody's health check: no operation sets it, and none takes it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check_id: Option<String>,
 }
 
 /// One of several record sets of one name and type.
@@ -87,6 +90,7 @@ impl RecordSet {
             Some(Weighted { set_identifier, weight }) => set.set_identifier(set_identifier).weight(*weight),
             None => set,
         };
+        let set = set.set_health_check_id(self.health_check_id.clone());
         set.build().expect("name and type are set")
     }
 
@@ -104,7 +108,8 @@ impl RecordSet {
         };
         let weighted = set.set_identifier().zip(set.weight());
         let weighted = weighted.map(|(id, weight)| Weighted { set_identifier: id.to_owned(), weight });
-        Self { name: normal(set.name()), r#type: set.r#type().as_str().to_owned(), content, weighted }
+        let health_check_id = set.health_check_id().map(str::to_owned);
+        Self { name: normal(set.name()), r#type: set.r#type().as_str().to_owned(), content, weighted, health_check_id }
     }
 }
 
@@ -340,10 +345,10 @@ async fn restore_records(ctx: &Ctx, restore: Value) -> Result<Undone, Error> {
             (None, None) => {}
             (Some(before), Some(found)) if before.is_same(found) => {}
             (_, Some(found)) if !found.is_same(ours) => {
-                let (ours, found) = (json!(ours.content), json!(found.content));
+                let (ours, found) = (json!(ours), json!(found));
                 return Ok(Undone::Foreign(format!("expected {ours}, found {found}")));
             }
-            (Some(_), None) => return Ok(Undone::Foreign(format!("expected {}, found nothing", json!(ours.content)))),
+            (Some(_), None) => return Ok(Undone::Foreign(format!("expected {}, found nothing", json!(ours)))),
             (Some(before), Some(_)) => changes.push(change(ChangeAction::Upsert, before)),
             // As it is there: a delete must repeat what it deletes.
             (None, Some(found)) => changes.push(change(ChangeAction::Delete, found)),

@@ -266,6 +266,7 @@ mod tests {
             r#type: "A".into(),
             content: Content::Values { ttl: 30, values: vec!["192.0.2.1".into()] },
             weighted: Some(Weighted { set_identifier: (*id).into(), weight: *weight }),
+            health_check_id: None,
         };
         weights.iter().map(one).collect()
     }

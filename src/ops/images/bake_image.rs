@@ -126,6 +126,14 @@ impl BakeImage {
         if let Some(index) = self.share_with.iter().position(|id| !is_account(&id)) {
             return Err(Error::option(format!("share_with[{index}]"), "expected an account id of twelve digits"));
         }
+        if self.encrypted && self.copy_to_regions.is_empty() {
+            return Err(Error::option("encrypted", "only copies are encrypted: there are no `copy_to_regions`"));
+        }
+        // "You can't share an AMI with encrypted snapshots" under AWS's own key: its guide, "Share an AMI".
+        if self.encrypted && self.kms_key_id.is_none() && !self.share_with.is_empty() {
+            let message = "missing: what is encrypted with AWS's own key cannot be shared";
+            return Err(Error::option("kms_key_id", message));
+        }
         if self.kms_key_id.is_some() && !self.encrypted {
             return Err(Error::option("kms_key_id", "only what is `encrypted` has a key"));
         }

@@ -189,9 +189,9 @@ impl EnsureTopic {
         all_of(missing.iter().map(|endpoint| subscription::subscribe(ctx, arn, endpoint, !is_new))).await?;
         all_of(others.iter().map(|found| subscription::remove(ctx, arn, found))).await?;
         fields.extend(
-            others.iter().map(|found| {
-                changed(&format!("subscriptions.{}", found.protocol), found.endpoint.clone(), Value::Null)
-            }),
+            others
+                .iter()
+                .map(|found| changed(&format!("subscriptions.{}", found.protocol), found.shown(), Value::Null)),
         );
         let is_same = missing.is_empty() && others.is_empty();
         let now = if is_same { found } else { subscription::all(ctx, arn).await? };

@@ -214,6 +214,20 @@ async fn unsubscribe(ctx: &Ctx, which: Value) -> Result<Undone, Error> {
     Ok(if_there(removed, GONE)?.map_or(Undone::Already, |()| Undone::Done))
 }
 
+/// An endpoint for people to read: what is behind the host of an address can be a key.
+fn shown(protocol: &str, endpoint: &str) -> String {
+    match endpoint.split('/').nth(2).filter(|_| protocol.starts_with("http")) {
+        Some(host) => format!("at {}", host.rsplit('@').next().unwrap_or(host)),
+        None => endpoint.to_owned(),
+    }
+}
+
+impl Listed {
+    pub(super) fn shown(&self) -> String {
+        shown(&self.protocol, &self.endpoint)
+    }
+}
+
 /// A subscription that was removed.
 #[derive(Serialize, Deserialize)]
 struct Removed {
@@ -240,7 +254,7 @@ pub(super) async fn remove(ctx: &Ctx, topic_arn: &str, found: &Listed) -> Result
         ctx.fetch("sns:GetSubscriptionAttributes", &json!({ "SubscriptionArn": arn })).await?;
     let mut attributes = reply.into_map();
     attributes.retain(|name, value| SETTABLE.contains(&name.as_str()) && value != "false");
-    let words = format!("{} subscription {}", found.protocol, found.endpoint);
+    let words = format!("{} subscription {}", found.protocol, found.shown());
     let removed = Removed {
         topic_arn: topic_arn.to_owned(),
         protocol: found.protocol.clone(),
@@ -270,6 +284,6 @@ async fn subscribe_again(ctx: &Ctx, removed: Value) -> Result<Undone, Error> {
         "Endpoint": endpoint,
         "Attributes": { "entry": entries },
     });
-    set(ctx, "sns:Subscribe", format!("{protocol} subscription {endpoint}"), &input, None).await?;
+    set(ctx, "sns:Subscribe", format!("{protocol} subscription {}", shown(&protocol, &endpoint)), &input, None).await?;
     Ok(Undone::Done)
 }

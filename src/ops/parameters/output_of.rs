@@ -46,6 +46,9 @@ impl Operation for OutputOf {
         let OutputOf { stack, name, default_value, required } = options;
         check_name("stack", &stack)?;
         check_name("name", &name)?;
+        if default_value.as_ref().is_some_and(holds_secret) {
+            return Err(Error::option("default_value", "outputs are no secrets, and neither is what stands for one"));
+        }
         let is_required = required.unwrap_or(default_value.is_none());
         let parameter = name_of(&stack, &name);
         let Some(found) = store::read(ctx, &parameter).await? else {
@@ -58,7 +61,7 @@ impl Operation for OutputOf {
                     )),
                 });
             }
-            return Ok(Plain { value: default_value.filter(|value| !holds_secret(value)).unwrap_or_default() });
+            return Ok(Plain { value: default_value.unwrap_or_default() });
         };
         let value = serde_json::from_str(&found.value).ok();
         let value = value.filter(|value| found.kind == ParameterType::String && !holds_secret(value));

@@ -57,6 +57,9 @@ impl Operation for SsmParameter {
             Some(Value::String(label)) if !label.is_empty() => format!(":{label}"),
             Some(_) => return Err(Error::option("version", "expected the number of a version, or a label")),
         };
+        if options.default_value.as_ref().is_some_and(holds_secret) {
+            return Err(Error::option("default_value", "a secret cannot stand in a handle's place: use `secret(…)`"));
+        }
         let is_required = options.required.unwrap_or(options.default_value.is_none());
         if options.required == Some(true) && options.default_value.is_some() {
             return Err(Error::option("default_value", "a parameter that is required needs no default"));
@@ -73,7 +76,7 @@ impl Operation for SsmParameter {
                 arn: String::new(),
                 kind: None,
                 version: 0,
-                value: options.default_value.filter(|value| !holds_secret(value)).unwrap_or_default(),
+                value: options.default_value.unwrap_or_default(),
             }),
         }
     }
