@@ -280,7 +280,7 @@ fn every_system_has_a_page() {
     assert_eq!(folders, ["branch-stack", "hello-web", "service", "shopping-cart", "tasks", "time-service"]);
     for folder in folders {
         assert!(
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks").join(folder).join("README.md").exists(),
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks").join(&folder).join("README.md").exists(),
             "{folder}"
         );
     }
