@@ -18,7 +18,7 @@ pub fn is_read_only(action: &str) -> bool {
 /// Whether a read hands out values that are secrets. Nobody asks for them in a dry run.
 pub fn reads_secrets(action: &str, parameters: &Value) -> bool {
     match action {
-        "secretsmanager:GetSecretValue" | "secretsmanager:BatchGetSecretValue" => true,
+        "ecr:GetAuthorizationToken" | "secretsmanager:GetSecretValue" | "secretsmanager:BatchGetSecretValue" => true,
         _ if action.starts_with("ssm:") => {
             let decrypts = &parameters["WithDecryption"];
             decrypts.as_bool() == Some(true) || decrypts == "true"

@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::MASK;
 
 /// By their names in AWS's APIs.
-pub const SECRET: &[&str] = &["PrivateKey", "SecretAccessKey", "SecretBinary", "SecretString", "SessionToken"];
+pub const SECRET: &[&str] =
+    &["authorizationToken", "PrivateKey", "SecretAccessKey", "SecretBinary", "SecretString", "SessionToken"];
 
 /// Masks them in a tree: those, the value of a secure parameter, and those of `more`.
 pub fn mask(tree: &mut Value, more: &[&str]) {

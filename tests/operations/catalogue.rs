@@ -226,8 +226,8 @@ fn run_all(run: &mut Trial<'_>) -> BTreeSet<&'static str> {
     made.used
 }
 
-/// What does something each time is tried by itself: see `outside` and `commands`.
-const EACH_TIME: &[&str] = &["exec", "http_request", "notify", "run_command"];
+/// What does something each time is tried by itself: see `docker`, `outside` and `commands`.
+const EACH_TIME: &[&str] = &["build_image", "exec", "http_request", "notify", "push_image", "run_command"];
 
 /// The operations on containers, behind a rule of their own.
 fn run_containers(made: &mut Made<'_, '_>, vpc: &Value, private: &Value) {

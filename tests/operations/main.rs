@@ -12,6 +12,7 @@ mod compute;
 mod containers;
 mod contract;
 mod dns;
+mod docker;
 mod faults;
 mod fork;
 mod guard;
@@ -32,4 +33,5 @@ mod runbooks;
 #[path = "../support/same.rs"]
 mod same;
 mod stacks;
+mod systems;
 mod traffic;

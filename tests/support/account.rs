@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
@@ -22,6 +22,8 @@ use serde_json::Value;
 
 use crate::live::Origin;
 
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
 /// An account that outlives the runs in it.
 pub struct Account {
     target: Target,
@@ -32,6 +34,9 @@ pub struct Account {
     world: Option<tempfile::TempDir>,
     /// Variables of its environments, instead of those of runner.toml.
     pub vars: serde_json::Map<String, Value>,
+    /// The project of its runbooks, and the folder they are in.
+    project: PathBuf,
+    pub runbooks: PathBuf,
 }
 
 enum Target {
@@ -66,6 +71,12 @@ impl Account {
         Self { world: Some(dir), ..Self::on(Target::Sim(Arc::new(world)), 1) }
     }
 
+    /// The same account for the runbooks of another project of `runbooks/`.
+    pub fn with_project(self, name: &str) -> Self {
+        let project = Path::new(ROOT).join("runbooks").join(name);
+        Self { runbooks: project.clone(), project, ..self }
+    }
+
     /// An account whose reads see everything at once.
     pub fn prompt() -> Self {
         let account = Self::new();
@@ -97,6 +108,8 @@ impl Account {
             journals: tempfile::tempdir().expect("a directory"),
             world: None,
             vars: serde_json::Map::new(),
+            project: ROOT.into(),
+            runbooks: Path::new(ROOT).join("runbooks"),
         }
     }
 
@@ -125,7 +138,7 @@ impl Account {
     pub fn run_under(&self, policy: &str) -> Trial<'_> {
         let _context = self.tokio.enter();
         let (run, events) = self.begin(self.place());
-        let environment = Environment { policy: governed(policy), ..self.environment("prod") };
+        let environment = self.environments(policy).remove("prod").expect("it has one");
         run.clock().block_on(run.use_environment(&environment)).expect("the environment");
         run.set_stack("shop-prod".into());
         Trial { run, branch: Branch::root(), events, account: self }
@@ -144,10 +157,7 @@ impl Account {
     /// The same under a policy.
     pub fn script_under(&self, policy: &str, text: &str, params: Value) -> Ran {
         let _context = self.tokio.enter();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let runbook =
-            Runbook::from_text("script.rhai", text, root, api::vocabulary()).expect("a runbook that compiles");
-        self.execute_runbook(self.begin(self.place()), policy, &runbook, params)
+        self.execute_runbook(self.begin(self.place()), policy, &self.script_of(text), params)
     }
 
     /// The same, with somebody who sees each event as it happens.
@@ -165,21 +175,21 @@ impl Account {
     /// The same as a dry run: on a copy of the simulated world, or on a fork of the account on moto.
     pub fn plan(&self, name: &str, params: Value) -> Ran {
         let _context = self.tokio.enter();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let runbook = api::load(&root.join("runbooks").join(name), root).expect("a runbook that compiles");
-        self.plan_of(&runbook, params)
+        self.plan_of("", &self.load(name), params)
     }
 
     /// The same with a runbook of this text.
     pub fn plan_script(&self, text: &str) -> Ran {
-        let _context = self.tokio.enter();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let runbook =
-            Runbook::from_text("script.rhai", text, root, api::vocabulary()).expect("a runbook that compiles");
-        self.plan_of(&runbook, Value::Null)
+        self.plan_script_under("", text)
     }
 
-    fn plan_of(&self, runbook: &Runbook, params: Value) -> Ran {
+    /// The same under a policy.
+    pub fn plan_script_under(&self, policy: &str, text: &str) -> Ran {
+        let _context = self.tokio.enter();
+        self.plan_of(policy, &self.script_of(text), Value::Null)
+    }
+
+    fn plan_of(&self, policy: &str, runbook: &Runbook, params: Value) -> Ran {
         let place = match (&self.target, &self.world) {
             (Target::Moto { url, .. }, _) => {
                 let live = Arc::new(LiveAccounts::new(Some(url.clone())));
@@ -193,21 +203,26 @@ impl Account {
             (Target::Sim(_), None) => panic!("only a kept world can be copied"),
         };
         let run = self.run_in(place, RunId::plan(), Journal::in_memory("plan"), |_| {});
-        self.execute_runbook(run, "", runbook, params)
+        self.execute_runbook(run, policy, runbook, params)
     }
 
     fn execute(&self, run: Begun, policy: &str, name: &str, params: Value) -> Ran {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let runbook = api::load(&root.join("runbooks").join(name), root).expect("a runbook that compiles");
-        self.execute_runbook(run, policy, &runbook, params)
+        self.execute_runbook(run, policy, &self.load(name), params)
+    }
+
+    fn load(&self, name: &str) -> Runbook {
+        api::load(&self.runbooks.join(name), &self.project).expect("a runbook that compiles")
+    }
+
+    fn script_of(&self, text: &str) -> Runbook {
+        Runbook::from_text("script.rhai", text, &self.project, api::vocabulary()).expect("a runbook that compiles")
     }
 
     fn execute_runbook(&self, (run, events): Begun, policy: &str, runbook: &Runbook, params: Value) -> Ran {
         run.show_requests();
-        let environment = |name| Environment { policy: governed(policy), ..self.environment(name) };
-        let environments = ["prod", "staging"].map(|name| (name.to_owned(), environment(name)));
+        let environments = self.environments(policy);
         let params = params.as_object().cloned().unwrap_or_default().into_iter().collect();
-        let inputs = Inputs { environments: environments.into(), environment: None, params, interactive: false };
+        let inputs = Inputs { environments, environment: None, params, interactive: false };
         let host = Host::new(run.clone(), inputs);
         let failure = host.execute(runbook).err().map(|failure| failure.message);
         let rollback = failure.as_deref().map(|failure| run.roll_back(failure));
@@ -254,16 +269,28 @@ impl Account {
         (run, events)
     }
 
-    /// The environment of the shipped runner.toml, in this account.
-    fn environment(&self, name: &str) -> Environment {
-        let settings: Value = toml::from_str(include_str!("../../runner.toml")).expect("runner.toml is TOML");
-        let mut vars = settings["environments"][name]["vars"].as_object().cloned().unwrap_or_default();
-        vars.extend(self.vars.clone());
+    /// The environments of runner.toml, in this account, under a policy.
+    fn environments(&self, policy: &str) -> BTreeMap<String, Environment> {
+        let settings = std::fs::read_to_string(self.project.join("runner.toml")).expect("a readable runner.toml");
+        let settings: Value = toml::from_str(&settings).expect("runner.toml is TOML");
         let role_arn = match &self.target {
             Target::Sim(_) => None,
             Target::Moto { account, .. } => Some(format!("arn:aws:iam::{account}:role/runner")),
         };
-        Environment { name: name.into(), region: Some("eu-central-1".into()), vars, role_arn, ..Default::default() }
+        let of = |(name, settings): (&String, &Value)| {
+            let mut vars = settings["vars"].as_object().cloned().unwrap_or_default();
+            vars.extend(self.vars.clone());
+            let environment = Environment {
+                name: name.clone(),
+                region: settings["region"].as_str().map(str::to_owned),
+                vars,
+                role_arn: role_arn.clone(),
+                policy: governed(policy),
+                ..Environment::default()
+            };
+            (name.clone(), environment)
+        };
+        settings["environments"].as_object().into_iter().flatten().map(of).collect()
     }
 
     /// All that its runs have written down.

@@ -10,7 +10,7 @@ use crate::{
         Error,
         tagged::{Tagged, restore},
     },
-    run::{Class, Ctx, Mutation, Undo, UndoAction},
+    run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
 };
 
 /// What ECR says when a repository is not there.
@@ -54,6 +54,84 @@ pub async fn find(ctx: &Ctx, name: &str) -> Result<Option<Found>, Error> {
     match ctx.fetch::<Reply>("ecr:DescribeRepositories", &json!({ "repositoryNames": [name] })).await {
         Ok(reply) => Ok(reply.repositories.into_iter().next()),
         Err(error) if error.is(GONE) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The repository of that name.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is none.
+pub async fn get(ctx: &Ctx, name: &str) -> Result<Found, Error> {
+    let hint = "`ensure_repository` makes one".to_owned();
+    find(ctx, name)
+        .await?
+        .ok_or_else(|| Error::NotFound { what: format!("repository {name} in {}", ctx.aws().region), hint: Some(hint) })
+}
+
+/// What a tag of a repository names, if it names anything.
+///
+/// # Errors
+/// If the call fails.
+pub async fn digest_of(ctx: &Ctx, name: &str, tag: &str) -> Result<Option<String>, Error> {
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Reply {
+        image_details: Vec<Image>,
+    }
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Image {
+        image_digest: String,
+    }
+    let input = json!({ "repositoryName": name, "imageIds": [{ "imageTag": tag }] });
+    match ctx.fetch::<Reply>("ecr:DescribeImages", &input).await {
+        Ok(reply) => Ok(reply.image_details.into_iter().next().map(|image| image.image_digest)),
+        Err(error) if error.is(&["ImageNotFoundException"]) || error.is(GONE) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The kinds of manifests: without them an image for several platforms is shown as one for one.
+const MANIFESTS: [&str; 4] = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+];
+
+/// Puts a tag to the image with that digest, as "Retagging an image in Amazon ECR" does it.
+///
+/// # Errors
+/// If a call fails.
+pub async fn tag(ctx: &Ctx, name: &str, tag: &str, digest: &str) -> Result<Undone, Error> {
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    struct Reply {
+        images: Vec<Image>,
+    }
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Image {
+        image_manifest: String,
+        image_manifest_media_type: Option<String>,
+    }
+    let wanted =
+        json!({ "repositoryName": name, "imageIds": [{ "imageDigest": digest }], "acceptedMediaTypes": MANIFESTS });
+    let reply: Reply = ctx.fetch("ecr:BatchGetImage", &wanted).await?;
+    let Some(Image { image_manifest, image_manifest_media_type }) = reply.images.into_iter().next() else {
+        return Ok(Undone::Foreign(format!("{digest} of {name}, which tag {tag} named, is gone")));
+    };
+    let mut input = json!({ "repositoryName": name, "imageTag": tag, "imageManifest": image_manifest });
+    if let Some(kind) = image_manifest_media_type {
+        input["imageManifestMediaType"] = json!(kind);
+    }
+    let declared = Mutation::new("ecr:PutImage", Class::Idempotent, format!("tag {tag} of repository {name}"));
+    let put = ctx.change(declared, |permit| ctx.aws().call("ecr:PutImage", &input).permit(permit).send::<Value>());
+    match put.await {
+        Ok(()) => Ok(Undone::Done),
+        // It was put there and the reply was lost.
+        Err(error) if error.is(&["ImageAlreadyExistsException"]) => Ok(Undone::Done),
         Err(error) => Err(error),
     }
 }

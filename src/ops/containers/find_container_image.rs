@@ -2,7 +2,6 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::{ContainerImage, Repository, ecr};
 use crate::{
@@ -35,44 +34,18 @@ impl Operation for FindContainerImage {
     }
 
     async fn run(ctx: &Ctx, options: Self) -> Result<ContainerImage, Error> {
-        const CALL: &str = "ecr:DescribeImages";
         let (name, tag) = (options.repository.as_str(), &options.tag);
-        let input = json!({ "repositoryName": name, "imageIds": [{ "imageTag": tag }] });
-        let image = async {
-            match ctx.fetch::<Reply>(CALL, &input).await {
-                Ok(reply) => Ok(reply.image_details.into_iter().next()),
-                // Which of the two it is, the other read tells.
-                Err(error) if error.is(&["ImageNotFoundException"]) || error.is(ecr::GONE) => Ok(None),
-                Err(error) => Err(error),
-            }
-        };
-        let (image, repository) = futures::join!(image, ecr::find(ctx, name)).together()?;
-        let Some(repository) = repository else {
-            let hint = Some("`ensure_repository` makes one".to_owned());
-            return Err(Error::NotFound { what: format!("repository {name} in {}", ctx.aws().region), hint });
-        };
-        let Some(image) = image else {
+        let (repository, digest) = futures::join!(ecr::get(ctx, name), ecr::digest_of(ctx, name, tag)).together()?;
+        let Some(image_digest) = digest else {
             let hint = Some(format!("push it to {} first", repository.repository_uri));
             return Err(Error::NotFound { what: format!("an image tagged {tag} in repository {name}"), hint });
         };
-        ctx.did(Change::Read, [set("image_digest", image.image_digest.clone())]);
+        ctx.did(Change::Read, [set("image_digest", image_digest.clone())]);
         Ok(ContainerImage {
-            image: format!("{}@{}", repository.repository_uri, image.image_digest),
+            image: format!("{}@{image_digest}", repository.repository_uri),
             repository_name: name.to_owned(),
             image_tag: options.tag,
-            image_digest: image.image_digest,
+            image_digest,
         })
     }
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Reply {
-    image_details: Vec<Image>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Image {
-    image_digest: String,
 }

@@ -3,10 +3,12 @@
 //! ECR and ECS have no SDK crate here: their calls go by name, with JSON under AWS's names. A service is known by its ARN,
 //! `…:service/CLUSTER/NAME`, which says where it is.
 
+pub mod build_image;
 pub mod cluster_settings;
 pub mod container_definition;
 pub mod deploy_ecs_service;
 pub mod deployment;
+pub mod docker;
 pub mod ecr;
 pub mod ecs;
 pub mod ensure_cluster;
@@ -14,6 +16,7 @@ pub mod ensure_repository;
 pub mod ensure_service_scaling;
 pub mod find_container_image;
 pub mod find_ecs_service;
+pub mod push_image;
 pub mod register_task_definition;
 pub mod repository_aspect;
 pub mod retire_ecs_service;
@@ -57,6 +60,24 @@ pub struct ContainerImage {
 
 impl Kind for ContainerImage {
     const KIND: &'static str = "container_image";
+    const ID: &'static str = "image";
+}
+
+/// An image on this machine, tagged for a repository.
+#[derive(Debug, Serialize)]
+pub struct BuiltImage {
+    /// `REPOSITORY:TAG`: what `push_image` brings to the repository.
+    pub image: String,
+    pub repository_name: String,
+    pub image_tag: String,
+    /// What the docker CLI calls it. Empty if it was not built.
+    pub image_id: String,
+    /// It was not built: a dry run, or the simulated AWS.
+    pub assumed: bool,
+}
+
+impl Kind for BuiltImage {
+    const KIND: &'static str = "built_image";
     const ID: &'static str = "image";
 }
 

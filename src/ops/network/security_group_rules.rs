@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_ec2::types::{Filter, SecurityGroup};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -122,8 +123,13 @@ impl Direction {
 /// # Errors
 /// If AWS refuses.
 pub async fn revoke_references(ctx: &Ctx, groups: &[String]) -> Result<(), Error> {
-    let groups = read::security_groups(ctx, groups, &[]).await?;
-    let revoke = async |group: &aws_sdk_ec2::types::SecurityGroup| {
+    // By a filter: asked by ids, EC2 refuses all if lists still show one that is gone. It takes "up to 200 values".
+    let read = groups.chunks(200).map(async |some| {
+        let ids = Filter::builder().name("group-id").set_values(Some(some.to_vec())).build();
+        read::security_groups(ctx, &[], &[ids]).await
+    });
+    let groups: Vec<SecurityGroup> = all_of(read).await?.into_iter().flatten().collect();
+    let revoke = async |group: &SecurityGroup| {
         for egress in [false, true] {
             let found = of_group(group, egress);
             let kept = found.iter().filter(|(permission, _)| !permission.names_a_group());

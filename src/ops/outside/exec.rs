@@ -6,14 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::{Declared, check_exit, line, visible};
 use crate::{
-    aws::intern,
-    event::{Change, Event},
+    event::Change,
     ops::{Duration, Error, Kind, Operation, Sensitive, ownership::set},
     outside::{Command, Finished},
     policy::outside::PROGRAM,
-    redact::MASK,
-    run::{Class, Ctx, Mutation, Outcome},
+    run::{Class, Ctx, Outcome},
 };
 
 /// Runs a command on this machine: a program with its arguments, without a shell. Only the programs that `allowed_commands` of the
@@ -73,9 +72,6 @@ impl Kind for CommandResult {
     const ID: &'static str = "program";
 }
 
-/// So much of an error's output is said with the failure, in lines.
-const SAID: usize = 5;
-
 impl Operation for Exec {
     const NAME: &'static str = "exec";
     const AREA: &'static str = "Outside AWS";
@@ -93,21 +89,19 @@ impl Operation for Exec {
         if options.program.is_empty() {
             return Err(Error::option("program", "expected the name of a program, found nothing"));
         }
-        let class = if options.idempotent { Class::Idempotent } else { Class::Once };
-        let declared = Mutation::new(intern(&format!("exec:{}", options.program)), class, options.line());
-        let command = options.command();
-        let assume = Finished { stdout: options.assume.clone(), ..Finished::default() };
-        let name = options.name();
-        let tell = |line: &str, _: bool| ctx.emit(Event::Log { message: format!("{name}: {line}") });
-        let Outcome { value: finished, assumed } =
-            ctx.outside(declared, options.shown(), assume, || command.run(tell)).await?;
-        let Finished { exit_code, stdout, stderr } = finished;
-        if exit_code != 0 && !options.allow_failure {
-            let last = stderr.lines().rev().take(SAID).collect::<Vec<_>>();
-            let said = last.into_iter().rev().map(str::to_owned);
-            let faults = [format!("exit code {exit_code}")].into_iter().chain(said).collect();
-            return Err(Error::Failed { what: format!("`{}`", options.line()), faults });
+        let declared = Declared {
+            command: options.command(),
+            line: options.line(),
+            shown: options.shown(),
+            class: if options.idempotent { Class::Idempotent } else { Class::Once },
+            undo: None,
+            assume: options.assume.clone(),
+        };
+        let Outcome { value: finished, assumed } = declared.run(ctx).await?;
+        if !options.allow_failure {
+            check_exit(&options.line(), &finished)?;
         }
+        let Finished { exit_code, stdout, stderr } = finished;
         let told = if assumed { set("exit_code", "assumed") } else { set("exit_code", exit_code) };
         ctx.did(Change::Updated, [told]);
         let json = serde_json::from_str(&stdout).unwrap_or_default();
@@ -130,14 +124,7 @@ impl Exec {
 
     /// The command as people type it.
     fn line(&self) -> String {
-        let quoted = |word: String| if word.is_empty() || word.contains(' ') { format!("'{word}'") } else { word };
-        let words = [self.program.clone()].into_iter().chain(self.args.iter().map(visible));
-        words.map(quoted).collect::<Vec<_>>().join(" ")
-    }
-
-    /// The last part of a path.
-    fn name(&self) -> &str {
-        self.program.rsplit('/').next().unwrap_or(&self.program)
+        line([self.program.clone()].into_iter().chain(self.args.iter().map(visible)))
     }
 
     fn shown(&self) -> Value {
@@ -148,8 +135,4 @@ impl Exec {
             "directory": self.directory, "stdin": self.stdin.as_ref().map(visible),
         })
     }
-}
-
-fn visible(text: &Sensitive) -> String {
-    if text.is_secret() { MASK.to_owned() } else { text.expose().to_owned() }
 }

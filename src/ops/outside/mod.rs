@@ -8,14 +8,72 @@ use std::time::Duration as Time;
 
 use serde_json::{Value, json};
 
-use super::Error;
+use super::{Error, Sensitive};
 use crate::{
-    outside::Trouble,
+    aws::intern,
+    event::Event,
+    outside::{Command, Finished, Trouble},
     policy::outside::HOST,
     redact::MASK,
-    run::Ctx,
+    run::{Class, Ctx, Mutation, Outcome, Undo},
     web::{self, Reply, Request, Url},
 };
+
+/// A command, and what is known and shown of it.
+pub(super) struct Declared {
+    pub command: Command,
+    /// As people type it.
+    pub line: String,
+    /// What policy judges and people see: without secrets.
+    pub shown: Value,
+    pub class: Class,
+    pub undo: Option<Undo>,
+    /// What a dry run takes for its output.
+    pub assume: String,
+}
+
+impl Declared {
+    /// Runs it, and says its output line by line. Whatever its exit code is, it has ended.
+    ///
+    /// # Errors
+    /// Those of [`Ctx::outside`].
+    pub async fn run(self, ctx: &Ctx) -> Result<Outcome<Finished>, Error> {
+        let Self { command, line, shown, class, undo, assume } = self;
+        let declared = Mutation::new(intern(&format!("exec:{}", command.program)), class, line).undo(undo);
+        let name = command.program.rsplit('/').next().unwrap_or(&command.program);
+        let tell = |line: &str, _: bool| ctx.emit(Event::Log { message: format!("{name}: {line}") });
+        let assume = Finished { stdout: assume, ..Finished::default() };
+        ctx.outside(declared, shown, assume, || command.run(tell)).await
+    }
+}
+
+/// Words of a command, as they are typed.
+pub(super) fn line(words: impl IntoIterator<Item = String>) -> String {
+    let quoted = |word: String| if word.is_empty() || word.contains(' ') { format!("'{word}'") } else { word };
+    words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// So much of an error's output is said with the failure, in lines.
+const SAID: usize = 5;
+
+/// What is wrong with the end of a command, if anything is.
+///
+/// # Errors
+/// [`Error::Failed`] with its exit code and the end of its error output.
+pub(super) fn check_exit(line: &str, ended: &Finished) -> Result<(), Error> {
+    if ended.exit_code == 0 {
+        return Ok(());
+    }
+    let last: Vec<&str> = ended.stderr.lines().rev().take(SAID).collect();
+    let said = last.into_iter().rev().map(str::to_owned);
+    let faults = [format!("exit code {}", ended.exit_code)].into_iter().chain(said).collect();
+    Err(Error::Failed { what: format!("`{line}`"), faults })
+}
+
+/// A text as it is shown.
+pub(super) fn visible(text: &Sensitive) -> String {
+    if text.is_secret() { MASK.to_owned() } else { text.expose().to_owned() }
+}
 
 /// What is shown of a request: where it goes, and not what may be secret of it.
 fn shown(url: &Url, is_secret: bool, body: Option<&Value>) -> Value {

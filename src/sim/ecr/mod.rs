@@ -4,6 +4,7 @@
 //! the service model, messages those of real accounts. Replication, pull through caches, signing and scan findings are not
 //! modelled.
 
+mod authorization;
 pub mod conduct;
 pub mod image;
 mod policy;
@@ -30,7 +31,7 @@ pub const SERVICE: Service = Service {
     name: "ecr",
     protocol: Protocol::Json("AmazonEC2ContainerRegistry_V20150921"),
     namespace: "",
-    actions: &[image::ACTIONS, policy::ACTIONS, repository::ACTIONS],
+    actions: &[authorization::ACTIONS, image::ACTIONS, policy::ACTIONS, repository::ACTIONS],
     sanitise: no_secrets,
 };
 
