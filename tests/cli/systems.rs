@@ -169,6 +169,8 @@ fn hello_web() {
 fn hello_web_from_a_repository() {
     let system = System::new("hello-web");
     system.done(&["images.rhai"]);
+    let pushed = system.done(&["images.rhai", "--param", "version=1.4.2"]);
+    assert!(pushed.stdout.contains("/hello-shared-web@sha256:"), "{pushed}");
     system.done(&["staging.rhai", "--param", "image=1.4.2"]);
     let missing = system.run(&["staging.rhai", "--param", "image=missing-1"]);
     assert!(missing.stderr.contains("missing-1"), "{missing}");
