@@ -189,6 +189,7 @@ pub const UNDOS: &[&UndoAction] = &[
 
 /// All look-ups: how a call whose reply was lost is found again.
 pub const LOOK_UPS: &[&LookUp] = &[
+    &commands::send::COMMAND_BY_COMMENT,
     &network::ensure_vpc::VPC_BY_NAME,
     &network::ensure_subnets::SUBNET_BY_NAME,
     &network::ensure_internet_gateway::INTERNET_GATEWAY_BY_NAME,

@@ -30,7 +30,7 @@ pub enum Class {
     Token,
     /// Makes something with a name or tag of its own: looked up before it is sent again.
     Unique,
-    /// Cannot be repeated and leaves nothing to look for.
+    /// Cannot be repeated. What it has left, if anything, says that it was carried out; that nothing is found says nothing.
     Once,
 }
 

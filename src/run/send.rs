@@ -172,14 +172,16 @@ impl Ctx {
                         Class::Idempotent => None,
                         // Sent again with its token it is one and the same; unless AWS has forgotten the token.
                         Class::Token if self.run.clock().now().duration_since(started) < TOKENS_LAST => None,
-                        Class::Token | Class::Unique => Box::pin(self.find_again(look_up, started)).await?,
-                        Class::Once => {
-                            let (resource, path) = (resource.clone(), path.clone());
-                            return Err(Error::InDoubt { call, resource, path });
+                        Class::Token | Class::Unique | Class::Once => {
+                            Box::pin(self.find_again(look_up, started)).await?
                         }
                     };
                     if let Some(found) = found {
                         return serde_json::from_value(found).map_err(|_| unlike(call));
+                    }
+                    if class == Class::Once {
+                        let (resource, path) = (resource.clone(), path.clone());
+                        return Err(Error::InDoubt { call, resource, path });
                     }
                     in_doubt = matches!(class, Class::Idempotent | Class::Token);
                 }
@@ -208,13 +210,12 @@ impl Ctx {
                     CallErrorKind::Unknown if tries >= retry::BROKEN_ATTEMPTS => false,
                     CallErrorKind::Unknown => match class {
                         Class::Idempotent | Class::Token => true,
-                        Class::Once => false,
-                        Class::Unique => {
+                        Class::Unique | Class::Once => {
                             if let Some(found) = Box::pin(self.find_again(look_up.as_ref(), self.now())).await? {
                                 return serde_json::from_value(found).map_err(|_| unlike(call));
                             }
-                            in_doubt = false;
-                            true
+                            in_doubt = class == Class::Once;
+                            class == Class::Unique
                         }
                     },
                     CallErrorKind::Permission | CallErrorKind::Undeclared => false,

@@ -49,7 +49,8 @@ impl Shape {
     pub fn of(world: &World, other_forms: &BTreeMap<String, u64>) -> Shape {
         let (family, last) = world.ids();
         let ids = Ids { family, last, other_forms };
-        let observed = observe(world);
+        let mut observed = observe(world);
+        count_revisions_anew(&mut observed);
         let mut rows = Vec::new();
         collect(&observed, &mut Vec::new(), &mut rows);
         let content: Vec<Content> = rows.iter().map(|row| ids.content(row)).collect();
@@ -180,6 +181,55 @@ fn collect<'w>(value: &'w Value, path: &mut Vec<&'w str>, rows: &mut Vec<Found<'
             collect(value, path, rows);
             path.pop();
         }
+    }
+}
+
+/// Revisions of task definitions, from 1 on: which numbers they have says only how many there were before.
+fn count_revisions_anew(observed: &mut Value) {
+    let regions = observed.as_object_mut().into_iter().flatten();
+    let regions = regions.filter_map(|(_, account)| account.get_mut("regions")?.as_object_mut());
+    for region in regions.flat_map(|regions| regions.values_mut()) {
+        let Some(Value::Object(definitions)) = region.pointer_mut("/ecs/task_definitions") else { continue };
+        let mut families = BTreeMap::<String, Vec<i64>>::new();
+        for (family, revision) in definitions.keys().filter_map(|id| id.rsplit_once(':')) {
+            families.entry(family.to_owned()).or_default().extend(revision.parse::<i64>());
+        }
+        let mut renamed = BTreeMap::new();
+        for (family, revisions) in &mut families {
+            revisions.sort_unstable();
+            renamed.extend((1..).zip(revisions).map(|(now, before)| (format!("{family}:{before}"), (family, now))));
+        }
+        *definitions = std::mem::take(definitions)
+            .into_iter()
+            .map(|(id, mut row)| match renamed.get(&id) {
+                Some((family, revision)) => {
+                    row["revision"] = (*revision).into();
+                    (format!("{family}:{revision}"), row)
+                }
+                None => (id, row),
+            })
+            .collect();
+        let families = region.pointer_mut("/ecs/task_definition_families").and_then(Value::as_object_mut);
+        for (name, family) in families.into_iter().flatten() {
+            let count = renamed.values().filter(|(of, _)| *of == name).count();
+            family["active"] = (1..=count).collect();
+        }
+        rename(region, &renamed);
+    }
+}
+
+/// In each text that is such a name, or an ARN that ends in one.
+fn rename(value: &mut Value, renamed: &BTreeMap<String, (&String, i64)>) {
+    match value {
+        Value::String(text) => {
+            let begin = text.rfind('/').map_or(0, |at| at + 1);
+            if let Some((family, revision)) = renamed.get(&text[begin..]) {
+                text.replace_range(begin.., &format!("{family}:{revision}"));
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, renamed)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| rename(field, renamed)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -340,10 +390,27 @@ impl Ids<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn ids(other_forms: &BTreeMap<String, u64>) -> Ids<'_> {
         Ids { family: "000000000".to_owned(), last: 40, other_forms }
+    }
+
+    #[test]
+    fn revisions_are_counted_anew() {
+        let world = |first: i64, second: i64| {
+            let id = |revision| format!("web:{revision}");
+            json!({ "1": { "regions": { "eu": { "ecs": {
+                "task_definitions": { id(first): { "id": id(first), "revision": first }, id(second): { "id": id(second), "revision": second } },
+                "task_definition_families": { "web": { "active": [first, second] } },
+                "services": { "web": { "task_definition": format!("arn:x:task-definition/web:{second}") } },
+            } } } } })
+        };
+        let mut later = world(9, 10);
+        count_revisions_anew(&mut later);
+        assert_eq!(later, world(1, 2));
     }
 
     #[test]

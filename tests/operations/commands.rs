@@ -36,6 +36,23 @@ fn on(group: &str, commands: &[&str]) -> Value {
     json!({ "auto_scaling_group": group, "commands": commands })
 }
 
+/// A reply is lost: what was sent is found by its comment, and never sent twice.
+#[test]
+fn a_command_whose_reply_is_lost_is_found() {
+    for (fault, sent) in [("500-applied", true), ("timeout-applied", true), ("500-not-applied", false)] {
+        let account = Account::new();
+        let (_, name) = fleet(&mut account.run(), 2);
+        let simulator = account.simulator();
+        simulator.ask_for([format!("ssm:SendCommand#1={fault}").parse().expect("a fault")]);
+        let mut run = account.run();
+        let ran = run.op("run_command", on(&name, &["echo done"]));
+        let succeeded = ran.as_ref().is_ok_and(|ran| ran["succeeded"] == json!(true));
+        assert_eq!(succeeded, sent, "{fault}: {ran:?}");
+        let instances = ran.iter().flat_map(|ran| ran["instances"].as_array()).flatten().count();
+        assert_eq!(instances, if sent { 2 } else { 0 }, "{fault}");
+    }
+}
+
 #[test]
 fn commands_run_on_all_instances_of_a_group() {
     let account = Account::new();

@@ -18,7 +18,7 @@ use crate::{
         compute::{AutoScalingGroup, asg},
         ownership::set,
     },
-    run::{Ctx, Undo, UndoAction, Undone},
+    run::{Class, Ctx, Undo, UndoAction, Undone},
 };
 
 const SHELL: &str = "AWS-RunShellScript";
@@ -177,9 +177,7 @@ impl Operation for RunCommand {
     }
 
     async fn run(ctx: &Ctx, options: Self) -> Result<CommandRun, Error> {
-        let mut script = options.check()?;
-        // So that people can tell where it came from; SendCommand takes a hundred characters.
-        script.comment = format!("runner {}", ctx.run_id()).chars().take(100).collect();
+        let script = options.check()?.called(ctx, "");
         let instances = options.instances(ctx).await?;
         if instances.is_empty() {
             return Err(Error::NotFound {
@@ -191,7 +189,7 @@ impl Operation for RunCommand {
         for some in instances.chunks(AT_ONCE) {
             let what = format!("commands on {}", on(&options, some));
             let undo = options.undo(&script, &what, some);
-            let command_id = script.send(ctx, &what, some, Some(undo)).await?;
+            let command_id = script.send(ctx, Class::Once, &what, some, Some(undo)).await?;
             all.instances.extend(script.ended(ctx, &command_id, some).await?);
             all.command_ids.push(command_id);
             if !options.allow_failure {
@@ -236,7 +234,8 @@ async fn run_undo_commands(ctx: &Ctx, arguments_: Value) -> Result<Undone, Error
     let (living, stopped) = living(ctx, &instance_ids).await?;
     let what = format!("the `undo_commands` of {what}");
     if !living.is_empty() {
-        let command_id = script.send(ctx, &what, &living, None).await?;
+        let script = script.called(ctx, "undo");
+        let command_id = script.send(ctx, Class::Once, &what, &living, None).await?;
         check(&what, &script.ended(ctx, &command_id, &living).await?)?;
     }
     match (stopped.is_empty(), living.is_empty()) {

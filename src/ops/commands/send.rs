@@ -6,11 +6,12 @@ use aws_sdk_ssm::{
     operation::get_command_invocation::GetCommandInvocationOutput, types::CommandInvocationStatus as Status,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::Invocation;
 use crate::{
-    ops::{Error, all_of, require},
-    run::{Class, Ctx, Mutation, Seen, Undo, Wait},
+    ops::{Error, all_of, arguments, require},
+    run::{Class, Ctx, LookUp, Mutation, Seen, Undo, Wait},
 };
 
 /// How many instances a command can name (SendCommand, InstanceIds).
@@ -45,8 +46,20 @@ struct Sent {
 
 impl Script {
     /// Sends it to these instances, at most [`AT_ONCE`]. `what` says what it is, in words. Returns the command's id.
-    pub async fn send(&self, ctx: &Ctx, what: &str, instances: &[String], undo: Option<Undo>) -> Result<String, Error> {
-        let declared = Mutation::new("ssm:SendCommand", Class::Once, what).undo(undo);
+    ///
+    /// A command whose reply is lost is found by its comment. If it is not, it is sent again ([`Class::Unique`]), or a person is
+    /// asked ([`Class::Once`]).
+    pub async fn send(
+        &self,
+        ctx: &Ctx,
+        class: Class,
+        what: &str,
+        instances: &[String],
+        undo: Option<Undo>,
+    ) -> Result<String, Error> {
+        let declared = Mutation::new("ssm:SendCommand", class, what)
+            .look_up(&COMMAND_BY_COMMENT, json!({ "comment": self.comment, "instance_id": instances.first() }))
+            .undo(undo);
         // Refused, it has been carried out nowhere.
         let declared = declared.patiently(&["InvalidInstanceId"], REGISTERED);
         let parameters: std::collections::HashMap<String, Vec<String>> =
@@ -85,6 +98,14 @@ impl Script {
         }
     }
 
+    /// The same script with a comment that no other command of its instances has: it tells where it comes from, and finds it
+    /// again. SendCommand takes a hundred characters.
+    pub fn called(mut self, ctx: &Ctx, name: &str) -> Self {
+        let comment = format!("runner {} {} {name}", ctx.run_id(), ctx.id());
+        self.comment = comment.trim_end().chars().take(100).collect();
+        self
+    }
+
     /// Waits until a command has ended on all of its instances.
     pub async fn ended(&self, ctx: &Ctx, command_id: &str, instances: &[String]) -> Result<Vec<Invocation>, Error> {
         let mut ended: BTreeMap<String, Invocation> = BTreeMap::new();
@@ -116,6 +137,27 @@ impl Script {
         let once = Duration::from_secs(self.timeout) + DELIVERY + Duration::from_secs(30);
         once.saturating_mul(times)
     }
+}
+
+/// Finds a command by its comment, among those of an instance it was sent to.
+pub const COMMAND_BY_COMMENT: LookUp =
+    LookUp { name: "command_by_comment", run: |ctx, arguments| Box::pin(command_by_comment(ctx, arguments)) };
+
+#[derive(Deserialize)]
+struct ByComment {
+    comment: String,
+    instance_id: String,
+}
+
+async fn command_by_comment(ctx: &Ctx, wanted: Value) -> Result<Option<Value>, Error> {
+    let ByComment { comment, instance_id } = arguments(wanted)?;
+    let request = || {
+        let request = ctx.aws().ssm.list_command_invocations().instance_id(&instance_id);
+        request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+    };
+    let all = ctx.read("ssm:ListCommandInvocations", request).await?;
+    let found = all.into_iter().find(|one| one.comment() == Some(comment.as_str()));
+    found.and_then(|one| one.command_id).map(|command_id| Ok(json!(Sent { command_id }))).transpose()
 }
 
 /// `instance i-1`, `3 instances`

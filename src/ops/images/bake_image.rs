@@ -25,7 +25,7 @@ use crate::{
         ownership::{Owned, STACK_TAG, set},
         require,
     },
-    run::{Ctx, hex},
+    run::{Class, Ctx, hex},
 };
 
 /// Makes sure that the stack has an image of a base image with these files and commands in it.
@@ -169,7 +169,7 @@ impl BakeImage {
         lines
     }
 
-    fn script(&self, ctx: &Ctx, commands: Vec<String>) -> Script {
+    fn script(&self, commands: Vec<String>) -> Script {
         let seconds = self.timeout.0.as_secs().clamp(1, 172_800);
         Script {
             document_name: "AWS-RunShellScript".to_owned(),
@@ -177,7 +177,7 @@ impl BakeImage {
                 ("commands".to_owned(), commands),
                 ("executionTimeout".to_owned(), vec![seconds.to_string()]),
             ]),
-            comment: format!("runner {}", ctx.run_id()).chars().take(100).collect(),
+            comment: String::new(),
             timeout: seconds,
             max_concurrency: None,
             max_errors: None,
@@ -199,8 +199,9 @@ impl BakeImage {
                 [("provisioning", self.provisioning(), true), ("verification", verify, !self.verify.is_empty())];
             for (step, commands, _) in steps.into_iter().filter(|(.., needed)| *needed) {
                 let what = format!("{step} of image {}", self.name);
-                let (script, on) = (self.script(ctx, commands), [instance.clone()]);
-                let command_id = script.send(ctx, &what, &on, None).await?;
+                let (script, on) = (self.script(commands).called(ctx, step), [instance.clone()]);
+                // An image is made of what has passed its verification, and of nothing else: once more does no harm.
+                let command_id = script.send(ctx, Class::Unique, &what, &on, None).await?;
                 let faults = faults(&script.ended(ctx, &command_id, &on).await?);
                 if !faults.is_empty() {
                     return Err(Error::Failed { what, faults });

@@ -8,6 +8,7 @@ use super::deploy;
 use super::settings::Spec;
 use super::task::{Container, Status, Step, StopCode, Task};
 use super::*;
+use crate::sim::ec2::Subnet;
 use crate::sim::ec2::instance::App;
 use crate::sim::ec2::network_interface::{self, Wanted};
 use crate::sim::ecr::{self, Conduct};
@@ -80,10 +81,11 @@ pub fn start(tx: &mut Tx, wanted: Start) -> Result<Task, AwsError> {
     let id = format!("{TASK_DIGITS}{}", id.trim_start_matches("task-"));
     let placed = match &spec.network {
         Some(network) => {
+            // Spread over zones, whichever order the subnets are given in.
             let fewest = |subnet: &&String| {
                 let there =
                     tx.all::<Task>().filter(|task| task.is_wanted() && task.group == group && task.subnet == **subnet);
-                there.count()
+                (there.count(), tx.peek::<Subnet>(subnet).map(|subnet| subnet.zone.clone()))
             };
             let subnet = network.subnets.iter().min_by_key(fewest).cloned().unwrap_or_default();
             // The address is not shown, and nobody comes in by it: routes of the VPC are not followed here.

@@ -89,8 +89,14 @@ fn the_plans_role_reads_what_operations_read_and_changes_nothing() {
     let (patterns, read_only) = (allowed("plan"), read_only());
     // A run looks first at whose account it is in; a plan reads what its copy of the account needs.
     let read: BTreeSet<String> = runner::sim::reads().into_iter().chain(["sts:GetCallerIdentity".to_owned()]).collect();
-    // What a plan's copy of the account answers itself: commands are its own, and no secret is read.
-    let never = ["secretsmanager:GetSecretValue", "ssm:GetCommandInvocation"];
+    // What a plan's copy of the account answers itself: commands and moved tags are its own, and no secret is read.
+    let never = [
+        "ecr:BatchGetImage",
+        "ecr:GetAuthorizationToken",
+        "secretsmanager:GetSecretValue",
+        "ssm:GetCommandInvocation",
+        "ssm:ListCommandInvocations",
+    ];
     let mut calls = &read | &named();
     for call in never {
         assert!(calls.remove(call) && !allows(&patterns, call), "{call}");
@@ -133,8 +139,16 @@ fn the_deploys_role_may_do_what_operations_do_and_no_more() {
     for call in &named {
         assert!(allows(&patterns, call), "{call} is missing");
     }
-    // What AWS asks for on behalf of a call: a group's instances, their role, and roles of AWS itself.
-    let implied = ["ec2:RunInstances", "iam:PassRole", "iam:CreateServiceLinkedRole"];
+    // What AWS asks for on behalf of a call: a group's instances, their role, and roles of AWS itself; and what docker pushes with.
+    let implied = [
+        "ec2:RunInstances",
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:CompleteLayerUpload",
+        "ecr:InitiateLayerUpload",
+        "ecr:UploadLayerPart",
+        "iam:PassRole",
+        "iam:CreateServiceLinkedRole",
+    ];
     for pattern in patterns.iter().filter(|pattern| !allowed("plan").contains(pattern)) {
         assert!(named.contains(pattern) || implied.contains(&pattern.as_str()), "{pattern} is not needed");
     }
