@@ -22,6 +22,9 @@ pub const SERVES: &str = "
     deploymentConfiguration.strategy deploymentConfiguration.bakeTimeInMinutes availabilityZoneRebalancing
 ";
 
+/// The latest platform version.
+pub const LATEST: &str = "1.4.0";
+
 /// What the tasks of a deployment are: a change of it is a new deployment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
@@ -71,6 +74,11 @@ impl Spec {
     /// Whether its tasks run on Fargate.
     pub fn is_fargate(&self) -> bool {
         self.launch_type.as_deref() == Some("FARGATE") || !self.strategy.is_empty()
+    }
+
+    /// The platform version of its tasks: "LATEST" stands for one ("Fargate platform versions").
+    pub fn platform(&self) -> &str {
+        if self.platform_version == "LATEST" { LATEST } else { &self.platform_version }
     }
 
     pub fn show_network(&self) -> Value {
@@ -143,6 +151,10 @@ impl Spec {
         if self.is_fargate() && !on_fargate {
             let message = "Task definition does not support launch_type FARGATE.";
             return Err(invalid(message));
+        }
+        let known = if definition.is_of_windows() { "1.0.0" } else { "1.3.0" };
+        if self.is_fargate() && ![known, LATEST, "LATEST"].contains(&self.platform_version.as_str()) {
+            return Err(AwsError::new("PlatformUnknownException", "The specified platform does not exist."));
         }
         match (&self.network, definition.is_awsvpc()) {
             (None, true) => {

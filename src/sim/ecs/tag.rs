@@ -8,6 +8,12 @@ pub const ACTIONS: &[Action] = &[
     Action { name: "ListTagsForResource", params: &["resourceArn"], run: list_tags_for_resource },
 ];
 
+/// Those that ECS gives tasks itself ("Use Amazon ECS managed tags").
+pub fn managed(cluster: &str, service: Option<&str>) -> Tags {
+    let of = |key: &str, name: &str| (format!("aws:ecs:{key}"), name.to_owned());
+    [of("clusterName", cluster)].into_iter().chain(service.map(|name| of("serviceName", name))).collect()
+}
+
 /// What an ARN names.
 enum Named {
     Cluster(String),
