@@ -376,6 +376,9 @@ class Services(Running):
             ("grace", {"healthCheckGracePeriodSeconds": 60}), ("launch", {"launchType": "MOON"}),
             ("provider", {"launchType": None, "capacityProviderStrategy": fargate}),
             ("both", {"capacityProviderStrategy": fargate}),
+            ("strategy", {"placementStrategy": [{"type": "random"}]}),
+            ("constraint", {"placementConstraints": [{"type": "distinctInstance"}]}),
+            ("platform", {"launchType": "EC2", "platformVersion": "LATEST"}),
         ]:
             with self.subTest(name), self.refused("InvalidParameterException", status=400):
                 self.service(**{"name": "wrong", "definition": "refused", **wrong})
@@ -684,6 +687,7 @@ class Tasks(Running):
         for name, wrong in [
             ("count", {"count": 11}), ("network", {"networkConfiguration": None}), ("launch", {"launchType": "EC2"}),
             ("container", {"overrides": {"containerOverrides": [{"name": "db"}]}}),
+            ("strategy", {"placementStrategy": [{"type": "random"}]}),
         ]:
             with self.subTest(name), self.refused("InvalidParameterException", status=400):
                 self.run_task("refused", **wrong)
@@ -723,15 +727,25 @@ class Tags(Running):
     def test_tags(self) -> None:
         definition = self.define("tagged", "never-healthy-1")
         service = self.service("tagged", "tagged", 0)["serviceArn"]
-        task = self.run_task("tagged")["tasks"][0]["taskArn"]
+        task = self.run_task("tagged", enableECSManagedTags=True)["tasks"][0]["taskArn"]
+        managed = {"aws:ecs:clusterName": "shop"}
         for arn in [ARN + "cluster/shop", ARN + f"task-definition/{definition}", service, task]:
             with self.subTest(arn):
                 self.ecs.tag_resource(resourceArn=arn, tags=tag_list(team="web", old="yes"))
                 self.ecs.tag_resource(resourceArn=arn, tags=tag_list(team="shop"))
                 self.ecs.untag_resource(resourceArn=arn, tagKeys=["old"])
-                self.assertEqual(tags_of(self.ecs.list_tags_for_resource(resourceArn=arn)["tags"]), {"team": "shop"})
+                self.assertEqual(tags_of(self.ecs.list_tags_for_resource(resourceArn=arn)["tags"]),
+                                 {"team": "shop", **(managed if arn == task else {})})
                 with self.refused("InvalidParameterException", "LimitExceededException", status=400):
                     self.ecs.tag_resource(resourceArn=arn, tags=tag_list(**{f"tag{at}": "" for at in range(50)}))
+
+        # "You cannot edit or delete tag keys or values with this prefix. Tags with this prefix do not count against your
+        # tags per resource limit."
+        for call, change in [(self.ecs.untag_resource, {"tagKeys": list(managed)}),
+                             (self.ecs.tag_resource, {"tags": tag_list(**managed)})]:
+            with self.subTest(call.__name__), self.refused("InvalidParameterException", status=400):
+                call(resourceArn=task, **change)
+        self.ecs.tag_resource(resourceArn=task, tags=tag_list(**{f"tag{at}": "" for at in range(49)}))
 
     def test_what_is_not_there(self) -> None:
         with self.refused("ClusterNotFoundException", status=400):

@@ -141,8 +141,24 @@ impl Spec {
                 .or(before.map(|spec| spec.platform_version.clone()))
                 .unwrap_or_else(|| "LATEST".to_owned()),
         };
+        spec.check_request(p)?;
         spec.check(tx, definition)?;
         Ok(spec)
+    }
+
+    /// What a request may say for tasks on Fargate only, or for others only.
+    fn check_request(&self, p: &Params) -> Result<(), AwsError> {
+        let placed = [("placementConstraints", "constraints"), ("placementStrategy", "strategies")];
+        let placed = placed.into_iter().find(|(list, _)| !p.list(list).is_empty());
+        match (self.is_fargate(), placed) {
+            (true, Some((_, what))) => {
+                Err(invalid(format!("Placement {what} are not supported with FARGATE launch type.")))
+            }
+            (false, _) if p.has("platformVersion") => {
+                Err(invalid("The platform version must be null when specifying an EC2 launch type."))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check(&self, tx: &Tx, definition: &TaskDefinition) -> Result<(), AwsError> {
