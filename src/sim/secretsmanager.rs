@@ -1,6 +1,8 @@
 //! Secrets Manager: secrets with their versions, without rotation and replicas. A fork has them without their values:
 //! something else stands for these.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -59,6 +61,34 @@ const PREVIOUS: &str = "AWSPREVIOUS";
 #[serde(default)]
 pub struct SecretsManager {
     secrets: Table<Secret>,
+}
+
+/// The recovery window of a secret ends, if it is the one of this time still.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event {
+    secret: String,
+    window: Timestamp,
+}
+
+impl Event {
+    pub fn happen(self, tx: &mut Tx) {
+        if tx.peek::<Secret>(&self.secret).is_some_and(|secret| secret.deleted == Some(self.window)) {
+            tx.delete::<Secret>(&self.secret);
+        }
+    }
+}
+
+impl From<Event> for super::world::Event {
+    fn from(event: Event) -> Self {
+        super::world::Event::SecretsManager(event)
+    }
+}
+
+/// "There is no guarantee of a specific time after the recovery window for the permanent delete to occur" (DeleteSecret).
+fn go_after(tx: &mut Tx, secret: &str, window: Timestamp) {
+    let late = tx.between(secret, Duration::from_secs(60), Duration::from_secs(3600));
+    let after = window.duration_since(tx.now).unsigned_abs() + late;
+    tx.schedule(after, Event { secret: secret.to_owned(), window });
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -304,12 +334,16 @@ fn delete_secret(tx: &mut Tx, p: &Params) -> Reply {
         return Err(AwsError::new("InvalidParameterException", message));
     }
     let at = if force { tx.now } else { tx.now + SignedDuration::from_hours(24 * days) };
-    let secret = secret(tx, p)?;
+    // By force it goes at once, even if it was to go later.
+    let secret = if force { tx.get_mut::<Secret>(name_of(p.str("SecretId")?))? } else { secret(tx, p)? };
     let reply = json!({ "ARN": secret.arn, "Name": secret.name, "DeletionDate": epoch(at) });
     let name = secret.name.clone();
     match force {
         true => tx.delete::<Secret>(&name),
-        false => secret.deleted = Some(at),
+        false => {
+            secret.deleted = Some(at);
+            go_after(tx, &name, at);
+        }
     }
     Ok(reply)
 }

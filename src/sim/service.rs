@@ -107,10 +107,22 @@ impl Service {
     }
 
     /// The protocol it has words for: that of its XML, if it takes JSON besides.
-    pub fn in_xml(&self) -> Protocol {
+    fn in_xml(&self) -> Protocol {
         match self.protocol {
             Protocol::Json(_) if !self.namespace.is_empty() => Protocol::Query,
             protocol => protocol,
+        }
+    }
+
+    /// Its one code for a parameter that is missing or wrong. EC2 has several.
+    pub fn invalid(&self) -> Option<&'static str> {
+        match (self.in_xml(), self.name) {
+            (Protocol::Ec2, _) => None,
+            (Protocol::Query, _) => Some("ValidationError"),
+            (Protocol::RestXml(_), _) => Some("InvalidInput"),
+            // ValidationException is none of the errors of their actions.
+            (Protocol::Json(_), "ecr" | "ecs" | "logs") => Some("InvalidParameterException"),
+            (Protocol::Json(_), _) => Some("ValidationException"),
         }
     }
 
@@ -142,12 +154,7 @@ impl Service {
         let unknown =
             params.paths().into_iter().find(|path| !action.paths().chain(common).any(|known| matches(known, path)));
         let Some(path) = unknown else { return Ok(()) };
-        let code = match self.protocol {
-            Protocol::Ec2 => "UnknownParameter",
-            Protocol::Query => "ValidationError",
-            Protocol::RestXml(_) => "InvalidInput",
-            Protocol::Json(_) => "ValidationException",
-        };
+        let code = self.invalid().unwrap_or("UnknownParameter");
         Err(AwsError::not_modelled(code, "parameter", &path, &format!("{}:{}", self.name, action.name)))
     }
 }

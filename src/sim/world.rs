@@ -124,6 +124,7 @@ pub enum Event {
     CloudWatch(cloudwatch::Event),
     Sns(sns::Event),
     Ssm(ssm::Event),
+    SecretsManager(secretsmanager::Event),
 }
 
 impl Event {
@@ -139,6 +140,7 @@ impl Event {
             Event::CloudWatch(event) => event.happen(tx),
             Event::Sns(event) => event.happen(tx),
             Event::Ssm(event) => event.happen(tx),
+            Event::SecretsManager(event) => event.happen(tx),
         }
     }
 }

@@ -122,6 +122,12 @@ class Targets(Scaled):
         with self.refused("InvalidNextTokenException", status=400):
             self.scaling.describe_scalable_targets(ServiceNamespace="ecs", NextToken="absent")
 
+    def test_a_dimension_is_of_a_resource(self) -> None:
+        # ScalableDimension: "If you specify a scalable dimension, you must also specify a resource ID."
+        for call in [self.scaling.describe_scalable_targets, self.scaling.describe_scaling_policies]:
+            with self.subTest(call.__name__), self.refused("ValidationException", status=400):
+                call(ServiceNamespace="ecs", ScalableDimension=DIMENSION)
+
 
 class Policies(Scaled):
     def policies(self, **params: object) -> list[dict]:
@@ -182,16 +188,6 @@ class Policies(Scaled):
             with self.subTest(name), self.refused("ValidationException", status=400):
                 self.put(web, TargetTrackingScalingPolicyConfiguration=wrong)
 
-
-class ToMend(Scaled):
-    """What the simulator does differently from AWS."""
-
-    def test_a_dimension_is_of_a_resource(self) -> None:
-        # ScalableDimension: "If you specify a scalable dimension, you must also specify a resource ID."
-        for call in [self.scaling.describe_scalable_targets, self.scaling.describe_scaling_policies]:
-            with self.subTest(call.__name__), self.refused("ValidationException", status=400):
-                call(ServiceNamespace="ecs", ScalableDimension=DIMENSION)
-
     def test_the_alarms_are_there(self) -> None:
         # Alarms: "The CloudWatch alarms created for the target tracking scaling policy."
         web, cloudwatch = self.target("alarmed"), self.client("cloudwatch")
@@ -199,8 +195,32 @@ class ToMend(Scaled):
         names = sorted(alarm["AlarmName"] for alarm in made["Alarms"])
         shown = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
         self.assertEqual(sorted(alarm["AlarmName"] for alarm in shown), names)
+        for alarm in shown:
+            dimensions = {it["Name"]: it["Value"] for it in alarm["Dimensions"]}
+            self.assertEqual((alarm["Namespace"], alarm["MetricName"], dimensions, alarm["AlarmActions"]), (
+                "AWS/ECS", "CPUUtilization", {"ClusterName": "shop", "ServiceName": "alarmed"}, [made["PolicyARN"]]))
+        # As accounts show them: three minutes above the target, fifteen below nine tenths of it.
+        judged = {(it["ComparisonOperator"], it["Threshold"], it["EvaluationPeriods"]) for it in shown}
+        self.assertEqual(judged, {("GreaterThanThreshold", 60.0, 3), ("LessThanThreshold", 54.0, 15)})
+        # One that does not scale in has no alarm for it.
+        changed = self.put(web, TargetTrackingScalingPolicyConfiguration={
+            **CPU, "TargetValue": 70.0, "DisableScaleIn": True})["Alarms"]
+        [high] = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
+        self.assertEqual(([it["AlarmName"] for it in changed], high["Threshold"]), ([high["AlarmName"]], 70.0))
         self.scaling.delete_scaling_policy(PolicyName="cpu", **self.named(web))
         self.settle()
+        self.assertEqual(cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"], [])
+        requests = {"PredefinedMetricType": "ALBRequestCountPerTarget",
+                    "ResourceLabel": "app/web/0123456789abcdef/targetgroup/web/fedcba9876543210"}
+        made = self.put(web, "requests", TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 100.0, "PredefinedMetricSpecification": requests})
+        names = [alarm["AlarmName"] for alarm in made["Alarms"]]
+        for alarm in cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]:
+            dimensions = {it["Name"]: it["Value"] for it in alarm["Dimensions"]}
+            self.assertEqual((alarm["Namespace"], alarm["MetricName"], alarm["Statistic"], dimensions), (
+                "AWS/ApplicationELB", "RequestCountPerTarget", "Sum",
+                {"LoadBalancer": "app/web/0123456789abcdef", "TargetGroup": "targetgroup/web/fedcba9876543210"}))
+        self.scaling.deregister_scalable_target(**self.named(web))
         self.assertEqual(cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"], [])
 
     def test_a_new_policy_has_a_type(self) -> None:
@@ -208,6 +228,8 @@ class ToMend(Scaled):
         web = self.target("untyped")
         with self.refused("ValidationException", status=400):
             self.put(web, "untyped", PolicyType=None)
+        made = self.put(web, "typed")
+        self.assertEqual(self.put(web, "typed", PolicyType=None)["PolicyARN"], made["PolicyARN"])
 
 
 if __name__ == "__main__":

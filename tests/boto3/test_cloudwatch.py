@@ -119,6 +119,30 @@ class Alarms(Watched):
         self.watch.delete_alarms(AlarmNames=["parent"])
         self.watch.delete_alarms(AlarmNames=["child"])
 
+    def test_alarms_in_a_circle(self) -> None:
+        # PutCompositeAlarm: "It is possible to create a loop or cycle of composite alarms".
+        self.put("outside", TreatMissingData="ignore")
+        self.watch.put_composite_alarm(AlarmName="one", AlarmRule="ALARM(outside)")
+        self.watch.put_composite_alarm(AlarmName="two", AlarmRule="ALARM(one)")
+        self.advance(15)
+        self.watch.put_composite_alarm(AlarmName="one", AlarmRule="ALARM(outside) OR NOT ALARM(two)")
+        # "the evaluation of composite alarms stops if CloudWatch detects a cycle in the evaluation path."
+        self.watch.set_alarm_state(AlarmName="outside", StateValue="ALARM", StateReason="a test")
+        self.advance(60)
+        self.assertEqual([self.state("one"), self.state("two")], ["OK", "OK"])
+        # "you can't delete any composite alarm that is part of the cycle".
+        for name in ["one", "two"]:
+            with self.subTest(name), self.refused("ValidationError", says="depending on it"):
+                self.watch.delete_alarms(AlarmNames=[name])
+        # "The simplest change to make to break a cycle is to change the AlarmRule of one of the alarms to false."
+        self.watch.put_composite_alarm(AlarmName="two", AlarmRule="FALSE")
+        self.advance(60)
+        self.watch.set_alarm_state(AlarmName="outside", StateValue="OK", StateReason="a test")
+        self.advance(5)
+        self.assertEqual([self.state("one"), self.state("two")], ["ALARM", "OK"])
+        self.watch.delete_alarms(AlarmNames=["one"])
+        self.watch.delete_alarms(AlarmNames=["two"])
+
     def test_states_over_time(self) -> None:
         scaling, ec2, net = self.client("autoscaling"), self.client("ec2"), network(self)
         ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData={

@@ -232,6 +232,18 @@ class LaunchTemplates(Case):
         self.assertCountEqual([version["LaunchTemplateId"] for version in shown],
                               [template["LaunchTemplateId"] for template in templates])
 
+    def test_counts(self) -> None:
+        net, ec2 = network(self, cidr="10.2.0.0/16", name="counts"), self.client("ec2")
+        # MinCount, MaxCount: at least 1. The message of the second is quoted in jenkinsci/ec2-plugin#252.
+        for least, most, says in [(0, 1, "Minimum instance count must be greater than zero"),
+                                  (1, 0, "Maximum instance count must be greater than zero"), (2, 1, "maxCount")]:
+            with self.subTest(says), self.refused("InvalidParameterValue", status=400, says=says):
+                ec2.run_instances(ImageId="ami-healthy-1", InstanceType="t3.small", MinCount=least, MaxCount=most,
+                                  SubnetId=net.subnets[0])
+        self.settle()
+        in_subnet = [{"Name": "subnet-id", "Values": [net.subnets[0]]}]
+        self.assertEqual(ec2.describe_instances(Filters=in_subnet)["Reservations"], [])
+
     def test_tokens(self) -> None:
         def create(kind: str) -> str:
             data = {**SMALL, "InstanceType": kind}

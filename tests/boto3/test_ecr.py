@@ -100,7 +100,7 @@ class Repositories(Registry):
         for name in ["a--b", "a__b", "a.b", "1/2-3/c"]:
             with self.subTest(name):
                 self.make(name)
-        for name in ["Shop", "a..b", "a b", "-a", "a/", "a//b", "a:b"]:
+        for name in ["Shop", "a..b", "a._b", "a___b", "a b", "-a", "a/", "a//b", "a:b"]:
             with self.subTest(name), self.refused("InvalidParameterException", status=400, says="repositoryName"):
                 self.make(name)
 
@@ -109,8 +109,16 @@ class Repositories(Registry):
         self.ecr.tag_resource(resourceArn=arn, tags=tag_list(team="shop"))
         self.ecr.untag_resource(resourceArn=arn, tagKeys=["old", "absent"])
         self.assertEqual(tags_of(self.ecr.list_tags_for_resource(resourceArn=arn)["tags"]), {"team": "shop"})
+        # TooManyTagsException: "The maximum number of tags that can be applied to a repository is 50."
+        many = tag_list(**{f"tag{at}": "" for at in range(51)})
         with self.refused("TooManyTagsException", status=400):
-            self.ecr.tag_resource(resourceArn=arn, tags=tag_list(**{f"tag{at}": "" for at in range(51)}))
+            self.ecr.tag_resource(resourceArn=arn, tags=many)
+        with self.refused("TooManyTagsException", status=400):
+            self.make("many-tags", tags=many)
+        # "Tag keys can have a maximum character length of 128 characters, and tag values […] of 256 characters."
+        for long in [tag_list(**{"a" * 129: ""}), tag_list(a="a" * 257)]:
+            with self.refused("InvalidTagParameterException", status=400):
+                self.ecr.tag_resource(resourceArn=arn, tags=long)
         with self.refused("InvalidParameterException", status=400):
             self.ecr.list_tags_for_resource(resourceArn="arn:aws:s3:::tags")
 
@@ -120,6 +128,9 @@ class Repositories(Registry):
         self.paged(self.ecr, "describe_repositories", "repositories", 2, lambda it: it["repositoryName"])
         with self.refused("InvalidParameterException", status=400):
             self.ecr.describe_repositories(nextToken="absent")
+        # maxResults: to 1000; ValidationException is none of its errors.
+        with self.refused("InvalidParameterException", status=400):
+            self.ecr.describe_repositories(maxResults=1001)
 
 
 class Policies(Registry):
@@ -197,9 +208,11 @@ class Images(Registry):
 
     def test_a_tag_that_does_not_move(self) -> None:
         self.make("fixed", imageTagMutability="IMMUTABLE")
-        self.put("fixed", "v1", self.manifest("fixed", "healthy-1"))
-        with self.refused("ImageTagAlreadyExistsException", status=400, says="immutable"):
-            self.put("fixed", "v1", self.manifest("fixed", "healthy-2"))
+        self.put("fixed", "missing-1", self.manifest("fixed", "healthy-1"))
+        # Neither one that was put nor one that was there from the beginning.
+        for tag in ["missing-1", "healthy-1"]:
+            with self.subTest(tag), self.refused("ImageTagAlreadyExistsException", status=400, says="immutable"):
+                self.put("fixed", tag, self.manifest("fixed", "healthy-2"))
 
     def test_images_go(self) -> None:
         self.make("full")
@@ -220,31 +233,6 @@ class Images(Registry):
         with self.refused("RepositoryNotFoundException"):
             self.shown("full")
 
-
-class ToMend(Registry):
-    """What the simulator does differently from AWS."""
-
-    def test_names(self) -> None:
-        # CreateRepository, repositoryName: the pattern has one of `.`, `_`, `__` and dashes between letters and digits.
-        with self.refused("InvalidParameterException", status=400, says="repositoryName"):
-            self.make("a._b")
-
-    def test_page_sizes(self) -> None:
-        # DescribeRepositories, maxResults: to 1000; ValidationException is none of its errors.
-        with self.refused("InvalidParameterException", status=400):
-            self.ecr.describe_repositories(maxResults=1001)
-
-    def test_too_many_tags_of_a_new_repository(self) -> None:
-        # TooManyTagsException: "The maximum number of tags that can be applied to a repository is 50."
-        with self.refused("TooManyTagsException", status=400):
-            self.make("many-tags", tags=tag_list(**{f"tag{at}": "" for at in range(51)}))
-
-    def test_long_tags(self) -> None:
-        # "Tag keys can have a maximum character length of 128 characters".
-        arn = self.make("long-tags")["repositoryArn"]
-        with self.refused("InvalidTagParameterException", status=400):
-            self.ecr.tag_resource(resourceArn=arn, tags=tag_list(**{"a" * 129: ""}))
-
     def test_all_tags_of_an_image(self) -> None:
         # ImageDetail, imageTags: "The list of tags associated with this image."
         self.make("two-tags")
@@ -252,6 +240,30 @@ class ToMend(Registry):
         for tag in ["latest", "healthy-1"]:
             with self.subTest(tag):
                 self.assertCountEqual(self.detail("two-tags", imageTag=tag)["imageTags"], ["healthy-1", "latest"])
+        digest = self.detail("two-tags", imageTag="latest")["imageDigest"]
+        self.assertCountEqual(self.detail("two-tags", imageDigest=digest)["imageTags"], ["healthy-1", "latest"])
+        # A tag is of one image.
+        self.put("two-tags", "healthy-1", self.manifest("two-tags", "healthy-2"))
+        self.assertEqual(self.detail("two-tags", imageTag="latest")["imageTags"], ["latest"])
+        self.assertCountEqual(self.detail("two-tags", imageTag="healthy-2")["imageTags"], ["healthy-1", "healthy-2"])
+
+    def test_tags_that_were_there_from_the_beginning(self) -> None:
+        self.make("there")
+        text, digest = self.manifest("there", "healthy-1"), self.detail("there", imageTag="healthy-1")["imageDigest"]
+        with self.refused("ImageAlreadyExistsException", status=400):
+            self.put("there", "healthy-1", text)
+        self.put("there", "latest", text)
+        self.ecr.batch_delete_image(repositoryName="there", imageIds=[{"imageTag": "healthy-1"}])
+        with self.refused("ImageNotFoundException", status=400):
+            self.detail("there", imageTag="healthy-1")
+        self.assertEqual([it["failureCode"] for it in self.images("there", "healthy-1")["failures"]], ["ImageNotFound"])
+        self.assertEqual(self.detail("there", imageDigest=digest)["imageTags"], ["latest"])
+        # BatchDeleteImage: "When you remove the last tag from an image, the image is deleted from your repository."
+        self.ecr.batch_delete_image(repositoryName="there", imageIds=[{"imageTag": "latest"}])
+        with self.refused("ImageNotFoundException", status=400):
+            self.detail("there", imageDigest=digest)
+        self.put("there", "healthy-1", text)
+        self.assertEqual(self.detail("there", imageTag="healthy-1")["imageTags"], ["healthy-1"])
 
 
 if __name__ == "__main__":

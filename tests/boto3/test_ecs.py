@@ -124,6 +124,9 @@ class Clusters(Ecs):
         self.paged(self.ecs, "list_clusters", "clusterArns", 2, str)
         with self.refused("InvalidParameterException", status=400):
             self.ecs.list_clusters(nextToken="absent")
+        # maxResults: to 100; ValidationException is none of its errors.
+        with self.refused("InvalidParameterException", status=400):
+            self.ecs.list_clusters(maxResults=101)
 
 
 class TaskDefinitions(Ecs):
@@ -170,6 +173,8 @@ class TaskDefinitions(Ecs):
         self.assertEqual(self.arns("many"), [f"many:{at}" for at in numbers])
         self.assertEqual(self.arns("many", sort="DESC"), [f"many:{at}" for at in reversed(numbers)])
         self.assertEqual(self.arns("many", status="INACTIVE"), ["many:2"])
+        # Only what DeleteTaskDefinitions was asked for.
+        self.assertEqual(self.arns("many", status="DELETE_IN_PROGRESS"), [])
         self.paged(self.ecs, "list_task_definitions", "taskDefinitionArns", 4, str, familyPrefix="many", sort="DESC")
         # Of families it is a prefix, of their revisions the whole name.
         families = self.ecs.list_task_definition_families
@@ -197,6 +202,22 @@ class TaskDefinitions(Ecs):
                 self.define("wrong", **wrong)
         with self.subTest("family"), self.refused("ClientException", status=400):
             self.define("a b")
+
+    def test_sizes(self) -> None:
+        # "String values are converted to an integer" (cpu, memory).
+        for cpu, memory in [("1 vCPU", "2GB"), ("1vcpu", "2 GB")]:
+            self.define("sizes", cpu=cpu, memory=memory)
+            shown = self.ecs.describe_task_definition(taskDefinition="sizes")["taskDefinition"]
+            self.assertEqual((shown["cpu"], shown["memory"]), ("1024", "2048"))
+        with self.refused("ClientException", status=400):
+            self.define("sizes", cpu="much")
+
+    def test_what_fargate_needs(self) -> None:
+        # compatibilities: ECS "validates the task definition parameters with those supported by the launch type".
+        self.define("unsized", requiresCompatibilities=None, cpu=None, memory=None, containerDefinitions=[
+            {"name": "web", "image": "registry.example/web:healthy-1", "memory": 128}])
+        shown = self.ecs.describe_task_definition(taskDefinition="unsized")["taskDefinition"]
+        self.assertNotIn("FARGATE", shown["compatibilities"])
 
 
 class Running(Ecs):
@@ -355,6 +376,9 @@ class Services(Running):
             ("grace", {"healthCheckGracePeriodSeconds": 60}), ("launch", {"launchType": "MOON"}),
             ("provider", {"launchType": None, "capacityProviderStrategy": fargate}),
             ("both", {"capacityProviderStrategy": fargate}),
+            ("strategy", {"placementStrategy": [{"type": "random"}]}),
+            ("constraint", {"placementConstraints": [{"type": "distinctInstance"}]}),
+            ("platform", {"launchType": "EC2", "platformVersion": "LATEST"}),
         ]:
             with self.subTest(name), self.refused("InvalidParameterException", status=400):
                 self.service(**{"name": "wrong", "definition": "refused", **wrong})
@@ -367,6 +391,9 @@ class Services(Running):
         made = self.service("once", "once", 0, clientToken="once")
         again = self.service("once", "once", 0, clientToken="once")
         self.assertEqual((again["serviceArn"], again["createdAt"]), (made["serviceArn"], made["createdAt"]))
+        # The service model has no code of its own for a token that was used with other parameters.
+        with self.refused("InvalidParameterException", status=400):
+            self.service("once", "once", 1, clientToken="once")
 
     def test_lists(self) -> None:
         self.define("listed")
@@ -380,6 +407,24 @@ class Services(Running):
         self.paged(self.ecs, "list_services", "serviceArns", 4, str, cluster="lists")
         self.assertEqual(self.ecs.list_services(cluster="lists", launchType="EC2")["serviceArns"], [])
         self.assertEqual(len(self.ecs.list_services(cluster="lists", launchType="FARGATE")["serviceArns"]), 10)
+        self.assertEqual(self.ecs.list_services(cluster="lists", schedulingStrategy="DAEMON")["serviceArns"], [])
+        self.assertEqual(len(self.ecs.list_services(cluster="lists", schedulingStrategy="REPLICA")["serviceArns"]), 10)
+
+    def test_another_cluster(self) -> None:
+        # An ARN of another cluster is refused; an ID is looked for in the cluster that is named.
+        self.define("here")
+        service = self.service("here", "here", 0)["serviceArn"]
+        task = self.run_task("here")["tasks"][0]["taskArn"]
+        with self.subTest("id"):
+            reply = self.ecs.describe_tasks(cluster="other", tasks=[task.rsplit("/")[-1]])
+            self.assertEqual((reply["tasks"], [it["reason"] for it in reply["failures"]]), ([], ["MISSING"]))
+        for call, params in [(self.ecs.describe_services, {"services": [service]}),
+                             (self.ecs.describe_tasks, {"tasks": [task]}), (self.ecs.stop_task, {"task": task}),
+                             (self.ecs.list_tasks, {"serviceName": service}),
+                             (self.ecs.update_service, {"service": service, "desiredCount": 1}),
+                             (self.ecs.delete_service, {"service": service})]:
+            with self.subTest(call.__name__), self.refused("InvalidParameterException", status=400, says=OTHER):
+                call(cluster="other", **params)
 
 
 class Deployments(Running):
@@ -439,8 +484,11 @@ class Deployments(Running):
 
     def test_rolling_back(self) -> None:
         self.breaks("back", rollback=True)
-        self.until(lambda: self.shown("back")["taskDefinition"] == ARN + "task-definition/back:1", "it rolls back",
-                   attempts=1000)
+        shown = self.until(lambda: (it := self.shown("back"))["taskDefinition"] == ARN + "task-definition/back:1" and it,
+                           "it rolls back", attempts=1000)
+        # Deployment, rolloutState: "the deployment transitions to a FAILED state. A deployment in FAILED state doesn't
+        # launch any new tasks." It is shown beside the one that takes its place.
+        self.assertEqual([it["rolloutState"] for it in shown["deployments"]], ["IN_PROGRESS", "FAILED"])
         shown = self.completed("back")
         self.assertEqual((shown["taskDefinition"], shown["runningCount"]), (ARN + "task-definition/back:1", 1))
         said = [it["message"] for it in shown["events"]]
@@ -545,14 +593,17 @@ class Tasks(Running):
     def test_a_task(self) -> None:
         self.define("job", "never-healthy-1")  # It does not end by itself.
         over = {"containerOverrides": [{"name": "web", "command": ["migrate"], "environment": [
-            {"name": "stage", "value": "test"}]}]}
+            {"name": "stage", "value": "test"}]}], "ephemeralStorage": {"sizeInGiB": 30}}
         reply = self.run_task("job", startedBy="me", overrides=over, tags=tag_list(team="web"),
-                              enableExecuteCommand=True)
+                              enableExecuteCommand=True, platformVersion="1.4.0", group="jobs",
+                              enableECSManagedTags=True)
         self.assertEqual(reply["failures"], [])
         [task] = reply["tasks"]
         self.assertTrue(task["taskArn"].startswith(ARN + "task/shop/"))
         self.assertEqual((task["clusterArn"], task["taskDefinitionArn"], task["group"], task["startedBy"]),
-                         (ARN + "cluster/shop", ARN + "task-definition/job:1", "family:job", "me"))
+                         (ARN + "cluster/shop", ARN + "task-definition/job:1", "jobs", "me"))
+        self.assertEqual((task["platformVersion"], task["enableExecuteCommand"], task["ephemeralStorage"]),
+                         ("1.4.0", True, {"sizeInGiB": 30}))
         self.assertEqual((task["desiredStatus"], task["launchType"], task["cpu"], task["memory"]),
                          ("RUNNING", "FARGATE", "256", "512"))
         self.assertEqual(task["lastStatus"], "PROVISIONING")
@@ -561,7 +612,7 @@ class Tasks(Running):
         self.wait(self.ecs, "tasks_running", cluster="shop", tasks=[arn])
         [task] = self.tasks(arn.rsplit("/")[-1])
         self.has(task, "createdAt", "startedAt", "availabilityZone")
-        self.assertEqual(tags_of(task["tags"]), {"team": "web"})
+        self.assertEqual(tags_of(task["tags"]), {"team": "web", "aws:ecs:clusterName": "shop"})
         [container] = task["containers"]
         self.assertEqual((container["name"], container["lastStatus"], container["taskArn"]), ("web", "RUNNING", arn))
         details = {it["name"]: it["value"] for it in task["attachments"][0]["details"]}
@@ -603,7 +654,14 @@ class Tasks(Running):
                      enableExecuteCommand=True)
         self.stable("given")
         [task] = self.tasks(serviceName="given")
-        self.assertEqual(tags_of(task["tags"]).get("team"), "web")
+        # "Use Amazon ECS managed tags": the cluster, and the service.
+        self.assertEqual(tags_of(task["tags"]), {
+            "team": "web", "aws:ecs:clusterName": "shop", "aws:ecs:serviceName": "given"})
+        # CreateService, enableExecuteCommand: "If true, this enables execute command functionality on all containers in
+        # the service tasks."
+        self.assertTrue(task["enableExecuteCommand"])
+        self.assertEqual(task["containers"][0]["managedAgents"],
+                         [{"name": "ExecuteCommandAgent", "lastStatus": "RUNNING"}])
 
     def test_client_tokens(self) -> None:
         self.define("once")
@@ -629,6 +687,7 @@ class Tasks(Running):
         for name, wrong in [
             ("count", {"count": 11}), ("network", {"networkConfiguration": None}), ("launch", {"launchType": "EC2"}),
             ("container", {"overrides": {"containerOverrides": [{"name": "db"}]}}),
+            ("strategy", {"placementStrategy": [{"type": "random"}]}),
         ]:
             with self.subTest(name), self.refused("InvalidParameterException", status=400):
                 self.run_task("refused", **wrong)
@@ -641,20 +700,52 @@ class Tasks(Running):
         with self.refused("ClusterNotFoundException", status=400):
             self.ecs.describe_tasks(cluster="absent", tasks=["one"])
 
+    def test_propagated_tags(self) -> None:
+        # RunTask, propagateTags: "Specifies whether to propagate the tags from the task definition to the task."
+        self.define("tagged", tags=tag_list(team="web"))
+        [task] = self.run_task("tagged", propagateTags="TASK_DEFINITION")["tasks"]
+        with self.subTest("definition"):
+            self.assertEqual(tags_of(self.tasks(task["taskArn"])[0]["tags"]), {"team": "web"})
+        [task] = self.run_task("tagged", propagateTags="TASK_DEFINITION", tags=tag_list(team="shop"))["tasks"]
+        with self.subTest("own"):
+            self.assertEqual(tags_of(self.tasks(task["taskArn"])[0]["tags"]), {"team": "shop"})
+        # RunTask: "An error will be received if you specify the SERVICE option when running a task."
+        with self.subTest("service"), self.refused("InvalidParameterException", status=400):
+            self.run_task("tagged", propagateTags="SERVICE")
+
+    def test_platform_versions(self) -> None:
+        # RunTask, PlatformUnknownException: "The specified platform version doesn't exist."
+        self.define("platform")
+        with self.refused("PlatformUnknownException", status=400):
+            self.run_task("platform", platformVersion="9.9.9")
+        for version, shown in [("1.3.0", "1.3.0"), ("LATEST", "1.4.0"), (None, "1.4.0")]:
+            [task] = self.run_task("platform", platformVersion=version)["tasks"]
+            self.assertEqual((task["platformVersion"], task["group"]), (shown, "family:platform"))
+
 
 class Tags(Running):
     def test_tags(self) -> None:
         definition = self.define("tagged", "never-healthy-1")
         service = self.service("tagged", "tagged", 0)["serviceArn"]
-        task = self.run_task("tagged")["tasks"][0]["taskArn"]
+        task = self.run_task("tagged", enableECSManagedTags=True)["tasks"][0]["taskArn"]
+        managed = {"aws:ecs:clusterName": "shop"}
         for arn in [ARN + "cluster/shop", ARN + f"task-definition/{definition}", service, task]:
             with self.subTest(arn):
                 self.ecs.tag_resource(resourceArn=arn, tags=tag_list(team="web", old="yes"))
                 self.ecs.tag_resource(resourceArn=arn, tags=tag_list(team="shop"))
                 self.ecs.untag_resource(resourceArn=arn, tagKeys=["old"])
-                self.assertEqual(tags_of(self.ecs.list_tags_for_resource(resourceArn=arn)["tags"]), {"team": "shop"})
+                self.assertEqual(tags_of(self.ecs.list_tags_for_resource(resourceArn=arn)["tags"]),
+                                 {"team": "shop", **(managed if arn == task else {})})
                 with self.refused("InvalidParameterException", "LimitExceededException", status=400):
                     self.ecs.tag_resource(resourceArn=arn, tags=tag_list(**{f"tag{at}": "" for at in range(50)}))
+
+        # "You cannot edit or delete tag keys or values with this prefix. Tags with this prefix do not count against your
+        # tags per resource limit."
+        for call, change in [(self.ecs.untag_resource, {"tagKeys": list(managed)}),
+                             (self.ecs.tag_resource, {"tags": tag_list(**managed)})]:
+            with self.subTest(call.__name__), self.refused("InvalidParameterException", status=400):
+                call(resourceArn=task, **change)
+        self.ecs.tag_resource(resourceArn=task, tags=tag_list(**{f"tag{at}": "" for at in range(49)}))
 
     def test_what_is_not_there(self) -> None:
         with self.refused("ClusterNotFoundException", status=400):
@@ -662,108 +753,6 @@ class Tags(Running):
         for arn in [ARN + "service/shop/absent", ARN + "mood/good", "arn:aws:s3:::tags"]:
             with self.subTest(arn), self.refused("InvalidParameterException", status=400):
                 self.ecs.tag_resource(resourceArn=arn, tags=tag_list(team="web"))
-
-
-class ToMend(Running):
-    """What the simulator does differently from AWS."""
-
-    def test_page_sizes(self) -> None:
-        # ListClusters, maxResults: to 100; ValidationException is none of its errors.
-        with self.refused("InvalidParameterException", status=400):
-            self.ecs.list_clusters(maxResults=101)
-
-    def test_no_definition_was_deleted(self) -> None:
-        # DeleteTaskDefinitions: only what it was asked for is DELETE_IN_PROGRESS.
-        self.define("many")
-        self.ecs.deregister_task_definition(taskDefinition="many:1")
-        self.assertEqual(self.arns("many", status="DELETE_IN_PROGRESS"), [])
-
-    def test_sizes(self) -> None:
-        # "String values are converted to an integer" (cpu, memory).
-        self.define("sizes", cpu="1 vCPU", memory="2GB")
-        shown = self.ecs.describe_task_definition(taskDefinition="sizes")["taskDefinition"]
-        self.assertEqual((shown["cpu"], shown["memory"]), ("1024", "2048"))
-
-    def test_what_fargate_needs(self) -> None:
-        # compatibilities: ECS "validates the task definition parameters with those supported by the launch type".
-        self.define("unsized", requiresCompatibilities=None, cpu=None, memory=None, containerDefinitions=[
-            {"name": "web", "image": "registry.example/web:healthy-1", "memory": 128}])
-        shown = self.ecs.describe_task_definition(taskDefinition="unsized")["taskDefinition"]
-        self.assertNotIn("FARGATE", shown["compatibilities"])
-
-    def test_another_cluster(self) -> None:
-        # An ARN of another cluster is refused; an ID is looked for in the cluster that is named.
-        self.define("here")
-        service = self.service("here", "here", 0)["serviceArn"]
-        task = self.run_task("here")["tasks"][0]["taskArn"]
-        with self.subTest("id"):
-            reply = self.ecs.describe_tasks(cluster="other", tasks=[task.rsplit("/")[-1]])
-            self.assertEqual((reply["tasks"], [it["reason"] for it in reply["failures"]]), ([], ["MISSING"]))
-        for call, params in [(self.ecs.describe_services, {"services": [service]}),
-                             (self.ecs.describe_tasks, {"tasks": [task]}), (self.ecs.stop_task, {"task": task})]:
-            with self.subTest(call.__name__), self.refused("InvalidParameterException", status=400, says=OTHER):
-                call(cluster="other", **params)
-
-    def test_client_tokens_of_services(self) -> None:
-        # The service model: CreateService has no code of its own for a token that was used with other parameters.
-        self.define("once")
-        self.service("once", "once", 0, clientToken="once")
-        with self.refused("InvalidParameterException", status=400):
-            self.service("once", "once", 1, clientToken="once")
-
-    def test_lists_by_strategy(self) -> None:
-        # ListServices, schedulingStrategy: "The scheduling strategy to use when filtering the ListServices results."
-        self.define("replica")
-        self.service("replica", "replica", 0)
-        self.assertEqual(self.ecs.list_services(cluster="shop", schedulingStrategy="DAEMON")["serviceArns"], [])
-
-    def test_rolling_back_is_seen(self) -> None:
-        # Deployment, rolloutState: "If the service fails to reach a steady state and circuit breaker is turned on, the
-        # deployment transitions to a FAILED state." It is shown so beside the one that takes its place.
-        self.breaks("back", rollback=True)
-        seen = set()
-        for _ in range(1000):
-            seen |= set(self.states("back"))
-            if self.shown("back")["taskDefinition"] == ARN + "task-definition/back:1":
-                break
-        seen |= set(self.states("back"))
-        self.completed("back")
-        self.assertIn("FAILED", seen)
-
-    def test_execute_command(self) -> None:
-        # Task, enableExecuteCommand: "Determines whether execute command functionality is turned on for this task."
-        self.define("entered")
-        self.assertTrue(self.run_task("entered", enableExecuteCommand=True)["tasks"][0]["enableExecuteCommand"])
-
-    def test_propagated_tags(self) -> None:
-        # RunTask, propagateTags: "Specifies whether to propagate the tags from the task definition to the task."
-        self.define("tagged", tags=tag_list(team="web"))
-        [task] = self.run_task("tagged", propagateTags="TASK_DEFINITION")["tasks"]
-        with self.subTest("definition"):
-            self.assertEqual(tags_of(self.tasks(task["taskArn"])[0]["tags"]), {"team": "web"})
-        # RunTask: "An error will be received if you specify the SERVICE option when running a task."
-        with self.subTest("service"), self.refused("InvalidParameterException", status=400):
-            self.run_task("tagged", propagateTags="SERVICE")
-
-    def test_what_a_service_gives_its_tasks(self) -> None:
-        self.define("given")
-        self.service("given", "given", enableECSManagedTags=True, enableExecuteCommand=True)
-        self.stable("given")
-        [task] = self.tasks(serviceName="given")
-        # "Use Amazon ECS managed tags": the cluster, and the service.
-        with self.subTest("managed"):
-            self.assertLessEqual({"aws:ecs:clusterName": "shop", "aws:ecs:serviceName": "given"}.items(),
-                                 tags_of(task["tags"]).items())
-        # CreateService, enableExecuteCommand: "If true, this enables execute command functionality on all containers in
-        # the service tasks."
-        with self.subTest("execute"):
-            self.assertTrue(task["enableExecuteCommand"])
-
-    def test_platform_versions(self) -> None:
-        # RunTask, PlatformUnknownException: "The specified platform version doesn't exist."
-        self.define("platform")
-        with self.refused("PlatformUnknownException", status=400):
-            self.run_task("platform", platformVersion="9.9.9")
 
 
 if __name__ == "__main__":

@@ -39,6 +39,28 @@ class Secrets(Case):
             secrets.create_secret(Name="shop/db", SecretString="three")
         self.assertEqual(secrets.list_secrets()["SecretList"], [])
 
+    def test_the_recovery_window_ends(self) -> None:
+        secrets = self.client("secretsmanager")
+        secrets.create_secret(Name="due", SecretString="one")
+        self.settle()
+        secrets.delete_secret(SecretId="due", RecoveryWindowInDays=7)
+        self.advance(6 * 24 * 3600)
+        with self.refused("InvalidRequestException"):
+            secrets.create_secret(Name="due", SecretString="two")
+        # DeleteSecret: "At the end of the recovery window, Secrets Manager deletes the secret permanently."
+        self.advance(25 * 3600)
+        with self.refused("ResourceNotFoundException", status=400):
+            secrets.describe_secret(SecretId="due")
+        secrets.create_secret(Name="due", SecretString="three")
+        self.settle()
+        # One that was to go later goes at once by force, and what is made anew under its name stays.
+        secrets.delete_secret(SecretId="due", RecoveryWindowInDays=7)
+        secrets.delete_secret(SecretId="due", ForceDeleteWithoutRecovery=True)
+        self.settle()
+        secrets.create_secret(Name="due", SecretString="four")
+        self.advance(8 * 24 * 3600)
+        self.assertEqual(secrets.get_secret_value(SecretId="due")["SecretString"], "four")
+
     def test_at_once(self) -> None:
         secrets = self.client("secretsmanager")
         secrets.create_secret(Name="short", SecretString="one")

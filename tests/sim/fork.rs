@@ -195,6 +195,66 @@ fn parameters_and_secrets_are_read_without_what_is_secret() {
     assert_same(&account.sim.observe(), &before, "after all this");
 }
 
+/// All tags of an image are there, whichever is looked at; and a policy's alarms go with it.
+#[test]
+fn what_goes_together_is_read_together() {
+    let account = Caller::prompt();
+    let scope = Scope { account: "111122223333".into(), region: "eu-west-1".into() };
+    let on = |sim: &Simulator, service, action, params: serde_json::Value| {
+        send(sim, &scope, service, action, &params).unwrap_or_else(|error| panic!("{action}: {error}"))
+    };
+    let image = |action: &'static str, sim: &Simulator, tag: &str| {
+        let params = json!({ "repositoryName": "web", "imageIds": [{ "imageTag": tag }] });
+        on(sim, "ecr", action, params)
+    };
+    on(&account.sim, "ecr", "CreateRepository", json!({ "repositoryName": "web" }));
+    let manifest = image("BatchGetImage", &account.sim, "healthy-1")["images"][0]["imageManifest"].clone();
+    let put = json!({ "repositoryName": "web", "imageTag": "latest", "imageManifest": manifest });
+    on(&account.sim, "ecr", "PutImage", put);
+
+    on(&account.sim, "ecs", "CreateCluster", json!({ "clusterName": "shop" }));
+    let container = json!({ "name": "web", "image": "web", "memory": 128 });
+    let definition = json!({ "family": "web", "containerDefinitions": [container] });
+    on(&account.sim, "ecs", "RegisterTaskDefinition", definition);
+    let service = json!({ "cluster": "shop", "serviceName": "web", "taskDefinition": "web", "desiredCount": 0 });
+    on(&account.sim, "ecs", "CreateService", service);
+    let target = |more: serde_json::Value| {
+        let mut target = json!({
+            "ServiceNamespace": "ecs", "ResourceId": "service/shop/web", "ScalableDimension": "ecs:service:DesiredCount",
+        });
+        target.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        target
+    };
+    let scaling = "application-autoscaling";
+    let bounds = target(json!({ "MinCapacity": 0, "MaxCapacity": 2 }));
+    on(&account.sim, scaling, "RegisterScalableTarget", bounds);
+    let metric = json!({ "PredefinedMetricType": "ECSServiceAverageCPUUtilization" });
+    let tracking = json!({ "TargetValue": 60.0, "PredefinedMetricSpecification": metric });
+    let policy = target(json!({
+        "PolicyName": "cpu", "PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": tracking,
+    }));
+    on(&account.sim, scaling, "PutScalingPolicy", policy.clone());
+    let before = account.sim.observe();
+
+    let (fork, _) = fork(&account);
+    let tags = |tag: &str| image("DescribeImages", &fork.sim, tag)["imageDetails"][0]["imageTags"].clone();
+    assert_eq!(tags("latest"), json!(["healthy-1", "latest"]));
+    image("BatchDeleteImage", &fork.sim, "latest");
+    assert_eq!(tags("healthy-1"), json!(["healthy-1"]));
+
+    let alarms = || on(&fork.sim, "cloudwatch", "DescribeAlarms", json!({ "AlarmNamePrefix": "TargetTracking-" }));
+    let names = || -> Vec<serde_json::Value> {
+        alarms()["MetricAlarms"].as_array().into_iter().flatten().map(|alarm| alarm["AlarmName"].clone()).collect()
+    };
+    let known = names();
+    assert_eq!(known.len(), 2, "{known:?}");
+    on(&fork.sim, scaling, "PutScalingPolicy", policy);
+    assert_eq!(names(), known);
+    on(&fork.sim, scaling, "DeleteScalingPolicy", target(json!({ "PolicyName": "cpu" })));
+    assert_eq!(names(), [""; 0]);
+    assert_same(&account.sim.observe(), &before, "after all this");
+}
+
 #[test]
 fn the_account_as_it_was_is_kept_beside_what_was_changed() {
     let (account, live) = twelve();

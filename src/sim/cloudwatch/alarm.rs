@@ -344,7 +344,8 @@ fn put_composite_alarm(tx: &mut Tx, p: &Params) -> Reply {
     put(tx, p)
 }
 
-fn put(tx: &mut Tx, p: &Params) -> Reply {
+/// Puts an alarm that was checked, or that another service keeps.
+pub fn put(tx: &mut Tx, p: &Params) -> Reply {
     let (name, definition, now) = (p.str("AlarmName")?.to_owned(), definition(p)?, tx.now);
     if tx.peek::<Alarm>(&name).is_some() {
         let alarm = tx.get_mut::<Alarm>(&name)?;
@@ -413,12 +414,20 @@ fn delete_alarms(tx: &mut Tx, p: &Params) -> Reply {
     if let Some(name) = known.iter().find(|name| needed.contains(name)) {
         return Err(invalid(format!("Cannot delete {name} as there are composite alarm(s) depending on it.")));
     }
-    for name in known {
-        // In a fork, one that is not modelled is refused here.
-        tx.get_mut::<Alarm>(&name)?;
-        tx.delete_at_once::<Alarm>(&name);
-    }
+    remove(tx, &known)?;
     done()
+}
+
+/// Deletes those of them that are there.
+pub fn remove(tx: &mut Tx, names: &[String]) -> Result<(), AwsError> {
+    for name in names {
+        if tx.peek::<Alarm>(name).is_some() {
+            // In a fork, one that is not modelled is refused here.
+            tx.get_mut::<Alarm>(name)?;
+            tx.delete_at_once::<Alarm>(name);
+        }
+    }
+    Ok(())
 }
 
 fn set_alarm_state(tx: &mut Tx, p: &Params) -> Reply {

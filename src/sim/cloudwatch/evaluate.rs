@@ -2,6 +2,7 @@
 //! "Evaluating an alarm" and "Configuring how CloudWatch alarms treat missing data" have it. A scaling policy among the actions is
 //! told as long as the alarm lasts.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::alarm::State;
@@ -159,14 +160,38 @@ fn scale(tx: &mut Tx, alarm: &Alarm, value: Option<f64>) {
     let judge = Judge::of(alarm);
     let beyond = value.map(|value| value - judge.threshold);
     for action in alarm.definition.strings("AlarmActions") {
-        if action.contains(":scalingPolicy:") {
+        // Those of Application Auto Scaling scale by a load that is not measured.
+        if action.contains(":autoScalingGroupName/") {
             autoscaling::execute(tx, action, &alarm.name, beyond);
         }
     }
 }
 
-/// A composite alarm is in the state its rule says.
+/// Whether alarms below this one depend on each other in a circle.
+fn has_circle_below(tx: &Tx, name: &str) -> bool {
+    let mut below: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut open = vec![name.to_owned()];
+    while let Some(name) = open.pop() {
+        let needed = tx.peek::<Alarm>(&name).map(children).unwrap_or_default();
+        open.extend(needed.iter().filter(|name| !below.contains_key(*name)).cloned());
+        below.insert(name, needed);
+    }
+    // Those that depend on nothing that is left go, again and again: a circle stays.
+    loop {
+        let (left, many) = (below.clone(), below.len());
+        below.retain(|_, needed| needed.iter().any(|name| left.contains_key(name)));
+        if below.len() == many {
+            return many > 0;
+        }
+    }
+}
+
+/// A composite alarm is in the state its rule says. "The evaluation of composite alarms stops if CloudWatch detects a cycle in
+/// the evaluation path" (PutCompositeAlarm).
 pub fn composite(tx: &mut Tx, name: &str) {
+    if has_circle_below(tx, name) {
+        return;
+    }
     let Some(alarm) = tx.peek::<Alarm>(name) else { return };
     let text = alarm.definition.text("AlarmRule");
     let Ok(rule) = Rule::read(&text) else { return };

@@ -6,6 +6,7 @@ use super::image::Service;
 use super::volume::{self, Volume};
 use super::*;
 use crate::sim::elbv2::targets;
+use crate::sim::error::INVALID_VALUE;
 use crate::sim::wire::time;
 
 pub const ACTIONS: &[Action] = &[
@@ -473,8 +474,15 @@ fn describe_instance_status(tx: &mut Tx, p: &Params) -> Reply {
 fn run_instances(tx: &mut Tx, p: &Params) -> Reply {
     tx.once(p, "ClientToken", TOKEN_LIFE, |tx| {
         let (least, most) = (p.int("MinCount")?, p.int("MaxCount")?);
-        if least < 1 || most < least {
-            return Err(AwsError::invalid("MinCount", least, "It must be at least 1, and at most MaxCount."));
+        for (count, of) in [(least, "Minimum"), (most, "Maximum")] {
+            if count < 1 {
+                let message = format!("{of} instance count must be greater than zero");
+                return Err(AwsError::new(INVALID_VALUE, message));
+            }
+        }
+        if most < least {
+            let why = format!("It must be equal to or greater than minCount, which is {least}.");
+            return Err(AwsError::invalid("maxCount", most, &why));
         }
         let subnet = p.opt_str("SubnetId").map(str::to_owned).or_else(|| default_subnet(tx));
         let subnet = subnet.ok_or_else(|| {

@@ -1,6 +1,6 @@
 //! Images. Every tag of a repository made here is there without a push, but for `missing…`; its digest is made of its text, and
-//! says what becomes of its containers. A tag that was put (`PutImage` with another image's manifest) is where it was put to.
-//! Of a repository that was read from an account, images are the account's.
+//! says what becomes of its containers. A tag that was put (`PutImage` with another image's manifest) is where it was put to,
+//! and one that was deleted is not there. Of a repository that was read from an account, images are the account's.
 
 use jiff::Timestamp;
 
@@ -35,7 +35,7 @@ const MEDIA_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 /// When images were pushed that nobody pushed here.
 const PUSHED: Timestamp = Timestamp::constant(1_762_000_000, 0);
 
-/// A tag that was put, or read.
+/// A tag that was put, read or deleted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ContainerImage {
     /// `repository:tag`
@@ -45,6 +45,9 @@ pub struct ContainerImage {
     /// The tag that says what its containers do, of an image made here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,
+    /// It was deleted. Without the row, it would be there without a push.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 resource!(ContainerImage, id, region.ecr.container_images, Extent::Row, |id: &str| absent(id));
@@ -63,24 +66,41 @@ pub fn load(reader: &Reader, id: Option<&str>, rows: &mut Rows) -> Result<(), Aw
     let gone = ["ImageNotFoundException", "RepositoryNotFoundException"];
     let found = reader.find("ecr", "DescribeImages", params, &gone)?;
     for shown in found.iter().flat_map(|reply| reply.list("imageDetails")) {
-        rows.whole(Read::of(ContainerImage {
-            id: format!("{repository}:{tag}"),
-            digest: shown.text("imageDigest"),
-            pushed: shown.time("imagePushedAt"),
-            of: None,
-        }));
+        let read = |tag: &str| {
+            Read::of(ContainerImage {
+                id: format!("{repository}:{tag}"),
+                digest: shown.text("imageDigest"),
+                pushed: shown.time("imagePushedAt"),
+                of: None,
+                gone: false,
+            })
+        };
+        rows.whole(read(tag));
+        // All tags of the image are shown, whichever was asked for.
+        shown.strings("imageTags").into_iter().filter(|other| *other != tag).for_each(|other| rows.listed(read(other)));
     }
     Ok(())
 }
 
-/// Digest of a tag's image, and when it was pushed.
-fn tagged(tx: &Tx, repository: &Repository, tag: &str) -> Result<(String, Timestamp), AwsError> {
+/// The image of a tag: as it was put or read, or the one that is there without a push.
+fn tagged(tx: &Tx, repository: &Repository, tag: &str) -> Result<ContainerImage, AwsError> {
     let id = format!("{}:{tag}", repository.name);
     let known = if repository.read { tx.get::<ContainerImage>(&id).ok() } else { tx.glance::<ContainerImage>(&id) };
     match known {
-        Some(image) => Ok((image.digest.clone(), image.pushed)),
-        None if repository.read || tag.starts_with("missing") => Err(in_registry_of(tx, absent(&id))),
-        None => Ok((digest_of(tag), PUSHED)),
+        Some(image) if !image.gone => Ok(image.clone()),
+        None if !repository.read && !tag.starts_with("missing") => {
+            let (digest, of) = (digest_of(tag), Some(tag.to_owned()));
+            Ok(ContainerImage { id, digest, pushed: PUSHED, of, gone: false })
+        }
+        _ => Err(in_registry_of(tx, absent(&id))),
+    }
+}
+
+/// Keeps what became of a tag.
+fn keep(tx: &mut Tx, image: ContainerImage) {
+    match tx.peek_mut::<ContainerImage>(&image.id) {
+        Some(row) => *row = image,
+        None => tx.put(image),
     }
 }
 
@@ -93,7 +113,7 @@ pub fn is_there(tx: &Tx, reference: &str) -> bool {
     if let Some((name, digest)) = reference.split_once('@') {
         let Some(repository) = tx.peek::<Repository>(name) else { return false };
         // What an account has by digest is not read: an image that was found is there.
-        return repository.read || is_ours(digest);
+        return repository.read || is_ours(digest) && !is_deleted(tx, name, digest);
     }
     let (name, tag) = reference.split_once(':').unwrap_or((reference, "latest"));
     tx.peek::<Repository>(name).is_some_and(|repository| tagged(tx, repository, tag).is_ok())
@@ -104,7 +124,7 @@ pub fn holds_any(tx: &Tx, repository: &str) -> bool {
     let prefix = format!("{repository}:");
     let is_read = tx.peek::<Repository>(repository).is_some_and(|repository| repository.read);
     // Of a repository that was read it is not known, and one without images is rare.
-    is_read || tx.all::<ContainerImage>().any(|image| image.id.starts_with(&prefix))
+    is_read || tx.all::<ContainerImage>().any(|image| !image.gone && image.id.starts_with(&prefix))
 }
 
 pub fn forget_all(tx: &mut Tx, repository: &str) {
@@ -127,17 +147,28 @@ fn manifest(tag: &str) -> String {
     .to_string()
 }
 
-/// The tag that was there before others were put to its image.
-fn original(tx: &Tx, repository: &str, tag: &str) -> String {
-    let put = tx.glance::<ContainerImage>(&format!("{repository}:{tag}")).and_then(|image| image.of.clone());
-    put.unwrap_or_else(|| tag.to_owned())
+/// The tags of an image. The one whose text its digest is made of, `of`, has a row only if it was put or deleted; it is not
+/// known of a digest that nobody has put a tag to.
+fn tags_of(tx: &Tx, repository: &str, digest: &str, of: Option<&str>) -> Vec<String> {
+    let prefix = format!("{repository}:");
+    let (mut of, mut tags) = (of, Vec::new());
+    for image in tx.all::<ContainerImage>().filter(|image| image.digest == digest) {
+        let Some(tag) = image.id.strip_prefix(&prefix) else { continue };
+        of = of.or(image.of.as_deref());
+        if !image.gone {
+            tags.push(tag.to_owned());
+        }
+    }
+    let unmoved = of.filter(|of| tx.glance::<ContainerImage>(&format!("{prefix}{of}")).is_none());
+    tags.extend(unmoved.map(str::to_owned));
+    tags
 }
 
-/// The tags that images were put to, by digest. A digest that nobody put is of the tag its manifest names.
-fn tags_of(tx: &Tx, repository: &str, digest: &str) -> Vec<String> {
+/// "When you remove the last tag from an image, the image is deleted from your repository" (BatchDeleteImage).
+fn is_deleted(tx: &Tx, repository: &str, digest: &str) -> bool {
     let prefix = format!("{repository}:");
-    let with_digest = tx.all::<ContainerImage>().filter(|image| image.digest == digest);
-    with_digest.filter_map(|image| image.id.strip_prefix(&prefix).map(str::to_owned)).collect()
+    let is_gone = |image: &ContainerImage| image.gone && image.digest == digest && image.id.starts_with(&prefix);
+    tx.all::<ContainerImage>().any(is_gone) && tags_of(tx, repository, digest, None).is_empty()
 }
 
 fn describe_images(tx: &mut Tx, p: &Params) -> Reply {
@@ -162,11 +193,12 @@ fn describe_images(tx: &mut Tx, p: &Params) -> Reply {
     for id in &ids {
         match (id.opt_str("imageTag"), id.opt_str("imageDigest")) {
             (Some(tag), _) => {
-                let (digest, pushed) = tagged(tx, &repository, tag)?;
-                details.push(detail(&digest, vec![tag.to_owned()], pushed));
+                let image = tagged(tx, &repository, tag)?;
+                let tags = tags_of(tx, &repository.name, &image.digest, image.of.as_deref());
+                details.push(detail(&image.digest, tags, image.pushed));
             }
-            (None, Some(digest)) if is_ours(digest) => {
-                details.push(detail(digest, tags_of(tx, &repository.name, digest), PUSHED));
+            (None, Some(digest)) if is_ours(digest) && !is_deleted(tx, &repository.name, digest) => {
+                details.push(detail(digest, tags_of(tx, &repository.name, digest, None), PUSHED));
             }
             (None, Some(digest)) => {
                 let id = format!("{{imageDigest:'{digest}', imageTag:'null'}}");
@@ -189,11 +221,11 @@ fn batch_get_image(tx: &mut Tx, p: &Params) -> Reply {
     for id in p.list("imageIds") {
         let found = id.opt_str("imageTag").map(|tag| (tag, tagged(tx, &repository, tag)));
         match found {
-            Some((tag, Ok((digest, _)))) => images.push(json!({
+            Some((tag, Ok(image))) => images.push(json!({
                 "registryId": tx.scope.account,
                 "repositoryName": repository.name,
-                "imageId": { "imageTag": tag, "imageDigest": digest },
-                "imageManifest": manifest(&original(tx, &repository.name, tag)),
+                "imageId": { "imageTag": tag, "imageDigest": image.digest },
+                "imageManifest": manifest(image.of.as_deref().unwrap_or(tag)),
                 "imageManifestMediaType": MEDIA_TYPE,
             })),
             Some((_, Err(_))) => failures.push(json!({
@@ -225,8 +257,7 @@ fn put_image(tx: &mut Tx, p: &Params) -> Reply {
     if p.opt_str("imageDigest").is_some_and(|given| given != digest) {
         return Err(AwsError::new("ImageDigestDoesNotMatchException", "The image digest does not match the manifest"));
     }
-    let id = format!("{}:{tag}", repository.name);
-    if let Some(known) = tx.peek::<ContainerImage>(&id) {
+    if let Ok(known) = tagged(tx, &repository, &tag) {
         if known.digest == digest {
             let message = format!("Image with digest '{digest}' and tag '{tag}' already exists in the repository");
             return Err(AwsError::new("ImageAlreadyExistsException", message));
@@ -239,12 +270,10 @@ fn put_image(tx: &mut Tx, p: &Params) -> Reply {
             );
             return Err(AwsError::new("ImageTagAlreadyExistsException", message));
         }
-        let now = tx.now;
-        let image = tx.get_mut::<ContainerImage>(&id)?;
-        (image.digest, image.pushed, image.of) = (digest.clone(), now, Some(of));
-    } else {
-        tx.put(ContainerImage { id, digest: digest.clone(), pushed: tx.now, of: Some(of) });
     }
+    let id = format!("{}:{tag}", repository.name);
+    // The image was pushed when it was made: a tag more does not push it again.
+    keep(tx, ContainerImage { id, digest: digest.clone(), pushed: PUSHED, of: Some(of), gone: false });
     Ok(json!({ "image": {
         "registryId": tx.scope.account,
         "repositoryName": repository.name,
@@ -261,13 +290,15 @@ fn batch_delete_image(tx: &mut Tx, p: &Params) -> Reply {
             let what = id.text("imageDigest");
             return Err(AwsError::not_modelled("InvalidParameterException", "digest", &what, "ecr:BatchDeleteImage"));
         };
-        let key = format!("{}:{tag}", repository.name);
-        match tx.peek::<ContainerImage>(&key).map(|image| image.digest.clone()) {
-            Some(digest) => {
-                tx.delete::<ContainerImage>(&key);
-                gone.push(json!({ "imageTag": tag, "imageDigest": digest }));
+        match tagged(tx, &repository, tag) {
+            Ok(image) => {
+                gone.push(json!({ "imageTag": tag, "imageDigest": image.digest }));
+                match repository.read {
+                    true => tx.delete::<ContainerImage>(&image.id),
+                    false => keep(tx, ContainerImage { gone: true, ..image }),
+                }
             }
-            None => failures.push(json!({
+            Err(_) => failures.push(json!({
                 "imageId": id.0, "failureCode": "ImageNotFound", "failureReason": "Requested image not found",
             })),
         }

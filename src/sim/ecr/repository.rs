@@ -130,16 +130,28 @@ fn read(shown: &Params) -> Repository {
 /// The pattern of the model, in words of Rust.
 fn check_name(name: &str) -> Result<(), AwsError> {
     let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let is_part = |part: &str| {
-        let inner = part.chars().all(|c| is_letter(c) || "._-".contains(c));
-        inner && part.starts_with(is_letter) && part.ends_with(is_letter) && !part.contains("..")
-    };
+    let is_between = |text: &str| matches!(text, "." | "_" | "__") || text.chars().all(|c| c == '-');
+    let is_part =
+        |part: &str| part.starts_with(is_letter) && part.ends_with(is_letter) && part.split(is_letter).all(is_between);
     match (2..=256).contains(&name.len()) && name.split('/').all(is_part) {
         true => Ok(()),
         false => Err(constrained(
             "repositoryName",
-            r"must satisfy regular expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*'",
+            r"must satisfy regular expression '[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*'",
         )),
+    }
+}
+
+/// The tags of a request.
+fn given_tags(p: &Params) -> Result<Tags, AwsError> {
+    let tags = tags::read(&p.list("tags"));
+    tags.map_err(|error| AwsError::new("InvalidTagParameterException", error.message))
+}
+
+fn check_number(tags: &Tags) -> Result<(), AwsError> {
+    match tags.len() > 50 {
+        true => Err(AwsError::new("TooManyTagsException", "A repository can have at most 50 tags.")),
+        false => Ok(()),
     }
 }
 
@@ -185,9 +197,10 @@ fn create_repository(tx: &mut Tx, p: &Params) -> Reply {
         policy: None,
         lifecycle_policy: None,
         read: false,
-        tags: tags::read(&p.list("tags"))?,
+        tags: given_tags(p)?,
         name,
     };
+    check_number(&repository.tags)?;
     let view = repository.view(tx);
     tx.put(repository);
     Ok(json!({ "repository": view }))
@@ -246,12 +259,10 @@ fn name_in<'p>(tx: &Tx, p: &'p Params) -> Result<&'p str, AwsError> {
 }
 
 fn tag_resource(tx: &mut Tx, p: &Params) -> Reply {
-    let (name, new, registry) = (name_in(tx, p)?.to_owned(), tags::read(&p.list("tags"))?, tx.scope.account.clone());
+    let (name, new, registry) = (name_in(tx, p)?.to_owned(), given_tags(p)?, tx.scope.account.clone());
     let repository = tx.get_mut::<Repository>(&name).map_err(|error| of_registry(&registry, error))?;
     repository.tags.extend(new);
-    if repository.tags.len() > 50 {
-        return Err(AwsError::new("TooManyTagsException", "A repository can have at most 50 tags."));
-    }
+    check_number(&repository.tags)?;
     Ok(json!({}))
 }
 

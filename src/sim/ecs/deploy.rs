@@ -50,9 +50,12 @@ pub fn look(tx: &mut Tx, key: &str, again: bool) {
         Status::Draining => drain(tx, &service),
         Status::Active => {
             stop_unwell(tx, &service);
-            give_up(tx, key);
+            let rolls_back = give_up(tx, key);
             start_and_stop(tx, key);
-            complete(tx, key);
+            // What was put back is complete at the next look at the earliest: what failed is shown beside it until then.
+            if !rolls_back {
+                complete(tx, key);
+            }
         }
     }
     if again {
@@ -155,13 +158,13 @@ fn threshold(desired: i64) -> i64 {
     ((desired + 1) / 2).clamp(3, 200)
 }
 
-/// The circuit breaker: a deployment whose tasks go on failing is one no more.
-fn give_up(tx: &mut Tx, key: &str) {
-    let Some(service) = tx.peek::<Service>(key).cloned() else { return };
+/// The circuit breaker: a deployment whose tasks go on failing is one no more. Returns whether it is taken back.
+fn give_up(tx: &mut Tx, key: &str) -> bool {
+    let Some(service) = tx.peek::<Service>(key).cloned() else { return false };
     let (enabled, rolls_back) = service.breaker();
-    let Some(primary) = service.deployments.first() else { return };
+    let Some(primary) = service.deployments.first() else { return false };
     if !enabled || primary.state != Rollout::InProgress || primary.failed < threshold(service.desired) {
-        return;
+        return false;
     }
     let before = service.deployments.iter().skip(1).find(|known| known.state == Rollout::Completed).cloned();
     let failing = primary.id.clone();
@@ -175,7 +178,7 @@ fn give_up(tx: &mut Tx, key: &str) {
     }
     tell(tx, key, format!("(deployment {failing}) deployment failed: tasks failed to start."));
     // "Without a deployment that was completed before, the circuit breaker launches no new tasks, and stops there."
-    let Some(before) = before.filter(|_| rolls_back && !primary.rolls_back) else { return };
+    let Some(before) = before.filter(|_| rolls_back && !primary.rolls_back) else { return false };
     // Its tasks run still: it goes on where it was.
     if let Some(service) = tx.peek_mut::<Service>(key) {
         service.spec = before.spec.clone();
@@ -188,6 +191,7 @@ fn give_up(tx: &mut Tx, key: &str) {
         service.deployments.insert(0, again);
     }
     tell(tx, key, format!("rolling back to deployment {}.", before.id));
+    true
 }
 
 fn start_and_stop(tx: &mut Tx, key: &str) {
@@ -258,13 +262,16 @@ fn start(tx: &mut Tx, key: &str) -> bool {
         );
         return false;
     }
-    let tags = match service.propagates() {
+    let mut tags = match service.propagates() {
         Some("SERVICE") => service.tags.clone(),
         Some("TASK_DEFINITION") => {
             tx.peek::<TaskDefinition>(&primary.spec.task_definition).map(|it| it.tags.clone()).unwrap_or_default()
         }
         _ => Tags::new(),
     };
+    if service.has_on("enableECSManagedTags") {
+        tags.extend(tag::managed(&service.cluster, Some(&service.name)));
+    }
     let started = life::start(
         tx,
         Start {
@@ -274,6 +281,7 @@ fn start(tx: &mut Tx, key: &str) -> bool {
             started_by: Some(primary.id.clone()),
             service: Some(service.key.clone()),
             overrides: json!({ "containerOverrides": [], "inferenceAcceleratorOverrides": [] }),
+            execute: service.has_on("enableExecuteCommand"),
             tags,
         },
     );

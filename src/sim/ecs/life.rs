@@ -42,6 +42,8 @@ pub struct Start<'a> {
     pub started_by: Option<String>,
     pub service: Option<String>,
     pub overrides: Value,
+    /// Commands may be executed in it.
+    pub execute: bool,
     pub tags: Tags,
 }
 
@@ -61,7 +63,7 @@ pub fn go_on(tx: &mut Tx, task: &Task) {
 
 /// Starts a task: its interface comes first.
 pub fn start(tx: &mut Tx, wanted: Start) -> Result<Task, AwsError> {
-    let Start { cluster, spec, group, started_by, service, overrides, tags } = wanted;
+    let Start { cluster, spec, group, started_by, service, overrides, execute, tags } = wanted;
     if tx.settings.short_of_capacity_until.is_some_and(|until| tx.now < until) {
         let message =
             "Capacity is unavailable at this time. Please try again later or in a different availability zone";
@@ -122,12 +124,14 @@ pub fn start(tx: &mut Tx, wanted: Start) -> Result<Task, AwsError> {
         zone: placed.as_ref().map(|it| it.zone.clone()).unwrap_or_default(),
         ip: placed.map(|it| it.private_ip),
         launch_type: "FARGATE".to_owned(),
+        platform_version: spec.platform().to_owned(),
         capacity_provider: provider.map(str::to_owned),
         targets: targets.collect(),
         conduct,
         app: App::Absent,
         checked,
         overrides,
+        execute,
         created: tx.now,
         started: None,
         stopped: None,

@@ -6,6 +6,7 @@
 //! service          the row, and its create, update, delete, describe   settings what a request says of it
 //! deploy           its deployments: start, register, replace, roll back
 //! task, life       a task, and how it goes on                          run      tasks that nobody keeps running
+//! content          what a task definition says
 //! ```
 //!
 //! Tasks run on Fargate. There are no container instances: the launch type EC2 finds none, as in a cluster without any.
@@ -14,6 +15,7 @@
 //! CodeDeploy's controller and daemons are not modelled.
 
 mod cluster;
+mod content;
 mod deploy;
 mod life;
 mod load;
@@ -116,6 +118,17 @@ fn client(message: impl Into<String>) -> AwsError {
 /// The name in an ARN, or the name itself.
 fn name_of(given: &str) -> &str {
     given.rsplit('/').next().unwrap_or(given)
+}
+
+/// The same of what is in a cluster: an ARN of another cluster's is refused. Those of the short form name no cluster.
+fn name_in<'g>(cluster: &str, given: &'g str) -> Result<&'g str, AwsError> {
+    let mut parts = given.rsplit('/').skip(1);
+    match (parts.next(), parts.next()) {
+        (Some(other), Some(_)) if other != cluster => {
+            Err(invalid(format!("Identifier is for cluster {other}. Your cluster is {cluster}")))
+        }
+        _ => Ok(name_of(given)),
+    }
 }
 
 /// The value, if it is one of these.

@@ -37,9 +37,16 @@ fn run(tx: &mut Tx, p: &Params) -> Reply {
     if !(1..=10).contains(&count) {
         return Err(invalid("Count must be between 1 and 10."));
     }
+    // "An error will be received if you specify the SERVICE option when running a task."
+    let propagates = among(p, "propagateTags", &["TASK_DEFINITION", "NONE"])? == Some("TASK_DEFINITION");
     let spec = Spec::asked(tx, p, None, &cluster)?;
     let definition = task_definition::to_run(tx, &spec.task_definition)?;
     let (family, names) = (definition.family.clone(), definition.containers());
+    let mut tags = if propagates { definition.tags.clone() } else { Tags::new() };
+    tags.extend(own_tags(p)?);
+    if p.opt_bool("enableECSManagedTags")?.unwrap_or(false) {
+        tags.extend(tag::managed(&cluster.name, None));
+    }
     for over in p.list("overrides.containerOverrides") {
         let name = over.text("name");
         if !names.iter().any(|container| container.text("name") == name) {
@@ -53,8 +60,9 @@ fn run(tx: &mut Tx, p: &Params) -> Reply {
         "inferenceAcceleratorOverrides": [],
         "cpu": overrides.get("cpu"), "memory": overrides.get("memory"),
         "taskRoleArn": overrides.get("taskRoleArn"), "executionRoleArn": overrides.get("executionRoleArn"),
+        "ephemeralStorage": overrides.get("ephemeralStorage"),
     });
-    let tags = own_tags(p)?;
+    let execute = p.opt_bool("enableExecuteCommand")?.unwrap_or(false);
     let mut tasks = Vec::new();
     let mut failures = Vec::new();
     for _ in 0..count {
@@ -68,6 +76,7 @@ fn run(tx: &mut Tx, p: &Params) -> Reply {
             started_by: p.opt_str("startedBy").map(str::to_owned),
             service: None,
             overrides: overrides.clone(),
+            execute,
             tags: tags.clone(),
         };
         match life::start(tx, wanted) {

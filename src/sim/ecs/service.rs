@@ -10,7 +10,7 @@ pub const ACTIONS: &[Action] = &[
     Action {
         name: "CreateService",
         params: &["serviceName clientToken schedulingStrategy deploymentController.type role", RUNS, SERVES, TAGS],
-        run: |tx, p| tx.once(p, "clientToken", TOKENS, |tx| create_service(tx, p)),
+        run: create_once,
     },
     Action { name: "UpdateService", params: &["service forceNewDeployment", RUNS, SERVES], run: update_service },
     Action { name: "DeleteService", params: &["cluster service force"], run: delete_service },
@@ -115,6 +115,16 @@ impl Service {
         self.settings.get("propagateTags").and_then(Value::as_str)
     }
 
+    /// Whether a setting is on.
+    pub fn has_on(&self, name: &str) -> bool {
+        self.settings.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// Those of an account may be daemons.
+    fn scheduling(&self) -> &str {
+        self.settings.get("schedulingStrategy").and_then(Value::as_str).unwrap_or("REPLICA")
+    }
+
     pub fn tell(&mut self, id: String, at: Timestamp, message: String) {
         self.events.insert(0, Happened { id, at, message: format!("(service {}) {message}", self.name) });
         self.events.truncate(100);
@@ -147,7 +157,7 @@ impl Service {
                 "updatedAt": epoch(deployment.updated),
                 "launchType": deployment.spec.launch_type,
                 "capacityProviderStrategy": some(&deployment.spec.strategy),
-                "platformVersion": deployment.spec.is_fargate().then_some("1.4.0"),
+                "platformVersion": deployment.spec.is_fargate().then(|| deployment.spec.platform()),
                 "platformFamily": deployment.spec.is_fargate().then_some("Linux"),
                 "networkConfiguration": deployment.spec.show_network(),
                 "rolloutState": deployment.state,
@@ -176,7 +186,7 @@ impl Service {
             "events": self.events.iter().map(event).collect::<Vec<_>>(),
             "createdAt": epoch(self.created),
             "networkConfiguration": self.spec.show_network(),
-            "schedulingStrategy": "REPLICA",
+            "schedulingStrategy": self.scheduling(),
             "deploymentController": { "type": "ECS" },
             "createdBy": format!("arn:aws:iam::{}:root", tx.scope.account),
             "tags": show_tags(&self.tags),
@@ -206,6 +216,7 @@ pub const SETTINGS: &[&str] = &[
     "enableECSManagedTags",
     "enableExecuteCommand",
     "availabilityZoneRebalancing",
+    "schedulingStrategy",
 ];
 
 /// With ECS's defaults, over what there was.
@@ -274,7 +285,8 @@ fn settings(p: &Params, before: Option<&Service>, balanced: bool) -> Result<serd
 
 /// The service that a request names, as a name or an ARN.
 fn key_of(tx: &Tx, p: &Params, given: &str) -> Result<String, AwsError> {
-    Ok(format!("{}/{}", cluster::named(tx, p)?.name, name_of(given)))
+    let cluster = &cluster::named(tx, p)?.name;
+    Ok(format!("{cluster}/{}", name_in(cluster, given)?))
 }
 
 /// One that may be changed.
@@ -291,6 +303,14 @@ fn count(p: &Params) -> Result<Option<i64>, AwsError> {
         Some(count) if !(0..=5000).contains(&count) => Err(invalid(format!("Invalid desired count: {count}"))),
         count => Ok(count),
     }
+}
+
+/// A token that was used with other parameters has no code of its own.
+fn create_once(tx: &mut Tx, p: &Params) -> Reply {
+    tx.once(p, "clientToken", TOKENS, |tx| create_service(tx, p)).map_err(|error| match error.code.as_str() {
+        "IdempotentParameterMismatch" => invalid("Creation of service was not idempotent."),
+        _ => error,
+    })
 }
 
 fn create_service(tx: &mut Tx, p: &Params) -> Reply {
@@ -379,7 +399,8 @@ fn describe_services(tx: &mut Tx, p: &Params) -> Reply {
         return Err(invalid("Services must be between 1 and 10."));
     }
     let (mut found, mut failures) = (Vec::new(), Vec::new());
-    for name in given.into_iter().map(name_of) {
+    for given in given {
+        let name = name_in(&cluster, given)?;
         let Ok(service) = tx.get::<Service>(&format!("{cluster}/{name}")) else {
             failures.push(missing(arn_of(tx, &cluster, name)));
             continue;
@@ -396,7 +417,11 @@ fn describe_services(tx: &mut Tx, p: &Params) -> Reply {
 fn list_services(tx: &mut Tx, p: &Params) -> Reply {
     let cluster = cluster::named(tx, p)?.name.clone();
     let kind = p.opt_str("launchType");
-    let of_kind = |service: &Service| kind.is_none_or(|kind| service.spec.launch_type.as_deref() == Some(kind));
+    let strategy = among(p, "schedulingStrategy", &["REPLICA", "DAEMON"])?;
+    let of_kind = |service: &Service| {
+        kind.is_none_or(|kind| service.spec.launch_type.as_deref() == Some(kind))
+            && strategy.is_none_or(|strategy| service.scheduling() == strategy)
+    };
     let rows = tx.select::<Service>(&[])?.into_iter();
     let rows =
         rows.filter(|service| service.cluster == cluster && !service.is_inactive() && of_kind(service)).collect();

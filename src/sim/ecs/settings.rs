@@ -22,6 +22,9 @@ pub const SERVES: &str = "
     deploymentConfiguration.strategy deploymentConfiguration.bakeTimeInMinutes availabilityZoneRebalancing
 ";
 
+/// The latest platform version.
+pub const LATEST: &str = "1.4.0";
+
 /// What the tasks of a deployment are: a change of it is a new deployment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
@@ -71,6 +74,11 @@ impl Spec {
     /// Whether its tasks run on Fargate.
     pub fn is_fargate(&self) -> bool {
         self.launch_type.as_deref() == Some("FARGATE") || !self.strategy.is_empty()
+    }
+
+    /// The platform version of its tasks: "LATEST" stands for one ("Fargate platform versions").
+    pub fn platform(&self) -> &str {
+        if self.platform_version == "LATEST" { LATEST } else { &self.platform_version }
     }
 
     pub fn show_network(&self) -> Value {
@@ -133,8 +141,24 @@ impl Spec {
                 .or(before.map(|spec| spec.platform_version.clone()))
                 .unwrap_or_else(|| "LATEST".to_owned()),
         };
+        spec.check_request(p)?;
         spec.check(tx, definition)?;
         Ok(spec)
+    }
+
+    /// What a request may say for tasks on Fargate only, or for others only.
+    fn check_request(&self, p: &Params) -> Result<(), AwsError> {
+        let placed = [("placementConstraints", "constraints"), ("placementStrategy", "strategies")];
+        let placed = placed.into_iter().find(|(list, _)| !p.list(list).is_empty());
+        match (self.is_fargate(), placed) {
+            (true, Some((_, what))) => {
+                Err(invalid(format!("Placement {what} are not supported with FARGATE launch type.")))
+            }
+            (false, _) if p.has("platformVersion") => {
+                Err(invalid("The platform version must be null when specifying an EC2 launch type."))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check(&self, tx: &Tx, definition: &TaskDefinition) -> Result<(), AwsError> {
@@ -143,6 +167,10 @@ impl Spec {
         if self.is_fargate() && !on_fargate {
             let message = "Task definition does not support launch_type FARGATE.";
             return Err(invalid(message));
+        }
+        let known = if definition.is_of_windows() { "1.0.0" } else { "1.3.0" };
+        if self.is_fargate() && ![known, LATEST, "LATEST"].contains(&self.platform_version.as_str()) {
+            return Err(AwsError::new("PlatformUnknownException", "The specified platform does not exist."));
         }
         match (&self.network, definition.is_awsvpc()) {
             (None, true) => {

@@ -8,6 +8,15 @@ pub const ACTIONS: &[Action] = &[
     Action { name: "ListTagsForResource", params: &["resourceArn"], run: list_tags_for_resource },
 ];
 
+/// What the keys of AWS's own tags begin with.
+const RESERVED: &str = "aws:";
+
+/// Those that ECS gives tasks itself ("Use Amazon ECS managed tags").
+pub fn managed(cluster: &str, service: Option<&str>) -> Tags {
+    let of = |key: &str, name: &str| (format!("{RESERVED}ecs:{key}"), name.to_owned());
+    [of("clusterName", cluster)].into_iter().chain(service.map(|name| of("serviceName", name))).collect()
+}
+
 /// What an ARN names.
 enum Named {
     Cluster(String),
@@ -60,7 +69,8 @@ fn change(tx: &mut Tx, p: &Params, change: impl FnOnce(&mut Tags)) -> Reply {
         Named::Task(id) => &mut tx.get_mut::<Task>(&id)?.tags,
     };
     change(tags);
-    match tags.len() > 50 {
+    // "Tags with this prefix do not count against your tags per resource limit."
+    match tags.keys().filter(|key| !key.starts_with(RESERVED)).count() > 50 {
         true => Err(invalid("Too many tags were specified. Number of tags cannot exceed 50.")),
         false => Ok(json!({})),
     }
@@ -73,6 +83,9 @@ fn tag_resource(tx: &mut Tx, p: &Params) -> Reply {
 
 fn untag_resource(tx: &mut Tx, p: &Params) -> Reply {
     let keys: Vec<String> = p.strings("tagKeys").into_iter().map(str::to_owned).collect();
+    if let Some(key) = keys.iter().find(|key| key.starts_with(RESERVED)) {
+        return Err(invalid(format!("The tag key {key} is reserved: it cannot be edited or deleted.")));
+    }
     change(tx, p, |tags| tags.retain(|key, _| !keys.contains(key)))
 }
 

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::settings::LATEST;
 use super::*;
 use super::{cluster, life};
 use crate::sim::ec2::NetworkInterface;
@@ -39,6 +40,8 @@ pub struct Task {
     pub zone: String,
     pub ip: Option<String>,
     pub launch_type: String,
+    #[serde(default = "latest")]
+    pub platform_version: String,
     pub capacity_provider: Option<String>,
     /// Target groups it is registered in, with its port.
     pub targets: Vec<(String, u16)>,
@@ -48,12 +51,19 @@ pub struct Task {
     /// Containers of it have a health check of their own.
     pub checked: bool,
     pub overrides: Value,
+    /// Commands may be executed in it.
+    #[serde(default)]
+    pub execute: bool,
     pub created: Timestamp,
     pub started: Option<Timestamp>,
     pub stopped: Option<Timestamp>,
     pub stop_code: Option<StopCode>,
     pub stopped_reason: Option<String>,
     pub tags: Tags,
+}
+
+fn latest() -> String {
+    LATEST.to_owned()
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -150,25 +160,30 @@ impl Task {
                 ],
             })
         });
+        // 20 GiB unless told otherwise, from platform version 1.4.0 on ("Fargate task ephemeral storage").
+        let storage = self.overrides.get("ephemeralStorage").filter(|storage| !storage.is_null());
+        let storage = storage.or_else(|| definition?.content.get("ephemeralStorage")).cloned();
+        let storage = storage.unwrap_or_else(|| json!({ "sizeInGiB": 20 }));
         let container = |container: &Container| {
+            let status = match self.status {
+                _ if container.ended => "STOPPED",
+                Status::Running | Status::Deactivating | Status::Stopping => "RUNNING",
+                Status::Provisioning | Status::Pending => "PENDING",
+                Status::Deprovisioning | Status::Stopped => "STOPPED",
+            };
             json!({
                 "containerArn": tx.arn("ecs", &format!("container/{}/{}/{}", self.cluster, self.id, container.name)),
                 "taskArn": self.arn(tx),
                 "name": container.name,
                 "image": container.image,
                 "imageDigest": container.image.split_once('@').map(|(_, digest)| digest),
-                "lastStatus": if container.ended { "STOPPED" } else {
-                    match self.status {
-                        Status::Running | Status::Deactivating | Status::Stopping => "RUNNING",
-                        Status::Provisioning | Status::Pending => "PENDING",
-                        Status::Deprovisioning | Status::Stopped => "STOPPED",
-                    }
-                },
+                "lastStatus": status,
                 "exitCode": container.exit_code,
                 "reason": container.reason,
                 "networkBindings": [],
                 "networkInterfaces": self.ip.as_ref().map(|ip| json!([{ "privateIpv4Address": ip }])),
                 "healthStatus": if self.checked { self.health() } else { "UNKNOWN" },
+                "managedAgents": self.execute.then(|| json!([{ "name": "ExecuteCommandAgent", "lastStatus": status }])),
             })
         };
         json!({
@@ -195,10 +210,11 @@ impl Task {
             "stopCode": self.stop_code,
             "stoppedReason": self.stopped_reason,
             "launchType": self.launch_type,
-            "platformVersion": "1.4.0",
+            "platformVersion": self.platform_version,
             "platformFamily": "Linux",
             "overrides": self.overrides,
-            "enableExecuteCommand": false,
+            "ephemeralStorage": (self.platform_version == LATEST).then_some(storage),
+            "enableExecuteCommand": self.execute,
             "version": 1,
             "tags": show_tags(&self.tags),
         })
@@ -244,12 +260,14 @@ impl Task {
             zone: shown.text("availabilityZone"),
             ip: details.get("privateIPv4Address").cloned(),
             launch_type: shown.text("launchType"),
+            platform_version: shown.opt_str("platformVersion").map_or_else(latest, str::to_owned),
             capacity_provider: shown.opt_str("capacityProviderName").map(str::to_owned),
             targets: targets.to_vec(),
             conduct: Conduct::Healthy,
             app: if status == Status::Running { App::Healthy } else { App::Absent },
             checked: false,
             overrides: shown.part("overrides").0,
+            execute: shown.flag("enableExecuteCommand"),
             created: shown.time("createdAt"),
             started: time("startedAt"),
             stopped: time("stoppedAt"),
@@ -272,7 +290,8 @@ fn describe_tasks(tx: &mut Tx, p: &Params) -> Reply {
         return Err(invalid("Tasks must be between 1 and 100."));
     }
     let (mut found, mut failures) = (Vec::new(), Vec::new());
-    for id in given.into_iter().map(name_of) {
+    for given in given {
+        let id = name_in(&cluster, given)?;
         let Some(task) = tx.get::<Task>(id).ok().filter(|task| task.cluster == cluster) else {
             failures.push(missing(tx.arn("ecs", &format!("task/{cluster}/{id}"))));
             continue;
@@ -290,7 +309,7 @@ fn list_tasks(tx: &mut Tx, p: &Params) -> Reply {
     let cluster = cluster::named(tx, p)?.name.clone();
     let service = match p.opt_str("serviceName") {
         Some(name) => {
-            let key = format!("{cluster}/{}", name_of(name));
+            let key = format!("{cluster}/{}", name_in(&cluster, name)?);
             Some(tx.get::<Service>(&key)?.key.clone())
         }
         None => None,
@@ -314,7 +333,7 @@ fn list_tasks(tx: &mut Tx, p: &Params) -> Reply {
 
 fn stop_task(tx: &mut Tx, p: &Params) -> Reply {
     let cluster = cluster::named(tx, p)?.name.clone();
-    let id = name_of(p.str("task")?).to_owned();
+    let id = name_in(&cluster, p.str("task")?)?.to_owned();
     if tx.get::<Task>(&id)?.cluster != cluster {
         return Err(Task::absent(&id));
     }

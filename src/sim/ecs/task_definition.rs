@@ -177,6 +177,11 @@ impl TaskDefinition {
         self.text("networkMode") == "awsvpc"
     }
 
+    pub fn is_of_windows(&self) -> bool {
+        let family = self.content["runtimePlatform"]["operatingSystemFamily"].as_str();
+        family.is_some_and(|family| family.starts_with("WINDOWS"))
+    }
+
     fn view(&self, tx: &Tx) -> Value {
         let mut view = self.content.clone();
         view["taskDefinitionArn"] = json!(self.arn(tx));
@@ -217,7 +222,7 @@ fn register_task_definition(tx: &mut Tx, p: &Params) -> Reply {
     if family.is_empty() || family.len() > 255 || !family.chars().all(is_word) {
         return Err(client("Family contains invalid characters."));
     }
-    let content = content(p)?;
+    let content = content::of(p)?;
     let tags = own_tags(p)?;
     let last = tx.peek::<Family>(&family).map_or(0, |family| family.last);
     let revision = last + 1;
@@ -249,142 +254,6 @@ fn register_task_definition(tx: &mut Tx, p: &Params) -> Reply {
     Ok(json!({ "taskDefinition": view, "tags": tags }))
 }
 
-/// As ECS shows it: with the defaults it fills in.
-fn content(p: &Params) -> Result<Value, AwsError> {
-    let requires = p.strings("requiresCompatibilities");
-    let fargate = requires.contains(&"FARGATE");
-    let mode = among(p, "networkMode", &["awsvpc", "bridge", "host", "none"])?;
-    if fargate && mode != Some("awsvpc") {
-        return Err(client("Fargate only supports network mode ‘awsvpc’."));
-    }
-    let containers = containers(p, fargate, mode.unwrap_or("bridge"))?;
-    if fargate {
-        check_fargate(p)?;
-    }
-    let compatibilities = match mode {
-        Some("awsvpc") => json!(["EC2", "FARGATE"]),
-        _ => json!(["EXTERNAL", "EC2"]),
-    };
-    let mut content = json!({
-        "containerDefinitions": containers,
-        "volumes": p.get("volumes").cloned().unwrap_or_else(|| json!([])),
-        "placementConstraints": p.get("placementConstraints").cloned().unwrap_or_else(|| json!([])),
-        "compatibilities": compatibilities,
-    });
-    let as_given =
-        ["taskRoleArn", "executionRoleArn", "networkMode", "cpu", "memory", "ephemeralStorage", "runtimePlatform"];
-    for (name, value) in as_given.into_iter().filter_map(|name| Some((name, p.get(name)?))) {
-        content[name] = value.clone();
-    }
-    if !requires.is_empty() {
-        content["requiresCompatibilities"] = json!(requires);
-    }
-    Ok(content)
-}
-
-fn containers(p: &Params, fargate: bool, mode: &str) -> Result<Vec<Value>, AwsError> {
-    let given = p.list("containerDefinitions");
-    if given.is_empty() {
-        return Err(client("Container list cannot be empty."));
-    }
-    let mut names: Vec<&str> = Vec::new();
-    for container in &given {
-        let name = container.opt_str("name").unwrap_or_default();
-        if name.is_empty() {
-            return Err(client("Container.name should not be null or empty."));
-        }
-        if names.contains(&name) {
-            return Err(client(format!("Container name '{name}' is not unique.")));
-        }
-        names.push(name);
-        if container.opt_str("image").is_none_or(str::is_empty) {
-            return Err(client("Container.image should not be null or empty."));
-        }
-        let sized = p.has("memory") || container.has("memory") || container.has("memoryReservation");
-        if !sized {
-            return Err(client(format!(
-                "Invalid setting for container '{name}'. At least one of 'memory' or 'memoryReservation' must be specified."
-            )));
-        }
-        let logs = container.opt_str("logConfiguration.logDriver").is_some_and(|driver| driver == "awslogs");
-        let ecr = container.text("image").contains(".dkr.ecr.");
-        if fargate && !p.has("executionRoleArn") && (logs || ecr) {
-            let what = if logs { "log driver awslogs" } else { "ECR images" };
-            let message = format!("Fargate requires task definition to have execution role ARN to support {what}.");
-            return Err(client(message));
-        }
-    }
-    let essential = |container: &Params| container.opt_bool("essential").ok().flatten().unwrap_or(true);
-    if !given.iter().any(essential) {
-        return Err(client(
-            "No container is essential. At least one container of a task definition must be essential.",
-        ));
-    }
-    for container in &given {
-        for needed in container.list("dependsOn") {
-            if !names.contains(&needed.text("containerName").as_str()) {
-                let message = format!(
-                    "Invalid 'dependsOn' setting for container '{}'. The container '{}' doesn't exist.",
-                    container.text("name"),
-                    needed.text("containerName")
-                );
-                return Err(client(message));
-            }
-        }
-    }
-    let shown = |container: &Params| {
-        let mut shown = container.0.clone();
-        let defaults = [
-            ("cpu", json!(0)),
-            ("essential", json!(true)),
-            ("portMappings", json!([])),
-            ("environment", json!([])),
-            ("mountPoints", json!([])),
-            ("volumesFrom", json!([])),
-            ("systemControls", json!([])),
-        ];
-        for (name, default) in defaults {
-            if shown.get(name).is_none_or(Value::is_null) {
-                shown[name] = default;
-            }
-        }
-        for port in shown["portMappings"].as_array_mut().into_iter().flatten() {
-            let container = port["containerPort"].clone();
-            if port.get("protocol").is_none() {
-                port["protocol"] = json!("tcp");
-            }
-            if port.get("hostPort").is_none() {
-                port["hostPort"] = if mode == "awsvpc" { container } else { json!(0) };
-            }
-        }
-        shown
-    };
-    Ok(given.iter().map(shown).collect())
-}
-
-/// "Task CPU and memory" of the developer guide.
-fn check_fargate(p: &Params) -> Result<(), AwsError> {
-    let number = |name: &str| p.opt_str(name).and_then(|text| text.parse::<i64>().ok());
-    let (Some(cpu), Some(memory)) = (number("cpu"), number("memory")) else {
-        return Err(client("Fargate requires that 'cpu' and 'memory' be defined at the task level."));
-    };
-    const GIB: i64 = 1024;
-    let fits = match cpu {
-        256 => [512, GIB, 2 * GIB].contains(&memory),
-        512 => (GIB..=4 * GIB).contains(&memory) && memory % GIB == 0,
-        1024 => (2 * GIB..=8 * GIB).contains(&memory) && memory % GIB == 0,
-        2048 => (4 * GIB..=16 * GIB).contains(&memory) && memory % GIB == 0,
-        4096 => (8 * GIB..=30 * GIB).contains(&memory) && memory % GIB == 0,
-        8192 => (16 * GIB..=60 * GIB).contains(&memory) && memory % (4 * GIB) == 0,
-        16384 => (32 * GIB..=120 * GIB).contains(&memory) && memory % (8 * GIB) == 0,
-        _ => false,
-    };
-    match fits {
-        true => Ok(()),
-        false => Err(client("No Fargate configuration exists for given values.")),
-    }
-}
-
 fn describe_task_definition(tx: &mut Tx, p: &Params) -> Reply {
     let definition = find(tx, p.str("taskDefinition")?).ok_or_else(unable)?;
     let tags = includes(p, "TAGS").then(|| show_tags(&definition.tags));
@@ -402,7 +271,7 @@ fn list_families(tx: &mut Tx, p: &Params) -> Reply {
 
 fn list_task_definitions(tx: &mut Tx, p: &Params) -> Reply {
     let family = p.opt_str("familyPrefix").map(str::to_owned);
-    let status = p.opt_str("status").unwrap_or("ACTIVE");
+    let status = among(p, "status", &["ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"])?.unwrap_or("ACTIVE");
     let Some(family) = family else {
         return Err(AwsError::not_modelled(
             "InvalidParameterException",
@@ -415,6 +284,8 @@ fn list_task_definitions(tx: &mut Tx, p: &Params) -> Reply {
     let (active, last) = row.map(|row| (row.active.clone(), row.last)).unwrap_or_default();
     let mut numbers: Vec<i64> = match status {
         "ACTIVE" => active,
+        // Those that DeleteTaskDefinitions was asked for, which is not modelled.
+        "DELETE_IN_PROGRESS" => Vec::new(),
         _ => (1..=last).filter(|number| !active.contains(number)).collect(),
     };
     if p.opt_str("sort") == Some("DESC") {

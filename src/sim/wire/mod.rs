@@ -166,9 +166,7 @@ pub fn refuse(request: &http::Request<Bytes>, error: AwsError, id: &str) -> Box<
 pub fn write(service: Option<&Service>, action: &str, reply: Reply, id: &str) -> http::Response<Bytes> {
     let protocol = service.map_or(Protocol::Query, |service| service.protocol);
     let namespace = service.map_or("", |service| service.namespace);
-    // A service that takes both has the same codes in both.
-    let words = service.map_or(Protocol::Query, Service::in_xml);
-    let reply = reply.map_err(|error| in_words_of(words, error));
+    let reply = reply.map_err(|error| in_words_of(service.unwrap_or(&Service::nobody()), error));
     let mut status = reply.as_ref().map_or_else(|error| error.status, |_| 200);
     let mut location = None;
     let (content_type, body) = match (protocol, &reply) {
@@ -206,15 +204,12 @@ pub fn write(service: Option<&Service>, action: &str, reply: Reply, id: &str) ->
     response
 }
 
-/// Handlers speak of missing and invalid parameters in EC2's words; the other protocols have one code for both.
-fn in_words_of(protocol: Protocol, mut error: AwsError) -> AwsError {
-    if [MISSING_PARAMETER, INVALID_VALUE].contains(&error.code.as_str()) {
-        error.code = match protocol {
-            Protocol::Ec2 => error.code,
-            Protocol::Query => "ValidationError".to_owned(),
-            Protocol::RestXml(_) => "InvalidInput".to_owned(),
-            Protocol::Json(_) => "ValidationException".to_owned(),
-        };
+/// Handlers speak of missing and invalid parameters in EC2's words; the other services have one code for both.
+fn in_words_of(service: &Service, mut error: AwsError) -> AwsError {
+    if [MISSING_PARAMETER, INVALID_VALUE].contains(&error.code.as_str())
+        && let Some(code) = service.invalid()
+    {
+        error.code = code.to_owned();
     }
     error
 }
