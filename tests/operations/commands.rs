@@ -42,6 +42,8 @@ fn a_command_whose_reply_is_lost_is_found() {
     for (fault, sent) in [("500-applied", true), ("timeout-applied", true), ("500-not-applied", false)] {
         let account = Account::new();
         let (_, name) = fleet(&mut account.run(), 2);
+        // Until then Systems Manager refuses all commands: their instances are not managed yet.
+        account.run().ok("run_command", on(&name, &["true"]));
         let simulator = account.simulator();
         simulator.ask_for([format!("ssm:SendCommand#1={fault}").parse().expect("a fault")]);
         let mut run = account.run();
