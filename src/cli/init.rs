@@ -49,7 +49,9 @@ const IGNORED: File = (".gitignore", "# Journals, and the simulated world.\n.run
 impl Template {
     fn files(self) -> &'static [File] {
         match self {
-            Self::Service => files!("service": "runner.toml" "deploy.rhai" "README.md" ".github/workflows/deploy.yml"),
+            Self::Service => files!(
+                "service": "runner.toml" "deploy.rhai" "remove.rhai" "README.md" ".github/workflows/deploy.yml"
+            ),
             Self::HelloWeb => files!(
                 "hello-web": "runner.toml" "web.rhai" "staging.rhai" "production.rhai" "images.rhai" "remove.rhai" "README.md"
                 "app/Dockerfile" "app/index.html" ".github/workflows/deploy.yml" ".gitlab-ci.yml"

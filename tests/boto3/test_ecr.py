@@ -3,6 +3,7 @@
 What is expected is in the API reference of the action. Nobody pushes layers: every tag of a new repository is there,
 but for those that begin with `missing`. PutImage puts a tag to an image that is there: "Retagging an image".
 """
+import base64
 import json
 import unittest
 
@@ -169,6 +170,13 @@ class Policies(Registry):
 
 
 class Images(Registry):
+    def test_a_token(self) -> None:
+        data, = self.ecr.get_authorization_token()["authorizationData"]
+        # GetAuthorizationToken: "a base64-encoded string that can be decoded" to user and password, valid for 12 hours.
+        self.assertTrue(base64.b64decode(data["authorizationToken"]).startswith(b"AWS:"))
+        self.assertEqual(data["proxyEndpoint"], f"https://{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com")
+        self.has(data, "expiresAt")
+
     def test_images(self) -> None:
         self.make("images")
         one = self.detail("images", imageTag="healthy-1")

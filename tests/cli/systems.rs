@@ -71,6 +71,17 @@ impl System {
         world.observe()
     }
 
+    /// Its policy lets nobody delete the zone.
+    #[track_caller]
+    fn has_only_its_zone(&self, stack: &str) {
+        let look = r#"
+        stack("STACK");
+        let left = list_stack().resources.map(|one| one.kind);
+        if left != ["hosted zone"] { fail(`${left} is left`); }
+        "#;
+        self.script("prod", &look.replace("STACK", stack));
+    }
+
     /// What a script says of the account.
     #[track_caller]
     fn script(&self, environment: &str, body: &str) {
@@ -114,6 +125,15 @@ fn a_run_right_after_a_rollback_begins_anew() {
     let failed = system.run(&["deploy.rhai", "--seed", "3", "--sim-fault", refused]);
     assert_ne!(failed.code, Some(0), "{failed}");
     system.done(&["deploy.rhai", "--seed", "3"]);
+}
+
+#[test]
+fn a_service_is_removed_but_for_its_zone() {
+    let system = System::new("service");
+    system.done(&["deploy.rhai"]);
+    system.removed(&["remove.rhai"]);
+    system.has_only_its_zone("app");
+    system.unchanged(&["remove.rhai"]);
 }
 
 /// What cannot be changed in place is refused before anything that the live version needs is touched.
@@ -186,15 +206,7 @@ fn time_service() {
     system.done(&["deploy.rhai", "--param", "version=2"]);
     system.taken_back(&["deploy.rhai", "--param", "image=ami-never-healthy-1"]);
     system.removed(&["remove.rhai"]);
-    // Its policy lets nobody delete the zone.
-    system.script(
-        "prod",
-        r#"
-        stack("time");
-        let left = list_stack().resources.map(|one| one.kind);
-        if left != ["hosted zone"] { fail(`${left} is left`); }
-        "#,
-    );
+    system.has_only_its_zone("time");
 }
 
 #[test]

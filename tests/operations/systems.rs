@@ -94,8 +94,7 @@ fn service() {
     system.unchanged("deploy.rhai", json!({ "image": "ami-healthy-1" }));
     let second = system.done("deploy.rhai", json!({ "image": "ami-healthy-2" }));
     assert_eq!(second.outputs["colour"], "green");
-    let remove = "environment(\"prod\");\nstack(\"app\");\ndestroy_stack();";
-    system.is_removed(&system.account.script(remove, json!({})));
+    system.is_removed(&system.account.runbook("remove.rhai", json!({})));
 }
 
 #[test]
