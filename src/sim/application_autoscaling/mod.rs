@@ -1,5 +1,9 @@
-//! Application Auto Scaling: the bounds of ECS services, and policies that track a target. Load is not measured: a service is
-//! kept within its bounds, and not scaled between them. Services of other namespaces are not modelled.
+//! Application Auto Scaling: the bounds of ECS services, their policies and scheduled actions. Load is not measured, and what is
+//! scheduled does not happen: a service is kept within its bounds, and not scaled between them. Services of other namespaces are
+//! not modelled.
+
+pub mod policy;
+pub mod schedule;
 
 use std::time::Duration;
 
@@ -7,22 +11,25 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::ecs;
-use super::error::{AwsError, Reply};
-use super::fork::Extent;
-use super::read::{Read, Reader, Rows, Token};
-use super::select::{self, Paging};
-use super::service::{Action, Service, no_secrets};
-use super::table::Table;
-use super::tags::{self, Tags};
-use super::tx::{Tx, resource};
-use super::wire::{Params, Protocol, epoch};
+use crate::sim::ecs;
+use crate::sim::error::{AwsError, Reply};
+use crate::sim::fork::Extent;
+use crate::sim::read::{Read, Reader, Rows, Token};
+use crate::sim::select::{self, Paging};
+use crate::sim::service::{Action, Service, no_secrets};
+use crate::sim::table::Table;
+use crate::sim::tags::{self, Tags};
+use crate::sim::tx::{Tx, resource};
+use crate::sim::wire::{Params, Protocol, epoch};
+
+pub use policy::ScalingPolicy;
+pub use schedule::ScheduledAction;
 
 pub const SERVICE: Service = Service {
     name: "application-autoscaling",
     protocol: Protocol::Json("AnyScaleFrontendService"),
     namespace: "",
-    actions: &[ACTIONS],
+    actions: &[ACTIONS, policy::ACTIONS, schedule::ACTIONS],
     sanitise: no_secrets,
 };
 
@@ -47,27 +54,6 @@ const ACTIONS: &[Action] = &[
         run: describe_scalable_targets,
     },
     Action { name: "DeregisterScalableTarget", params: &[NAMED], run: deregister_scalable_target },
-    Action {
-        name: "PutScalingPolicy",
-        params: &[
-            NAMED,
-            "
-            PolicyName PolicyType TargetTrackingScalingPolicyConfiguration.TargetValue
-            TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification.PredefinedMetricType
-            TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification.ResourceLabel
-            TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown
-            TargetTrackingScalingPolicyConfiguration.ScaleInCooldown
-            TargetTrackingScalingPolicyConfiguration.DisableScaleIn
-            ",
-        ],
-        run: put_scaling_policy,
-    },
-    Action {
-        name: "DescribeScalingPolicies",
-        params: &["PolicyNames[] ServiceNamespace ResourceId ScalableDimension", PAGES],
-        run: describe_scaling_policies,
-    },
-    Action { name: "DeleteScalingPolicy", params: &["PolicyName", NAMED], run: delete_scaling_policy },
 ];
 
 /// How long it takes until a service is brought within new bounds.
@@ -79,6 +65,7 @@ const ACTS: Duration = Duration::from_secs(10);
 pub struct ApplicationAutoScaling {
     scalable_targets: Table<ScalableTarget>,
     tracking_policies: Table<ScalingPolicy>,
+    scheduled_actions: Table<ScheduledAction>,
 }
 
 /// It looks whether a target is within its bounds.
@@ -93,9 +80,9 @@ impl Event {
     }
 }
 
-impl From<Event> for super::world::Event {
+impl From<Event> for crate::sim::world::Event {
     fn from(event: Event) -> Self {
-        super::world::Event::ApplicationAutoScaling(event)
+        crate::sim::world::Event::ApplicationAutoScaling(event)
     }
 }
 
@@ -113,35 +100,22 @@ pub struct ScalableTarget {
     pub tags: Tags,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ScalingPolicy {
-    /// `resource/name`
-    pub key: String,
-    pub resource: String,
-    pub name: String,
-    pub arn: String,
-    pub configuration: Value,
-    pub created: Timestamp,
-}
-
 resource!(ScalableTarget, resource, region.application_autoscaling.scalable_targets, Extent::Kind, |resource: &str| {
     unregistered(resource)
 });
-resource!(ScalingPolicy, key, region.application_autoscaling.tracking_policies, Extent::Kind, |key: &str| {
+fn missing(what: &str, name_of: &str, key: &str) -> AwsError {
     let (resource, name) = key.rsplit_once('/').unwrap_or((key, ""));
     let message = format!(
-        "No scaling policy found for service namespace: {NAMESPACE}, resource ID: {resource}, scalable dimension: \
-             {DIMENSION}, policy name: {name}"
+        "No {what} found for service namespace: {NAMESPACE}, resource ID: {resource}, scalable dimension: {DIMENSION}, \
+         {name_of}: {name}"
     );
     AwsError::new("ObjectNotFoundException", message)
-});
+}
 
-pub const TARGET_CALLS: &[&str] = &["application-autoscaling:DescribeScalableTargets"];
-pub const POLICY_CALLS: &[&str] = &["application-autoscaling:DescribeScalingPolicies"];
+pub const CALLS: &[&str] = &["application-autoscaling:DescribeScalableTargets"];
 
 const NAMESPACE: &str = "ecs";
 const DIMENSION: &str = "ecs:service:DesiredCount";
-const TRACKING: &str = "TargetTrackingScaling";
 const TOKEN: Token = ("NextToken", "NextToken");
 const PAGING: Paging = Paging {
     size: "MaxResults",
@@ -164,7 +138,7 @@ fn invalid(message: impl Into<String>) -> AwsError {
 }
 
 /// Reads the bounds of all services.
-pub fn load_targets(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+pub fn load(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
     let params = json!({ "ServiceNamespace": NAMESPACE, "MaxResults": 50 });
     let all = reader.pages("application-autoscaling", "DescribeScalableTargets", params, "ScalableTargets", TOKEN)?;
     for shown in all.iter().filter(|shown| shown.opt_str("ScalableDimension") == Some(DIMENSION)) {
@@ -181,27 +155,6 @@ pub fn load_targets(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result
             })
             .shown(shown),
         );
-    }
-    Ok(())
-}
-
-/// Reads the policies of all services.
-pub fn load_policies(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
-    let params = json!({ "ServiceNamespace": NAMESPACE, "MaxResults": 50 });
-    let all = reader.pages("application-autoscaling", "DescribeScalingPolicies", params, "ScalingPolicies", TOKEN)?;
-    for shown in all.iter().filter(|shown| shown.opt_str("ScalableDimension") == Some(DIMENSION)) {
-        let (resource, name) = (shown.text("ResourceId"), shown.text("PolicyName"));
-        let other = shown.opt_str("PolicyType").filter(|kind| *kind != TRACKING);
-        let other = other.map(|kind| format!("policies of the type {kind}"));
-        let policy = ScalingPolicy {
-            key: format!("{resource}/{name}"),
-            resource,
-            name,
-            arn: shown.text("PolicyARN"),
-            configuration: shown.part("TargetTrackingScalingPolicyConfiguration").0,
-            created: shown.time("CreationTime"),
-        };
-        rows.whole(Read::of(policy).shown(shown).except(other));
     }
     Ok(())
 }
@@ -247,33 +200,6 @@ impl ScalableTarget {
             "SuspendedState": self.suspended,
             "ScalableTargetARN": self.arn,
         })
-    }
-}
-
-impl ScalingPolicy {
-    fn view(&self, tx: &Tx) -> Value {
-        json!({
-            "PolicyARN": self.arn,
-            "PolicyName": self.name,
-            "ServiceNamespace": NAMESPACE,
-            "ResourceId": self.resource,
-            "ScalableDimension": DIMENSION,
-            "PolicyType": TRACKING,
-            "TargetTrackingScalingPolicyConfiguration": self.configuration,
-            "Alarms": self.alarms(tx),
-            "CreationTime": epoch(self.created),
-        })
-    }
-
-    /// Names of the CloudWatch alarms that AWS makes for it.
-    fn alarms(&self, tx: &Tx) -> Value {
-        let uuid = self.arn.rsplit(':').next().unwrap_or_default();
-        let id = self.arn.split(':').nth(6).unwrap_or(uuid);
-        let alarm = |kind: &str| {
-            let name = format!("TargetTracking-{}-{kind}-{id}", self.resource);
-            json!({ "AlarmName": name, "AlarmARN": tx.arn("cloudwatch", &format!("alarm:{name}")) })
-        };
-        json!([alarm("AlarmHigh"), alarm("AlarmLow")])
     }
 }
 
@@ -355,7 +281,7 @@ fn describe_scalable_targets(tx: &mut Tx, p: &Params) -> Reply {
     Ok(json!({ "ScalableTargets": views, "NextToken": next }))
 }
 
-/// "Deregistering a scalable target deletes the scaling policies that are associated with it."
+/// "Deregistering a scalable target deletes the scaling policies and the scheduled actions that are associated with it."
 fn deregister_scalable_target(tx: &mut Tx, p: &Params) -> Reply {
     let resource = resource(tx, p)?.to_owned();
     tx.get::<ScalableTarget>(&resource)?;
@@ -363,79 +289,10 @@ fn deregister_scalable_target(tx: &mut Tx, p: &Params) -> Reply {
     for key in of_it.map(|policy| policy.key.clone()).collect::<Vec<_>>() {
         tx.delete::<ScalingPolicy>(&key);
     }
+    let of_it = tx.all::<ScheduledAction>().filter(|action| action.resource == resource);
+    for key in of_it.map(|action| action.key.clone()).collect::<Vec<_>>() {
+        tx.delete::<ScheduledAction>(&key);
+    }
     tx.delete::<ScalableTarget>(&resource);
-    Ok(json!({}))
-}
-
-const METRICS: [&str; 3] =
-    ["ECSServiceAverageCPUUtilization", "ECSServiceAverageMemoryUtilization", "ALBRequestCountPerTarget"];
-
-fn put_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
-    let (resource, name) = (resource(tx, p)?.to_owned(), p.str("PolicyName")?.to_owned());
-    if let Some(other) = p.opt_str("PolicyType").filter(|kind| *kind != TRACKING) {
-        return Err(AwsError::not_modelled("ValidationException", "PolicyType", other, "PutScalingPolicy"));
-    }
-    if tx.get::<ScalableTarget>(&resource).is_err() {
-        return Err(unregistered(&resource));
-    }
-    let given = p.part("TargetTrackingScalingPolicyConfiguration");
-    let metric = given.opt_str("PredefinedMetricSpecification.PredefinedMetricType").unwrap_or_default();
-    if !METRICS.contains(&metric) {
-        return Err(invalid(format!("Invalid metric type for service namespace {NAMESPACE}: {metric}")));
-    }
-    let labelled = given.has("PredefinedMetricSpecification.ResourceLabel");
-    if labelled != (metric == "ALBRequestCountPerTarget") {
-        return Err(invalid("A resource label must be specified exactly for ALBRequestCountPerTarget"));
-    }
-    if given.get("TargetValue").and_then(Value::as_f64).is_none_or(|value| value <= 0.0) {
-        return Err(invalid("TargetValue must be above 0"));
-    }
-    let mut configuration = given.0.clone();
-    // As it is shown afterwards.
-    if configuration.get("DisableScaleIn").is_none() {
-        configuration["DisableScaleIn"] = json!(false);
-    }
-    let key = format!("{resource}/{name}");
-    let policy = match tx.peek::<ScalingPolicy>(&key).cloned() {
-        Some(known) => ScalingPolicy { configuration, ..known },
-        None => {
-            let id = tx.new_id("x");
-            let id = id.trim_start_matches("x-");
-            let arn = format!("scalingPolicy:{id}:resource/{NAMESPACE}/{resource}:policyName/{name}");
-            ScalingPolicy {
-                arn: tx.arn("autoscaling", &arn),
-                created: tx.now,
-                key: key.clone(),
-                resource,
-                name,
-                configuration,
-            }
-        }
-    };
-    let reply = json!({ "PolicyARN": policy.arn, "Alarms": policy.alarms(tx) });
-    match tx.peek_mut::<ScalingPolicy>(&key) {
-        Some(row) => *row = policy,
-        None => tx.put(policy),
-    }
-    Ok(reply)
-}
-
-fn describe_scaling_policies(tx: &mut Tx, p: &Params) -> Reply {
-    namespace(tx, p)?;
-    let (names, resource) = (p.strings("PolicyNames"), p.opt_str("ResourceId"));
-    let rows = tx.select::<ScalingPolicy>(&[])?.into_iter();
-    let rows = rows.filter(|policy| {
-        (names.is_empty() || names.contains(&policy.name.as_str()))
-            && resource.is_none_or(|resource| policy.resource == resource)
-    });
-    let (rows, next) = select::page(&PAGING, p, rows.collect(), |policy: &&ScalingPolicy| &policy.key)?;
-    let views: Vec<Value> = rows.into_iter().map(|policy| tx.shown(policy, ScalingPolicy::view)).collect();
-    Ok(json!({ "ScalingPolicies": views, "NextToken": next }))
-}
-
-fn delete_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
-    let key = format!("{}/{}", resource(tx, p)?, p.str("PolicyName")?);
-    tx.get::<ScalingPolicy>(&key)?;
-    tx.delete::<ScalingPolicy>(&key);
     Ok(json!({}))
 }
