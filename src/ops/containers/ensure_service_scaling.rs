@@ -120,7 +120,7 @@ impl EnsureServiceScaling {
             }
         }
         let (min_capacity, max_capacity) = (self.min_capacity.into(), self.max_capacity.into());
-        Ok(Scaling { bounds: Some(Bounds { min_capacity, max_capacity }), policies })
+        Ok(Scaling::wanted(Bounds { min_capacity, max_capacity }, policies))
     }
 }
 
