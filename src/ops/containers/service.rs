@@ -151,7 +151,7 @@ impl Found {
             "placementStrategy": if self.placement_strategy.is_null() { json!([]) } else { self.placement_strategy.clone() },
             "enableExecuteCommand": self.enable_execute_command,
             "propagateTags": propagate,
-            "platformVersion": self.platform_version,
+            "platformVersion": self.platform_version.as_deref().unwrap_or("LATEST"),
         });
         settings.as_object().cloned().unwrap_or_default()
     }
