@@ -153,8 +153,7 @@ impl EnsureTopic {
         }
         for (at, endpoint) in self.subscriptions.iter().enumerate() {
             endpoint.check(&format!("subscriptions[{at}]"))?;
-            let same = |other: &Endpoint| other.protocol == endpoint.protocol && other.endpoint == endpoint.endpoint;
-            if self.subscriptions[..at].iter().any(same) {
+            if self.subscriptions[..at].iter().any(|other| other.is_same(endpoint)) {
                 return Err(Error::option(format!("subscriptions[{at}]"), "it is in the list twice"));
             }
         }
