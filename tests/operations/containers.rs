@@ -67,6 +67,38 @@ fn how_a_repository_is_encrypted_stays() {
     assert!(matches!(&upper, Error::Option { path, .. } if path == "name"), "{upper}");
 }
 
+/// ECR shows the ARN of a key, however it was named.
+#[test]
+fn a_key_is_known_by_its_id_and_its_arn() {
+    let account = Account::new();
+    let (id, arn) = ("1234abcd-12ab", "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab");
+    let with = |key: &str| json!({ "name": "web", "encryption_type": "KMS", "kms_key": key });
+    assert_eq!(account.run().ok("ensure_repository", with(id))["change"], "created");
+    for key in [id, arn] {
+        assert_eq!(account.run().ok("ensure_repository", with(key))["change"], "unchanged");
+    }
+    let other = account.run().op("ensure_repository", with("other")).expect_err("it cannot be changed");
+    assert!(matches!(other, Error::NeedsReplacement { field: "kms_key", .. }), "{other}");
+    let alias = account.run().op("ensure_repository", with("alias/shop")).expect_err("of which key?");
+    assert!(matches!(&alias, Error::Option { path, .. } if path == "kms_key"), "{alias}");
+}
+
+#[test]
+fn tags_that_are_excluded_from_being_fixed_are_so_again() {
+    let account = Account::new();
+    account.run().ok("ensure_repository", repository());
+    let but_latest = json!({
+        "repositoryName": "shop-prod-web", "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+        "imageTagMutabilityExclusionFilters": [{ "filterType": "WILDCARD", "filter": "latest*" }],
+    });
+    ask(&account, ECR, "PutImageTagMutability", &but_latest);
+    let before = account.observe();
+    let mut run = account.run();
+    assert_eq!(run.ok("ensure_repository", repository())["change"], "updated");
+    assert!(run.roll_back().is_clean());
+    assert_same(&account.observe(), &before, "undone");
+}
+
 /// A rollback does not take away what others have pushed meanwhile.
 #[test]
 fn a_repository_with_images_stays() {

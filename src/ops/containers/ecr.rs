@@ -24,6 +24,8 @@ pub struct Found {
     pub repository_arn: String,
     pub repository_uri: String,
     pub image_tag_mutability: String,
+    /// For which tags it is the other way round.
+    pub image_tag_mutability_exclusion_filters: Value,
     pub image_scanning_configuration: Scanning,
     pub encryption_configuration: Encryption,
 }
