@@ -146,6 +146,43 @@ fn what_is_protected_or_of_others_stays() {
     assert_same(&account.observe(), &before, "theirs is untouched");
 }
 
+/// What is the stack's is so by its tags, whatever it is called.
+fn found_whatever_it_is_called(account: &Account) {
+    let body = r#"
+        put_ssm_parameter(#{ name: "/elsewhere/url", value: "https://example.com" });
+        ensure_log_group(#{ name: "/aws/ecs/web" });
+        output("found", list_stack().resources.map(|one| one.name));
+    "#;
+    let theirs = r#"environment("prod"); stack("bank"); put_ssm_parameter(#{ name: "/shop-prod/key", value: "1" });"#;
+    assert_eq!(account.script(theirs, json!({})).failure, None);
+    let listed = ran(account, body);
+    assert_eq!((&listed.failure, &listed.outputs["found"]), (&None, &json!(["/elsewhere/url", "/aws/ecs/web"])));
+    assert_eq!(ran(account, "destroy_stack();").failure, None);
+    let left = ran(account, r#"output("found", list_stack().resources);"#);
+    assert_eq!(left.outputs["found"], json!([]));
+}
+
+#[test]
+fn a_stack_is_found_by_its_tags() {
+    found_whatever_it_is_called(&Account::prompt());
+    found_whatever_it_is_called(&Account::moto(moto().url(), moto().new_account()));
+}
+
+/// Lists of parameters show no tags: a dry run asks for those that have one.
+#[test]
+fn a_plan_finds_parameters_by_their_tags() {
+    let account = Account::prompt();
+    for name in ["/elsewhere/url", "/elsewhere/key"] {
+        account.run().ok("put_ssm_parameter", json!({ "name": name, "value": "1" }));
+    }
+    account.observe();
+    let (fork, _) = account.fork();
+    let gone = ran(&fork, r#"ssm_parameter("/elsewhere/url"); destroy_stack();"#);
+    assert_eq!(gone.failure, None);
+    assert_eq!(gone.mutations().iter().filter(|call| **call == "ssm:DeleteParameter").count(), 2);
+    assert_eq!(ran(&fork, r#"output("left", list_stack().resources);"#).outputs["left"], json!([]));
+}
+
 /// By the list of live branches, and by age.
 #[test]
 fn stale_stacks() {

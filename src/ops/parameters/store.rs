@@ -124,12 +124,27 @@ pub async fn read(ctx: &Ctx, name: &str) -> Result<Option<Found>, Error> {
     }))
 }
 
-async fn about(ctx: &Ctx, name: &str) -> Result<Option<About>, Error> {
-    const CALL: &str = "ssm:DescribeParameters";
-    let only = ssm::ParameterStringFilter::builder().key("Name").option("Equals").values(name).build();
+/// What lists say of the parameters that a filter lets through. A page may be empty and not be the last.
+pub async fn described(ctx: &Ctx, key: &str, value: &str) -> Result<Vec<ssm::ParameterMetadata>, Error> {
+    let only = ssm::ParameterStringFilter::builder().key(key).option("Equals").values(value).build();
     let only = only.map_err(|error| Error::option("name", error.to_string()))?;
-    let reply = ctx.read(CALL, || ctx.aws().ssm.describe_parameters().parameter_filters(only.clone()).send()).await?;
-    let found = reply.parameters().iter().find(|found| found.name() == Some(name));
+    let (mut all, mut next) = (Vec::new(), None);
+    loop {
+        let request = || {
+            let request = ctx.aws().ssm.describe_parameters().parameter_filters(only.clone());
+            request.set_next_token(next.clone()).send()
+        };
+        let reply = ctx.read("ssm:DescribeParameters", request).await?;
+        all.extend(reply.parameters.unwrap_or_default());
+        next = reply.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+async fn about(ctx: &Ctx, name: &str) -> Result<Option<About>, Error> {
+    let found = described(ctx, "Name", name).await?.into_iter().find(|found| found.name() == Some(name));
     Ok(found.map(|found| About {
         description: found.description().unwrap_or_default().to_owned(),
         tier: found.tier().map_or("Standard", ssm::ParameterTier::as_str).to_owned(),
