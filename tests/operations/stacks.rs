@@ -183,6 +183,44 @@ fn a_plan_finds_parameters_by_their_tags() {
     assert_eq!(ran(&fork, r#"output("left", list_stack().resources);"#).outputs["left"], json!([]));
 }
 
+/// The record that proves a name is the same for all certificates of an account, and ACM renews by it.
+#[test]
+fn proofs_that_certificates_of_other_regions_need_stay() {
+    let account = Account::prompt();
+    let mut theirs = account.run();
+    theirs.run.set_stack("dns-prod".into());
+    theirs.ok("ensure_hosted_zone", json!({ "name": "example.com" }));
+    let certificate = |domain: &str| {
+        format!(
+            r#"ensure_certificate(#{{ name: "{domain}", domain_name: "{domain}", hosted_zone_id: find_hosted_zone(#{{ name: "example.com" }}) }});"#
+        )
+    };
+    let there = format!(
+        r#"environment("prod"); stack("bank"); within(#{{ region: "us-east-1" }}, || {{ {} }});"#,
+        certificate("shop.example.com")
+    );
+    assert_eq!(account.script(&there, json!({})).failure, None);
+    let here = [certificate("shop.example.com"), certificate("api.example.com")].concat();
+    assert_eq!(ran(&account, &here).failure, None);
+    let proofs = || {
+        let found = ran(
+            &account,
+            r#"output("found", list_stack().resources.filter(|one| one.kind == "record").map(|one| one.name));"#,
+        );
+        assert_eq!(found.failure, None);
+        found.outputs["found"].to_string()
+    };
+    let listed = proofs();
+    assert!(listed.contains("api.example.com") && !listed.contains("shop.example.com"), "{listed}");
+    assert_eq!(ran(&account, "destroy_stack();").failure, None);
+    // Where nobody may look, they stay.
+    assert_eq!(ran(&account, &certificate("api.example.com")).failure, None);
+    let policy = "allowed_regions = [\"eu-central-1\"]";
+    let body = "environment(\"prod\");\nstack(\"shop\");\noutput(\"found\", list_stack().resources.len());";
+    let limited = account.script_under(policy, body, json!({}));
+    assert_eq!((&limited.failure, &limited.outputs["found"]), (&None, &json!(1)));
+}
+
 /// By the list of live branches, and by age.
 #[test]
 fn stale_stacks() {
