@@ -17,7 +17,7 @@ use crate::{
     ops::{
         Error, Operation, arguments,
         compute::traffic_guard::check_idle_but_for_own,
-        network::common::report,
+        outcome::report,
         ownership::{Owned, STACK_TAG, changed, set},
         tagged,
         traffic::health::Health,
@@ -55,7 +55,7 @@ impl Operation for DeployEcsService {
         let arn = service::arn(ctx, options.cluster.as_str(), &name);
         let definition = match options.task_definition.as_str() {
             arn if arn.starts_with("arn:") => arn.to_owned(),
-            name => ecs::arn(ctx, &format!("task-definition/{name}")),
+            name => ctx.aws().arn("ecs", &format!("task-definition/{name}")),
         };
         let wanted = options.settings(&definition);
         let found = match service::read(ctx, &arn).await? {

@@ -88,8 +88,7 @@ pub const RESTORE_REPOSITORY_TAGS: UndoAction = UndoAction {
 };
 
 fn arn(ctx: &Ctx, name: &str) -> String {
-    let aws = ctx.aws();
-    format!("arn:{}:ecr:{}:{}:repository/{name}", aws.partition, aws.region, aws.account)
+    ctx.aws().arn("ecr", &format!("repository/{name}"))
 }
 
 /// In the form creating and tagging calls take.

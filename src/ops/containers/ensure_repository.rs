@@ -14,7 +14,7 @@ use crate::{
     ops::{
         Error, Operation, Tags, Together, all_of, arguments,
         identity::PolicyDocument,
-        network::common::{fixed, report},
+        outcome::{fixed, report},
         ownership::{Owned, STACK_TAG, set},
         tagged::{self, Tagged},
     },

@@ -17,7 +17,7 @@ use crate::{
     ops::{
         Error, IdOf, Operation, Tags, Together, arguments,
         identity::{RoleArn, role_arn},
-        network::common::report,
+        outcome::report,
         ownership::{Owned, RUN_TAG, set},
         tagged,
     },

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{deploy_ecs_service::without, ecs::name_in, service};
 use crate::{
     event::Field,
-    ops::{Error, Together, all_of, arguments, network::common::nothing_to_undo, ownership::changed},
+    ops::{Error, Together, all_of, arguments, outcome::nothing_to_undo, ownership::changed},
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
 };
 

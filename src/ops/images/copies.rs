@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::register::{self, Made, New};
 use crate::{
     event::Field,
-    ops::{Error, arguments, network::common::fixed, ownership::set, require},
+    ops::{Error, arguments, outcome::fixed, ownership::set, require},
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
 };
 

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{Subscription, if_there, set};
 use crate::{
     event::Event,
-    ops::{Error, Sensitive, arguments},
+    ops::{Error, Sensitive, arguments, outcome::deleted},
     run::{Class, Ctx, LookUp, Mutation, Undo, UndoAction, Undone, hex},
 };
 
@@ -229,8 +229,8 @@ async fn unsubscribe(ctx: &Ctx, which: Value) -> Result<Undone, Error> {
         ctx.emit(Event::Warning { message });
         return Ok(Undone::Already);
     };
-    let removed = set(ctx, "sns:Unsubscribe", arn, &json!({ "SubscriptionArn": arn }), None).await;
-    Ok(if_there(removed, GONE)?.map_or(Undone::Already, |()| Undone::Done))
+    let gone = set(ctx, "sns:Unsubscribe", arn, &json!({ "SubscriptionArn": arn }), None).await;
+    deleted(gone, GONE)
 }
 
 impl Listed {

@@ -101,13 +101,10 @@ impl Operation for Exec {
         let tell = |line: &str, _: bool| ctx.emit(Event::Log { message: format!("{name}: {line}") });
         let Outcome { value: finished, assumed } =
             ctx.outside(declared, options.shown(), assume, || command.run(tell)).await?;
-        let Finished { exit_code, stdout, stderr } = finished;
-        if exit_code != 0 && !options.allow_failure {
-            let last = stderr.lines().rev().take(SAID).collect::<Vec<_>>();
-            let said = last.into_iter().rev().map(str::to_owned);
-            let faults = [format!("exit code {exit_code}")].into_iter().chain(said).collect();
+        if let Some(faults) = finished.faults(SAID).filter(|_| !options.allow_failure) {
             return Err(Error::Failed { what: format!("`{}`", options.line()), faults });
         }
+        let Finished { exit_code, stdout, stderr } = finished;
         let told = if assumed { set("exit_code", "assumed") } else { set("exit_code", exit_code) };
         ctx.did(Change::Updated, [told]);
         let json = serde_json::from_str(&stdout).unwrap_or_default();

@@ -15,6 +15,7 @@ use crate::{
     event::{Change, Field},
     ops::{
         Error, Tags, Together, arguments,
+        outcome::deleted,
         ownership::{Owned, RUN_TAG, STACK_TAG, changed, set},
         require,
         tagged::{self, Tagged},
@@ -64,9 +65,7 @@ pub struct Wanted<'a> {
 
 /// The ARN of the parameter of this account that is called so.
 pub fn arn(ctx: &Ctx, name: &str) -> String {
-    let aws = ctx.aws();
-    let path = name.trim_start_matches('/');
-    format!("arn:{}:ssm:{}:{}:parameter/{path}", aws.partition, aws.region, aws.account)
+    ctx.aws().arn("ssm", &format!("parameter/{}", name.trim_start_matches('/')))
 }
 
 /// Name and tags of a parameter: AWS knows it by the name that the runbook gives.
@@ -425,12 +424,9 @@ async fn delete_parameter(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
         return Ok(Undone::Foreign(format!("it was made again since, by another run: it is {owner}'s")));
     }
     let declared = Mutation::new("ssm:DeleteParameter", Class::Idempotent, format!("parameter {name}"));
-    let deleted = ctx
+    let gone = ctx
         .change(declared, |permit| ctx.aws().ssm.delete_parameter().name(&name).customize().interceptor(permit).send());
-    match deleted.await {
-        Err(error) if error.is(GONE) => Ok(Undone::Already),
-        deleted => deleted.map(|()| Undone::Done),
-    }
+    deleted(gone.await, GONE)
 }
 
 /// Puts the version of before back, as a new one: what it says is read from it.

@@ -13,7 +13,7 @@ use crate::{
             ensure_topic::DELETE_TOPIC,
             tags::{AlarmTags, LogGroupTags, TopicTags},
         },
-        network::common::deleted,
+        outcome::deleted,
         ownership::STACK_TAG,
         parameters::{store, tags::ParameterTags},
     },
