@@ -123,7 +123,11 @@ const METRICS: [&str; 3] =
 
 fn put_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
     let (resource, name) = (resource(tx, p)?.to_owned(), p.str("PolicyName")?.to_owned());
-    let kind = p.opt_str("PolicyType").unwrap_or(STEPS).to_owned();
+    let key = format!("{resource}/{name}");
+    let known = tx.peek::<ScalingPolicy>(&key).cloned();
+    let kind = p.opt_str("PolicyType").map(str::to_owned).or_else(|| known.as_ref().map(|known| known.kind.clone()));
+    // "This parameter is required if you are creating a scaling policy."
+    let kind = kind.ok_or_else(|| invalid("PolicyType is required for a new scaling policy"))?;
     if tx.get::<ScalableTarget>(&resource).is_err() {
         return Err(unregistered(&resource));
     }
@@ -132,8 +136,7 @@ fn put_scaling_policy(tx: &mut Tx, p: &Params) -> Reply {
         STEPS => steps(&p.part("StepScalingPolicyConfiguration"))?,
         other => return Err(AwsError::not_modelled("ValidationException", "PolicyType", other, "PutScalingPolicy")),
     };
-    let key = format!("{resource}/{name}");
-    let policy = match tx.peek::<ScalingPolicy>(&key).cloned() {
+    let policy = match known {
         Some(known) => ScalingPolicy { kind, configuration, ..known },
         None => {
             let id = tx.new_id("x");
