@@ -8,7 +8,8 @@ use serde::Deserialize;
 use super::{
     EcsService, ServiceScaling,
     ecs::name_in,
-    scaling::{Bounds, Policy, Scaling, converge, resource_id},
+    scaling::{Bounds, Scaling, converge, resource_id},
+    scaling_policy::Policy,
     service,
 };
 use crate::{

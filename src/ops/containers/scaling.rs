@@ -7,7 +7,12 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::{deploy_ecs_service::without, ecs::name_in, service};
+use super::{
+    deploy_ecs_service::without,
+    ecs::name_in,
+    scaling_policy::{Found, Policy, ShownPolicy},
+    service,
+};
 use crate::{
     event::Field,
     ops::{Error, Together, all_of, arguments, outcome::nothing_to_undo, ownership::changed},
@@ -22,26 +27,6 @@ const GONE: &[&str] = &["ObjectNotFoundException"];
 pub struct Bounds {
     pub min_capacity: i64,
     pub max_capacity: i64,
-}
-
-/// A policy that tracks a target, as it is compared and put back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Policy {
-    pub predefined_metric_type: String,
-    pub resource_label: Option<String>,
-    pub target_value: f64,
-    pub scale_out_cooldown: Option<i64>,
-    pub scale_in_cooldown: Option<i64>,
-    pub disable_scale_in: bool,
-}
-
-/// A policy of a service.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Found {
-    Tracking(Policy),
-    /// Of a kind that the operation does not make: its type and configuration, as PutScalingPolicy takes them back.
-    Other(Map<String, Value>),
 }
 
 /// All of it, but for what is scheduled.
@@ -90,10 +75,7 @@ pub async fn read(ctx: &Ctx, resource: &str) -> Result<Scaling, Error> {
     let mut scaling = Scaling { bounds, ..Scaling::default() };
     for shown in shown {
         let name = shown.policy_name.clone();
-        if shown.policy_type == STEPS {
-            let alarms = shown.alarms.iter().map(|alarm| alarm.alarm_name.clone()).collect();
-            scaling.alarms.insert(name.clone(), alarms);
-        }
+        scaling.alarms.insert(name.clone(), shown.others_alarms());
         scaling.policies.insert(name, shown.into());
     }
     Ok(scaling)
@@ -118,63 +100,6 @@ async fn read_bounds(ctx: &Ctx, resource: &str) -> Result<Option<Bounds>, Error>
     let reply: Reply = ctx.fetch("application-autoscaling:DescribeScalableTargets", &input).await?;
     let found = reply.scalable_targets.into_iter().find(|target| target.resource_id == resource);
     Ok(found.map(|target| Bounds { min_capacity: target.min_capacity, max_capacity: target.max_capacity }))
-}
-
-const TRACKING: &str = "TargetTrackingScaling";
-const STEPS: &str = "StepScaling";
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-struct ShownPolicy {
-    policy_name: String,
-    policy_type: String,
-    alarms: Vec<ShownAlarm>,
-    #[serde(flatten)]
-    more: Map<String, Value>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-struct ShownAlarm {
-    alarm_name: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Tracking {
-    target_value: f64,
-    predefined_metric_specification: Metric,
-    scale_out_cooldown: Option<i64>,
-    scale_in_cooldown: Option<i64>,
-    #[serde(default)]
-    disable_scale_in: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Metric {
-    predefined_metric_type: String,
-    resource_label: Option<String>,
-}
-
-impl From<ShownPolicy> for Found {
-    fn from(mut shown: ShownPolicy) -> Self {
-        let name = format!("{}PolicyConfiguration", shown.policy_type);
-        let configuration = shown.more.remove(&name).unwrap_or_default();
-        if shown.policy_type == TRACKING
-            && let Ok(tracking) = Tracking::deserialize(&configuration)
-        {
-            return Self::Tracking(Policy {
-                predefined_metric_type: tracking.predefined_metric_specification.predefined_metric_type,
-                resource_label: tracking.predefined_metric_specification.resource_label,
-                target_value: tracking.target_value,
-                scale_out_cooldown: tracking.scale_out_cooldown,
-                scale_in_cooldown: tracking.scale_in_cooldown,
-                disable_scale_in: tracking.disable_scale_in,
-            });
-        }
-        Self::Other([("PolicyType".to_owned(), json!(shown.policy_type)), (name, configuration)].into_iter().collect())
-    }
 }
 
 /// What is scheduled, by name: as PutScheduledAction takes it back.
@@ -355,40 +280,6 @@ async fn write(ctx: &Ctx, service_arn: &str, part: &Part, value: &Value, undo: O
         // Policies and scheduled actions go with their target.
         Err(error) if value.is_null() && error.is(GONE) => Ok(()),
         sent => sent,
-    }
-}
-
-impl Found {
-    fn request(self) -> Value {
-        match self {
-            Self::Tracking(policy) => json!({
-                "PolicyType": TRACKING,
-                "TargetTrackingScalingPolicyConfiguration": policy.request(),
-            }),
-            Self::Other(policy) => Value::Object(policy),
-        }
-    }
-}
-
-impl Policy {
-    fn request(&self) -> Value {
-        let mut metric = json!({ "PredefinedMetricType": self.predefined_metric_type });
-        if let Some(label) = &self.resource_label {
-            metric["ResourceLabel"] = json!(label);
-        }
-        let mut configuration = json!({
-            "TargetValue": self.target_value,
-            "PredefinedMetricSpecification": metric,
-            "DisableScaleIn": self.disable_scale_in,
-        });
-        for (name, cooldown) in
-            [("ScaleOutCooldown", self.scale_out_cooldown), ("ScaleInCooldown", self.scale_in_cooldown)]
-        {
-            if let Some(cooldown) = cooldown {
-                configuration[name] = json!(cooldown);
-            }
-        }
-        configuration
     }
 }
 
