@@ -66,6 +66,11 @@ macro_rules! client {
 }
 
 impl Clients {
+    /// The ARN of something of this account here: `arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE`.
+    pub fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.account)
+    }
+
     fn new(config: &SdkConfig, region: &str) -> Self {
         Self {
             region: region.to_owned(),

@@ -22,6 +22,7 @@ pub mod load_balancing;
 pub mod monitoring;
 pub mod network;
 mod options;
+pub(crate) mod outcome;
 pub mod outside;
 pub mod ownership;
 pub mod parameters;

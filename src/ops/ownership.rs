@@ -90,6 +90,18 @@ impl Owned {
     }
 }
 
+/// Refuses what does not belong to the running stack.
+///
+/// # Errors
+/// [`Error::NotOwned`], or if no stack is named.
+pub fn check_stack(ctx: &Ctx, resource: &str, tags: &BTreeMap<String, String>) -> Result<(), Error> {
+    let (stack, owner) = (ctx.stack()?, tags.get(STACK_TAG));
+    match owner == Some(&stack) {
+        true => Ok(()),
+        false => Err(Error::NotOwned { resource: resource.to_owned(), stack, owner: owner.cloned() }),
+    }
+}
+
 /// `name`, or its beginning and a digest when it is longer than `limit`.
 pub fn shorten(name: &str, limit: usize) -> String {
     const DIGEST: usize = 7;

@@ -48,6 +48,15 @@ pub struct Finished {
     pub stderr: String,
 }
 
+impl Finished {
+    /// Why it failed, if it did: its exit code, and the last lines of what it said.
+    pub fn faults(&self, lines: usize) -> Option<Vec<String>> {
+        let said: Vec<&str> = self.stderr.lines().collect();
+        let last = said[said.len().saturating_sub(lines)..].iter().map(|line| (*line).to_owned());
+        (self.exit_code != 0).then(|| [format!("exit code {}", self.exit_code)].into_iter().chain(last).collect())
+    }
+}
+
 /// A line with its end, if it has one, and whether it is an error's.
 type Line = (String, bool);
 type Lines = tokio::sync::mpsc::UnboundedSender<Line>;

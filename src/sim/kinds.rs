@@ -56,13 +56,14 @@ const KINDS: &[Kind] = &[
     Kind::of::<iam::Role>(iam::role::load, iam::role::CALLS),
     Kind::of::<route53::Zone>(route53::zone::load, route53::zone::CALLS),
     Kind::of::<application_autoscaling::ScalingPolicy>(
-        application_autoscaling::load_policies,
-        application_autoscaling::POLICY_CALLS,
+        application_autoscaling::policy::load,
+        application_autoscaling::policy::CALLS,
     ),
-    Kind::of::<application_autoscaling::ScalableTarget>(
-        application_autoscaling::load_targets,
-        application_autoscaling::TARGET_CALLS,
+    Kind::of::<application_autoscaling::ScheduledAction>(
+        application_autoscaling::schedule::load,
+        application_autoscaling::schedule::CALLS,
     ),
+    Kind::of::<application_autoscaling::ScalableTarget>(application_autoscaling::load, application_autoscaling::CALLS),
     Kind::of::<ecr::ContainerImage>(ecr::image::load, &["ecr:DescribeImages"]),
     Kind::of::<ecr::Repository>(ecr::repository::load, ecr::repository::CALLS),
     Kind::of::<ecs::Cluster>(ecs::load_clusters, ecs::CLUSTER_CALLS),

@@ -66,6 +66,7 @@ pub const PASSED_ON: &[(&str, &str)] = &[
     ("ec2", "DescribeInstanceTypeOfferings"),
     ("ec2", "DescribeInstanceTypes"),
     ("ec2", "DescribeManagedPrefixLists"),
+    ("ec2", "DescribeRegions"),
     ("ssm", "GetParameter"),
 ];
 

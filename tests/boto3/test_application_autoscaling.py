@@ -188,6 +188,35 @@ class Policies(Scaled):
             with self.subTest(name), self.refused("ValidationException", status=400):
                 self.put(web, TargetTrackingScalingPolicyConfiguration=wrong)
 
+    def test_other_kinds(self) -> None:
+        web, cloudwatch = self.target("others"), self.client("cloudwatch")
+        queue = {"MetricName": "Backlog", "Namespace": "Shop", "Statistic": "Average",
+                 "Dimensions": [{"Name": "Queue", "Value": "orders"}]}
+        self.put(web, "queue", TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 10.0, "CustomizedMetricSpecification": queue})
+        [shown] = self.policies(PolicyNames=["queue"])
+        self.assertEqual(shown["TargetTrackingScalingPolicyConfiguration"]["CustomizedMetricSpecification"], queue)
+        steps = {"AdjustmentType": "ChangeInCapacity", "Cooldown": 60,
+                 "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 2}]}
+        made = self.put(web, "steps", PolicyType="StepScaling", TargetTrackingScalingPolicyConfiguration=None,
+                        StepScalingPolicyConfiguration=steps)
+        self.assertEqual(made["Alarms"], [])
+        cloudwatch.put_metric_alarm(AlarmName="backlog", Namespace="Shop", MetricName="Backlog", Statistic="Average",
+                                    Period=60, EvaluationPeriods=1, Threshold=100.0,
+                                    ComparisonOperator="GreaterThanThreshold", AlarmActions=[made["PolicyARN"]])
+        self.settle()
+        [shown] = self.policies(PolicyNames=["steps"])
+        self.assertEqual((shown["PolicyType"], shown["StepScalingPolicyConfiguration"]), ("StepScaling", steps))
+        # Alarms: "The CloudWatch alarms associated with the scaling policy."
+        self.assertEqual([alarm["AlarmName"] for alarm in shown["Alarms"]], ["backlog"])
+        for wrong in [{}, {**steps, "AdjustmentType": "Mood"}, {**steps, "StepAdjustments": []}]:
+            with self.refused("ValidationException", status=400):
+                self.put(web, "wrong", PolicyType="StepScaling", TargetTrackingScalingPolicyConfiguration=None,
+                         StepScalingPolicyConfiguration=wrong)
+        with self.refused("ValidationException", status=400):
+            self.put(web, "both", TargetTrackingScalingPolicyConfiguration={
+                **CPU, "CustomizedMetricSpecification": queue})
+
     def test_the_alarms_are_there(self) -> None:
         # Alarms: "The CloudWatch alarms created for the target tracking scaling policy."
         web, cloudwatch = self.target("alarmed"), self.client("cloudwatch")
@@ -230,6 +259,51 @@ class Policies(Scaled):
             self.put(web, "untyped", PolicyType=None)
         made = self.put(web, "typed")
         self.assertEqual(self.put(web, "typed", PolicyType=None)["PolicyARN"], made["PolicyARN"])
+
+
+class Schedules(Scaled):
+    def actions(self, resource: str) -> list[dict]:
+        shown = self.scaling.describe_scheduled_actions(ServiceNamespace="ecs", ResourceId=resource)
+        return shown["ScheduledActions"]
+
+    def schedule(self, resource: str, name: str = "night", **params: object) -> None:
+        self.scaling.put_scheduled_action(ScheduledActionName=name, **self.named(resource), **params)
+        self.settle()
+
+    def test_scheduled_actions(self) -> None:
+        web = self.target("scheduled")
+        fewer = {"MinCapacity": 1, "MaxCapacity": 2}
+        self.schedule(web, Schedule="cron(0 22 * * ? *)", Timezone="Europe/Berlin", ScalableTargetAction=fewer)
+        [shown] = self.actions(web)
+        self.assertEqual({name: shown[name] for name in self.named(web)}, self.named(web))
+        self.assertEqual((shown["Schedule"], shown["Timezone"], shown["ScalableTargetAction"]),
+                         ("cron(0 22 * * ? *)", "Europe/Berlin", fewer))
+        self.assertTrue(shown["ScheduledActionARN"].endswith(f":resource/ecs/{web}:scheduledActionName/night"))
+        self.has(shown, "CreationTime")
+        # "Any parameters that you don't specify are not changed by this update request."
+        self.schedule(web, Schedule="rate(1 day)")
+        [shown] = self.actions(web)
+        self.assertEqual((shown["Schedule"], shown["ScalableTargetAction"]), ("rate(1 day)", fewer))
+        self.schedule(web, "day", Schedule="at(2030-01-01T08:00:00)", ScalableTargetAction=fewer)
+        self.paged(self.scaling, "describe_scheduled_actions", "ScheduledActions", 1,
+                   lambda it: it["ScheduledActionName"], ServiceNamespace="ecs")
+        self.scaling.delete_scheduled_action(ScheduledActionName="night", **self.named(web))
+        self.settle()
+        self.assertEqual([it["ScheduledActionName"] for it in self.actions(web)], ["day"])
+        with self.refused("ObjectNotFoundException", status=400, says="night"):
+            self.scaling.delete_scheduled_action(ScheduledActionName="night", **self.named(web))
+        # "Deregistering a scalable target deletes the scaling policies and the scheduled actions".
+        self.scaling.deregister_scalable_target(**self.named(web))
+        self.settle()
+        self.assertEqual(self.actions(web), [])
+        with self.refused("ObjectNotFoundException", status=400, says="No scalable target"):
+            self.schedule(web, Schedule="rate(1 day)")
+
+    def test_what_is_refused(self) -> None:
+        web = self.target("unscheduled")
+        for wrong in [{}, {"Schedule": "daily"}]:
+            with self.refused("ValidationException", status=400):
+                self.schedule(web, ScalableTargetAction={"MinCapacity": 1}, **wrong)
 
 
 if __name__ == "__main__":

@@ -641,6 +641,13 @@ class OwnImages(Case):
         self.assertEqual(ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"], [])
         with self.refused("InvalidAMIID.Unavailable", "InvalidAMIID.NotFound"):
             ec2.deregister_image(ImageId=made)
+        # DeleteAssociatedSnapshots: "whether to delete the snapshots associated with the AMI during deregistration".
+        [disk] = there.describe_images(ImageIds=[copy])["Images"][0]["BlockDeviceMappings"]
+        gone = there.deregister_image(ImageId=copy, DeleteAssociatedSnapshots=True)
+        self.assertEqual(gone["DeleteSnapshotResults"],
+                         [{"SnapshotId": disk["Ebs"]["SnapshotId"], "ReturnCode": "success"}])
+        self.settle()
+        self.assertEqual(there.describe_snapshots(OwnerIds=["self"])["Snapshots"], [])
 
     def test_tokens(self) -> None:
         net, ec2 = network(self, cidr="10.1.0.0/16", name="tokens"), self.client("ec2")

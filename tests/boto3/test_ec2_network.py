@@ -1049,6 +1049,18 @@ class Catalogue(Case):
         with self.refused(*BAD_FILTER):
             ec2.describe_availability_zones(Filters=[{"Name": "colour", "Values": ["blue"]}])
 
+    def test_regions(self) -> None:
+        ec2 = self.client("ec2")
+        regions = ec2.describe_regions()["Regions"]
+        for region in regions:
+            self.has(region, "RegionName", "Endpoint", "OptInStatus")
+        names = [region["RegionName"] for region in regions]
+        self.assertTrue({"eu-central-1", "us-east-1"} <= set(names), names)
+        [shown] = ec2.describe_regions(RegionNames=["us-east-1"])["Regions"]
+        self.assertEqual(shown["RegionName"], "us-east-1")
+        with self.refused("InvalidParameterValue"):
+            ec2.describe_regions(RegionNames=["eu-central-9"])
+
     def test_prefix_lists(self) -> None:
         ec2 = self.client("ec2")
         lists = ec2.describe_managed_prefix_lists(Filters=[{"Name": "owner-id", "Values": ["AWS"]}])["PrefixLists"]

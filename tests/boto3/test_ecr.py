@@ -95,6 +95,9 @@ class Repositories(Registry):
         # EncryptionConfiguration: "If no key is specified, the default […] KMS key for Amazon ECR will be used."
         made = self.make("own-key", encryptionConfiguration={"encryptionType": "KMS"})
         self.has(made, "encryptionConfiguration.kmsKey")
+        # kmsKey: "The alias, key ID, or full ARN of the KMS key can be specified."
+        made = self.make("by-id", encryptionConfiguration={"encryptionType": "KMS", "kmsKey": "0a1b2c3d"})
+        self.assertEqual(made["encryptionConfiguration"]["kmsKey"], key)
 
     def test_names(self) -> None:
         # CreateRepository, repositoryName: the pattern.
@@ -221,6 +224,21 @@ class Images(Registry):
         for tag in ["missing-1", "healthy-1"]:
             with self.subTest(tag), self.refused("ImageTagAlreadyExistsException", status=400, says="immutable"):
                 self.put("fixed", tag, self.manifest("fixed", "healthy-2"))
+        # "A list of filters that specify which image tags should be excluded from the image tag mutability setting".
+        but = {"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+               "imageTagMutabilityExclusionFilters": [{"filterType": "WILDCARD", "filter": "latest*"}]}
+        self.ecr.put_image_tag_mutability(repositoryName="fixed", **but)
+        shown = self.shown("fixed")
+        self.assertEqual({name: shown[name] for name in but}, but)
+        for tag in ["healthy-1", "healthy-2"]:
+            self.put("fixed", "latest", self.manifest("fixed", tag))
+        with self.refused("ImageTagAlreadyExistsException", status=400):
+            self.put("fixed", "missing-1", self.manifest("fixed", "healthy-2"))
+        for wrong in [{**but, "imageTagMutability": "MUTABLE"}, {"imageTagMutability": "MUTABLE_WITH_EXCLUSION"}]:
+            with self.refused("InvalidParameterException", status=400):
+                self.ecr.put_image_tag_mutability(repositoryName="fixed", **wrong)
+        self.ecr.put_image_tag_mutability(repositoryName="fixed", imageTagMutability="MUTABLE")
+        self.assertNotIn("imageTagMutabilityExclusionFilters", self.shown("fixed"))
 
     def test_images_go(self) -> None:
         self.make("full")

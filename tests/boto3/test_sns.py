@@ -72,6 +72,14 @@ class Topics(Case):
         with self.refused("ResourceNotFound", status=404):
             self.sns.list_tags_for_resource(ResourceArn=arn + "-absent")
 
+    def test_a_password_is_not_shown(self) -> None:
+        arn = self.topic("pager")
+        made = self.sns.subscribe(TopicArn=arn, Protocol="https", Endpoint="https://pager:hunter2@example.com/shop?a=b",
+                                  ReturnSubscriptionArn=True)["SubscriptionArn"]
+        attributes = self.sns.get_subscription_attributes(SubscriptionArn=made)["Attributes"]
+        for shown in [self.subscriptions(arn)[0], attributes]:
+            self.assertEqual(shown["Endpoint"], "https://pager:****@example.com/shop?a=b")
+
     def test_who_is_asked_by_mail_has_to_confirm(self) -> None:
         arn = self.topic("mail")
         made = self.sns.subscribe(TopicArn=arn, Protocol="email", Endpoint="oncall@example.com")

@@ -107,6 +107,16 @@ class OwnParameters(Case):
         with self.refused("ValidationException", says="type is required"):
             ssm.put_parameter(Name="untyped", Value="x")
 
+    def test_filters_by_tags(self) -> None:
+        ssm = self.client("ssm")
+        for name, team in [("/tagged/a", "web"), ("/tagged/b", "data")]:
+            ssm.put_parameter(Name=name, Type="String", Value="x", Tags=[{"Key": "runner:team", "Value": team}])
+        self.settle()
+        # ParameterStringFilter, Key: "tag:.+".
+        for values, names in [(["web"], ["/tagged/a"]), (["web", "data"], ["/tagged/a", "/tagged/b"]), (["other"], [])]:
+            found = ssm.describe_parameters(ParameterFilters=[{"Key": "tag:runner:team", "Values": values}])
+            self.assertEqual([it["Name"] for it in found["Parameters"]], names)
+
     def test_pages(self) -> None:
         ssm = self.client("ssm")
         for at in range(3):

@@ -20,7 +20,7 @@ ARN = "arn:aws:acm:eu-central-1:210987654321:certificate/01234567-89ab-cdef-0123
 class Actions(Case):
     def test_each_protocol(self) -> None:
         calls = [
-            ("ec2", "describe_regions", {}, "InvalidAction"),
+            ("ec2", "describe_reserved_instances", {}, "InvalidAction"),
             ("ec2", "import_image", {"Description": "one"}, "InvalidAction"),
             ("elbv2", "describe_ssl_policies", {}, "InvalidAction"),
             ("autoscaling", "start_instance_refresh", {"AutoScalingGroupName": "web"}, "InvalidAction"),

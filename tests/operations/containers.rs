@@ -67,6 +67,38 @@ fn how_a_repository_is_encrypted_stays() {
     assert!(matches!(&upper, Error::Option { path, .. } if path == "name"), "{upper}");
 }
 
+/// ECR shows the ARN of a key, however it was named.
+#[test]
+fn a_key_is_known_by_its_id_and_its_arn() {
+    let account = Account::new();
+    let (id, arn) = ("1234abcd-12ab", "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab");
+    let with = |key: &str| json!({ "name": "web", "encryption_type": "KMS", "kms_key": key });
+    assert_eq!(account.run().ok("ensure_repository", with(id))["change"], "created");
+    for key in [id, arn] {
+        assert_eq!(account.run().ok("ensure_repository", with(key))["change"], "unchanged");
+    }
+    let other = account.run().op("ensure_repository", with("other")).expect_err("it cannot be changed");
+    assert!(matches!(other, Error::NeedsReplacement { field: "kms_key", .. }), "{other}");
+    let alias = account.run().op("ensure_repository", with("alias/shop")).expect_err("of which key?");
+    assert!(matches!(&alias, Error::Option { path, .. } if path == "kms_key"), "{alias}");
+}
+
+#[test]
+fn tags_that_are_excluded_from_being_fixed_are_so_again() {
+    let account = Account::new();
+    account.run().ok("ensure_repository", repository());
+    let but_latest = json!({
+        "repositoryName": "shop-prod-web", "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+        "imageTagMutabilityExclusionFilters": [{ "filterType": "WILDCARD", "filter": "latest*" }],
+    });
+    ask(&account, ECR, "PutImageTagMutability", &but_latest);
+    let before = account.observe();
+    let mut run = account.run();
+    assert_eq!(run.ok("ensure_repository", repository())["change"], "updated");
+    assert!(run.roll_back().is_clean());
+    assert_same(&account.observe(), &before, "undone");
+}
+
 /// A rollback does not take away what others have pushed meanwhile.
 #[test]
 fn a_repository_with_images_stays() {
@@ -89,18 +121,24 @@ fn a_repository_with_images_stays() {
 /// Puts a tag of the repository to the image of another one, as people retag.
 fn move_tag(account: &Account, tag: &str, to: &str) {
     let get = json!({ "repositoryName": "shop-prod-web", "imageIds": [{ "imageTag": to }] });
-    let manifest = ask(account, "BatchGetImage", &get)["images"][0]["imageManifest"].clone();
+    let manifest = ask(account, ECR, "BatchGetImage", &get)["images"][0]["imageManifest"].clone();
     let put = json!({ "repositoryName": "shop-prod-web", "imageManifest": manifest, "imageTag": tag });
-    ask(account, "PutImage", &put);
+    ask(account, ECR, "PutImage", &put);
 }
 
-fn ask(account: &Account, action: &str, params: &Value) -> Value {
+const ECR: (&str, &str) = ("ecr", "AmazonEC2ContainerRegistry_V20150921");
+const ECS: (&str, &str) = ("ecs", "AmazonEC2ContainerServiceV20141113");
+
+fn ask(account: &Account, (service, prefix): (&str, &str), action: &str, params: &Value) -> Value {
     let simulator = account.simulator();
     // Lists lag: what was just made may not be found.
     simulator.advance(simulator.clock() + std::time::Duration::from_secs(10));
-    let request = http::Request::post("https://api.ecr.eu-central-1.amazonaws.com/")
-        .header("authorization", "AWS4-HMAC-SHA256 Credential=any/20260101/eu-central-1/ecr/aws4_request, x")
-        .header("x-amz-target", format!("AmazonEC2ContainerRegistry_V20150921.{action}"))
+    let request = http::Request::post(format!("https://{service}.eu-central-1.amazonaws.com/"))
+        .header(
+            "authorization",
+            format!("AWS4-HMAC-SHA256 Credential=any/20260101/eu-central-1/{service}/aws4_request, x"),
+        )
+        .header("x-amz-target", format!("{prefix}.{action}"))
         .body(bytes::Bytes::from(params.to_string()))
         .expect("a request");
     let reply = simulator.answer(&request, simulator.clock());
@@ -170,6 +208,27 @@ fn register_task_definition() {
     assert_eq!(contract.created, ["ecs:RegisterTaskDefinition"]);
     assert_eq!(contract.updated, ["ecs:RegisterTaskDefinition"]);
     assert_eq!((contract.created_depth, contract.unchanged_depth), (2, 1));
+}
+
+/// A role's ARN has its path, which its name does not say.
+#[test]
+fn roles_of_a_task_may_have_a_path() {
+    let account = Account::new();
+    let mut run = account.run();
+    let role = run.ok("ensure_role", json!({ "name": "tasks", "trust": "ecs-tasks.amazonaws.com", "path": "/shop/" }));
+    let mut options = definition();
+    for (execution, task) in [(&role, &role["role_name"]), (&role["arn"], &role)] {
+        options["execution_role"] = execution.clone();
+        options["task_role"] = task.clone();
+        run.ok("register_task_definition", options.clone());
+    }
+    assert_eq!(run.mutations().iter().filter(|call| *call == "ecs:RegisterTaskDefinition").count(), 1);
+    let shown = ask(&account, ECS, "DescribeTaskDefinition", &json!({ "taskDefinition": "shop-prod-web" }));
+    let shown = &shown["taskDefinition"];
+    assert_eq!((&shown["executionRoleArn"], &shown["taskRoleArn"]), (&role["arn"], &role["arn"]));
+    options["task_role"] = json!("nobody");
+    let missing = run.op("register_task_definition", options).expect_err("no such role");
+    assert!(matches!(&missing, Error::NotFound { what, .. } if what == "role nobody"), "{missing}");
 }
 
 #[test]
@@ -415,6 +474,71 @@ fn a_retired_service_is_deleted_and_gone() {
     assert_eq!(account.run().ok("deploy_ecs_service", options)["change"], "created");
 }
 
+const SCALING: (&str, &str) = ("application-autoscaling", "AnyScaleFrontendService");
+
+/// What scales a service goes with its bounds. What others have added comes back as well.
+#[test]
+fn what_others_have_added_to_the_scaling_comes_back() {
+    let account = Account::new();
+    let mut first = account.run();
+    let shop = Shop::new(&mut first);
+    let definition = shop.definition(&mut first, "healthy-1");
+    let mut options = shop.service("worker", &definition);
+    options["load_balancers"] = json!([]);
+    let worker = first.ok("deploy_ecs_service", options);
+    first.ok("ensure_service_scaling", scaling(&worker));
+    let of = |more: Value| {
+        let mut input = json!({
+            "ServiceNamespace": "ecs", "ResourceId": "service/shop-prod-main/shop-prod-worker",
+            "ScalableDimension": "ecs:service:DesiredCount",
+        });
+        input.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        input
+    };
+    let queue = json!({ "TargetValue": 10.0, "DisableScaleIn": false, "CustomizedMetricSpecification": {
+        "MetricName": "Backlog", "Namespace": "Shop", "Statistic": "Average",
+        "Dimensions": [{ "Name": "Queue", "Value": "orders" }],
+    } });
+    let add = json!({ "AdjustmentType": "ChangeInCapacity", "Cooldown": 60,
+        "StepAdjustments": [{ "MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 2 }] });
+    let night = json!({ "ScheduledActionName": "night", "Schedule": "cron(0 22 * * ? *)", "Timezone": "Europe/Berlin",
+        "StartTime": 946684800, "ScalableTargetAction": { "MinCapacity": 1, "MaxCapacity": 2 } });
+    let put = |name: &str, kind: &str, configuration: &Value| {
+        let mut policy = json!({ "PolicyName": name, "PolicyType": kind });
+        policy[format!("{kind}PolicyConfiguration")] = configuration.clone();
+        ask(&account, SCALING, "PutScalingPolicy", &of(policy))["PolicyARN"].clone()
+    };
+    put("queue", "TargetTrackingScaling", &queue);
+    put("steps", "StepScaling", &add);
+    ask(&account, SCALING, "PutScheduledAction", &of(night.clone()));
+    let policies = |name: &str| {
+        let found = ask(&account, SCALING, "DescribeScalingPolicies", &of(json!({ "PolicyNames": [name] })));
+        found["ScalingPolicies"][0].clone()
+    };
+    assert_eq!(account.run().ok("ensure_service_scaling", scaling(&worker))["change"], "unchanged");
+    let retire = || {
+        let mut run = account.run();
+        run.ok("retire_ecs_service", json!({ "service": worker }));
+        run.roll_back()
+    };
+    let report = retire();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(policies("queue")["TargetTrackingScalingPolicyConfiguration"], queue);
+    assert_eq!(policies("steps")["StepScalingPolicyConfiguration"], add);
+    let scheduled = ask(&account, SCALING, "DescribeScheduledActions", &of(json!({})))["ScheduledActions"][0].clone();
+    assert_eq!((&scheduled["Schedule"], &scheduled["Timezone"]), (&night["Schedule"], &night["Timezone"]));
+    // It began long ago.
+    assert_eq!(scheduled["StartTime"], Value::Null);
+
+    // Put again, a policy is another one for its alarms.
+    let alarm = json!({ "name": "backlog", "metric_name": "Backlog", "namespace": "Shop", "threshold": 100,
+        "comparison_operator": "GreaterThanThreshold", "statistic": "Average",
+        "alarm_actions": [policies("steps")["PolicyARN"]] });
+    account.run().ok("ensure_alarm", alarm);
+    let report = retire();
+    assert!(!report.is_clean(), "{report:?}");
+}
+
 #[test]
 fn a_service_of_others_is_left_alone() {
     let account = Account::new();
@@ -473,6 +597,32 @@ fn a_task_is_run_once_and_its_exit_code_decides() {
     unknown["overrides"]["container_overrides"][0]["name"] = json!("other");
     let error = run.op("run_task", unknown).expect_err("no such container");
     assert!(error.to_string().contains("is not a container in the TaskDefinition"), "{error}");
+}
+
+/// A helper that fails makes the task fail, unless the task can do without it or ECS has ended it.
+#[test]
+fn essential_containers_of_a_task_decide() {
+    let account = Account::new();
+    let mut run = account.run();
+    let shop = Shop::new(&mut run);
+    let mut image = |tag: &str| run.ok("find_container_image", json!({ "repository": "shop-prod-web", "tag": tag }));
+    let (works, fails, is_ended) = (image("exits-0"), image("exits-3"), image("exits-143"));
+    for (helper, essential, failed) in
+        [(&fails, true, Some("helper exited with 3")), (&fails, false, None), (&is_ended, true, None)]
+    {
+        let containers = json!([
+            { "name": "web", "image": works }, { "name": "helper", "image": helper, "essential": essential },
+        ]);
+        let options = json!({
+            "family": "web", "cpu": 256, "memory": 512, "execution_role": shop.role, "container_definitions": containers,
+        });
+        let definition = run.ok("register_task_definition", options);
+        match (run.op("run_task", migration(&shop, &definition)), failed) {
+            (Ok(done), None) => assert_eq!(done["exit_codes"]["web"], 0),
+            (Err(error), Some(words)) => assert!(error.to_string().contains(words), "{error}"),
+            (ended, _) => panic!("essential {essential}: {ended:?}"),
+        }
+    }
 }
 
 #[test]

@@ -51,8 +51,8 @@ fn images(account: &Account, region: &str) -> Vec<String> {
 fn bake_image() {
     let contract = contract("bake_image", |run| {
         let options = needs(run);
-        let shared = with(&options, json!({ "share_with": ["210987654321"] }));
-        (options, shared)
+        let changed = with(&options, json!({ "share_with": ["210987654321"], "tags": { "team": "web" } }));
+        (options, changed)
     });
     let steps = [
         "ec2:CreateSecurityGroup",
@@ -65,7 +65,8 @@ fn bake_image() {
         "ec2:DeleteSecurityGroup",
     ];
     assert_eq!(contract.created, steps);
-    assert_eq!(contract.updated, ["ec2:ModifyImageAttribute"]);
+    // Of the image and of its snapshot.
+    assert_eq!(contract.updated, ["ec2:CreateTags", "ec2:CreateTags", "ec2:ModifyImageAttribute"]);
 }
 
 #[test]
@@ -180,6 +181,30 @@ fn copies_are_made_encrypted_shared_and_taken_back() {
     assert_same(&account.observe(), &before, "undone");
 }
 
+#[test]
+fn a_copy_that_is_not_encrypted_stays_so() {
+    let account = Account::new();
+    let options = with(&needs(&mut account.run()), json!({ "copy_to_regions": ["eu-west-1"] }));
+    account.observe();
+    account.run().ok("bake_image", options.clone());
+    let error = account.run().op("bake_image", with(&options, json!({ "encrypted": true }))).expect_err("made anew?");
+    assert!(matches!(error, Error::NeedsReplacement { field: "encrypted", .. }), "{error}");
+}
+
+/// Somebody has begun to delete it, or an earlier rollback has.
+#[test]
+fn snapshots_of_an_image_that_is_gone_go_too() {
+    let account = Account::new();
+    let options = needs(&mut account.run());
+    let before = account.observe();
+    let mut run = account.run();
+    let made = run.ok("bake_image", options);
+    ec2(&account, "DeregisterImage", json!({ "ImageId": made["image_id"] }));
+    let report = run.roll_back();
+    assert!(report.is_clean(), "{report:?}");
+    assert_same(&account.observe(), &before, "undone");
+}
+
 /// Five images, and their ids, the oldest first.
 fn five(account: &Account, options: &Value) -> Vec<String> {
     let make = |number: u32| {
@@ -209,7 +234,7 @@ fn prune_images() {
     assert_eq!(pruned["deleted"], json!([ids[2]]));
     assert_eq!(pruned["kept"], json!([ids[4], ids[3]]));
     assert_eq!(pruned["in_use"], json!([ids[1], ids[0]]));
-    assert_eq!(pruning.mutations(), ["ec2:DeregisterImage", "ec2:DeleteSnapshot"]);
+    assert_eq!(pruning.mutations(), ["ec2:DeregisterImage"]);
     let mut left = images(&account, "eu-central-1");
     left.sort();
     assert_eq!(left, [&ids[0], &ids[1], &ids[3], &ids[4]].map(Clone::clone));
@@ -291,6 +316,7 @@ fn wrong_options_say_where() {
     assert_eq!(of(json!({ "files": { "etc/x": "" }, "instance_profile": "p" })), "files.etc/x");
     assert_eq!(of(json!({ "files": { "/x": "x".repeat(50_000) }, "instance_profile": "p" })), "files");
     assert_eq!(of(json!({ "share_with": ["me"] })), "share_with[0]");
+    assert_eq!(of(json!({ "timeout": "3d" })), "timeout");
     assert_eq!(of(json!({ "kms_key_id": "alias/x" })), "kms_key_id");
     assert_eq!(place("bake_image", json!({ "name": "web", "image_id": "ami-1", "subnet": "subnet-1" })), "commands");
     assert_eq!(place("prune_images", json!({ "name": "web", "keep": 0 })), "keep");

@@ -8,6 +8,7 @@ use crate::{
     compute::support::{call, fleet},
     contract::{assert_same, contract},
     live,
+    moto::moto,
 };
 
 const QUEUE: &str = "arn:aws:sqs:eu-central-1:123456789012:alerts";
@@ -165,6 +166,44 @@ fn a_secret_endpoint_is_shown_nowhere() {
     assert_eq!(account.run().ok("ensure_topic", options)["change"], "unchanged");
     assert!(run.roll_back().is_clean());
     assert!(!format!("{:?}", run.events()).contains("0a1b2c3d4e5f"));
+}
+
+/// SNS lists it without its password.
+#[test]
+fn an_endpoint_with_a_password_is_subscribed_once() {
+    let account = Account::new();
+    let url = "https://pager:hunter2hunter2@events.example.com/shop";
+    for endpoint in [json!(url), json!({ "$secret": url })] {
+        let options = json!({ "name": "alerts", "subscriptions": [{ "protocol": "https", "endpoint": endpoint }] });
+        let mut run = account.run();
+        let made = run.ok("ensure_topic", options.clone());
+        assert!(!made.to_string().contains("hunter2") && !format!("{:?}", run.events()).contains("hunter2"), "{made}");
+        assert_eq!(account.run().ok("ensure_topic", options)["change"], "unchanged");
+    }
+}
+
+/// Whoever knows the address of a pager can ring it. What is removed is nobody's in this run, so nothing masks it.
+#[test]
+fn the_address_of_a_removed_subscription_is_not_written_down() {
+    // moto's are confirmed by themselves.
+    let name = moto().new_account();
+    let account = Account::moto(moto().url(), name.clone());
+    let made = account.run().ok("ensure_topic", topic());
+    let key = "0a1b2c3d4e5f";
+    for (path, comes_back) in [("", true), (key, false)] {
+        let arn = made["topic_arn"].as_str().expect("text");
+        let endpoint = format!("https://events.example.com/{path}");
+        let subscribe = format!("client('sns').subscribe(TopicArn='{arn}', Protocol='https', Endpoint='{endpoint}')");
+        moto().boto3(&name, &format!("{subscribe}['SubscriptionArn']"));
+        let mut options = topic();
+        options["remove_other_subscriptions"] = json!(true);
+        let mut run = account.run();
+        assert_eq!(run.ok("ensure_topic", options)["change"], "updated");
+        assert!(run.mutations().iter().all(|call| call == "sns:Unsubscribe"), "{:?}", run.mutations());
+        assert_eq!(run.roll_back().is_clean(), comes_back);
+        assert!(!format!("{:?}", run.events()).contains(key));
+    }
+    assert!(!account.journals().contains(key));
 }
 
 #[test]

@@ -166,13 +166,15 @@ fn requests_are_sent_with_what_they_carry() {
             }});
             output("id", reply.json.id);
             output("told", notify("shop is live", #{{ webhook: "{url}" }}).sent);
-            output("not_told", notify("shop is live", #{{ webhook: "{url}" }}).sent);
+            let not_told = notify("shop is live", #{{ webhook: "{url}" }});
+            output("not_told", not_told.sent);
+            output("change", not_told.change);
             "#
         ),
     );
     assert_eq!(ran.failure, None);
     assert_eq!((&ran.outputs["id"], &ran.outputs["told"]), (&json!(7), &json!(true)));
-    assert_eq!(ran.outputs["not_told"], json!(false));
+    assert_eq!((&ran.outputs["not_told"], &ran.outputs["change"]), (&json!(false), &json!("unchanged")));
     let got = got.lock().expect("no panic");
     assert!(got[1].starts_with("POST /deploys") && got[1].contains("x-team: web"), "{}", got[1]);
     assert!(got[1].contains("content-type: application/json") && got[1].ends_with(r#"{"version":"2"}"#), "{}", got[1]);

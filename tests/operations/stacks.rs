@@ -146,6 +146,81 @@ fn what_is_protected_or_of_others_stays() {
     assert_same(&account.observe(), &before, "theirs is untouched");
 }
 
+/// What is the stack's is so by its tags, whatever it is called.
+fn found_whatever_it_is_called(account: &Account) {
+    let body = r#"
+        put_ssm_parameter(#{ name: "/elsewhere/url", value: "https://example.com" });
+        ensure_log_group(#{ name: "/aws/ecs/web" });
+        output("found", list_stack().resources.map(|one| one.name));
+    "#;
+    let theirs = r#"environment("prod"); stack("bank"); put_ssm_parameter(#{ name: "/shop-prod/key", value: "1" });"#;
+    assert_eq!(account.script(theirs, json!({})).failure, None);
+    let listed = ran(account, body);
+    assert_eq!((&listed.failure, &listed.outputs["found"]), (&None, &json!(["/elsewhere/url", "/aws/ecs/web"])));
+    assert_eq!(ran(account, "destroy_stack();").failure, None);
+    let left = ran(account, r#"output("found", list_stack().resources);"#);
+    assert_eq!(left.outputs["found"], json!([]));
+}
+
+#[test]
+fn a_stack_is_found_by_its_tags() {
+    found_whatever_it_is_called(&Account::prompt());
+    found_whatever_it_is_called(&Account::moto(moto().url(), moto().new_account()));
+}
+
+/// Lists of parameters show no tags: a dry run asks for those that have one.
+#[test]
+fn a_plan_finds_parameters_by_their_tags() {
+    let account = Account::prompt();
+    for name in ["/elsewhere/url", "/elsewhere/key"] {
+        account.run().ok("put_ssm_parameter", json!({ "name": name, "value": "1" }));
+    }
+    account.observe();
+    let (fork, _) = account.fork();
+    let gone = ran(&fork, r#"ssm_parameter("/elsewhere/url"); destroy_stack();"#);
+    assert_eq!(gone.failure, None);
+    assert_eq!(gone.mutations().iter().filter(|call| **call == "ssm:DeleteParameter").count(), 2);
+    assert_eq!(ran(&fork, r#"output("left", list_stack().resources);"#).outputs["left"], json!([]));
+}
+
+/// The record that proves a name is the same for all certificates of an account, and ACM renews by it.
+#[test]
+fn proofs_that_certificates_of_other_regions_need_stay() {
+    let account = Account::prompt();
+    let mut theirs = account.run();
+    theirs.run.set_stack("dns-prod".into());
+    theirs.ok("ensure_hosted_zone", json!({ "name": "example.com" }));
+    let certificate = |domain: &str| {
+        format!(
+            r#"ensure_certificate(#{{ name: "{domain}", domain_name: "{domain}", hosted_zone_id: find_hosted_zone(#{{ name: "example.com" }}) }});"#
+        )
+    };
+    let there = format!(
+        r#"environment("prod"); stack("bank"); within(#{{ region: "us-east-1" }}, || {{ {} }});"#,
+        certificate("shop.example.com")
+    );
+    assert_eq!(account.script(&there, json!({})).failure, None);
+    let here = [certificate("shop.example.com"), certificate("api.example.com")].concat();
+    assert_eq!(ran(&account, &here).failure, None);
+    let proofs = || {
+        let found = ran(
+            &account,
+            r#"output("found", list_stack().resources.filter(|one| one.kind == "record").map(|one| one.name));"#,
+        );
+        assert_eq!(found.failure, None);
+        found.outputs["found"].to_string()
+    };
+    let listed = proofs();
+    assert!(listed.contains("api.example.com") && !listed.contains("shop.example.com"), "{listed}");
+    assert_eq!(ran(&account, "destroy_stack();").failure, None);
+    // Where nobody may look, they stay.
+    assert_eq!(ran(&account, &certificate("api.example.com")).failure, None);
+    let policy = "allowed_regions = [\"eu-central-1\"]";
+    let body = "environment(\"prod\");\nstack(\"shop\");\noutput(\"found\", list_stack().resources.len());";
+    let limited = account.script_under(policy, body, json!({}));
+    assert_eq!((&limited.failure, &limited.outputs["found"]), (&None, &json!(1)));
+}
+
 /// By the list of live branches, and by age.
 #[test]
 fn stale_stacks() {

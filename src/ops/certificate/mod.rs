@@ -12,7 +12,7 @@ pub use acm::{CertificateTags, RESTORE_CERTIFICATE_TAGS};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Error, Kind, arguments};
+use super::{Error, Kind, arguments, outcome::deleted};
 use crate::run::{Class, Ctx, LookUp, Mutation, UndoAction, Undone};
 
 /// A certificate.
@@ -67,11 +67,8 @@ async fn delete_certificate(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
     // A load balancer that is gone lets go of it only after a while.
     let declared = Mutation::new("acm:DeleteCertificate", Class::Idempotent, &arn)
         .patiently(&["ResourceInUseException"], std::time::Duration::from_secs(10 * 60));
-    let deleted = ctx.change(declared, |permit| {
+    let gone = ctx.change(declared, |permit| {
         ctx.aws().acm.delete_certificate().certificate_arn(&arn).customize().interceptor(permit).send()
     });
-    match deleted.await {
-        Err(error) if error.is(acm::GONE) => Ok(Undone::Already),
-        deleted => deleted.map(|()| Undone::Done),
-    }
+    deleted(gone.await, acm::GONE)
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     CommandRun, Invocation, faults,
-    send::{AT_ONCE, Script, in_words},
+    send::{self, AT_ONCE, Script, in_words},
 };
 use crate::{
     event::Change,
@@ -92,7 +92,6 @@ fn ten_minutes() -> Duration {
 
 impl RunCommand {
     fn check(&self) -> Result<Script, Error> {
-        const LONGEST: u64 = 172_800;
         if self.auto_scaling_group.is_some() != self.instance_ids.is_empty() {
             return Err(Error::option("", "expected one of `auto_scaling_group` and `instance_ids`"));
         }
@@ -108,10 +107,7 @@ impl RunCommand {
         if !is_shell && has_lines {
             return Err(Error::option("parameters", "what another document takes is given in `parameters` alone"));
         }
-        let seconds = self.timeout.0.as_secs();
-        if !(1..=LONGEST).contains(&seconds) {
-            return Err(Error::option("timeout", "expected a duration of 1 second to 48 hours"));
-        }
+        let seconds = send::seconds(self.timeout)?;
         let parameters = if is_shell { self.shell(&self.commands) } else { self.parameters.clone() };
         Ok(Script {
             document_name: self.document_name.clone().unwrap_or_else(|| SHELL.to_owned()),

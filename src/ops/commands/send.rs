@@ -23,8 +23,20 @@ const REGISTERED: Duration = Duration::from_secs(5 * 60);
 /// How long Systems Manager tries to reach an instance, the least that it takes.
 const DELIVERY: Duration = Duration::from_secs(60);
 
+/// How long commands may run at most, in seconds: "The default is 3600 (1 hour). The maximum is 172800 (48 hours)."
+const LONGEST: u64 = 172_800;
+
 /// How much is kept of what a command has written.
 const TAIL: usize = 2_000;
+
+/// The option `timeout` of an operation that runs commands, in seconds.
+pub fn seconds(timeout: crate::ops::Duration) -> Result<u64, Error> {
+    let seconds = timeout.0.as_secs();
+    match (1..=LONGEST).contains(&seconds) {
+        true => Ok(seconds),
+        false => Err(Error::option("timeout", "expected a duration of 1 second to 48 hours")),
+    }
+}
 
 /// A document with its parameters, and how many instances run it at once.
 #[derive(Clone, Debug, Serialize, Deserialize)]

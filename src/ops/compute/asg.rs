@@ -10,7 +10,7 @@ use super::AutoScalingGroup;
 use crate::{
     ops::{
         Error, Tags,
-        ownership::{Owned, STACK_TAG},
+        ownership::{Owned, STACK_TAG, check_stack},
         require,
         tagged::{Tagged, restore},
     },
@@ -196,12 +196,8 @@ pub fn tags(group: &autoscaling::AutoScalingGroup) -> BTreeMap<String, String> {
 /// # Errors
 /// [`Error::NotOwned`], or if no stack is named.
 pub fn check_owner(ctx: &Ctx, group: &autoscaling::AutoScalingGroup) -> Result<(), Error> {
-    let (stack, owner) = (ctx.stack()?, tags(group).remove(STACK_TAG));
-    if owner.as_ref() == Some(&stack) {
-        return Ok(());
-    }
     let resource = format!("Auto Scaling group {}", group.auto_scaling_group_name().unwrap_or_default());
-    Err(Error::NotOwned { resource, stack, owner })
+    check_stack(ctx, &resource, &tags(group))
 }
 
 /// The instances that serve: in service, and healthy as far as the group knows.

@@ -15,7 +15,8 @@ use crate::{
     event::{Change, Field},
     ops::{
         Error, Operation, Sensitive, arguments, ec2_tags,
-        network::common::{deleted, filter, has_tags, nothing_to_undo, report, tag_filters},
+        network::common::{filter, has_tags, tag_filters},
+        outcome::{deleted, nothing_to_undo, report},
         ownership::{MadeBy, Owned, STACK_TAG, changed, set},
         require,
     },

@@ -9,8 +9,8 @@ use super::{AutoScalingGroup, ScalingPolicy, asg, template_options::words};
 use crate::{
     event::Change,
     ops::{
-        Duration, Error, IdOf, Operation, Together, arguments,
-        ownership::{changed, set, shorten},
+        Duration, Error, IdOf, Operation, Together, arguments, outcome,
+        ownership::{set, shorten},
     },
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
 };
@@ -253,10 +253,8 @@ impl Policy {
 }
 
 fn differences(before: &Policy, ours: &Policy) -> Vec<crate::event::Field> {
-    let (before, ours) = (json!(before), json!(ours));
-    let fields = before.as_object().into_iter().flatten();
-    let differ = fields.filter(|(name, value)| ours[name.as_str()] != **value);
-    differ.map(|(name, value)| changed(name, value.clone(), ours[name.as_str()].clone())).collect()
+    let members = |policy: &Policy| json!(policy).as_object().cloned().unwrap_or_default();
+    outcome::differences(&members(before), &members(ours))
 }
 
 /// The policy of that name with its ARN.

@@ -1,13 +1,11 @@
 //! `ensure_scheduled_action`: other sizes at a time, once or again and again.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_autoscaling::types as autoscaling;
 use aws_smithy_types::DateTime;
 use jiff::{Timestamp, tz::TimeZone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     AutoScalingGroup, ScheduledAction, asg,
@@ -15,10 +13,7 @@ use super::{
 };
 use crate::{
     event::{Change, Field},
-    ops::{
-        Error, IdOf, Operation, Together, arguments,
-        ownership::{changed, set},
-    },
+    ops::{Error, IdOf, Operation, Together, arguments, outcome, ownership::set},
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
 };
 
@@ -177,7 +172,7 @@ impl Action {
     }
 
     /// The members by their names. With a recurrence, AWS moves the start on each time.
-    fn members(&self, with_start: bool) -> BTreeMap<String, Value> {
+    fn members(&self, with_start: bool) -> Map<String, Value> {
         let members = json!(self).as_object().cloned().unwrap_or_default().into_iter();
         members.filter(|(name, _)| with_start || name != "start_time").collect()
     }
@@ -189,13 +184,7 @@ impl Action {
     }
 
     fn differences(&self, found: &Self) -> Vec<Field> {
-        let found = found.members(true);
-        let wanted = self.members(self.recurrence.is_none()).into_iter();
-        let before = |name: &str| found.get(name).cloned().unwrap_or_default();
-        wanted
-            .filter(|(name, value)| before(name) != *value)
-            .map(|(name, value)| changed(&name, before(&name), value))
-            .collect()
+        outcome::differences(&found.members(true), &self.members(self.recurrence.is_none()))
     }
 
     /// Whether something of it would stay if `wanted` were put over it: what is not said is left as it is.

@@ -21,7 +21,7 @@ use crate::{
     event::{Change, Event, Field},
     ops::{
         Error, Operation, Together, arguments,
-        network::common::report,
+        outcome::report,
         ownership::{Owned, STACK_TAG, set},
         tagged,
     },

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     event::{Event, Field},
-    ops::{Duration, Error, IdOf, Operation, arguments, network::common::report, ownership::changed, tagged::Tagged},
+    ops::{Duration, Error, IdOf, Operation, arguments, outcome::report, ownership::changed, tagged::Tagged},
     run::{Ctx, Phase, Undo, UndoAction, Undone},
 };
 

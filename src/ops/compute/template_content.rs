@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use aws_sdk_ec2::types::{self as ec2, ResourceType};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::template_options::{BlockDeviceMapping, CpuOptions, EnsureLaunchTemplate, Placement};
 use crate::{
     event::Field,
     ops::{
-        Error,
+        Error, outcome,
         ownership::{Owned, RUN_TAG, changed},
         require,
     },
@@ -304,14 +304,8 @@ impl Content {
     /// What differs from `before`, for the progress line. Of user data that was marked as a secret nothing is shown, nor of
     /// what was there before: it may have been one too.
     pub fn differences(&self, before: Option<&Self>, secret_user_data: bool) -> Vec<Field> {
-        let plain = |content: Option<&Self>| content.map_or(Value::Null, |content| json!(content));
-        let (old, new) = (plain(before), plain(Some(self)));
-        let Value::Object(fields) = &new else { return Vec::new() };
-        let mut differences: Vec<Field> = fields
-            .iter()
-            .filter(|(name, value)| old.get(*name) != Some(*value))
-            .map(|(name, value)| changed(name, old.get(name).cloned().unwrap_or_default(), value.clone()))
-            .collect();
+        let members = |content: &Self| json!(content).as_object().cloned().unwrap_or_default();
+        let mut differences = outcome::differences(&before.map(members).unwrap_or_default(), &members(self));
         if before.is_some_and(|before| before.user_data != self.user_data) {
             differences.push(match before {
                 Some(before) if !secret_user_data => {

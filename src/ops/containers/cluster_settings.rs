@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::ecs::{self, Tag};
 use crate::{
     event::Field,
-    ops::{Error, arguments, network::common::nothing_to_undo, ownership::changed},
+    ops::{Error, arguments, outcome::nothing_to_undo, ownership::changed},
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
 };
 
@@ -121,7 +121,7 @@ pub async fn find(ctx: &Ctx, cluster: &str) -> Result<Option<Found>, Error> {
         clusters: Vec<Found>,
     }
     let input = json!({ "clusters": [cluster], "include": ["SETTINGS", "TAGS"] });
-    let arn = ecs::arn(ctx, &format!("cluster/{}", ecs::name_in(cluster)));
+    let arn = ctx.aws().arn("ecs", &format!("cluster/{}", ecs::name_in(cluster)));
     ecs::until_shown(ctx, &arn, async || {
         let reply: Reply = ctx.fetch("ecs:DescribeClusters", &input).await?;
         Ok(reply.clusters.into_iter().find(Found::is_active))

@@ -17,7 +17,7 @@ use crate::{
     ops::{
         Error, Operation, arguments,
         compute::traffic_guard::check_idle_but_for_own,
-        network::common::report,
+        outcome::report,
         ownership::{Owned, STACK_TAG, changed, set},
         tagged,
         traffic::health::Health,
@@ -55,7 +55,7 @@ impl Operation for DeployEcsService {
         let arn = service::arn(ctx, options.cluster.as_str(), &name);
         let definition = match options.task_definition.as_str() {
             arn if arn.starts_with("arn:") => arn.to_owned(),
-            name => ecs::arn(ctx, &format!("task-definition/{name}")),
+            name => ctx.aws().arn("ecs", &format!("task-definition/{name}")),
         };
         let wanted = options.settings(&definition);
         let found = match service::read(ctx, &arn).await? {
@@ -111,7 +111,7 @@ async fn create(
                 .chain(options.target_groups()),
         )
         .undo(undo.rests().keep(options.keep_on_rollback));
-    let mut input = Value::Object(without_nulls(wanted));
+    let mut input = Value::Object(without_empty(wanted));
     input["cluster"] = json!(options.cluster.as_str());
     input["serviceName"] = json!(name);
     input["tags"] = to_ecs(&owned.tags());
@@ -139,8 +139,8 @@ async fn create(
         .ok_or(Error::Reply { call: "ecs:DescribeServices", member: "deployments" })
 }
 
-fn without_nulls(settings: &Settings) -> Settings {
-    let said = |value: &Value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty());
+fn without_empty(settings: &Settings) -> Settings {
+    let said = |value: &Value| value.as_array().is_none_or(|list| !list.is_empty());
     settings.iter().filter(|(_, value)| said(value)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
@@ -215,9 +215,7 @@ pub async fn update(
     task_definition: &str,
 ) -> Result<String, Error> {
     let name = ecs::name_in(arn);
-    // What there was none of cannot be set to nothing.
-    let said = settings.iter().filter(|(_, value)| !value.is_null());
-    let mut input = Value::Object(said.map(|(name, value)| (name.clone(), value.clone())).collect());
+    let mut input = Value::Object(settings.clone());
     if settings.contains_key("capacityProviderStrategy") {
         // It "doesn't trigger a new service deployment" by itself, and is refused without one.
         input["forceNewDeployment"] = json!(true);
@@ -252,11 +250,13 @@ async fn restore(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
     let known = found.settings();
     let is = |name: &String, wanted: &Value| known.get(name) == Some(wanted);
     // ECS may have rolled the task definition back itself.
-    let back: Settings = before
+    let (back, lost): (Vec<_>, Vec<_>) = before
         .iter()
         .filter(|(name, value)| !is(name, value) && ours.get(*name).is_some_and(|ours| is(name, ours)))
         .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
+        // A service that has a network configuration cannot be left without one.
+        .partition(|(_, value)| !value.is_null());
+    let back: Settings = back.into_iter().collect();
     let is_restored = back.is_empty();
     if is_restored {
         let now = service::existing(ctx, &arn).await?;
@@ -272,6 +272,7 @@ async fn restore(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
     let foreign: Vec<&String> = before
         .iter()
         .filter(|(name, value)| *name != "desiredCount" && !is(name, value) && !back.contains_key(*name))
+        .filter(|(name, _)| lost.iter().all(|(lost, _)| lost != *name))
         .map(|(name, _)| name)
         .collect();
     if !foreign.is_empty() {
@@ -284,7 +285,11 @@ async fn restore(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
         };
         return Ok(Undone::Foreign(format!("expected {}, found {}", value(&ours), value(&known))));
     }
-    Ok(if is_restored { Undone::Already } else { Undone::Done })
+    Ok(match (lost.is_empty(), is_restored) {
+        (false, _) => Undone::Impossible,
+        (true, true) => Undone::Already,
+        (true, false) => Undone::Done,
+    })
 }
 
 /// How an undo ends that finds no service.

@@ -24,6 +24,8 @@ pub struct Found {
     pub repository_arn: String,
     pub repository_uri: String,
     pub image_tag_mutability: String,
+    /// For which tags it is the other way round.
+    pub image_tag_mutability_exclusion_filters: Value,
     pub image_scanning_configuration: Scanning,
     pub encryption_configuration: Encryption,
 }
@@ -164,8 +166,7 @@ pub const RESTORE_REPOSITORY_TAGS: UndoAction = UndoAction {
 };
 
 fn arn(ctx: &Ctx, name: &str) -> String {
-    let aws = ctx.aws();
-    format!("arn:{}:ecr:{}:{}:repository/{name}", aws.partition, aws.region, aws.account)
+    ctx.aws().arn("ecr", &format!("repository/{name}"))
 }
 
 /// In the form creating and tagging calls take.

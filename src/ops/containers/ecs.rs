@@ -46,12 +46,6 @@ pub fn name_in(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
 }
 
-/// The ARN of something of this account here: `cluster/main`.
-pub fn arn(ctx: &Ctx, resource: &str) -> String {
-    let aws = ctx.aws();
-    format!("arn:{}:ecs:{}:{}:{resource}", aws.partition, aws.region, aws.account)
-}
-
 /// Reads again what ECS does not show, if this run has made it: its describes name what is missing without an error, and what
 /// was just made may be missing for a moment ("the Amazon ECS API follows an eventual consistency model").
 ///

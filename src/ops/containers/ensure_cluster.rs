@@ -15,7 +15,7 @@ use crate::{
     event::Change,
     ops::{
         Error, Operation, Tags, arguments,
-        network::common::{deleted, report},
+        outcome::{deleted, report},
         ownership::{Owned, STACK_TAG, set},
         tagged,
     },

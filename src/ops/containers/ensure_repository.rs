@@ -14,7 +14,7 @@ use crate::{
     ops::{
         Error, Operation, Tags, Together, all_of, arguments,
         identity::PolicyDocument,
-        network::common::report,
+        outcome::{fixed, report},
         ownership::{Owned, STACK_TAG, set},
         tagged::{self, Tagged},
     },
@@ -38,7 +38,7 @@ pub struct EnsureRepository {
     /// `AES256`, or `KMS` for a key of KMS.
     #[serde(default)]
     encryption_type: EncryptionType,
-    /// The ARN of the key; left out, the one AWS keeps for ECR.
+    /// The ARN or id of the key, no alias; left out, the one AWS keeps for ECR.
     kms_key: Option<String>,
     /// Which images go after a while: `#{ rules: [...] }`, as ECR documents lifecycle policies.
     #[serde(default, deserialize_with = "lifecycle_policy")]
@@ -162,6 +162,13 @@ impl EnsureRepository {
             (EncryptionType::Aes256, Some(_)) => {
                 Err(Error::option("kms_key", "expected `encryption_type: \"KMS\"` with it"))
             }
+            // ECR shows the key that an alias stood for when the repository was made.
+            (EncryptionType::Kms, Some(key)) if key.contains("alias/") => {
+                let message = format!(
+                    "expected the ARN or id of a key, found the alias {key:?}, which may be another key's by now"
+                );
+                Err(Error::option("kms_key", message))
+            }
             _ => Ok(()),
         }
     }
@@ -181,16 +188,17 @@ impl EnsureRepository {
         let resource = format!("repository {}", found.repository_name);
         let (kind, key) = (&found.encryption_configuration.encryption_type, &found.encryption_configuration.kms_key);
         let wanted = if self.encryption_type == EncryptionType::Kms { "KMS" } else { "AES256" };
-        if kind != wanted {
-            let (found, wanted) = (kind.clone(), wanted.to_owned());
-            return Err(Error::NeedsReplacement { resource, field: "encryption_type", found, wanted });
-        }
+        fixed(&resource, "encryption_type", kind, wanted)?;
         match &self.kms_key {
-            Some(wanted) if Some(wanted) != key.as_ref() => {
-                let (found, wanted) = (key.clone().unwrap_or_default(), wanted.clone());
-                Err(Error::NeedsReplacement { resource, field: "kms_key", found, wanted })
+            Some(wanted) => {
+                let found = key.as_deref().unwrap_or_default();
+                let id = |key: &str| key.rsplit('/').next().unwrap_or(key).to_owned();
+                match wanted.starts_with("arn:") {
+                    true => fixed(&resource, "kms_key", found, wanted),
+                    false => fixed(&resource, "kms_key", &id(found), wanted),
+                }
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use super::{
     EcsService, ServiceScaling,
     ecs::name_in,
-    scaling::{Bounds, Policy, Scaling, converge, resource_id},
+    scaling::{Bounds, Scaling, converge, resource_id},
+    scaling_policy::Policy,
     service,
 };
 use crate::{
@@ -120,7 +121,7 @@ impl EnsureServiceScaling {
             }
         }
         let (min_capacity, max_capacity) = (self.min_capacity.into(), self.max_capacity.into());
-        Ok(Scaling { bounds: Some(Bounds { min_capacity, max_capacity }), policies })
+        Ok(Scaling::wanted(Bounds { min_capacity, max_capacity }, policies))
     }
 }
 

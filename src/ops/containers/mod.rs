@@ -22,6 +22,7 @@ pub mod repository_aspect;
 pub mod retire_ecs_service;
 pub mod run_task;
 pub mod scaling;
+pub mod scaling_policy;
 pub mod service;
 pub mod service_options;
 pub mod task_content;

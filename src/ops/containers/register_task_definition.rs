@@ -15,9 +15,9 @@ use super::{
 use crate::{
     event::Change,
     ops::{
-        Error, IdOf, Operation, Tags, arguments,
-        identity::Role,
-        network::common::report,
+        Error, IdOf, Operation, Tags, Together, arguments,
+        identity::{RoleArn, role_arn},
+        outcome::report,
         ownership::{Owned, RUN_TAG, set},
         tagged,
     },
@@ -41,9 +41,9 @@ pub struct RegisterTaskDefinition {
     #[serde(default = "fargate")]
     requires_compatibilities: Vec<String>,
     /// What ECS itself may do for the task: pull its images, write its logs, read its secrets. A role or its name or ARN.
-    execution_role: Option<IdOf<Role>>,
+    execution_role: Option<IdOf<RoleArn>>,
     /// What its containers may do.
-    task_role: Option<IdOf<Role>>,
+    task_role: Option<IdOf<RoleArn>>,
     container_definitions: Vec<ContainerDefinition>,
     #[serde(default)]
     volumes: Vec<Volume>,
@@ -144,7 +144,7 @@ impl Operation for RegisterTaskDefinition {
         options.check()?;
         let owned = Owned::new(ctx, &options.family, &options.tags)?;
         let family = owned.name_within(255);
-        let wanted = options.content(ctx, &family);
+        let wanted = options.content(ctx, &family).await?;
         let newest = find(ctx, &family).await?.filter(|found| found.active);
         let made = match newest {
             Some(newest) => {
@@ -207,12 +207,13 @@ impl RegisterTaskDefinition {
     }
 
     /// As RegisterTaskDefinition takes it.
-    fn content(&self, ctx: &Ctx, family: &str) -> Value {
+    async fn content(&self, ctx: &Ctx, family: &str) -> Result<Value, Error> {
         // ECS shows roles by their ARN.
-        let arn = |role: &IdOf<Role>| match role.as_str().starts_with("arn:") {
-            true => role.to_string(),
-            false => format!("arn:{}:iam::{}:role/{role}", ctx.aws().partition, ctx.aws().account),
+        let arn = async |role: &Option<IdOf<RoleArn>>| match role {
+            Some(role) => role_arn(ctx, role).await.map(Some),
+            None => Ok(None),
         };
+        let (execution_role, task_role) = futures::join!(arn(&self.execution_role), arn(&self.task_role)).together()?;
         let volume = |volume: &Volume| {
             let authorization =
                 volume.access_point_id.as_ref().map(|id| json!({ "accessPointId": id, "iam": "ENABLED" }));
@@ -224,20 +225,20 @@ impl RegisterTaskDefinition {
             });
             json!({ "name": volume.name, "efsVolumeConfiguration": efs })
         };
-        request(&json!({
+        Ok(request(&json!({
             "family": family,
             "cpu": self.cpu.map(|cpu| cpu.to_string()),
             "memory": self.memory.map(|memory| memory.to_string()),
             "networkMode": self.network_mode,
             "requiresCompatibilities": self.requires_compatibilities,
-            "executionRoleArn": self.execution_role.as_ref().map(arn),
-            "taskRoleArn": self.task_role.as_ref().map(arn),
+            "executionRoleArn": execution_role,
+            "taskRoleArn": task_role,
             "containerDefinitions":
                 self.container_definitions.iter().map(ContainerDefinition::to_ecs).collect::<Vec<_>>(),
             "volumes": self.volumes.iter().map(volume).collect::<Vec<_>>(),
             "ephemeralStorage": self.ephemeral_storage.map(|size| json!({ "sizeInGiB": size })),
             "runtimePlatform": self.runtime_platform,
-        }))
+        })))
     }
 }
 
@@ -272,11 +273,19 @@ pub async fn find(ctx: &Ctx, definition: &str) -> Result<Option<Found>, Error> {
 }
 
 impl Found {
-    /// Of each container, how it logs.
+    fn container(&self, name: &str) -> Option<&Value> {
+        let mut containers = self.content["containerDefinitions"].as_array().into_iter().flatten();
+        containers.find(|found| found["name"] == name)
+    }
+
+    /// How a container logs.
     pub fn log_configuration(&self, container: &str) -> Value {
-        let containers = self.content["containerDefinitions"].as_array().into_iter().flatten();
-        let found = containers.into_iter().find(|found| found["name"] == container);
-        found.map(|found| found["logConfiguration"].clone()).unwrap_or_default()
+        self.container(container).map(|found| found["logConfiguration"].clone()).unwrap_or_default()
+    }
+
+    /// Whether a task ends with this container. "All containers are essential by default".
+    pub fn is_essential(&self, container: &str) -> bool {
+        self.container(container).and_then(|found| found["essential"].as_bool()).unwrap_or(true)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Aspect {
-    /// `MUTABLE` or `IMMUTABLE`.
+    /// `MUTABLE` or `IMMUTABLE`; with exclusions, both as PutImageTagMutability takes them.
     ImageTagMutability,
     ScanOnPush,
     /// The document, or null.
@@ -53,7 +53,14 @@ impl Aspect {
     /// If a call fails.
     pub async fn read(self, ctx: &Ctx, name: &str, found: &ecr::Found) -> Result<Value, Error> {
         let (call, member, absent) = match self {
-            Self::ImageTagMutability => return Ok(json!(found.image_tag_mutability)),
+            Self::ImageTagMutability => {
+                let (mutability, filters) =
+                    (&found.image_tag_mutability, &found.image_tag_mutability_exclusion_filters);
+                return Ok(match filters.as_array().is_none_or(Vec::is_empty) {
+                    true => json!(mutability),
+                    false => json!({ "imageTagMutability": mutability, "imageTagMutabilityExclusionFilters": filters }),
+                });
+            }
             Self::ScanOnPush => return Ok(json!(found.image_scanning_configuration.scan_on_push)),
             Self::LifecyclePolicy => {
                 ("ecr:GetLifecyclePolicy", "lifecyclePolicyText", ["LifecyclePolicyNotFoundException"])
@@ -70,6 +77,7 @@ impl Aspect {
 
     async fn write(self, ctx: &Ctx, name: &str, value: &Value, undo: Option<Undo>) -> Result<(), Error> {
         let (call, more) = match (self, value.is_null()) {
+            (Self::ImageTagMutability, _) if value.is_object() => ("ecr:PutImageTagMutability", value.clone()),
             (Self::ImageTagMutability, _) => ("ecr:PutImageTagMutability", json!({ "imageTagMutability": value })),
             (Self::ScanOnPush, _) => {
                 ("ecr:PutImageScanningConfiguration", json!({ "imageScanningConfiguration": { "scanOnPush": value } }))

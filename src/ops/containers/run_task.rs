@@ -13,7 +13,7 @@ use super::{
     register_task_definition, service_options,
     task_content::request,
     task_logs,
-    tasks::{self, Task},
+    tasks::{self, Container, Task},
 };
 use crate::{
     event::Change,
@@ -25,8 +25,8 @@ use crate::{
     run::{Class, Ctx, LookUp, Mutation, Seen, Undo, UndoAction, Undone, Wait},
 };
 
-/// Runs a task once, and waits until it has ended. Fails unless its containers exit with 0, with why it stopped and the end of
-/// its log.
+/// Runs a task once, and waits until it has ended. Fails unless its essential containers, and those that are
+/// overridden, exit with 0, with why it stopped and the end of its log.
 ///
 /// Undone, a task that still runs is stopped. What it has done stays done: a migration must be one that the old version can
 /// live with.
@@ -151,9 +151,11 @@ impl Operation for RunTask {
                 })
             })
             .await?;
-        let failed = options.failed(&ended);
+        let definition = register_task_definition::find(ctx, options.task_definition.as_str()).await?;
+        let definition = definition.unwrap_or_default();
+        let failed = options.failed(&ended, &definition);
         if !failed.is_empty() {
-            let log = log_of(ctx, &options, &ended, &failed).await;
+            let log = log_of(ctx, &definition, &ended, &failed).await;
             return Err(Error::Hopeless { what, reason: join(ended.why(), log) });
         }
         let exit_codes = ended.exit_codes();
@@ -196,15 +198,20 @@ impl RunTask {
         }
     }
 
-    /// The containers that count and did not exit with 0: those that are overridden, as they are what the task is run for; or
-    /// all. A helper that is told to end may say otherwise.
-    fn failed(&self, task: &Task) -> Vec<String> {
-        let named: Vec<&String> = self.overrides.container_overrides.iter().map(|over| &over.name).collect();
-        let counts = |name: &String| named.is_empty() || named.contains(&name);
-        let all = task.containers.iter().filter(|container| counts(&container.name));
-        let failed: Vec<String> =
-            all.filter(|container| container.exit_code != Some(0)).map(|container| container.name.clone()).collect();
-        failed
+    /// The containers that decide and did not exit with 0. Essential ones do, and those that are overridden, as they are what
+    /// the task is run for.
+    fn failed(&self, task: &Task, definition: &register_task_definition::Found) -> Vec<String> {
+        let is_overridden = |name: &str| self.overrides.container_overrides.iter().any(|over| over.name == name);
+        let decides =
+            |container: &&Container| is_overridden(&container.name) || definition.is_essential(&container.name);
+        let all: Vec<&Container> = task.containers.iter().filter(decides).collect();
+        // With the first essential container that ends, ECS ends the others.
+        let is_done = all.iter().any(|container| container.exit_code == Some(0));
+        let failed = all.iter().filter(|container| match container.exit_code {
+            Some(0) => false,
+            _ => !(is_done && container.was_ended() && !is_overridden(&container.name)),
+        });
+        failed.map(|container| container.name.clone()).collect()
     }
 
     fn input(&self, ctx: &Ctx, tags: &BTreeMap<String, String>) -> Value {
@@ -281,10 +288,12 @@ async fn start(ctx: &Ctx, options: &RunTask) -> Result<Made, Error> {
 }
 
 /// The end of the logs of these containers.
-async fn log_of(ctx: &Ctx, options: &RunTask, task: &Task, containers: &[String]) -> Vec<String> {
-    let Ok(Some(definition)) = register_task_definition::find(ctx, options.task_definition.as_str()).await else {
-        return Vec::new();
-    };
+async fn log_of(
+    ctx: &Ctx,
+    definition: &register_task_definition::Found,
+    task: &Task,
+    containers: &[String],
+) -> Vec<String> {
     let tails = containers.iter().map(async |container| {
         let lines = task_logs::tail(ctx, &definition.log_configuration(container), container, task.id()).await;
         Ok::<Vec<String>, Error>(lines)

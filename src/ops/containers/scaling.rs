@@ -2,15 +2,20 @@
 //! that a description shows: they belong to whom their service belongs. A policy is called `<service>-<name>`, which is the
 //! evidence that it is the operation's: others are left alone.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
 
-use super::{deploy_ecs_service::without, ecs::name_in, service};
+use super::{
+    deploy_ecs_service::without,
+    ecs::name_in,
+    scaling_policy::{Found, Policy, ShownPolicy},
+    service,
+};
 use crate::{
     event::Field,
-    ops::{Error, all_of, arguments, network::common::nothing_to_undo, ownership::changed},
+    ops::{Error, Together, all_of, arguments, outcome::nothing_to_undo, ownership::changed},
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
 };
 
@@ -24,22 +29,20 @@ pub struct Bounds {
     pub max_capacity: i64,
 }
 
-/// A policy that tracks a target, as it is compared and put back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Policy {
-    pub predefined_metric_type: String,
-    pub resource_label: Option<String>,
-    pub target_value: f64,
-    pub scale_out_cooldown: Option<i64>,
-    pub scale_in_cooldown: Option<i64>,
-    pub disable_scale_in: bool,
-}
-
-/// All of it.
+/// All of it, but for what is scheduled.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scaling {
     pub bounds: Option<Bounds>,
-    pub policies: BTreeMap<String, Policy>,
+    pub policies: BTreeMap<String, Found>,
+    /// By policy, the alarms of others that act on it.
+    alarms: BTreeMap<String, Vec<String>>,
+}
+
+impl Scaling {
+    pub fn wanted(bounds: Bounds, policies: BTreeMap<String, Policy>) -> Self {
+        let policies = policies.into_iter().map(|(name, policy)| (name, Found::Tracking(policy))).collect();
+        Self { bounds: Some(bounds), policies, alarms: BTreeMap::new() }
+    }
 }
 
 /// `service/CLUSTER/NAME`
@@ -59,13 +62,23 @@ fn with(resource: &str, more: Value) -> Value {
     input
 }
 
-/// How a service is scaled now. A policy of another kind than target tracking is not among its policies.
+/// How a service is scaled now.
 ///
 /// # Errors
 /// If a call fails.
 pub async fn read(ctx: &Ctx, resource: &str) -> Result<Scaling, Error> {
-    let (bounds, policies) = futures::join!(read_bounds(ctx, resource), read_policies(ctx, resource));
-    Ok(Scaling { bounds: bounds?, policies: policies? })
+    let (bounds, shown) = futures::join!(
+        read_bounds(ctx, resource),
+        all::<ShownPolicy>(ctx, "application-autoscaling:DescribeScalingPolicies", resource)
+    )
+    .together()?;
+    let mut scaling = Scaling { bounds, ..Scaling::default() };
+    for shown in shown {
+        let name = shown.policy_name.clone();
+        scaling.alarms.insert(name.clone(), shown.others_alarms());
+        scaling.policies.insert(name, shown.into());
+    }
+    Ok(scaling)
 }
 
 async fn read_bounds(ctx: &Ctx, resource: &str) -> Result<Option<Bounds>, Error> {
@@ -89,58 +102,41 @@ async fn read_bounds(ctx: &Ctx, resource: &str) -> Result<Option<Bounds>, Error>
     Ok(found.map(|target| Bounds { min_capacity: target.min_capacity, max_capacity: target.max_capacity }))
 }
 
-async fn read_policies(ctx: &Ctx, resource: &str) -> Result<BTreeMap<String, Policy>, Error> {
-    #[derive(Debug, Default, Deserialize)]
-    #[serde(default, rename_all = "PascalCase")]
-    struct Reply {
-        scaling_policies: Vec<Shown>,
+/// What is scheduled, by name: as PutScheduledAction takes it back.
+async fn read_scheduled(ctx: &Ctx, resource: &str) -> Result<BTreeMap<String, Value>, Error> {
+    const MEMBERS: [&str; 5] = ["Schedule", "Timezone", "StartTime", "EndTime", "ScalableTargetAction"];
+    let shown: Vec<Map<String, Value>> = all(ctx, "application-autoscaling:DescribeScheduledActions", resource).await?;
+    let action = |mut shown: Map<String, Value>| {
+        let name = shown.get("ScheduledActionName")?.as_str()?.to_owned();
+        shown.retain(|member, value| MEMBERS.contains(&member.as_str()) && !value.is_null());
+        Some((name, Value::Object(shown)))
+    };
+    Ok(shown.into_iter().filter_map(action).collect())
+}
+
+/// All pages of what a call describes of a service.
+async fn all<T>(ctx: &Ctx, call: &'static str, resource: &str) -> Result<Vec<T>, Error>
+where
+    T: DeserializeOwned + fmt::Debug + Send + Sync + 'static,
+{
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Page<T> {
+        #[serde(alias = "ScalingPolicies", alias = "ScheduledActions", default = "Vec::new")]
+        found: Vec<T>,
         next_token: Option<String>,
     }
-    #[derive(Debug, Default, Deserialize)]
-    #[serde(default, rename_all = "PascalCase")]
-    struct Shown {
-        policy_name: String,
-        resource_id: String,
-        target_tracking_scaling_policy_configuration: Option<Tracking>,
-    }
-    #[derive(Debug, Default, Deserialize)]
-    #[serde(default, rename_all = "PascalCase")]
-    struct Tracking {
-        target_value: f64,
-        predefined_metric_specification: Option<Metric>,
-        scale_out_cooldown: Option<i64>,
-        scale_in_cooldown: Option<i64>,
-        disable_scale_in: bool,
-    }
-    #[derive(Debug, Default, Deserialize)]
-    #[serde(default, rename_all = "PascalCase")]
-    struct Metric {
-        predefined_metric_type: String,
-        resource_label: Option<String>,
-    }
-    let (mut policies, mut next) = (BTreeMap::new(), None);
+    let (mut found, mut next) = (Vec::new(), None);
     loop {
         let mut input = named(resource);
         if let Some(token) = &next {
             input["NextToken"] = json!(token);
         }
-        let reply: Reply = ctx.fetch("application-autoscaling:DescribeScalingPolicies", &input).await?;
-        for shown in reply.scaling_policies.into_iter().filter(|shown| shown.resource_id == resource) {
-            let Some(tracking) = shown.target_tracking_scaling_policy_configuration else { continue };
-            let Some(metric) = tracking.predefined_metric_specification else { continue };
-            let policy = Policy {
-                predefined_metric_type: metric.predefined_metric_type,
-                resource_label: metric.resource_label,
-                target_value: tracking.target_value,
-                scale_out_cooldown: tracking.scale_out_cooldown,
-                scale_in_cooldown: tracking.scale_in_cooldown,
-                disable_scale_in: tracking.disable_scale_in,
-            };
-            policies.insert(shown.policy_name, policy);
-        }
-        next = reply.next_token;
+        let page: Page<T> = ctx.fetch(call, &input).await?;
+        found.extend(page.found);
+        next = page.next_token;
         if next.is_none() {
-            return Ok(policies);
+            return Ok(found);
         }
     }
 }
@@ -151,6 +147,8 @@ async fn read_policies(ctx: &Ctx, resource: &str) -> Result<BTreeMap<String, Pol
 enum Part {
     Bounds,
     Policy(String),
+    /// What is scheduled under this name.
+    Scheduled(String),
 }
 
 /// Brings the scaling of a service to what is wanted. Returns what changed.
@@ -173,8 +171,11 @@ pub async fn converge(
         change(ctx, service_arn, Part::Bounds, &before, &ours, keep).await?;
         fields.push(changed("bounds", before, ours));
     }
-    let superfluous = |name: &&String| name.starts_with(&prefix) && !wanted.policies.contains_key(*name);
-    let names = wanted.policies.keys().chain(found.policies.keys().filter(superfluous));
+    let superfluous = |(name, policy): &(&String, &Found)| {
+        matches!(policy, Found::Tracking(_)) && name.starts_with(&prefix) && !wanted.policies.contains_key(*name)
+    };
+    let superfluous = found.policies.iter().filter(superfluous).map(|(name, _)| name);
+    let names = wanted.policies.keys().chain(superfluous);
     let differ = names.filter(|name| found.policies.get(*name) != wanted.policies.get(*name));
     let changes = differ.map(async |name| {
         let (before, ours) = (json!(found.policies.get(name)), json!(wanted.policies.get(name)));
@@ -185,16 +186,27 @@ pub async fn converge(
     Ok((found, fields))
 }
 
-/// Takes off what scales a service. Returns whether there was anything. Policies go first, so that each can be put back.
+/// Takes off what scales a service. Returns whether there was anything. "Deregistering a scalable target deletes the scaling
+/// policies and the scheduled actions that are associated with it": they go before it, so that each can be put back.
 ///
 /// # Errors
 /// If AWS refuses.
 pub async fn remove(ctx: &Ctx, service_arn: &str, keep: bool) -> Result<bool, Error> {
-    let found = read(ctx, &resource_id(service_arn)?).await?;
+    let resource = resource_id(service_arn)?;
+    let (found, scheduled) = futures::join!(read(ctx, &resource), read_scheduled(ctx, &resource)).together()?;
     let Some(bounds) = found.bounds else { return Ok(false) };
-    // Undone newest first: the bounds are there again before the policies that need them.
-    let removals = found.policies.iter().map(async |(name, policy)| {
-        change(ctx, service_arn, Part::Policy(name.clone()), &json!(policy), &Value::Null, keep).await
+    let policies = found.policies.iter().map(|(name, policy)| (Part::Policy(name.clone()), json!(policy)));
+    let parts: Vec<(Part, Value)> =
+        policies.chain(scheduled.into_iter().map(|(name, action)| (Part::Scheduled(name), action))).collect();
+    // Undone newest first: the bounds are there again before what needs them.
+    let removals = parts.iter().map(async |(part, before)| match part {
+        Part::Policy(name) if found.alarms.get(name).is_some_and(|alarms| !alarms.is_empty()) => {
+            // Put again it has another ARN, and its alarms act on the old one.
+            let alarms = found.alarms[name].join(", ");
+            let words = format!("bring back {}, on which alarms act: {alarms}", part.words(service_arn));
+            write(ctx, service_arn, part, &Value::Null, Some(Undo::impossible(words).keep(keep))).await
+        }
+        part => change(ctx, service_arn, part.clone(), before, &Value::Null, keep).await,
     });
     all_of(removals).await?;
     change(ctx, service_arn, Part::Bounds, &json!(bounds), &Value::Null, keep).await?;
@@ -225,6 +237,7 @@ impl Part {
         match self {
             Self::Bounds => format!("bounds of service {}", name_in(service_arn)),
             Self::Policy(name) => format!("scaling policy {name} of service {}", name_in(service_arn)),
+            Self::Scheduled(name) => format!("scheduled action {name} of service {}", name_in(service_arn)),
         }
     }
 }
@@ -239,49 +252,34 @@ async fn write(ctx: &Ctx, service_arn: &str, part: &Part, value: &Value, undo: O
         ),
         (Part::Bounds, true) => ("application-autoscaling:DeregisterScalableTarget", named(&resource)),
         (Part::Policy(name), false) => {
-            let policy: Policy = arguments(value.clone())?;
-            let input = with(
-                &resource,
-                json!({
-                    "PolicyName": name,
-                    "PolicyType": "TargetTrackingScaling",
-                    "TargetTrackingScalingPolicyConfiguration": policy.request(),
-                }),
-            );
+            let mut input = with(&resource, arguments::<Found>(value.clone())?.request());
+            input["PolicyName"] = json!(name);
             ("application-autoscaling:PutScalingPolicy", input)
         }
         (Part::Policy(name), true) => {
             ("application-autoscaling:DeleteScalingPolicy", with(&resource, json!({ "PolicyName": name })))
         }
+        (Part::Scheduled(name), false) => {
+            let mut input = with(&resource, value.clone());
+            input["ScheduledActionName"] = json!(name);
+            // It has begun: that is what it is without a start.
+            let has_begun = value["StartTime"].as_f64().is_some_and(|start| start <= ctx.now().as_second() as f64);
+            if let Some(input) = input.as_object_mut().filter(|_| has_begun) {
+                input.remove("StartTime");
+            }
+            ("application-autoscaling:PutScheduledAction", input)
+        }
+        (Part::Scheduled(name), true) => {
+            let input = with(&resource, json!({ "ScheduledActionName": name }));
+            ("application-autoscaling:DeleteScheduledAction", input)
+        }
     };
     let declared = Mutation::new(call, Class::Idempotent, what).refers_to([service_arn]).undo(undo);
     let sent = ctx.change(declared, |permit| ctx.aws().call(call, &input).permit(permit).send::<Value>()).await;
     match sent {
-        // A policy goes with its target.
+        // Policies and scheduled actions go with their target.
         Err(error) if value.is_null() && error.is(GONE) => Ok(()),
         sent => sent,
-    }
-}
-
-impl Policy {
-    fn request(&self) -> Value {
-        let mut metric = json!({ "PredefinedMetricType": self.predefined_metric_type });
-        if let Some(label) = &self.resource_label {
-            metric["ResourceLabel"] = json!(label);
-        }
-        let mut configuration = json!({
-            "TargetValue": self.target_value,
-            "PredefinedMetricSpecification": metric,
-            "DisableScaleIn": self.disable_scale_in,
-        });
-        for (name, cooldown) in
-            [("ScaleOutCooldown", self.scale_out_cooldown), ("ScaleInCooldown", self.scale_in_cooldown)]
-        {
-            if let Some(cooldown) = cooldown {
-                configuration[name] = json!(cooldown);
-            }
-        }
-        configuration
     }
 }
 
@@ -293,7 +291,7 @@ struct ScalingChange {
     ours: Value,
 }
 
-/// Puts bounds or a policy back. The count stays what scaling has made of it.
+/// Puts bounds, a policy or a scheduled action back. The count stays what scaling has made of it.
 pub const RESTORE_SERVICE_SCALING: UndoAction =
     UndoAction { name: "restore_service_scaling", run: |ctx, arguments| Box::pin(restore(ctx, arguments)) };
 
@@ -302,10 +300,11 @@ async fn restore(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
     if service::find(ctx, &service_arn).await?.is_none() {
         return Ok(without(ctx, &service_arn));
     }
-    let found = read(ctx, &resource_id(&service_arn)?).await?;
+    let resource = resource_id(&service_arn)?;
     let found = match &part {
-        Part::Bounds => json!(found.bounds),
-        Part::Policy(name) => json!(found.policies.get(name)),
+        Part::Bounds => json!(read_bounds(ctx, &resource).await?),
+        Part::Policy(name) => json!(read(ctx, &resource).await?.policies.get(name)),
+        Part::Scheduled(name) => json!(read_scheduled(ctx, &resource).await?.get(name)),
     };
     if let Some(undone) = nothing_to_undo(&found, &before, &ours) {
         return Ok(undone);

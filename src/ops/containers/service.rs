@@ -12,7 +12,7 @@ use super::{
     service_options::{Settings, deployment, network},
 };
 use crate::{
-    ops::{Error, Tags, ownership::STACK_TAG},
+    ops::{Error, Tags, ownership::check_stack},
     run::Ctx,
 };
 
@@ -151,7 +151,7 @@ impl Found {
             "placementStrategy": if self.placement_strategy.is_null() { json!([]) } else { self.placement_strategy.clone() },
             "enableExecuteCommand": self.enable_execute_command,
             "propagateTags": propagate,
-            "platformVersion": self.platform_version,
+            "platformVersion": self.platform_version.as_deref().unwrap_or("LATEST"),
         });
         settings.as_object().cloned().unwrap_or_default()
     }
@@ -181,7 +181,7 @@ pub fn absent(service_arn: &str) -> EcsService {
 
 /// The ARN of the service of that name in a cluster of this account.
 pub fn arn(ctx: &Ctx, cluster: &str, name: &str) -> String {
-    ecs::arn(ctx, &format!("service/{}/{name}", ecs::name_in(cluster)))
+    ctx.aws().arn("ecs", &format!("service/{}/{name}", ecs::name_in(cluster)))
 }
 
 /// The cluster in the ARN of a service.
@@ -245,12 +245,5 @@ pub async fn existing(ctx: &Ctx, service_arn: &str) -> Result<Found, Error> {
 /// # Errors
 /// [`Error::NotOwned`].
 pub fn check_owner(ctx: &Ctx, found: &Found) -> Result<(), Error> {
-    let (stack, tags) = (ctx.stack()?, found.tags());
-    match tags.get(STACK_TAG) {
-        Some(owner) if *owner == stack => Ok(()),
-        owner => {
-            let resource = format!("service {}", found.service_name);
-            Err(Error::NotOwned { resource, stack, owner: owner.cloned() })
-        }
-    }
+    check_stack(ctx, &format!("service {}", found.service_name), &found.tags())
 }

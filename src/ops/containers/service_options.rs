@@ -37,9 +37,9 @@ pub struct DeployEcsService {
     /// Which capacity providers of the cluster get the tasks, in the place of a launch type.
     #[serde(default)]
     capacity_provider_strategy: Vec<CapacityProviderShare>,
-    /// Of Fargate: `"1.4.0"`. Left out, the latest.
+    /// Of Fargate: `"1.4.0"`. Left out, a new service has the latest, and one that is there keeps what it has.
     platform_version: Option<String>,
-    /// Where the tasks' network interfaces are.
+    /// Where the tasks' network interfaces are. Left out, a service that is there keeps what it has.
     #[serde(default)]
     subnets: IdsOf<Subnets>,
     #[serde(default)]
@@ -212,8 +212,6 @@ impl DeployEcsService {
     /// What is wanted of it, in the form of `service::Found::settings`. `task_definition` is an ARN.
     pub(super) fn settings(&self, task_definition: &str) -> Settings {
         let subnets = self.subnets.as_slice();
-        let network =
-            (!subnets.is_empty()).then(|| network(subnets, self.security_groups.as_slice(), self.assign_public_ip));
         let balancer = |balancer: &LoadBalancer| {
             json!({
                 "targetGroupArn": balancer.target_group.as_str(),
@@ -224,7 +222,6 @@ impl DeployEcsService {
         let configuration = &self.deployment_configuration;
         let mut settings = json!({
             "taskDefinition": task_definition,
-            "networkConfiguration": network,
             "loadBalancers": self.load_balancers.iter().map(balancer).collect::<Vec<_>>(),
             "deploymentConfiguration": deployment(
                 configuration.deployment_circuit_breaker.enable,
@@ -236,6 +233,9 @@ impl DeployEcsService {
             "enableExecuteCommand": self.enable_execute_command,
             "propagateTags": self.propagate_tags,
         });
+        if !subnets.is_empty() {
+            settings["networkConfiguration"] = network(subnets, self.security_groups.as_slice(), self.assign_public_ip);
+        }
         if let Some(count) = self.desired_count {
             settings["desiredCount"] = json!(count);
         }
@@ -274,4 +274,19 @@ pub fn deployment(enable: bool, rollback: bool, most: i64, least: i64) -> Value 
         "maximumPercent": most,
         "minimumHealthyPercent": least,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_no_difference() {
+        let on_ec2 = json!({ "name": "web", "cluster": "main", "task_definition": "web:1", "launch_type": "EC2" });
+        let options: DeployEcsService = serde_json::from_value(on_ec2).expect("options");
+        options.check().expect("instances have a network of their own");
+        let settings = options.settings("arn");
+        assert!(!settings.values().any(Value::is_null), "{settings:?}");
+        assert!(!settings.contains_key("networkConfiguration") && !settings.contains_key("platformVersion"));
+    }
 }

@@ -45,6 +45,13 @@ struct Detail {
     value: String,
 }
 
+impl Container {
+    /// Whether it was told to end, and did so (SIGTERM) or was ended (SIGKILL). One that had too little memory has a reason.
+    pub fn was_ended(&self) -> bool {
+        matches!(self.exit_code, Some(143 | 137)) && self.reason.is_none()
+    }
+}
+
 impl Task {
     pub fn id(&self) -> &str {
         name_in(&self.task_arn)

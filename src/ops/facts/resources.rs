@@ -8,10 +8,7 @@ use crate::{
         Error,
         certificate::CertificateTags,
         compute::asg::GroupTags,
-        containers::{
-            ecr::RepositoryTags,
-            ecs::{self, EcsTags},
-        },
+        containers::{ecr::RepositoryTags, ecs::EcsTags},
         dns::zone::ZoneTags,
         identity::tags::{PolicyTags, ProfileTags, RoleTags},
         load_balancing::tags::Resource as Balancing,
@@ -70,7 +67,7 @@ async fn read(ctx: &Ctx, kind: Kind, id: &str) -> Result<Vec<(String, Resource)>
 fn ecs_arn(ctx: &Ctx, id: &str) -> Result<String, Error> {
     match id {
         arn if arn.starts_with("arn:") => Ok(arn.to_owned()),
-        resource if resource.starts_with("service/") => Ok(ecs::arn(ctx, resource)),
+        resource if resource.starts_with("service/") => Ok(ctx.aws().arn("ecs", resource)),
         name => Err(Error::option("", format!("the tags of {name} are read by its ARN, and only its name is known"))),
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     event::Change,
     ops::{
         Error, IdOf, Operation, Tags, arguments,
+        outcome::{deleted, fixed},
         ownership::{Owned, STACK_TAG, changed, set},
         tagged,
     },
@@ -143,10 +144,7 @@ async fn converge(
     let resource = format!("instance profile {name}");
     let tags = from_iam(profile.tags());
     owned.check(&resource, &tags, options.adopt)?;
-    if profile.path() != options.path {
-        let (found, wanted) = (profile.path().to_owned(), options.path.clone());
-        return Err(Error::NeedsReplacement { resource, field: "path", found, wanted });
-    }
+    fixed(&resource, "path", profile.path(), &options.path)?;
     let mut fields = tagged::converge::<ProfileTags>(ctx, name, owned, &tags).await?;
     let (found, wanted) = (role_of(profile), options.role_name.as_str());
     if found != Some(wanted) {
@@ -240,14 +238,11 @@ async fn delete_instance_profile(ctx: &Ctx, profile: Value) -> Result<Undone, Er
     }
     let declared = Mutation::new("iam:DeleteInstanceProfile", Class::Idempotent, format!("instance profile {name}"))
         .patiently(&["DeleteConflict"], std::time::Duration::from_secs(60));
-    let deleted = ctx.change(declared, |permit| {
+    let gone = ctx.change(declared, |permit| {
         let request = ctx.aws().iam.delete_instance_profile().instance_profile_name(&name);
         request.customize().interceptor(permit).send()
     });
-    match deleted.await {
-        Err(error) if error.is(GONE) => Ok(Undone::Already),
-        deleted => deleted.map(|()| Undone::Done),
-    }
+    deleted(gone.await, GONE)
 }
 
 /// Puts the role back that was in an instance profile.

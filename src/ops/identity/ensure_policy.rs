@@ -16,7 +16,7 @@ use super::{
 use crate::{
     event::Change,
     ops::{
-        Error, Operation, Tags, all_of, arguments,
+        Error, Operation, Tags, all_of, arguments, outcome,
         ownership::{Owned, STACK_TAG, changed, set},
         require, tagged,
     },
@@ -299,11 +299,7 @@ async fn delete_policy(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
         })
         .await
     };
-    match deleted.await {
-        Ok(()) => Ok(Undone::Done),
-        Err(error) if error.is(GONE) => Ok(Undone::Already),
-        Err(error) => Err(error),
-    }
+    outcome::deleted(deleted.await, GONE)
 }
 
 /// Makes an earlier version the default again, and deletes the one that took its place.
@@ -334,10 +330,7 @@ async fn restore_policy_version(ctx: &Ctx, restore: Value) -> Result<Undone, Err
         })
         .await?;
     }
-    match delete_version(ctx, &arn, &ours, None).await {
-        Err(error) if error.is(GONE) => Ok(Undone::Already),
-        deleted => deleted.map(|()| Undone::Done),
-    }
+    outcome::deleted(delete_version(ctx, &arn, &ours, None).await, GONE)
 }
 
 /// Brings the text of a deleted version back, under a new number: IAM uses none twice.

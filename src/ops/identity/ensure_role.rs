@@ -16,6 +16,7 @@ use crate::{
     event::Change,
     ops::{
         Duration, Error, IdOf, Operation, Tags, Together, all_of, arguments,
+        outcome::{deleted, fixed},
         ownership::{Owned, STACK_TAG, set},
         tagged,
     },
@@ -229,10 +230,7 @@ async fn converge(
     let resource = format!("role {name}");
     let tags = from_iam(role.tags());
     owned.check(&resource, &tags, options.adopt)?;
-    if role.path() != options.path {
-        let (found, wanted) = (role.path().to_owned(), options.path.clone());
-        return Err(Error::NeedsReplacement { resource, field: "path", found, wanted });
-    }
+    fixed(&resource, "path", role.path(), &options.path)?;
     let differences = differences(ctx, options, role, policies).await?;
     let mut fields = tagged::converge::<RoleTags>(ctx, name, owned, &tags).await?;
     for takes_away in [false, true] {
@@ -293,11 +291,7 @@ pub const DELETE_ROLE: UndoAction =
 
 async fn delete_role(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
     let Made { role_name: name, .. } = arguments(made)?;
-    match empty_and_delete(ctx, &name).await {
-        Ok(()) => Ok(Undone::Done),
-        Err(error) if error.is(GONE) => Ok(Undone::Already),
-        Err(error) => Err(error),
-    }
+    deleted(empty_and_delete(ctx, &name).await, GONE)
 }
 
 async fn empty_and_delete(ctx: &Ctx, name: &str) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{GONE, PolicyDocument, document::same};
 use crate::{
     event::Field,
-    ops::{Error, arguments, ownership::changed},
+    ops::{Error, arguments, outcome::differences, ownership::changed},
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
 };
 
@@ -186,11 +186,9 @@ impl Difference {
     /// For the progress line.
     pub fn fields(&self) -> Vec<Field> {
         match (&self.found, &self.wanted) {
-            (Value::Object(found), Value::Object(wanted)) if self.aspect == Aspect::Settings => wanted
-                .iter()
-                .filter(|(name, value)| found.get(*name) != Some(value))
-                .map(|(name, value)| changed(name, found.get(name).cloned().unwrap_or_default(), value.clone()))
-                .collect(),
+            (Value::Object(found), Value::Object(wanted)) if self.aspect == Aspect::Settings => {
+                differences(found, wanted)
+            }
             (found, wanted) => vec![changed(&self.aspect.label(), found.clone(), wanted.clone())],
         }
     }

@@ -18,7 +18,10 @@ use crate::{
     event::Change,
     ops::{
         Duration, Error, IdOf, IdsOf, Operation, Tags,
-        commands::{faults, send::Script},
+        commands::{
+            faults,
+            send::{self, Script},
+        },
         compute::Image,
         identity::InstanceProfile,
         network::Subnets,
@@ -59,7 +62,7 @@ pub struct BakeImage {
     /// Lines of a shell script that have to succeed before the image is made.
     #[serde(default)]
     verify: Vec<String>,
-    /// How long the commands may take.
+    /// How long the commands may take: up to 48 hours.
     #[serde(default = "half_an_hour")]
     timeout: Duration,
     /// Up to 255 characters.
@@ -122,6 +125,7 @@ impl BakeImage {
             let message = format!("expected at most {LARGEST} bytes in all: fetch what is larger with a command");
             return Err(Error::option("files", message));
         }
+        send::seconds(self.timeout)?;
         let is_account = |id: &&String| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
         if let Some(index) = self.share_with.iter().position(|id| !is_account(&id)) {
             return Err(Error::option(format!("share_with[{index}]"), "expected an account id of twelve digits"));
@@ -170,7 +174,7 @@ impl BakeImage {
     }
 
     fn script(&self, commands: Vec<String>) -> Script {
-        let seconds = self.timeout.0.as_secs().clamp(1, 172_800);
+        let seconds = self.timeout.0.as_secs();
         Script {
             document_name: "AWS-RunShellScript".to_owned(),
             parameters: BTreeMap::from([
@@ -277,23 +281,28 @@ impl Operation for BakeImage {
         let description = options.description.clone().unwrap_or_else(|| format!("Of {}", options.image_id));
         let new =
             New { name: &name, description: &description, tags: &tags, keep_on_rollback: options.keep_on_rollback };
-        let (image_id, mut change) = match find(ctx, &owned, &content).await? {
+        let (image_id, mut change, mut updates) = match find(ctx, &owned, &content).await? {
             Some(image) => {
                 let id: String = require("ec2:DescribeImages", "imageId", image.image_id())?;
                 register::available(ctx, &id).await?;
-                (id, Change::Unchanged)
+                (id, Change::Unchanged, register::retag(ctx, &owned, &image).await?)
             }
-            None => (options.bake(ctx, &new).await?, Change::Created),
+            None => (options.bake(ctx, &new).await?, Change::Created, Vec::new()),
         };
         let mut fields = Vec::new();
         if change == Change::Created {
             fields.extend([set("image_id", image_id.clone()), set("name", name.clone())]);
         }
-        let mut updates: Vec<_> = copies::share(ctx, &image_id, &options.share_with).await?.into_iter().collect();
+        updates.extend(copies::share(ctx, &image_id, &options.share_with).await?);
         let mut all = BTreeMap::new();
         for region in options.copy_to_regions.iter().filter(|region| **region != ctx.aws().region) {
             let there = ctx.in_region(region).await?;
-            let known = find(&there, &owned, &content).await?.and_then(|image| image.image_id().map(str::to_owned));
+            let known = find(&there, &owned, &content).await?;
+            if let Some(image) = &known {
+                copies::check_encryption(image, region, options.encrypted)?;
+                updates.extend(register::retag(&there, &owned, image).await?);
+            }
+            let known = known.and_then(|image| image.image_id);
             let source = (ctx.aws().region.as_str(), image_id.as_str());
             let encryption = (options.encrypted, options.kms_key_id.as_deref());
             let (id, is_new) = copies::copy(&there, &new, source, known, encryption).await?;

@@ -14,10 +14,11 @@ use crate::{
     ops::{
         Error, arguments, ec2_tags,
         network::{
-            common::{IN_USE, LET_GO, deleted, is_of_stack},
+            common::{IN_USE, LET_GO, is_of_stack},
             ensure_security_group::{DELETE_SECURITY_GROUP, SECURITY_GROUP_BY_NAME},
             read,
         },
+        outcome::deleted,
         ownership::{MadeBy, Owned, RUN_TAG, STACK_TAG},
         require,
     },

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::{ImageAttributeName, LaunchPermission, LaunchPermissionModifications};
+use aws_sdk_ec2::types::{self as ec2, ImageAttributeName, LaunchPermission, LaunchPermissionModifications};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::register::{self, Made, New};
 use crate::{
     event::Field,
-    ops::{Error, arguments, ownership::set, require},
+    ops::{Error, arguments, outcome::fixed, ownership::set, require},
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
 };
 
@@ -48,6 +48,15 @@ pub async fn copy(
     };
     register::available(there, &id).await?;
     Ok((id, is_new))
+}
+
+/// Refuses a copy that was made without the encryption that is wanted now. A copy may be encrypted without having been asked
+/// for: accounts can have it so by default. With which key, it does not show.
+pub fn check_encryption(image: &ec2::Image, region: &str, encrypted: bool) -> Result<(), Error> {
+    let is_plain = |disk: &ec2::BlockDeviceMapping| disk.ebs().is_some_and(|disk| disk.encrypted() == Some(false));
+    let found = if image.block_device_mappings().iter().any(is_plain) { "false" } else { "true" };
+    let resource = format!("copy {} in {region}", image.image_id().unwrap_or_default());
+    if encrypted { fixed(&resource, "encrypted", found, "true") } else { Ok(()) }
 }
 
 /// The accounts that may launch it.

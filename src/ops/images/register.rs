@@ -1,13 +1,27 @@
 //! Registering an image of an instance, waiting until it can be launched, and taking it back with its snapshots.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use aws_sdk_ec2::types::{self as ec2, ImageState, ResourceType};
+use aws_sdk_ec2::{
+    operation::describe_snapshots::builders::DescribeSnapshotsFluentBuilder,
+    types::{self as ec2, ImageState, ResourceType, SnapshotReturnCodes},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::CONTENT_TAG;
 use crate::{
-    ops::{Error, arguments, ownership::RUN_TAG, require},
+    event::Field,
+    ops::{
+        Error, Together, arguments,
+        ec2_tags::{self, from_ec2},
+        network::common::{has_tags, tag_filters},
+        ownership::{Owned, RUN_TAG},
+        require,
+    },
     run::{Class, Ctx, LookUp, Mutation, Seen, Undo, UndoAction, Undone, Wait},
 };
 
@@ -37,7 +51,10 @@ pub(super) struct Made {
 impl New<'_> {
     pub(super) fn declare(&self, ctx: &Ctx, call: &'static str, class: Class) -> Mutation {
         let name = self.name;
-        let undo = Undo::new(&DEREGISTER_IMAGE, format!("delete image {name} with its snapshots"), json!({}));
+        let of_snapshots: BTreeMap<&String, &String> =
+            self.tags.iter().filter(|(key, _)| ["Name", RUN_TAG, CONTENT_TAG].contains(&key.as_str())).collect();
+        let words = format!("delete image {name} with its snapshots");
+        let undo = Undo::new(&DEREGISTER_IMAGE, words, json!({ "of_snapshots": of_snapshots }));
         Mutation::new(call, class, format!("image {name} in {}", ctx.aws().region))
             .look_up(&IMAGE_BY_NAME, json!({ "name": name, "run": ctx.run_id() }))
             .undo(undo.keep(self.keep_on_rollback))
@@ -119,30 +136,104 @@ async fn image_by_name(ctx: &Ctx, wanted: Value) -> Result<Option<Value>, Error>
 pub const DEREGISTER_IMAGE: UndoAction =
     UndoAction { name: "deregister_image", run: |ctx, arguments| Box::pin(deregister_image(ctx, arguments)) };
 
+#[derive(Deserialize)]
+struct Deregister {
+    image_id: String,
+    /// The tags of its snapshots: one that is being made does not show them yet, one that is gone not any more.
+    #[serde(default)]
+    of_snapshots: BTreeMap<String, String>,
+}
+
 async fn deregister_image(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
-    let Made { image_id } = arguments(made)?;
-    let Some(image) = by_id(ctx, &image_id).await? else { return Ok(Undone::Already) };
-    delete(ctx, &image, None).await?;
+    let Deregister { image_id, of_snapshots } = arguments(made)?;
+    let (image, tagged) = futures::join!(by_id(ctx, &image_id), tagged(ctx, &of_snapshots)).together()?;
+    match image {
+        Some(image) => delete(ctx, &image, None).await?,
+        None if tagged.is_empty() => return Ok(Undone::Already),
+        None => {}
+    }
+    delete_snapshots(ctx, tagged).await?;
     Ok(Undone::Done)
+}
+
+/// The account's own snapshots with all these tags.
+async fn tagged(ctx: &Ctx, tags: &BTreeMap<String, String>) -> Result<BTreeSet<String>, Error> {
+    if tags.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let request = ctx.aws().ec2.describe_snapshots().owner_ids("self").set_filters(Some(tag_filters(tags)));
+    let snapshots = all_snapshots(ctx, request).await?.into_iter().filter(|snapshot| has_tags(snapshot.tags(), tags));
+    Ok(snapshots.filter_map(|snapshot| snapshot.snapshot_id).collect())
+}
+
+async fn all_snapshots(ctx: &Ctx, request: DescribeSnapshotsFluentBuilder) -> Result<Vec<ec2::Snapshot>, Error> {
+    ctx.read("ec2:DescribeSnapshots", || {
+        request.clone().into_paginator().items().send().collect::<Result<Vec<ec2::Snapshot>, _>>()
+    })
+    .await
+}
+
+/// The ids of the snapshots that it shows.
+fn snapshots_of(image: &ec2::Image) -> impl Iterator<Item = String> {
+    image.block_device_mappings().iter().filter_map(|mapping| Some(mapping.ebs()?.snapshot_id()?.to_owned()))
+}
+
+/// Gives an image that was found, and its snapshots, the tags that they lack. Returns what changed, each once.
+pub async fn retag(ctx: &Ctx, owned: &Owned, image: &ec2::Image) -> Result<Vec<Field>, Error> {
+    let id = image.image_id().unwrap_or_default();
+    let mut fields = ec2_tags::converge(ctx, id, owned, &from_ec2(image.tags())).await?;
+    let ids: Vec<String> = snapshots_of(image).collect();
+    if ids.is_empty() {
+        return Ok(fields);
+    }
+    let request = ctx.aws().ec2.describe_snapshots().set_snapshot_ids(Some(ids));
+    for snapshot in all_snapshots(ctx, request).await? {
+        let id = snapshot.snapshot_id().unwrap_or_default();
+        let changed = ec2_tags::converge(ctx, id, owned, &from_ec2(snapshot.tags())).await?;
+        fields.extend(changed.into_iter().filter(|field| !fields.contains(field)).collect::<Vec<_>>());
+    }
+    Ok(fields)
+}
+
+/// What is kept of an image's end: the snapshots that went with it, or that another image needs.
+#[derive(Default, Serialize, Deserialize)]
+struct Gone {
+    settled: BTreeSet<String>,
 }
 
 /// Deregisters an image and deletes its snapshots. `undo` says that nothing brings them back, where that has to be said.
 pub(super) async fn delete(ctx: &Ctx, image: &ec2::Image, undo: Option<Undo>) -> Result<(), Error> {
     let id = image.image_id().unwrap_or_default();
     let declared = Mutation::new("ec2:DeregisterImage", Class::Idempotent, format!("image {id}")).undo(undo);
-    let gone = ctx.change(declared, |permit| {
-        ctx.aws().ec2.deregister_image().image_id(id).customize().interceptor(permit).send()
-    });
-    match gone.await {
-        Err(error) if error.is(GONE) => {}
+    let gone = ctx.mutate(
+        declared,
+        |permit| {
+            let request = ctx.aws().ec2.deregister_image().image_id(id).delete_associated_snapshots(true);
+            request.customize().interceptor(permit).send()
+        },
+        |reply| {
+            let is_settled = |code: &SnapshotReturnCodes| {
+                matches!(code, SnapshotReturnCodes::Success | SnapshotReturnCodes::WarnSkipped)
+            };
+            let results = reply.delete_snapshot_results().iter();
+            let settled = results.filter(|result| result.return_code().is_some_and(is_settled));
+            Ok(Gone { settled: settled.filter_map(|result| result.snapshot_id.clone()).collect() })
+        },
+    );
+    let gone = match gone.await {
+        Err(error) if error.is(GONE) => Gone::default(),
         gone => gone?,
-    }
-    let mappings = image.block_device_mappings().iter();
-    for snapshot in mappings.filter_map(|mapping| mapping.ebs()?.snapshot_id()) {
+    };
+    // Not every AWS-compatible endpoint knows that they go with it.
+    delete_snapshots(ctx, snapshots_of(image).filter(|snapshot| !gone.settled.contains(snapshot))).await
+}
+
+async fn delete_snapshots(ctx: &Ctx, snapshots: impl IntoIterator<Item = String>) -> Result<(), Error> {
+    for snapshot in snapshots {
         let declared = Mutation::new("ec2:DeleteSnapshot", Class::Idempotent, format!("snapshot {snapshot}"))
             .patiently(&["InvalidSnapshot.InUse"], LET_GO);
         let gone = ctx.change(declared, |permit| {
-            ctx.aws().ec2.delete_snapshot().snapshot_id(snapshot).customize().interceptor(permit).send()
+            ctx.aws().ec2.delete_snapshot().snapshot_id(&snapshot).customize().interceptor(permit).send()
         });
         match gone.await {
             Err(error) if error.is(&["InvalidSnapshot.NotFound"]) => {}

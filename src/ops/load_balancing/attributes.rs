@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::name_in;
 use crate::{
     event::Field,
-    ops::{Error, arguments, network::common::nothing_to_undo, ownership::changed},
+    ops::{Error, arguments, outcome::nothing_to_undo, ownership::changed},
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
 };
 

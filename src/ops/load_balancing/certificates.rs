@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     event::Field,
-    ops::{Error, arguments, network::common::deleted, ownership::set},
+    ops::{Error, arguments, outcome::deleted, ownership::set},
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
 };
 

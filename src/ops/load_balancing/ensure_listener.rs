@@ -21,7 +21,8 @@ use crate::{
     ops::{
         Error, IdOf, Operation, Tags, Together, arguments,
         certificate::Certificate,
-        network::common::{deleted, only, report},
+        network::common::only,
+        outcome::{deleted, report},
         ownership::{Owned, STACK_TAG, changed, set},
         require, tagged,
     },

@@ -17,7 +17,8 @@ use crate::{
     event::{Change, Field},
     ops::{
         Error, IdOf, Operation, Tags, Together, arguments,
-        network::common::{deleted, only, report},
+        network::common::only,
+        outcome::{deleted, report},
         ownership::{Owned, STACK_TAG, changed, set},
         require, tagged,
     },

@@ -17,10 +17,8 @@ use crate::{
     event::{Change, Field},
     ops::{
         Duration, Error, IdOf, IdsOf, Operation, Tags, Together, arguments,
-        network::{
-            SecurityGroup, Subnets,
-            common::{fixed, report},
-        },
+        network::{SecurityGroup, Subnets},
+        outcome::{fixed, report},
         ownership::{Owned, STACK_TAG, set},
         require, tagged,
     },
@@ -372,5 +370,5 @@ async fn delete_load_balancer(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
         }
         deleted => deleted,
     };
-    crate::ops::network::common::deleted(deleted, &["LoadBalancerNotFound"])
+    crate::ops::outcome::deleted(deleted, &["LoadBalancerNotFound"])
 }

@@ -20,10 +20,8 @@ use crate::{
     event::Change,
     ops::{
         Duration, Error, IdOf, Operation, Tags, Together, arguments,
-        network::{
-            Vpc,
-            common::{deleted, fixed, report},
-        },
+        network::Vpc,
+        outcome::{deleted, fixed, report},
         ownership::{Owned, STACK_TAG, set},
         require, tagged,
     },

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{name_in, read};
 use crate::{
     event::Field,
-    ops::{Duration, Error, arguments, network::common::nothing_to_undo, ownership::changed},
+    ops::{Duration, Error, arguments, outcome::nothing_to_undo, ownership::changed},
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
 };
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Listener, ListenerRule, action::Answer, read, shared};
 use crate::{
-    ops::{Error, IdOf, Kind, arguments, network::common::nothing_to_undo, options::HANDLE},
+    ops::{Error, IdOf, Kind, arguments, options::HANDLE, outcome::nothing_to_undo},
     run::{Class, Ctx, Mutation, Phase, Undo, UndoAction, Undone},
 };
 

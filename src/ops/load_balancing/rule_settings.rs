@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     event::Field,
-    ops::{Error, arguments, network::common::nothing_to_undo, ownership::changed},
+    ops::{Error, arguments, outcome::nothing_to_undo, ownership::changed},
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
 };
 

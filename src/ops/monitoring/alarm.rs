@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{arn, set};
+use super::set;
 use crate::{
     event::Field,
     ops::{Error, arguments, ownership::changed},
@@ -227,7 +227,7 @@ pub async fn find(ctx: &Ctx, name: &str) -> Result<Option<Shown>, Error> {
 
 /// The ARN of an alarm that is given by its name or its ARN.
 pub fn arn_of(ctx: &Ctx, alarm: &str) -> String {
-    if alarm.starts_with("arn:") { alarm.to_owned() } else { arn(ctx, "cloudwatch", &format!("alarm:{alarm}")) }
+    if alarm.starts_with("arn:") { alarm.to_owned() } else { ctx.aws().arn("cloudwatch", &format!("alarm:{alarm}")) }
 }
 
 /// What was put over what.

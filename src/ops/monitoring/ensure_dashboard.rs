@@ -10,6 +10,7 @@ use crate::{
     event::{Change, Event},
     ops::{
         Error, Operation, Tags, arguments,
+        outcome::deleted,
         ownership::{Owned, changed, set as told},
     },
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone},
@@ -161,8 +162,8 @@ async fn restore(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
         None if found.is_none() => Ok(Undone::Already),
         None => {
             let input = json!({ "DashboardNames": [name] });
-            let deleted = set(ctx, "cloudwatch:DeleteDashboards", format!("dashboard {name}"), &input, None).await;
-            Ok(if_there(deleted, GONE)?.map_or(Undone::Already, |()| Undone::Done))
+            let gone = set(ctx, "cloudwatch:DeleteDashboards", format!("dashboard {name}"), &input, None).await;
+            deleted(gone, GONE)
         }
         Some(before) if is(&before) => Ok(Undone::Already),
         Some(before) if is(&ours) => put(ctx, &name, &before, None).await.map(|()| Undone::Done),

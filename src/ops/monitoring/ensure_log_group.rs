@@ -4,11 +4,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{LogGroup, arn, if_there, set, tags::LogGroupTags};
+use super::{LogGroup, if_there, set, tags::LogGroupTags};
 use crate::{
     event::{Change, Field},
     ops::{
         Error, Operation, Tags, Together, arguments,
+        outcome::deleted,
         ownership::{Owned, STACK_TAG, changed, set as told},
         tagged::{self, Tagged},
     },
@@ -100,7 +101,7 @@ impl Operation for EnsureLogGroup {
 pub(in crate::ops) fn arn_of(ctx: &Ctx, group: &str) -> String {
     match group.starts_with("arn:") {
         true => group.trim_end_matches(":*").to_owned(),
-        false => arn(ctx, "logs", &format!("log-group:{group}")),
+        false => ctx.aws().arn("logs", &format!("log-group:{group}")),
     }
 }
 
@@ -247,9 +248,9 @@ pub const DELETE_LOG_GROUP: UndoAction =
 
 async fn delete_log_group(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
     let Made { log_group_name: name } = arguments(made)?;
-    let deleted =
+    let gone =
         set(ctx, "logs:DeleteLogGroup", format!("log group {name}"), &json!({ "logGroupName": name }), None).await;
-    Ok(if_there(deleted, GONE)?.map_or(Undone::Already, |()| Undone::Done))
+    deleted(gone, GONE)
 }
 
 #[derive(Serialize, Deserialize)]

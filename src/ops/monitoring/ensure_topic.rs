@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Topic, arn, if_there, set,
+    Topic, if_there, set,
     subscription::{self, Endpoint, GONE, Listed},
     tags::{TopicTags, listed},
 };
@@ -16,6 +16,7 @@ use crate::{
     ops::{
         Error, Operation, Tags, Together, all_of, arguments,
         identity::PolicyDocument,
+        outcome::deleted,
         ownership::{Owned, changed, set as told},
         tagged::{self, Tagged},
     },
@@ -103,7 +104,7 @@ impl Operation for EnsureTopic {
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         let name = owned.name_within(256);
         check_name(&name)?;
-        let arn = arn(ctx, "sns", &name);
+        let arn = ctx.aws().arn("sns", &name);
         let wanted = options.attributes(&arn);
         let (attributes, tags, found) = futures::join!(
             async { if_there(attributes(ctx, &arn).await, GONE) },
@@ -153,8 +154,7 @@ impl EnsureTopic {
         }
         for (at, endpoint) in self.subscriptions.iter().enumerate() {
             endpoint.check(&format!("subscriptions[{at}]"))?;
-            let same = |other: &Endpoint| other.protocol == endpoint.protocol && other.endpoint == endpoint.endpoint;
-            if self.subscriptions[..at].iter().any(same) {
+            if self.subscriptions[..at].iter().any(|other| other.is_same(endpoint)) {
                 return Err(Error::option(format!("subscriptions[{at}]"), "it is in the list twice"));
             }
         }
@@ -240,7 +240,8 @@ async fn create(
     wanted: &BTreeMap<&'static str, String>,
 ) -> Result<(), Error> {
     const CALL: &str = "sns:CreateTopic";
-    let undo = Undo::new(&DELETE_TOPIC, format!("delete topic {name}"), json!({ "topic_arn": arn(ctx, "sns", name) }));
+    let undo =
+        Undo::new(&DELETE_TOPIC, format!("delete topic {name}"), json!({ "topic_arn": ctx.aws().arn("sns", name) }));
     // Sent again with the same attributes and tags, it is one and the same; with others SNS refuses it.
     let declared =
         Mutation::new(CALL, Class::Idempotent, format!("topic {name}")).undo(undo.keep(options.keep_on_rollback));
@@ -325,8 +326,8 @@ pub const DELETE_TOPIC: UndoAction =
 
 async fn delete_topic(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
     let Made { topic_arn } = arguments(made)?;
-    let deleted = set(ctx, "sns:DeleteTopic", &topic_arn, &json!({ "TopicArn": topic_arn }), None).await;
-    Ok(if_there(deleted, GONE)?.map_or(Undone::Already, |()| Undone::Done))
+    let gone = set(ctx, "sns:DeleteTopic", &topic_arn, &json!({ "TopicArn": topic_arn }), None).await;
+    deleted(gone, GONE)
 }
 
 #[cfg(test)]

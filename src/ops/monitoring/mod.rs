@@ -125,9 +125,3 @@ fn if_there<T>(read: Result<T, Error>, gone: &[&str]) -> Result<Option<T>, Error
         read => read.map(Some),
     }
 }
-
-/// `arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE`
-fn arn(ctx: &Ctx, service: &str, resource: &str) -> String {
-    let aws = ctx.aws();
-    format!("arn:{}:{service}:{}:{}:{resource}", aws.partition, aws.region, aws.account)
-}

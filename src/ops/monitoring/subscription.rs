@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{Subscription, if_there, set};
 use crate::{
     event::Event,
-    ops::{Error, Sensitive, arguments},
+    ops::{Error, Sensitive, arguments, outcome::deleted},
     run::{Class, Ctx, LookUp, Mutation, Undo, UndoAction, Undone, hex},
 };
 
@@ -61,19 +61,26 @@ impl Endpoint {
     }
 
     /// The endpoint, for people.
-    pub(super) fn shown(&self) -> &str {
-        if self.endpoint.is_secret() { "(secret)" } else { self.endpoint.expose() }
+    pub(super) fn shown(&self) -> String {
+        if self.endpoint.is_secret() { "(secret)".to_owned() } else { listed(self.endpoint.expose()) }
     }
 
     /// What to call it, in the user's words.
     fn words(&self) -> String {
-        let digest = &digest(self.endpoint.expose())[..7];
-        let endpoint = if self.endpoint.is_secret() { digest } else { self.endpoint.expose() };
+        let endpoint = match self.endpoint.is_secret() {
+            true => digest(self.endpoint.expose())[..7].to_owned(),
+            false => self.shown(),
+        };
         format!("{} subscription {endpoint}", self.protocol)
     }
 
+    /// Whether SNS shows no difference between them.
+    pub(super) fn is_same(&self, other: &Endpoint) -> bool {
+        self.protocol == other.protocol && listed(self.endpoint.expose()) == listed(other.endpoint.expose())
+    }
+
     pub(super) fn is(&self, found: &Listed) -> bool {
-        found.protocol == self.protocol && found.endpoint == self.endpoint.expose()
+        found.protocol == self.protocol && listed(&found.endpoint) == listed(self.endpoint.expose())
     }
 
     /// As a runbook gets it.
@@ -81,15 +88,27 @@ impl Endpoint {
         let arn = found.iter().find(|found| self.is(found)).and_then(Listed::arn);
         Subscription {
             protocol: self.protocol.clone(),
-            endpoint: self.shown().to_owned(),
+            endpoint: self.shown(),
             status: if arn.is_some() { "confirmed" } else { "pending" },
             subscription_arn: arn.map(str::to_owned),
         }
     }
 }
 
+/// An endpoint as SNS lists it: the password in a URL is shown as `****`. Two that differ in it alone are one here.
+fn listed(endpoint: &str) -> String {
+    let masked = || {
+        let (scheme, rest) = endpoint.split_once("://")?;
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let (user, host) = authority.rsplit_once('@')?;
+        let (name, _) = user.split_once(':')?;
+        Some(format!("{scheme}://{name}:****@{host}{path}"))
+    };
+    masked().unwrap_or_else(|| endpoint.to_owned())
+}
+
 fn digest(endpoint: &str) -> String {
-    hex(&Sha256::digest(endpoint))
+    hex(&Sha256::digest(listed(endpoint)))
 }
 
 /// A subscription as a list shows it.
@@ -108,7 +127,7 @@ impl Listed {
     }
 }
 
-/// All subscriptions of a topic.
+/// All subscriptions of a topic. They are not remembered: an address can be a key.
 pub(super) async fn all(ctx: &Ctx, topic_arn: &str) -> Result<Vec<Listed>, Error> {
     #[derive(Debug, Default, Deserialize)]
     #[serde(default, rename_all = "PascalCase")]
@@ -119,7 +138,7 @@ pub(super) async fn all(ctx: &Ctx, topic_arn: &str) -> Result<Vec<Listed>, Error
     let (mut all, mut next) = (Vec::new(), None::<String>);
     loop {
         let input = json!({ "TopicArn": topic_arn, "NextToken": next });
-        let page: Page = ctx.fetch("sns:ListSubscriptionsByTopic", &input).await?;
+        let page: Page = ctx.unremembered(ctx.fetch("sns:ListSubscriptionsByTopic", &input)).await?;
         all.extend(page.subscriptions);
         next = page.next_token;
         if next.is_none() {
@@ -210,25 +229,32 @@ async fn unsubscribe(ctx: &Ctx, which: Value) -> Result<Undone, Error> {
         ctx.emit(Event::Warning { message });
         return Ok(Undone::Already);
     };
-    let removed = set(ctx, "sns:Unsubscribe", arn, &json!({ "SubscriptionArn": arn }), None).await;
-    Ok(if_there(removed, GONE)?.map_or(Undone::Already, |()| Undone::Done))
-}
-
-/// An endpoint for people to read: what is behind the host of an address can be a key.
-fn shown(protocol: &str, endpoint: &str) -> String {
-    match endpoint.split('/').nth(2).filter(|_| protocol.starts_with("http")) {
-        Some(host) => format!("at {}", host.rsplit('@').next().unwrap_or(host)),
-        None => endpoint.to_owned(),
-    }
+    let gone = set(ctx, "sns:Unsubscribe", arn, &json!({ "SubscriptionArn": arn }), None).await;
+    deleted(gone, GONE)
 }
 
 impl Listed {
+    /// The endpoint for people to read: what is behind the host of an address can be a key.
     pub(super) fn shown(&self) -> String {
-        shown(&self.protocol, &self.endpoint)
+        match self.host() {
+            Some(host) => format!("at {host}"),
+            None => self.endpoint.clone(),
+        }
+    }
+
+    /// The host of an address.
+    fn host(&self) -> Option<&str> {
+        let rest = self.endpoint.split_once("://").filter(|_| self.protocol.starts_with("http"))?.1;
+        rest.split(['/', '?', '#']).next()?.rsplit('@').next()
+    }
+
+    /// Whether more than the host is in an address: who knows it may publish there.
+    fn may_be_a_key(&self) -> bool {
+        self.host().is_some_and(|host| self.endpoint.trim_end_matches('/') != format!("{}://{host}", self.protocol))
     }
 }
 
-/// A subscription that was removed.
+/// A subscription that was removed, of which nothing is secret.
 #[derive(Serialize, Deserialize)]
 struct Removed {
     topic_arn: String,
@@ -251,7 +277,7 @@ const SETTABLE: &[&str] = &[
 pub(super) async fn remove(ctx: &Ctx, topic_arn: &str, found: &Listed) -> Result<(), Error> {
     let Some(arn) = found.arn() else { return Ok(()) };
     let reply: super::ensure_topic::Attributes =
-        ctx.fetch("sns:GetSubscriptionAttributes", &json!({ "SubscriptionArn": arn })).await?;
+        ctx.unremembered(ctx.fetch("sns:GetSubscriptionAttributes", &json!({ "SubscriptionArn": arn }))).await?;
     let mut attributes = reply.into_map();
     attributes.retain(|name, value| SETTABLE.contains(&name.as_str()) && value != "false");
     let words = format!("{} subscription {}", found.protocol, found.shown());
@@ -261,7 +287,11 @@ pub(super) async fn remove(ctx: &Ctx, topic_arn: &str, found: &Listed) -> Result
         endpoint: found.endpoint.clone(),
         attributes,
     };
-    let undo = Undo::new(&SUBSCRIBE_AGAIN, format!("bring back the {words}"), json!(removed));
+    let undo = match found.may_be_a_key() {
+        // SNS does not show a password, and the rest must not be written down.
+        true => Undo::impossible(format!("bring back the {words}, whose address is kept nowhere as it may be a key")),
+        false => Undo::new(&SUBSCRIBE_AGAIN, format!("bring back the {words}"), json!(removed)),
+    };
     set(ctx, "sns:Unsubscribe", words, &json!({ "SubscriptionArn": arn }), Some(undo)).await
 }
 
@@ -284,6 +314,6 @@ async fn subscribe_again(ctx: &Ctx, removed: Value) -> Result<Undone, Error> {
         "Endpoint": endpoint,
         "Attributes": { "entry": entries },
     });
-    set(ctx, "sns:Subscribe", format!("{protocol} subscription {}", shown(&protocol, &endpoint)), &input, None).await?;
+    set(ctx, "sns:Subscribe", format!("{protocol} subscription {endpoint}"), &input, None).await?;
     Ok(Undone::Done)
 }

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    common::{IN_USE, LET_GO, deleted, filter, is_named, is_of_stack},
+    common::{IN_USE, LET_GO, filter, is_named, is_of_stack},
     read,
 };
 use crate::{
-    ops::{Error, arguments, ec2_tags, ownership::Owned, require},
+    ops::{Error, arguments, ec2_tags, outcome::deleted, ownership::Owned, require},
     run::{Class, Ctx, LookUp, Mutation, Undo, UndoAction, Undone},
 };
 

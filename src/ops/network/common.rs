@@ -1,16 +1,9 @@
-//! What the operations on networks share: found by name, compared, reported, deleted.
+//! What the operations on networks share: found by name, by tags, by id.
 
 use std::{collections::BTreeMap, time::Duration};
 
+use crate::ops::{Error, ec2_tags, ownership::STACK_TAG};
 use aws_sdk_ec2::types::{Filter, Tag};
-use serde::Serialize;
-use serde_json::json;
-
-use crate::{
-    event::{Change, Field},
-    ops::{Error, ec2_tags, ownership::STACK_TAG},
-    run::{Ctx, Undone},
-};
 
 /// How long something may still be in use after what used it was deleted: interfaces of load balancers linger for
 /// minutes.
@@ -66,44 +59,6 @@ pub fn only<T>(what: &str, found: Vec<T>, id: impl Fn(&T) -> Option<&str>) -> Re
         return Err(Error::Ambiguous { what: what.to_owned(), found });
     }
     Ok(found.into_iter().next())
-}
-
-/// Refuses a difference that AWS cannot change in place.
-///
-/// # Errors
-/// [`Error::NeedsReplacement`]
-pub fn fixed(resource: &str, field: &'static str, found: &str, wanted: &str) -> Result<(), Error> {
-    if found == wanted {
-        return Ok(());
-    }
-    let (resource, found, wanted) = (resource.to_owned(), found.to_owned(), wanted.to_owned());
-    Err(Error::NeedsReplacement { resource, field, found, wanted })
-}
-
-/// Says what became of a resource that was there.
-pub fn report(ctx: &Ctx, fields: Vec<Field>) {
-    let change = if fields.is_empty() { Change::Unchanged } else { Change::Updated };
-    ctx.did(change, fields);
-}
-
-/// How an undo that deletes ended: `gone` are the codes of what is not there any more.
-///
-/// # Errors
-/// All others.
-pub fn deleted(outcome: Result<(), Error>, gone: &[&str]) -> Result<Undone, Error> {
-    match outcome {
-        Ok(()) => Ok(Undone::Done),
-        Err(error) if error.is(gone) => Ok(Undone::Already),
-        Err(error) => Err(error),
-    }
-}
-
-/// How an undo that sets something back ends when it need not, or must not, change what it finds.
-pub fn nothing_to_undo<T: PartialEq + Serialize>(found: &T, before: &T, ours: &T) -> Option<Undone> {
-    if found == before {
-        return Some(Undone::Already);
-    }
-    (found != ours).then(|| Undone::Foreign(format!("expected {}, found {}", json!(ours), json!(found))))
 }
 
 #[cfg(test)]

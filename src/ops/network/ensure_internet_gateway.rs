@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use super::{
     InternetGateway, Vpc,
-    common::{IN_USE, LET_GO, deleted, filter, fixed, is_named, is_of_stack, only, report},
+    common::{IN_USE, LET_GO, filter, is_named, is_of_stack, only},
     read, shared,
 };
 use crate::{
     event::Change,
     ops::{
         Error, IdOf, Operation, Tags, arguments, ec2_tags,
+        outcome::{deleted, fixed, report},
         ownership::{Owned, changed, set},
         require,
     },

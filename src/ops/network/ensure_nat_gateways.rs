@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     NatGateway, NatGateways, Subnet, Subnets, Vpc, address,
-    common::{fixed, is_named, only, report},
+    common::{is_named, only},
     nat_gateway, read, shared,
     surplus_nat_gateways::Surplus,
 };
@@ -14,6 +14,7 @@ use crate::{
     event::Change,
     ops::{
         Duration, Error, IdOf, IdsOf, Operation, Tags, Together, all_of, ec2_tags,
+        outcome::{fixed, report},
         ownership::{Owned, set},
         require,
     },

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     RouteTable, Subnets, Vpc,
-    common::{IN_USE, LET_GO, deleted, has_tags, is_named, only, report, tag_filters},
+    common::{IN_USE, LET_GO, has_tags, is_named, only, tag_filters},
     read,
     route::{self, RouteOptions},
     route_table_association as association,
@@ -18,6 +18,7 @@ use crate::{
     event::Change,
     ops::{
         Error, IdOf, IdsOf, Operation, Tags, Together, arguments, ec2_tags,
+        outcome::{deleted, report},
         ownership::{MadeBy, Owned, set},
         require,
     },

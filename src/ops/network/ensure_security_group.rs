@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     SecurityGroup, Vpc,
-    common::{IN_USE, LET_GO, deleted, filter, fixed, is_id, is_of_stack, only, report},
+    common::{IN_USE, LET_GO, filter, is_id, is_of_stack, only},
     read,
     security_group_rule::{self as rule, Peer, RuleOptions, Rules},
     security_group_rules::Direction,
@@ -17,6 +17,7 @@ use crate::{
     event::{Change, Field},
     ops::{
         Error, IdOf, Operation, Tags, Together, arguments, ec2_tags,
+        outcome::{deleted, fixed, report},
         ownership::{Owned, set},
         require,
     },

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     Subnet, Subnets, Vpc,
     carve::{Length, Range},
-    common::{IN_USE, LET_GO, deleted, filter, fixed, is_named, is_of_stack, nothing_to_undo, only, report},
+    common::{IN_USE, LET_GO, filter, is_named, is_of_stack, only},
     read, shared,
     subnets::TIER_TAG,
     zones::{self, Zones},
@@ -20,6 +20,7 @@ use crate::{
     event::Change,
     ops::{
         Cidr, Error, IdOf, Operation, Tags, Together, all_of, arguments, ec2_tags,
+        outcome::{deleted, fixed, nothing_to_undo, report},
         ownership::{Owned, changed, set},
         require,
     },

@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 
 use super::{
     Vpc,
-    common::{IN_USE, LET_GO, deleted, filter, fixed, is_named, is_of_stack, nothing_to_undo, only, report},
+    common::{IN_USE, LET_GO, filter, is_named, is_of_stack, only},
     read, shared,
 };
 use crate::{
     event::Change,
     ops::{
         Cidr, Error, Operation, Tags, arguments, ec2_tags,
+        outcome::{deleted, fixed, nothing_to_undo, report},
         ownership::{Owned, changed, set},
         require,
     },

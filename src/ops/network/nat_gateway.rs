@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    common::{LET_GO, deleted, has_tags, tag_filters},
+    common::{LET_GO, has_tags, tag_filters},
     read,
 };
 use crate::{
     ops::{
         Error, all_of, arguments, ec2_tags,
+        outcome::deleted,
         ownership::{MadeBy, Owned},
         require,
     },

@@ -61,13 +61,10 @@ const SAID: usize = 5;
 /// # Errors
 /// [`Error::Failed`] with its exit code and the end of its error output.
 pub(super) fn check_exit(line: &str, ended: &Finished) -> Result<(), Error> {
-    if ended.exit_code == 0 {
-        return Ok(());
+    match ended.faults(SAID) {
+        None => Ok(()),
+        Some(faults) => Err(Error::Failed { what: format!("`{line}`"), faults }),
     }
-    let last: Vec<&str> = ended.stderr.lines().rev().take(SAID).collect();
-    let said = last.into_iter().rev().map(str::to_owned);
-    let faults = [format!("exit code {}", ended.exit_code)].into_iter().chain(said).collect();
-    Err(Error::Failed { what: format!("`{line}`"), faults })
 }
 
 /// A text as it is shown.

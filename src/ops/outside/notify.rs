@@ -116,7 +116,11 @@ impl Operation for Notify {
             }
             Err(error) => return Err(error),
         };
-        ctx.did(Change::Updated, [if assumed { set("sent", "assumed") } else { set("sent", sent) }]);
+        match (sent, assumed) {
+            (false, false) => ctx.did(Change::Unchanged, []),
+            (_, true) => ctx.did(Change::Updated, [set("sent", "assumed")]),
+            (true, false) => ctx.did(Change::Updated, [set("sent", true)]),
+        }
         Ok(Notification { through: through.to_owned(), sent, assumed })
     }
 }

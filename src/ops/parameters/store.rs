@@ -15,6 +15,7 @@ use crate::{
     event::{Change, Field},
     ops::{
         Error, Tags, Together, arguments,
+        outcome::deleted,
         ownership::{Owned, RUN_TAG, STACK_TAG, changed, set},
         require,
         tagged::{self, Tagged},
@@ -64,9 +65,7 @@ pub struct Wanted<'a> {
 
 /// The ARN of the parameter of this account that is called so.
 pub fn arn(ctx: &Ctx, name: &str) -> String {
-    let aws = ctx.aws();
-    let path = name.trim_start_matches('/');
-    format!("arn:{}:ssm:{}:{}:parameter/{path}", aws.partition, aws.region, aws.account)
+    ctx.aws().arn("ssm", &format!("parameter/{}", name.trim_start_matches('/')))
 }
 
 /// Name and tags of a parameter: AWS knows it by the name that the runbook gives.
@@ -124,12 +123,27 @@ pub async fn read(ctx: &Ctx, name: &str) -> Result<Option<Found>, Error> {
     }))
 }
 
-async fn about(ctx: &Ctx, name: &str) -> Result<Option<About>, Error> {
-    const CALL: &str = "ssm:DescribeParameters";
-    let only = ssm::ParameterStringFilter::builder().key("Name").option("Equals").values(name).build();
+/// What lists say of the parameters that a filter lets through. A page may be empty and not be the last.
+pub async fn described(ctx: &Ctx, key: &str, value: &str) -> Result<Vec<ssm::ParameterMetadata>, Error> {
+    let only = ssm::ParameterStringFilter::builder().key(key).option("Equals").values(value).build();
     let only = only.map_err(|error| Error::option("name", error.to_string()))?;
-    let reply = ctx.read(CALL, || ctx.aws().ssm.describe_parameters().parameter_filters(only.clone()).send()).await?;
-    let found = reply.parameters().iter().find(|found| found.name() == Some(name));
+    let (mut all, mut next) = (Vec::new(), None);
+    loop {
+        let request = || {
+            let request = ctx.aws().ssm.describe_parameters().parameter_filters(only.clone());
+            request.set_next_token(next.clone()).send()
+        };
+        let reply = ctx.read("ssm:DescribeParameters", request).await?;
+        all.extend(reply.parameters.unwrap_or_default());
+        next = reply.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+async fn about(ctx: &Ctx, name: &str) -> Result<Option<About>, Error> {
+    let found = described(ctx, "Name", name).await?.into_iter().find(|found| found.name() == Some(name));
     Ok(found.map(|found| About {
         description: found.description().unwrap_or_default().to_owned(),
         tier: found.tier().map_or("Standard", ssm::ParameterTier::as_str).to_owned(),
@@ -410,12 +424,9 @@ async fn delete_parameter(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
         return Ok(Undone::Foreign(format!("it was made again since, by another run: it is {owner}'s")));
     }
     let declared = Mutation::new("ssm:DeleteParameter", Class::Idempotent, format!("parameter {name}"));
-    let deleted = ctx
+    let gone = ctx
         .change(declared, |permit| ctx.aws().ssm.delete_parameter().name(&name).customize().interceptor(permit).send());
-    match deleted.await {
-        Err(error) if error.is(GONE) => Ok(Undone::Already),
-        deleted => deleted.map(|()| Undone::Done),
-    }
+    deleted(gone.await, GONE)
 }
 
 /// Puts the version of before back, as a new one: what it says is read from it.

@@ -180,12 +180,11 @@ async fn of_command(ctx: &Ctx, words: &[String]) -> Result<String, Error> {
     let assume = Finished { stdout: placeholder(&line), ..Finished::default() };
     let failed = |faults: Vec<String>| Error::Failed { what: format!("`{line}`"), faults };
     let ended = ctx.look_outside(assume, || command.run(|_, _| {})).await;
-    let Finished { exit_code, stdout, stderr } = ended.map_err(|trouble| failed(vec![trouble.to_string()]))?;
-    if exit_code != 0 {
-        let last = stderr.lines().last().map(str::to_owned);
-        return Err(failed([format!("exit code {exit_code}")].into_iter().chain(last).collect()));
+    let finished = ended.map_err(|trouble| failed(vec![trouble.to_string()]))?;
+    if let Some(faults) = finished.faults(1) {
+        return Err(failed(faults));
     }
-    match stdout.trim_end_matches('\n') {
+    match finished.stdout.trim_end_matches('\n') {
         "" => Err(failed(vec!["it printed nothing".to_owned()])),
         text => Ok(text.to_owned()),
     }

@@ -1,10 +1,11 @@
 //! Certificates, zones and records of a stack. Whose a record is says the text beside it.
 
-use aws_sdk_acm::types::CertificateSummary;
+use aws_sdk_acm::types::{CertificateSummary, CertificateType};
 use serde_json::json;
 
 use super::{Belonging, Rank, TagMap};
 use crate::{
+    event::Event,
     ops::{
         Error, Together, all_of,
         certificate::{DELETE_CERTIFICATE, acm, request},
@@ -25,11 +26,22 @@ use crate::{
 /// What the stack owns.
 pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
     let (certificates, zones) = futures::join!(certificates(ctx, stack), zones(ctx)).together()?;
-    let (mut found, proofs) = certificates;
+    let (mut found, Proofs { alone, unseen }) = certificates;
     for Zone { id, name, tags, sets } in &zones {
         found.extend(records(id, sets, stack));
-        let is_proof = |set: &&RecordSet| proofs.iter().any(|proof| proof.is_same(set));
-        found.extend(sets.iter().filter(is_proof).map(|set| record(id, set, &[set], stack)));
+        let is_proof = |set: &&RecordSet| alone.iter().any(|proof| proof.is_same(set));
+        let mut proofs: Vec<_> = sets.iter().filter(is_proof).map(|set| record(id, set, &[set], stack)).collect();
+        // The stack's own zone goes with all that is in it.
+        if !unseen.is_empty() && tags.get(STACK_TAG).is_none_or(|owner| owner != stack) && !proofs.is_empty() {
+            let message = format!(
+                "the validation records in zone {name} stay: whether certificates in {} need them is not known, as nobody \
+                 may look there",
+                unseen.join(", ")
+            );
+            ctx.emit(Event::Warning { message });
+            proofs.clear();
+        }
+        found.append(&mut proofs);
         let own = Belonging::tagged(tags, "hosted zone", id, Rank::Zones, ("route53:DeleteHostedZone", "Id"));
         found.extend(own.map(|own| {
             let arguments = json!({ "hosted_zone_id": id, "name_servers": [] });
@@ -39,9 +51,17 @@ pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
     Ok(found)
 }
 
+/// The records that prove who owns the names of a stack's certificates.
+struct Proofs {
+    /// Those that no certificate needs that is known of.
+    alone: Vec<RecordSet>,
+    /// The regions whose certificates nobody may look at.
+    unseen: Vec<String>,
+}
+
 /// Certificates, and the records that prove for these alone who owns their names: those of one name are the same for all
-/// certificates of an account.
-async fn certificates(ctx: &Ctx, stack: &str) -> Result<(Vec<Belonging>, Vec<RecordSet>), Error> {
+/// certificates of an account, in whatever region.
+async fn certificates(ctx: &Ctx, stack: &str) -> Result<(Vec<Belonging>, Proofs), Error> {
     let all = acm::list(ctx, &[]).await?;
     let tagged = acm::tagged(ctx, all.iter().collect()).await?;
     let is_ours = |(_, tags): &(_, TagMap)| tags.get(STACK_TAG).is_some_and(|owner| owner == stack);
@@ -60,6 +80,8 @@ async fn certificates(ctx: &Ctx, stack: &str) -> Result<(Vec<Belonging>, Vec<Rec
     )
     .together()?;
     proofs.retain(|proof| !needed.contains(proof));
+    let (needed, unseen) = if proofs.is_empty() { Default::default() } else { needed_elsewhere(ctx).await? };
+    proofs.retain(|proof| !needed.contains(proof));
     let found = ours.into_iter().filter_map(|(certificate, tags)| {
         let arn = certificate.certificate_arn()?;
         let found =
@@ -67,7 +89,29 @@ async fn certificates(ctx: &Ctx, stack: &str) -> Result<(Vec<Belonging>, Vec<Rec
         let found = found.named(certificate.domain_name().unwrap_or(arn));
         Some(found.gone_by(&DELETE_CERTIFICATE, json!({ "certificate_arn": arn })))
     });
-    Ok((found.collect(), proofs))
+    Ok((found.collect(), Proofs { alone: proofs, unseen }))
+}
+
+/// The proofs that certificates of other regions need, and the regions that nobody may look at.
+async fn needed_elsewhere(ctx: &Ctx) -> Result<(Vec<RecordSet>, Vec<String>), Error> {
+    let reply = ctx.read("ec2:DescribeRegions", || ctx.aws().ec2.describe_regions().send()).await?;
+    let regions = reply.regions().iter().filter_map(|region| region.region_name());
+    let looks =
+        regions.filter(|region| *region != ctx.aws().region).map(async |region| match needed_in(ctx, region).await {
+            Err(error) if error.is_permission() || matches!(error, Error::Policy(_)) => Ok((Vec::new(), Some(region))),
+            needed => needed.map(|needed| (needed, None)),
+        });
+    let (needed, unseen): (Vec<_>, Vec<_>) = all_of(looks).await?.into_iter().unzip();
+    Ok((needed.concat(), unseen.into_iter().flatten().map(str::to_owned).collect()))
+}
+
+async fn needed_in(ctx: &Ctx, region: &str) -> Result<Vec<RecordSet>, Error> {
+    let there = ctx.in_region(region).await?;
+    let all = acm::list(&there, &[]).await?;
+    let is_issued = |certificate: &&CertificateSummary| certificate.r#type() != Some(&CertificateType::Imported);
+    let issued = all.iter().filter(is_issued).filter_map(CertificateSummary::certificate_arn);
+    let described = all_of(issued.map(|arn| acm::describe(&there, arn))).await?;
+    Ok(described.iter().flat_map(request::records).collect())
 }
 
 /// A zone, and what is in it.

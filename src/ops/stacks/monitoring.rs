@@ -13,14 +13,14 @@ use crate::{
             ensure_topic::DELETE_TOPIC,
             tags::{AlarmTags, LogGroupTags, TopicTags},
         },
-        network::common::deleted,
+        outcome::deleted,
         ownership::STACK_TAG,
-        parameters::tags::ParameterTags,
+        parameters::{store, tags::ParameterTags},
     },
     run::{Class, Ctx, Mutation, UndoAction, Undone},
 };
 
-/// What the stack owns. Lists have no tags: what is named as the stack's is looked at.
+/// What the stack owns. Lists of most have no tags, and cannot be asked for one: what is named as the stack's is looked at.
 pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
     let prefix = format!("{stack}-");
     let (alarms, dashboards, topics, groups, parameters) = futures::join!(
@@ -131,8 +131,8 @@ async fn topics(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
 
 async fn log_groups(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
     let groups = all(ctx, "logs:DescribeLogGroups", json!({}), "nextToken", |page| page.log_groups).await?;
-    // A name that begins with a slash is the runbook's own; those of AWS's services are below /aws/.
-    let may_be = |name: &String| name.starts_with(prefix) || name.starts_with('/') && !name.starts_with("/aws/");
+    // A name that begins with a slash is the runbook's own.
+    let may_be = |name: &String| name.starts_with(prefix) || name.starts_with('/');
     let named = groups.into_iter().map(|group| group.log_group_name).filter(may_be);
     let found = tagged::<LogGroupTags>(ctx, named, |name| ensure_log_group::arn_of(ctx, name)).await?;
     let found = found.into_iter().filter_map(|(name, tags)| {
@@ -146,22 +146,9 @@ async fn log_groups(ctx: &Ctx, prefix: &str) -> Result<Vec<Belonging>, Error> {
 }
 
 async fn parameters(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
-    let (mut all, mut next) = (Vec::new(), None);
-    loop {
-        let request = || ctx.aws().ssm.describe_parameters().set_next_token(next.clone()).send();
-        let reply = ctx.read("ssm:DescribeParameters", request).await?;
-        all.extend(reply.parameters.unwrap_or_default());
-        next = reply.next_token.filter(|token| !token.is_empty());
-        if next.is_none() {
-            break;
-        }
-    }
-    let outputs = format!("/runner/outputs/{stack}/");
-    let part = format!("/{stack}/");
-    let may_be =
-        |name: &&str| name.starts_with(&outputs) || name.starts_with(&part) || name.starts_with(&format!("{stack}-"));
-    let names = all.iter().filter_map(|parameter| parameter.name()).filter(may_be);
-    let found = tagged::<ParameterTags>(ctx, names.map(str::to_owned), str::to_owned).await?;
+    let all = store::described(ctx, &format!("tag:{STACK_TAG}"), stack).await?;
+    let names = all.into_iter().filter_map(|parameter| parameter.name);
+    let found = tagged::<ParameterTags>(ctx, names, str::to_owned).await?;
     let found = found.into_iter().filter_map(|(name, tags)| {
         let found =
             Belonging::tagged(&tags, "parameter", &name, Rank::Names, ("ssm:DeleteParameter", "Name"))?.named(&name);

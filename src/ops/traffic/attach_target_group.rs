@@ -15,7 +15,7 @@ use crate::{
             name_in,
             route::{self, Live, Route},
         },
-        network::common::report,
+        outcome::report,
         ownership::changed,
     },
     run::{Ctx, Undo, UndoAction, Undone},

@@ -12,7 +12,7 @@ use crate::{
             name_in,
             route::{self, Live, Route},
         },
-        network::common::report,
+        outcome::report,
         ownership::changed,
     },
     run::Ctx,

@@ -1,7 +1,9 @@
-//! Application Auto Scaling: the bounds of ECS services, and policies that track a target. Load is not measured: a service is
-//! kept within its bounds, and not scaled between them. Services of other namespaces are not modelled.
+//! Application Auto Scaling: the bounds of ECS services, their policies and scheduled actions. Load is not measured, and what is
+//! scheduled does not happen: a service is kept within its bounds, and not scaled between them. Services of other namespaces are
+//! not modelled.
 
-mod policy;
+pub mod policy;
+pub mod schedule;
 
 use std::time::Duration;
 
@@ -9,25 +11,25 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::cloudwatch;
-use super::ecs;
-use super::error::{AwsError, Reply};
-use super::fork::Extent;
-use super::read::{Read, Reader, Rows, Token};
-use super::select::{self, Paging};
-use super::service::{Action, Service, no_secrets};
-use super::table::Table;
-use super::tags::{self, Tags};
-use super::tx::{Tx, resource};
-use super::wire::{Params, Protocol, epoch};
+use crate::sim::ecs;
+use crate::sim::error::{AwsError, Reply};
+use crate::sim::fork::Extent;
+use crate::sim::read::{Read, Reader, Rows, Token};
+use crate::sim::select::{self, Paging};
+use crate::sim::service::{Action, Service, no_secrets};
+use crate::sim::table::Table;
+use crate::sim::tags::{self, Tags};
+use crate::sim::tx::{Tx, resource};
+use crate::sim::wire::{Params, Protocol, epoch};
 
-pub use policy::{CALLS as POLICY_CALLS, ScalingPolicy, load as load_policies};
+pub use policy::ScalingPolicy;
+pub use schedule::ScheduledAction;
 
 pub const SERVICE: Service = Service {
     name: "application-autoscaling",
     protocol: Protocol::Json("AnyScaleFrontendService"),
     namespace: "",
-    actions: &[ACTIONS, policy::ACTIONS],
+    actions: &[ACTIONS, policy::ACTIONS, schedule::ACTIONS],
     sanitise: no_secrets,
 };
 
@@ -63,6 +65,7 @@ const ACTS: Duration = Duration::from_secs(10);
 pub struct ApplicationAutoScaling {
     scalable_targets: Table<ScalableTarget>,
     tracking_policies: Table<ScalingPolicy>,
+    scheduled_actions: Table<ScheduledAction>,
 }
 
 /// It looks whether a target is within its bounds.
@@ -77,9 +80,9 @@ impl Event {
     }
 }
 
-impl From<Event> for super::world::Event {
+impl From<Event> for crate::sim::world::Event {
     fn from(event: Event) -> Self {
-        super::world::Event::ApplicationAutoScaling(event)
+        crate::sim::world::Event::ApplicationAutoScaling(event)
     }
 }
 
@@ -100,7 +103,16 @@ pub struct ScalableTarget {
 resource!(ScalableTarget, resource, region.application_autoscaling.scalable_targets, Extent::Kind, |resource: &str| {
     unregistered(resource)
 });
-pub const TARGET_CALLS: &[&str] = &["application-autoscaling:DescribeScalableTargets"];
+fn missing(what: &str, name_of: &str, key: &str) -> AwsError {
+    let (resource, name) = key.rsplit_once('/').unwrap_or((key, ""));
+    let message = format!(
+        "No {what} found for service namespace: {NAMESPACE}, resource ID: {resource}, scalable dimension: {DIMENSION}, \
+         {name_of}: {name}"
+    );
+    AwsError::new("ObjectNotFoundException", message)
+}
+
+pub const CALLS: &[&str] = &["application-autoscaling:DescribeScalableTargets"];
 
 const NAMESPACE: &str = "ecs";
 const DIMENSION: &str = "ecs:service:DesiredCount";
@@ -126,7 +138,7 @@ fn invalid(message: impl Into<String>) -> AwsError {
 }
 
 /// Reads the bounds of all services.
-pub fn load_targets(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
+pub fn load(reader: &Reader, _: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
     let params = json!({ "ServiceNamespace": NAMESPACE, "MaxResults": 50 });
     let all = reader.pages("application-autoscaling", "DescribeScalableTargets", params, "ScalableTargets", TOKEN)?;
     for shown in all.iter().filter(|shown| shown.opt_str("ScalableDimension") == Some(DIMENSION)) {
@@ -277,11 +289,12 @@ fn describe_scalable_targets(tx: &mut Tx, p: &Params) -> Reply {
     Ok(json!({ "ScalableTargets": views, "NextToken": next }))
 }
 
-/// "Deregistering a scalable target deletes the scaling policies that are associated with it."
+/// "Deregistering a scalable target deletes the scaling policies and the scheduled actions that are associated with it."
 fn deregister_scalable_target(tx: &mut Tx, p: &Params) -> Reply {
     let resource = resource(tx, p)?.to_owned();
     tx.get::<ScalableTarget>(&resource)?;
     policy::delete_all(tx, &resource)?;
+    schedule::delete_all(tx, &resource);
     tx.delete::<ScalableTarget>(&resource);
     Ok(json!({}))
 }

@@ -15,7 +15,7 @@ pub const ACTIONS: &[Action] = &[
         params: &["SourceRegion SourceImageId Name Description Encrypted KmsKeyId ClientToken CopyImageTags", TAGS],
         run: copy_image,
     },
-    Action { name: "DeregisterImage", params: &["ImageId"], run: deregister_image },
+    Action { name: "DeregisterImage", params: &["ImageId DeleteAssociatedSnapshots"], run: deregister_image },
     Action {
         name: "ModifyImageAttribute",
         params: &["ImageId LaunchPermission.Add[].UserId LaunchPermission.Remove[].UserId"],
@@ -296,7 +296,19 @@ fn deregister_image(tx: &mut Tx, p: &Params) -> Reply {
     let image = own(tx, id)?;
     image.state = DEREGISTERED.to_owned();
     image.tags = Tags::new();
-    done()
+    let snapshots: Vec<String> = image.disks.iter().map(|disk| disk.snapshot.clone()).collect();
+    let mut results = Vec::new();
+    if p.opt_bool("DeleteAssociatedSnapshots")?.unwrap_or(false) {
+        for id in snapshots {
+            // "If a snapshot is associated with multiple AMIs, it is not deleted".
+            let code = if uses(tx, &id).is_some() { "skipped" } else { "success" };
+            if code == "success" {
+                tx.delete::<snapshot::Snapshot>(&id);
+            }
+            results.push(json!({ "snapshotId": id, "returnCode": code }));
+        }
+    }
+    Ok(json!({ "return": true, "deleteSnapshotResultSet": results }))
 }
 
 fn modify_image_attribute(tx: &mut Tx, p: &Params) -> Reply {

@@ -1,12 +1,53 @@
-//! Availability zones: every region has three, `a` to `c`. In a fork they are the account's own.
+//! Regions, those that need not be opted into, and their availability zones: every region has three, `a` to `c`. In a fork
+//! they are the account's own.
 
 use super::*;
 
-pub const ACTIONS: &[Action] = &[Action {
-    name: "DescribeAvailabilityZones",
-    params: &["ZoneName[]", "ZoneId[]", "AllAvailabilityZones", FILTERS],
-    run: describe_availability_zones,
-}];
+pub const ACTIONS: &[Action] = &[
+    Action {
+        name: "DescribeAvailabilityZones",
+        params: &["ZoneName[]", "ZoneId[]", "AllAvailabilityZones", FILTERS],
+        run: describe_availability_zones,
+    },
+    Action { name: "DescribeRegions", params: &["RegionName[]"], run: describe_regions },
+];
+
+/// Those that are enabled in every account ("Regions and Zones" in the EC2 guide).
+const REGIONS: [&str; 17] = [
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+];
+
+fn describe_regions(_: &mut Tx, p: &Params) -> Reply {
+    let names = p.strings("RegionName");
+    if let Some(unknown) = names.iter().find(|name| !REGIONS.contains(name)) {
+        return Err(AwsError::new("InvalidParameterValue", format!("Invalid region name: [{unknown}]")));
+    }
+    let view = |name: &&str| {
+        json!({
+            "regionName": name,
+            "regionEndpoint": format!("ec2.{name}.amazonaws.com"),
+            "optInStatus": "opt-in-not-required",
+        })
+    };
+    let shown = REGIONS.iter().filter(|name| names.is_empty() || names.contains(name));
+    Ok(json!({ "regionInfo": shown.map(view).collect::<Vec<_>>() }))
+}
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AvailabilityZone {

@@ -262,7 +262,7 @@ fn put_image(tx: &mut Tx, p: &Params) -> Reply {
             let message = format!("Image with digest '{digest}' and tag '{tag}' already exists in the repository");
             return Err(AwsError::new("ImageAlreadyExistsException", message));
         }
-        if repository.mutability == "IMMUTABLE" {
+        if repository.fixes(&tag) {
             let message = format!(
                 "The image tag '{tag}' already exists in the '{}' repository and cannot be overwritten because the \
                  repository is immutable.",

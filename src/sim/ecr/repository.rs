@@ -4,12 +4,14 @@ use jiff::Timestamp;
 
 use super::image;
 use super::*;
+use crate::wildcard::matches;
 
 pub const ACTIONS: &[Action] = &[
     Action {
         name: "CreateRepository",
         params: &["
-            registryId repositoryName imageTagMutability imageScanningConfiguration.scanOnPush
+            registryId repositoryName imageTagMutability imageTagMutabilityExclusionFilters[].filterType
+            imageTagMutabilityExclusionFilters[].filter imageScanningConfiguration.scanOnPush
             encryptionConfiguration.encryptionType encryptionConfiguration.kmsKey tags[].Key tags[].Value
         "],
         run: create_repository,
@@ -22,7 +24,10 @@ pub const ACTIONS: &[Action] = &[
     Action { name: "DeleteRepository", params: &["registryId repositoryName force"], run: delete_repository },
     Action {
         name: "PutImageTagMutability",
-        params: &["registryId repositoryName imageTagMutability"],
+        params: &["
+            registryId repositoryName imageTagMutability imageTagMutabilityExclusionFilters[].filterType
+            imageTagMutabilityExclusionFilters[].filter
+            "],
         run: put_image_tag_mutability,
     },
     Action {
@@ -40,6 +45,9 @@ pub struct Repository {
     pub name: String,
     pub created: Timestamp,
     pub mutability: String,
+    /// `imageTagMutabilityExclusionFilters`: for which tags it is the other way round.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclusions: Vec<Value>,
     pub scan_on_push: bool,
     /// `encryptionConfiguration`, as it is shown.
     pub encryption: Value,
@@ -71,7 +79,7 @@ impl Repository {
     }
 
     fn view(&self, tx: &Tx) -> Value {
-        json!({
+        let mut view = json!({
             "repositoryArn": self.arn(tx),
             "registryId": tx.scope.account,
             "repositoryName": self.name,
@@ -80,9 +88,22 @@ impl Repository {
             "imageTagMutability": self.mutability,
             "imageScanningConfiguration": { "scanOnPush": self.scan_on_push },
             "encryptionConfiguration": self.encryption,
-        })
+        });
+        if !self.exclusions.is_empty() {
+            view[EXCLUSIONS] = json!(self.exclusions);
+        }
+        view
+    }
+
+    /// Whether a tag that is there stays where it is.
+    pub fn fixes(&self, tag: &str) -> bool {
+        let filters = self.exclusions.iter().filter_map(|exclusion| exclusion["filter"].as_str());
+        let is_excluded = filters.into_iter().any(|filter| matches(filter, tag));
+        self.mutability.starts_with("IMMUTABLE") != is_excluded
     }
 }
+
+const EXCLUSIONS: &str = "imageTagMutabilityExclusionFilters";
 
 /// One with its policies and tags, or all as a list shows them.
 pub fn load(reader: &Reader, name: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
@@ -118,6 +139,7 @@ fn read(shown: &Params) -> Repository {
         name: shown.text("repositoryName"),
         created: shown.time("createdAt"),
         mutability: shown.text("imageTagMutability"),
+        exclusions: exclusions(shown),
         scan_on_push: shown.flag("imageScanningConfiguration.scanOnPush"),
         encryption: shown.part("encryptionConfiguration").0,
         policy: None,
@@ -155,14 +177,39 @@ fn check_number(tags: &Tags) -> Result<(), AwsError> {
     }
 }
 
-fn mutability(tx: &Tx, p: &Params) -> Result<Option<String>, AwsError> {
+fn exclusions(p: &Params) -> Vec<Value> {
+    p.list(EXCLUSIONS).into_iter().map(|filter| filter.0).collect()
+}
+
+/// Whether tags stay where they are, and for which it is the other way round.
+fn mutability(p: &Params) -> Result<Option<(String, Vec<Value>)>, AwsError> {
+    let exclusions = exclusions(p);
     match p.opt_str("imageTagMutability") {
-        Some(value @ ("MUTABLE" | "IMMUTABLE")) => Ok(Some(value.to_owned())),
-        Some(value @ ("MUTABLE_WITH_EXCLUSION" | "IMMUTABLE_WITH_EXCLUSION")) => {
-            Err(AwsError::not_modelled("InvalidParameterException", "imageTagMutability", value, tx.action))
+        Some("MUTABLE" | "IMMUTABLE") if !exclusions.is_empty() => {
+            Err(invalid(format!("{EXCLUSIONS} can only be specified with a mutability with exclusion")))
         }
-        Some(_) => Err(constrained("imageTagMutability", "Member must satisfy enum value set: [IMMUTABLE, MUTABLE]")),
+        Some("MUTABLE_WITH_EXCLUSION" | "IMMUTABLE_WITH_EXCLUSION") if !(1..=5).contains(&exclusions.len()) => {
+            Err(invalid(format!("{EXCLUSIONS} must have between 1 and 5 filters")))
+        }
+        Some(value @ ("MUTABLE" | "IMMUTABLE" | "MUTABLE_WITH_EXCLUSION" | "IMMUTABLE_WITH_EXCLUSION")) => {
+            Ok(Some((value.to_owned(), exclusions)))
+        }
+        Some(_) => Err(constrained(
+            "imageTagMutability",
+            "Member must satisfy enum value set: [IMMUTABLE, IMMUTABLE_WITH_EXCLUSION, MUTABLE, MUTABLE_WITH_EXCLUSION]",
+        )),
         None => Ok(None),
+    }
+}
+
+/// "The alias, key ID, or full ARN of the KMS key can be specified": what is shown is the ARN.
+fn key_arn(tx: &Tx, key: &str) -> Result<String, AwsError> {
+    match key {
+        arn if arn.starts_with("arn:") && arn.contains(":key/") => Ok(arn.to_owned()),
+        alias if alias.contains("alias/") => {
+            Err(AwsError::not_modelled("InvalidParameterException", "kmsKey", alias, tx.action))
+        }
+        id => Ok(tx.arn("kms", &format!("key/{id}"))),
     }
 }
 
@@ -179,7 +226,7 @@ fn create_repository(tx: &mut Tx, p: &Params) -> Reply {
     let encryption = match (kind, key) {
         ("AES256", None) => json!({ "encryptionType": "AES256" }),
         ("AES256", Some(_)) => return Err(invalid("kmsKey can only be specified with the encryption type KMS")),
-        ("KMS" | "KMS_DSSE", Some(key)) => json!({ "encryptionType": kind, "kmsKey": key }),
+        ("KMS" | "KMS_DSSE", Some(key)) => json!({ "encryptionType": kind, "kmsKey": key_arn(tx, key)? }),
         // The key that AWS keeps for ECR ("EncryptionConfiguration", kmsKey).
         ("KMS" | "KMS_DSSE", None) => {
             json!({ "encryptionType": kind, "kmsKey": tx.arn("kms", "key/aws-managed-key-of-ecr") })
@@ -189,9 +236,11 @@ fn create_repository(tx: &mut Tx, p: &Params) -> Reply {
             return Err(constrained("encryptionConfiguration.encryptionType", why));
         }
     };
+    let (mutability, exclusions) = mutability(p)?.unwrap_or_else(|| ("MUTABLE".to_owned(), Vec::new()));
     let repository = Repository {
         created: tx.now,
-        mutability: mutability(tx, p)?.unwrap_or_else(|| "MUTABLE".to_owned()),
+        mutability,
+        exclusions,
         scan_on_push: p.opt_bool("imageScanningConfiguration.scanOnPush")?.unwrap_or(false),
         encryption,
         policy: None,
@@ -230,12 +279,13 @@ fn delete_repository(tx: &mut Tx, p: &Params) -> Reply {
 }
 
 fn put_image_tag_mutability(tx: &mut Tx, p: &Params) -> Reply {
-    let wanted = mutability(tx, p)?.ok_or_else(|| AwsError::missing("imageTagMutability"))?;
+    let wanted = mutability(p)?.ok_or_else(|| AwsError::missing("imageTagMutability"))?;
     let account = tx.scope.account.clone();
     let repository = repository_mut(tx, p)?;
-    repository.mutability = wanted;
+    (repository.mutability, repository.exclusions) = wanted;
     Ok(json!({
         "registryId": account, "repositoryName": repository.name, "imageTagMutability": repository.mutability,
+        EXCLUSIONS: repository.exclusions,
     }))
 }
 

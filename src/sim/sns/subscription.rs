@@ -77,9 +77,19 @@ impl Subscription {
             "SubscriptionArn": if self.state == State::Pending { PENDING } else { &self.arn },
             "Owner": self.owner,
             "Protocol": self.protocol,
-            "Endpoint": self.endpoint,
+            "Endpoint": shown(&self.endpoint),
             "TopicArn": self.topic,
         })
+    }
+}
+
+/// An endpoint as it is shown: the password in a URL is left out.
+fn shown(endpoint: &str) -> String {
+    let Some((scheme, rest)) = endpoint.split_once("://") else { return endpoint.to_owned() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')) {
+        Some((name, password)) => format!("{scheme}://{name}:****{}", &rest[name.len() + 1 + password.len()..]),
+        None => endpoint.to_owned(),
     }
 }
 
@@ -132,16 +142,18 @@ fn subscribe(tx: &mut Tx, p: &Params) -> Reply {
         return Err(invalid(format!("Attributes Reason: Unknown attribute {name}")));
     }
     let wants_arn = p.opt_bool("ReturnSubscriptionArn")?.unwrap_or(false);
-    let shown = |it: &Subscription| match it.state {
+    let reply = |it: &Subscription| match it.state {
         State::Pending if !wants_arn => json!({ "SubscriptionArn": "pending confirmation" }),
         State::Pending | State::Confirmed => json!({ "SubscriptionArn": it.arn }),
     };
-    let known = of(tx, &topic).into_iter().find(|it| it.protocol == protocol && it.endpoint == endpoint);
+    // One that was read from an account has the endpoint that is shown.
+    let is_it = |known: &str| known == endpoint || known == shown(&endpoint);
+    let known = of(tx, &topic).into_iter().find(|it| it.protocol == protocol && is_it(&it.endpoint));
     if let Some(known) = known {
         if known.attributes != attributes {
             return Err(invalid("Attributes Reason: Subscription already exists with different attributes"));
         }
-        return Ok(shown(known));
+        return Ok(reply(known));
     }
     let arn = format!("{topic}:{}", uuid_of(&tx.new_id("x")));
     // "If the endpoint type is HTTP/S or email, or if the endpoint and the topic are not in the same Amazon Web Services
@@ -157,7 +169,7 @@ fn subscribe(tx: &mut Tx, p: &Params) -> Reply {
         state: if asks { State::Pending } else { State::Confirmed },
         attributes,
     };
-    let reply = shown(&subscription);
+    let reply = reply(&subscription);
     tx.put_at_once(subscription);
     if asks {
         tx.schedule(EXPIRES, Event::Expired(arn));
@@ -209,7 +221,7 @@ fn get_subscription_attributes(tx: &mut Tx, p: &Params) -> Reply {
         ("TopicArn".to_owned(), subscription.topic.clone()),
         ("Owner".to_owned(), subscription.owner.clone()),
         ("Protocol".to_owned(), subscription.protocol.clone()),
-        ("Endpoint".to_owned(), subscription.endpoint.clone()),
+        ("Endpoint".to_owned(), shown(&subscription.endpoint)),
         ("PendingConfirmation".to_owned(), is_pending.to_string()),
         ("ConfirmationWasAuthenticated".to_owned(), (!is_pending).to_string()),
     ]);

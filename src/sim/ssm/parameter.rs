@@ -144,7 +144,8 @@ fn encrypted(name: &str, version: i64, value: &str) -> String {
 
 pub const CALLS: &[&str] = &["ssm:DescribeParameters", "ssm:GetParameter", "ssm:ListTagsForResource"];
 
-/// One parameter, or all as a list shows them. Of a secure one the value is not asked for.
+/// One parameter, all as a list shows them, or those with a tag: no name is `tag:KEY=VALUE`. Of a secure one the value is not
+/// asked for.
 pub fn load(reader: &Reader, name: Option<&str>, rows: &mut Rows) -> Result<(), AwsError> {
     let token = ("NextToken", "NextToken");
     let Some(name) = name else {
@@ -152,8 +153,19 @@ pub fn load(reader: &Reader, name: Option<&str>, rows: &mut Rows) -> Result<(), 
         shown.iter().for_each(|shown| rows.listed(Read::of(read(shown, String::new(), Tags::new()))));
         return Ok(());
     };
-    let only = json!({ "ParameterFilters": [{ "Key": "Name", "Option": "Equals", "Values": [name] }] });
-    let shown = reader.pages("ssm", "DescribeParameters", only, "Parameters", token)?;
+    let listed = |key: &str, value: &str| {
+        let only = json!({ "ParameterFilters": [{ "Key": key, "Option": "Equals", "Values": [value] }] });
+        reader.pages("ssm", "DescribeParameters", only, "Parameters", token)
+    };
+    if let Some((key, value)) = name.split_once('=') {
+        let (_, tag) = key.split_once(':').unwrap_or_default();
+        let tags = Tags::from([(tag.to_owned(), value.to_owned())]);
+        for shown in listed(key, value)? {
+            rows.listed(Read::of(read(&shown, String::new(), tags.clone())));
+        }
+        return Ok(());
+    }
+    let shown = listed("Name", name)?;
     let Some(shown) = shown.into_iter().find(|shown| shown.opt_str("Name") == Some(name)) else { return Ok(()) };
     let value = match shown.opt_str("Type") {
         Some(SECURE) => placeholder(name),
@@ -383,6 +395,13 @@ fn describe_parameters(tx: &mut Tx, p: &Params) -> Reply {
     for filter in &filters {
         let values = filter.strings("Values");
         match (filter.str("Key")?, option(filter).as_str()) {
+            (key, "Equals") if key.starts_with("tag:") => {
+                // Lists do not show tags: in a fork those that have this one are asked for.
+                values.iter().for_each(|value| drop(tx.select_some::<Parameter>(&[&format!("{key}={value}")])));
+                let has =
+                    |row: &&Parameter| row.tags.get(&key[4..]).is_some_and(|value| values.contains(&value.as_str()));
+                rows.retain(has);
+            }
             ("Name", "Equals") => rows.retain(|row| values.contains(&row.name.as_str())),
             ("Name", "BeginsWith") => {
                 rows.retain(|row| values.iter().any(|value| row.name.starts_with(value)));
