@@ -22,7 +22,7 @@ pub struct RecordSet {
     /// What tells it from others of the same name and type, and its share among them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weighted: Option<Weighted>,
-    /// Somebody's health check: no operation sets it, and none takes it away.
+    /// It is answered only while this one is healthy. `ensure_record` sets it, and no operation takes it away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_check_id: Option<String>,
 }

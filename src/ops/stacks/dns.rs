@@ -1,4 +1,4 @@
-//! Certificates, zones and records of a stack. Whose a record is says the text beside it.
+//! Certificates, zones, records and health checks of a stack. Whose a record is says the text beside it.
 
 use aws_sdk_acm::types::CertificateSummary;
 use serde_json::json;
@@ -12,9 +12,10 @@ use crate::{
             bare_id,
             ensure_hosted_zone::DELETE_HOSTED_ZONE,
             ensure_record::{evidence_name, owner, run_of},
+            health_check::{self, DELETE_HEALTH_CHECK},
             plain,
             record_set::{self, RESTORE_RECORDS, RecordSet},
-            zone::ZoneTags,
+            tags::ZoneTags,
         },
         ownership::STACK_TAG,
         tagged::Tagged,
@@ -24,8 +25,10 @@ use crate::{
 
 /// What the stack owns.
 pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
-    let (certificates, zones) = futures::join!(certificates(ctx, stack), zones(ctx)).together()?;
+    let (certificates, zones, checks) =
+        futures::join!(certificates(ctx, stack), zones(ctx), health_checks(ctx, stack)).together()?;
     let (mut found, proofs) = certificates;
+    found.extend(checks);
     for Zone { id, name, tags, sets } in &zones {
         found.extend(records(id, sets, stack));
         let is_proof = |set: &&RecordSet| proofs.iter().any(|proof| proof.is_same(set));
@@ -68,6 +71,23 @@ async fn certificates(ctx: &Ctx, stack: &str) -> Result<(Vec<Belonging>, Vec<Rec
         Some(found.gone_by(&DELETE_CERTIFICATE, json!({ "certificate_arn": arn })))
     });
     Ok((found.collect(), proofs))
+}
+
+/// Health checks. One whose maker could not tag it any more is told by its caller reference.
+async fn health_checks(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
+    let (all, prefix) = (health_check::list(ctx).await?, health_check::prefix_of(stack));
+    let tagged = health_check::with_tags(ctx, all.iter()).await?.into_iter().map(|mut one| {
+        if !one.tags.contains_key(STACK_TAG) && one.reference.starts_with(&prefix) {
+            one.tags.insert(STACK_TAG.to_owned(), stack.to_owned());
+        }
+        one
+    });
+    let asks = ("route53:DeleteHealthCheck", "HealthCheckId");
+    let found = tagged.filter_map(|one| {
+        let found = Belonging::tagged(&one.tags, "health check", &one.id, Rank::Parts, asks)?;
+        Some(found.gone_by(&DELETE_HEALTH_CHECK, json!({ "health_check_id": one.id })))
+    });
+    Ok(found.collect())
 }
 
 /// A zone, and what is in it.
