@@ -421,8 +421,7 @@ class HealthChecks(Zoned):
             ("endpoint", {"FullyQualifiedDomainName": None}), ("private", {"IPAddress": "10.0.0.1"}),
             ("shared", {"IPAddress": "100.64.0.1"}), ("address", {"IPAddress": "eu.example.com"}),
             ("port", {"Type": "TCP", "ResourcePath": None}), ("interval", {"RequestInterval": 20}),
-            ("threshold", {"FailureThreshold": 11}), ("regions", {"Regions": ["us-east-1", "eu-west-1"]}),
-            ("region", {"Regions": ["us-east-1", "eu-west-1", "eu-central-1"]}),
+            ("threshold", {"FailureThreshold": 11}), ("region", {"Regions": ["us-east-1", "eu-west-1", "eu-central-1"]}),
             ("string", {"Type": "HTTPS_STR_MATCH"}), ("no string", {"SearchString": "ok"}),
             ("children", {"ChildHealthChecks": [child], "HealthThreshold": 1}),
             ("calculated", {"Type": "CALCULATED", "ChildHealthChecks": [child], "HealthThreshold": 1}),
@@ -461,7 +460,7 @@ class HealthChecks(Zoned):
         config = update(HealthCheckId=check, ResetElements=["Regions", "ResourcePath", "FullyQualifiedDomainName"])
         self.assertFalse({"Regions", "ResourcePath", "FullyQualifiedDomainName"} & set(config["HealthCheck"]["HealthCheckConfig"]))
         with self.refused("InvalidInput"):
-            update(HealthCheckId=check, FailureThreshold=0)
+            update(HealthCheckId=check, FailureThreshold=11)
         # "You can't update an existing health check to add or remove the value of IPAddress."
         with self.refused("InvalidInput"):
             update(HealthCheckId=self.made(), IPAddress="192.0.2.44")

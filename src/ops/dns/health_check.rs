@@ -141,7 +141,7 @@ impl Found {
 /// A health check, if it is there.
 pub async fn read(ctx: &Ctx, id: &str) -> Result<Option<Found>, Error> {
     let request = || ctx.aws().route53.get_health_check().health_check_id(id).send();
-    match ctx.read("route53:GetHealthCheck", request).await {
+    match ctx.read_of("route53:GetHealthCheck", id, request).await {
         Ok(reply) => Ok(reply.health_check().and_then(Found::of)),
         Err(error) if error.is(GONE) => Ok(None),
         Err(error) => Err(error),
@@ -217,6 +217,7 @@ pub async fn update(ctx: &Ctx, id: &str, found: &Found, wanted: &Settings, undo:
     let reset: Vec<_> = reset.into_iter().filter_map(|(element, goes)| goes.then_some(element)).collect();
     let declared = Mutation::new("route53:UpdateHealthCheck", Class::Unique, format!("health check {id}"))
         .look_up(&HEALTH_CHECK_IS_SET, json!({ "health_check_id": id, "settings": wanted }))
+        .refers_to([id])
         .undo(undo);
     let send = |permit| {
         let request = ctx.aws().route53.update_health_check().health_check_id(id).health_check_version(found.version);
@@ -287,7 +288,7 @@ pub const DELETE_HEALTH_CHECK: UndoAction =
 
 async fn delete(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
     let Made { health_check_id: id } = arguments(made)?;
-    let declared = Mutation::new("route53:DeleteHealthCheck", Class::Idempotent, &id);
+    let declared = Mutation::new("route53:DeleteHealthCheck", Class::Idempotent, &id).refers_to([&id]);
     let deleted = ctx.change(declared, |permit| {
         ctx.aws().route53.delete_health_check().health_check_id(&id).customize().interceptor(permit).send()
     });

@@ -156,7 +156,7 @@ impl HealthCheckStatus {
 
 async fn observations(ctx: &Ctx, id: &str) -> Result<Vec<Observation>, Error> {
     let request = || ctx.aws().route53.get_health_check_status().health_check_id(id).send();
-    let reply = ctx.read("route53:GetHealthCheckStatus", request).await?;
+    let reply = ctx.read_of("route53:GetHealthCheckStatus", id, request).await?;
     let one = |shown: &aws_sdk_route53::types::HealthCheckObservation| {
         let report = shown.status_report();
         let time = report.and_then(|report| report.checked_time());

@@ -266,8 +266,9 @@ impl Batch<'_> {
                 .look_up(&RECORDS_BY_CONTENT, json!({ "hosted_zone_id": self.zone, "sets": new })),
             false => Mutation::new(CALL, Class::Idempotent, &self.what),
         };
+        let checks: Vec<&String> = self.sets.iter().filter_map(|(_, ours)| ours.health_check_id.as_ref()).collect();
         let made = ctx.mutate(
-            declared.undo(undo),
+            declared.refers_to(checks).undo(undo),
             |permit| send(ctx, self.zone, &changes).customize().interceptor(permit).send(),
             |reply| {
                 let id = reply.change_info().map(|info| super::bare_id(info.id()).to_owned());

@@ -118,7 +118,7 @@ fn map(tags: Option<Vec<Tag>>) -> TagMap {
 
 async fn read(ctx: &Ctx, kind: &TagResourceType, id: &str) -> Result<TagMap, Error> {
     let request = || ctx.aws().route53.list_tags_for_resource().resource_type(kind.clone()).resource_id(id).send();
-    let reply = ctx.read("route53:ListTagsForResource", request).await?;
+    let reply = ctx.read_of("route53:ListTagsForResource", id, request).await?;
     Ok(map(reply.resource_tag_set.and_then(|set| set.tags)))
 }
 
@@ -135,7 +135,7 @@ async fn change(
     remove: Option<Vec<String>>,
     undo: Option<Undo>,
 ) -> Result<(), Error> {
-    let declared = Mutation::new("route53:ChangeTagsForResource", Class::Idempotent, id).undo(undo);
+    let declared = Mutation::new("route53:ChangeTagsForResource", Class::Idempotent, id).refers_to([id]).undo(undo);
     ctx.change(declared, |permit| {
         let request = ctx.aws().route53.change_tags_for_resource().resource_type(kind.clone());
         let request = request.resource_id(id).set_add_tags(add.clone()).set_remove_tag_keys(remove.clone());
