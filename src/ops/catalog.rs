@@ -304,3 +304,20 @@ fn prepare<O: Operation>(options: Value) -> Result<Prepared, Error> {
         }),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The journal finds them by their names.
+    #[test]
+    fn no_name_is_used_twice() {
+        let twice = |mut names: Vec<&'static str>| {
+            names.sort_unstable();
+            names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+        };
+        assert_eq!(twice(OPERATIONS.iter().map(|entry| entry.name).collect()), None);
+        assert_eq!(twice(UNDOS.iter().map(|undo| undo.name).collect()), None);
+        assert_eq!(twice(LOOK_UPS.iter().map(|look_up| look_up.name).collect()), None);
+    }
+}

@@ -437,6 +437,14 @@ mod tests {
             |set: Value| json!({ "ChangeBatch": { "Changes": [{ "Action": "CREATE", "ResourceRecordSet": set }] } });
         let request = change(json!({ "Name": "a.example.com.", "Type": "A", "AliasTarget": { "DNSName": "lb." } }));
         assert_eq!(facts("route53:ChangeResourceRecordSets", request), ["record: a.example.com. A alias of lb."]);
+        let request = change(json!({
+            "Name": "a.example.com.", "Type": "A", "ResourceRecords": [{ "Value": "192.0.2.1" }], "HealthCheckId": "h-1",
+        }));
+        let told = ["record: a.example.com. A 192.0.2.1 while health check h-1 is healthy"];
+        assert_eq!(facts("route53:ChangeResourceRecordSets", request), told);
+        let config = json!({ "Type": "HTTPS", "FullyQualifiedDomainName": "eu.example.com", "Port": "443", "ResourcePath": "/" });
+        let told = facts("route53:CreateHealthCheck", json!({ "HealthCheckConfig": config }));
+        assert_eq!(told, ["checks: HTTPS eu.example.com 443 /"]);
         assert_eq!(facts("elasticloadbalancing:CreateLoadBalancer", json!({})), ["scheme: internet-facing"]);
     }
 

@@ -579,3 +579,18 @@ fn health_check_status_on_moto() {
     assert_eq!((&status["healthy"], &status["checkers"]), (&json!(true), &json!(1)));
     assert!(run.events().iter().any(|event| matches!(event, Event::Waited { .. })));
 }
+
+/// Its name and its tags are known to policy, when its settings change and when its tags do.
+#[test]
+fn a_protected_health_check_stays_as_it_is() {
+    let account = Account::prompt();
+    account.run().ok("ensure_health_check", check(json!({})));
+    for more in [json!({ "failure_threshold": 5 }), json!({ "tags": { "team": "shop" } })] {
+        for rule in ["protected_names = [\"shop-prod-eu\"]", "protected_tags = { team = \"web\" }"] {
+            let mut run = account.run_under(rule);
+            let refused = run.op("ensure_health_check", check(more.clone())).expect_err("protected");
+            assert!(matches!(refused, Error::Policy(_)), "{rule}: {refused}");
+            assert_eq!(run.mutations(), [""; 0], "{rule}");
+        }
+    }
+}

@@ -103,6 +103,11 @@ impl Settings {
         (!self.child_health_checks.is_empty()).then(|| self.child_health_checks.iter().cloned().collect())
     }
 
+    /// Whether it counts others, and checks nothing itself.
+    pub fn is_calculated(&self) -> bool {
+        self.r#type == "CALCULATED"
+    }
+
     /// What is to change.
     pub fn differences(&self, wanted: &Self) -> Vec<Field> {
         let (before, after) = (json!(self), json!(wanted));
@@ -203,7 +208,7 @@ pub async fn with_tags<'s>(
     Ok(shown.filter_map(one).collect())
 }
 
-/// Nothing of the reply is needed: the id counts as made by this run otherwise.
+/// Nothing of the reply is kept: an id in here would count as made by this run.
 #[derive(Serialize, Deserialize)]
 struct Done {}
 

@@ -106,7 +106,7 @@ impl Watched {
             let Self { id, settings, children } = self;
             let (checkers, healthy_checkers, observations) = if settings.disabled {
                 (0, 0, Vec::new())
-            } else if settings.r#type == "CALCULATED" {
+            } else if settings.is_calculated() {
                 // "You can't use GetHealthCheckStatus to get the status of a calculated health check."
                 let seen = all_of(children.iter().map(|child| child.look(ctx))).await?;
                 (seen.len(), seen.iter().filter(|child| child.healthy).count(), Vec::new())

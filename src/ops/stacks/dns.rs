@@ -84,7 +84,9 @@ async fn health_checks(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> 
     });
     let asks = ("route53:DeleteHealthCheck", "HealthCheckId");
     let found = tagged.filter_map(|one| {
-        let found = Belonging::tagged(&one.tags, "health check", &one.id, Rank::Parts, asks)?;
+        // What counts others goes before them.
+        let rank = if one.what.settings.is_calculated() { Rank::LoadBalancers } else { Rank::Parts };
+        let found = Belonging::tagged(&one.tags, "health check", &one.id, rank, asks)?;
         Some(found.gone_by(&DELETE_HEALTH_CHECK, json!({ "health_check_id": one.id })))
     });
     Ok(found.collect())
