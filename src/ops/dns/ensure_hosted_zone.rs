@@ -66,7 +66,7 @@ impl Operation for EnsureHostedZone {
     async fn run(ctx: &Ctx, options: Self) -> Result<HostedZone, Error> {
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
         tags::check_count(&owned)?;
-        let (what, prefix) = (format!("hosted zone {}", options.name), reference_prefix(&owned.stack));
+        let (what, prefix) = (format!("hosted zone {}", options.name), reference::prefix_of(&owned.stack));
         let zones = found(ctx, &options.name).await?;
         match reference::pick(zones, &what, &owned, &prefix, options.adopt)? {
             Some(zone) => converge(ctx, &options, &owned, &zone).await,
@@ -89,15 +89,11 @@ async fn found(ctx: &Ctx, name: &str) -> Result<Vec<Referred<Zone>>, Error> {
     Ok(zones.into_iter().zip(tags?).map(one).collect())
 }
 
-fn reference_prefix(stack: &str) -> String {
-    format!("runner/{stack}/")
-}
-
 async fn create(ctx: &Ctx, options: &EnsureHostedZone, owned: &Owned) -> Result<HostedZone, Error> {
     const CALL: &str = "route53:CreateHostedZone";
     let name = &options.name;
     // Within 128 characters, and another one for each operation: a reference is never used twice.
-    let reference = format!("{}{}/{}", reference_prefix(&owned.stack), ctx.run_id(), ctx.id());
+    let reference = format!("{}{}/{}", reference::prefix_of(&owned.stack), ctx.run_id(), ctx.id());
     let declared = Mutation::new(CALL, Class::Unique, format!("hosted zone {name}"))
         .look_up(&ZONE_BY_REFERENCE, json!({ "name": name, "caller_reference": reference }))
         .undo(
@@ -134,7 +130,7 @@ async fn converge(
     found: &Referred<Zone>,
 ) -> Result<HostedZone, Error> {
     let Referred { what: zone, id, tags, .. } = found;
-    let missing = found.missing(owned, &reference_prefix(&owned.stack));
+    let missing = found.missing(owned, &reference::prefix_of(&owned.stack));
     let now = zone.config().and_then(|config| config.comment()).unwrap_or_default();
     let comment = options.comment.as_deref().filter(|wanted| *wanted != now);
     let (name_servers, mut fields, changed) = futures::join!(

@@ -165,11 +165,6 @@ pub async fn list(ctx: &Ctx) -> Result<Vec<Shown>, Error> {
     ctx.shared(READING, "", all).await
 }
 
-/// What the references of a stack's health checks begin with.
-pub fn prefix_of(stack: &str) -> String {
-    format!("runner/{stack}/")
-}
-
 /// What the references begin with that a health check of this name is made with. A reference has up to 64 characters: of a long
 /// name there is a digest.
 pub fn prefix(stack: &str, name: &str) -> String {

@@ -7,7 +7,7 @@ pub mod find_hosted_zone;
 pub mod health_check;
 pub mod health_check_status;
 pub mod record_set;
-mod reference;
+pub mod reference;
 pub mod shift_dns;
 pub mod tags;
 pub mod zone;

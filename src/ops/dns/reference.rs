@@ -40,6 +40,11 @@ impl<T> Referred<T> {
     }
 }
 
+/// What the references of a stack's own begin with.
+pub fn prefix_of(stack: &str) -> String {
+    format!("runner/{stack}/")
+}
+
 /// The one that the stack owns, or the one to adopt.
 ///
 /// # Errors

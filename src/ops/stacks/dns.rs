@@ -15,6 +15,7 @@ use crate::{
             health_check::{self, DELETE_HEALTH_CHECK},
             plain,
             record_set::{self, RESTORE_RECORDS, RecordSet},
+            reference,
             tags::ZoneTags,
         },
         ownership::STACK_TAG,
@@ -75,7 +76,7 @@ async fn certificates(ctx: &Ctx, stack: &str) -> Result<(Vec<Belonging>, Vec<Rec
 
 /// Health checks. One whose maker could not tag it any more is told by its caller reference.
 async fn health_checks(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
-    let (all, prefix) = (health_check::list(ctx).await?, health_check::prefix_of(stack));
+    let (all, prefix) = (health_check::list(ctx).await?, reference::prefix_of(stack));
     let tagged = health_check::with_tags(ctx, all.iter()).await?.into_iter().map(|mut one| {
         if !one.tags.contains_key(STACK_TAG) && one.reference.starts_with(&prefix) {
             one.tags.insert(STACK_TAG.to_owned(), stack.to_owned());
