@@ -52,6 +52,9 @@ pub const OPERATIONS: &[Entry] = &[
     Entry::of::<dns::find_hosted_zone::FindHostedZone>(),
     Entry::of::<dns::ensure_record::EnsureRecord>(),
     Entry::of::<dns::shift_dns::ShiftDns>(),
+    Entry::of::<dns::ensure_health_check::EnsureHealthCheck>(),
+    Entry::of::<dns::health_check_status::ReadHealthCheckStatus>(),
+    Entry::of::<dns::health_check_status::WaitHealthCheck>(),
     Entry::of::<stacks::list_stack::ListStack>(),
     Entry::of::<stacks::destroy_stack::DestroyStack>(),
     Entry::of::<stacks::stale_stacks::StaleStacks>(),
@@ -150,8 +153,11 @@ pub const UNDOS: &[&UndoAction] = &[
     &compute::scale_asg::UNPIN,
     &dns::ensure_hosted_zone::DELETE_HOSTED_ZONE,
     &dns::ensure_hosted_zone::RESTORE_ZONE_COMMENT,
-    &dns::zone::RESTORE_ZONE_TAGS,
+    &dns::tags::RESTORE_ZONE_TAGS,
     &dns::record_set::RESTORE_RECORDS,
+    &dns::health_check::DELETE_HEALTH_CHECK,
+    &dns::health_check::RESTORE_HEALTH_CHECK_SETTINGS,
+    &dns::tags::RESTORE_HEALTH_CHECK_TAGS,
     &containers::ensure_repository::DELETE_REPOSITORY,
     &containers::repository_aspect::RESTORE_REPOSITORY,
     &containers::ecr::RESTORE_REPOSITORY_TAGS,
@@ -219,6 +225,8 @@ pub const LOOK_UPS: &[&LookUp] = &[
     &compute::launch_asg::GROUP_BY_NAME,
     &dns::ensure_hosted_zone::ZONE_BY_REFERENCE,
     &dns::record_set::RECORDS_BY_CONTENT,
+    &dns::health_check::HEALTH_CHECK_BY_REFERENCE,
+    &dns::health_check::HEALTH_CHECK_IS_SET,
     &containers::ensure_repository::REPOSITORY_BY_NAME,
     &containers::ensure_cluster::CLUSTER_BY_NAME,
     &containers::register_task_definition::TASK_DEFINITION_NEWER_THAN,
@@ -299,4 +307,21 @@ fn prepare<O: Operation>(options: Value) -> Result<Prepared, Error> {
             })
         }),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The journal finds them by their names.
+    #[test]
+    fn no_name_is_used_twice() {
+        let twice = |mut names: Vec<&'static str>| {
+            names.sort_unstable();
+            names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+        };
+        assert_eq!(twice(OPERATIONS.iter().map(|entry| entry.name).collect()), None);
+        assert_eq!(twice(UNDOS.iter().map(|undo| undo.name).collect()), None);
+        assert_eq!(twice(LOOK_UPS.iter().map(|look_up| look_up.name).collect()), None);
+    }
 }

@@ -92,6 +92,11 @@ impl Facts {
             "elasticloadbalancing:CreateRule" => self.rule(request),
             "autoscaling:CreateAutoScalingGroup" => self.fleet(request),
             "autoscaling:PutScalingPolicy" => self.members(request, &[("scaling policy", "PolicyName")]),
+            "route53:CreateHealthCheck" => {
+                let of = |member: &str| text(request, &format!("HealthCheckConfig.{member}"));
+                let parts = ["Type", "FullyQualifiedDomainName", "IPAddress", "Port", "ResourcePath"].map(of);
+                self.push("checks", parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "));
+            }
             "route53:ChangeResourceRecordSets" => {
                 items(at(request, "ChangeBatch.Changes")).iter().for_each(|change| self.record(change));
             }
@@ -249,7 +254,9 @@ impl Facts {
             return;
         }
         let target = if alias.is_empty() { values.join(", ") } else { format!("alias of {alias}") };
-        self.push("record", format!("{} {target}", joined(set, "{Name} {Type}")));
+        let check = text(set, "HealthCheckId");
+        let checked = if check.is_empty() { check } else { format!(" while health check {check} is healthy") };
+        self.push("record", format!("{} {target}{checked}", joined(set, "{Name} {Type}")));
     }
 
     /// A policy document, a line for each statement; what is no document, as it is.
@@ -430,6 +437,14 @@ mod tests {
             |set: Value| json!({ "ChangeBatch": { "Changes": [{ "Action": "CREATE", "ResourceRecordSet": set }] } });
         let request = change(json!({ "Name": "a.example.com.", "Type": "A", "AliasTarget": { "DNSName": "lb." } }));
         assert_eq!(facts("route53:ChangeResourceRecordSets", request), ["record: a.example.com. A alias of lb."]);
+        let request = change(json!({
+            "Name": "a.example.com.", "Type": "A", "ResourceRecords": [{ "Value": "192.0.2.1" }], "HealthCheckId": "h-1",
+        }));
+        let told = ["record: a.example.com. A 192.0.2.1 while health check h-1 is healthy"];
+        assert_eq!(facts("route53:ChangeResourceRecordSets", request), told);
+        let config = json!({ "Type": "HTTPS", "FullyQualifiedDomainName": "eu.example.com", "Port": "443", "ResourcePath": "/" });
+        let told = facts("route53:CreateHealthCheck", json!({ "HealthCheckConfig": config }));
+        assert_eq!(told, ["checks: HTTPS eu.example.com 443 /"]);
         assert_eq!(facts("elasticloadbalancing:CreateLoadBalancer", json!({})), ["scheme: internet-facing"]);
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Call, Pattern};
 
 /// Calls that sound as if they made something, and make a part that has no tags, or change a tag. AWS takes the tags
-/// of a hosted zone only afterwards.
+/// of a hosted zone and of a health check only afterwards.
 const UNTAGGED: &[&str] = &[
     "autoscaling:CreateOrUpdateTags",
     "ec2:CreateLaunchTemplateVersion",
@@ -16,6 +16,7 @@ const UNTAGGED: &[&str] = &[
     "ec2:CreateTags",
     "iam:CreatePolicyVersion",
     "logs:CreateLogStream",
+    "route53:CreateHealthCheck",
     "route53:CreateHostedZone",
 ];
 

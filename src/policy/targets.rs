@@ -34,6 +34,8 @@ pub enum Kind {
     Certificate,
     /// By its id.
     HostedZone,
+    /// By its id.
+    HealthCheck,
     /// Of ECR, by its name.
     Repository,
     /// Cluster, service, task definition or task, by its ARN.
@@ -90,8 +92,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("iam:*RolePolicy", &["RoleName"]),
     ("iam:*", &["RoleName", "PolicyArn", "InstanceProfileName"]),
     ("route53:CreateHostedZone", &[]),
-    ("route53:ChangeTagsForResource", &["ResourceId"]),
-    ("route53:*", &["Id", RECORDS]),
+    ("route53:CreateHealthCheck", &[]),
+    ("route53:ChangeTagsForResource", &[TAGGED]),
+    ("route53:*", &["Id", "HealthCheckId", RECORDS]),
     ("ecr:CreateRepository", &[]),
     ("ecr:TagResource", &["resourceArn"]),
     ("ecr:UntagResource", &["resourceArn"]),
@@ -128,6 +131,8 @@ const ID: &str = "*Id";
 const ANY: &str = "*";
 /// The records of a batch that are there already.
 const RECORDS: &str = "*Records";
+/// What Route 53 tags: the request says of which type it is.
+const TAGGED: &str = "*Tagged";
 
 /// What a call changes.
 pub fn targets(call: &Call<'_>) -> Vec<Target> {
@@ -148,6 +153,7 @@ fn named_by(call: &Call<'_>, paths: &[&'static str]) -> Vec<Target> {
             ID => at_the_top(call, &["Id"]),
             ANY => at_the_top(call, &["Id", "Ids", "Arn", "ARN", "Arns", "ARNs", "Name", "Names"]),
             RECORDS => records(call),
+            TAGGED => tagged(call),
             path => call.texts(path).into_iter().map(|id| (path, id.to_owned())).collect(),
         };
         for (path, id) in named {
@@ -164,6 +170,11 @@ fn at_the_top<'a>(call: &Call<'a>, endings: &[&str]) -> Vec<(&'a str, String)> {
     let Some(parameters) = call.parameters.as_object() else { return Vec::new() };
     let names = parameters.keys().filter(|name| endings.iter().any(|ending| name.ends_with(ending)));
     names.flat_map(|name| call.texts(name).into_iter().map(move |id| (name.as_str(), id.to_owned()))).collect()
+}
+
+fn tagged<'a>(call: &Call<'a>) -> Vec<(&'a str, String)> {
+    let path = if call.text("ResourceType") == Some("healthcheck") { "HealthCheckId" } else { "ResourceId" };
+    call.texts("ResourceId").into_iter().map(|id| (path, id.to_owned())).collect()
 }
 
 fn records<'a>(call: &Call<'a>) -> Vec<(&'a str, String)> {
@@ -186,6 +197,7 @@ fn kind(service: &str, path: &str) -> Kind {
         ("iam", "InstanceProfileName") => Kind::InstanceProfile,
         ("acm", _) => Kind::Certificate,
         ("route53", RECORDS) => Kind::Record,
+        ("route53", "HealthCheckId") => Kind::HealthCheck,
         ("route53", _) => Kind::HostedZone,
         ("ecr", _) => Kind::Repository,
         ("ecs" | "application-autoscaling", _) => Kind::Ecs,
@@ -260,6 +272,9 @@ mod tests {
                 ] } }),
                 vec!["Z1", "shop.example.com"],
             ),
+            ("route53:CreateHealthCheck", json!({ "CallerReference": "r" }), vec![]),
+            ("route53:UpdateHealthCheck", json!({ "HealthCheckId": "h1", "HealthCheckVersion": 1 }), vec!["h1"]),
+            ("route53:ChangeTagsForResource", json!({ "ResourceType": "healthcheck", "ResourceId": "h1" }), vec!["h1"]),
             ("sqs:SetQueueAttributes", json!({ "QueueName": "web", "KeyArn": "arn", "Count": 1 }), vec!["web", "arn"]),
             ("ecr:CreateRepository", json!({ "repositoryName": "web" }), vec![]),
             ("ecr:PutLifecyclePolicy", json!({ "repositoryName": "web" }), vec!["web"]),

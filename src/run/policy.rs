@@ -249,6 +249,7 @@ impl Ctx {
             | Kind::ManagedPolicy
             | Kind::Certificate
             | Kind::HostedZone
+            | Kind::HealthCheck
             | Kind::Ecs
             | Kind::Topic
             | Kind::Parameter => "",

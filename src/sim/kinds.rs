@@ -55,6 +55,8 @@ const KINDS: &[Kind] = &[
     Kind::of::<iam::Policy>(iam::policy::load, iam::policy::CALLS),
     Kind::of::<iam::Role>(iam::role::load, iam::role::CALLS),
     Kind::of::<route53::Zone>(route53::zone::load, route53::zone::CALLS),
+    Kind::of::<route53::HealthCheck>(route53::health_check::load, route53::health_check::CALLS),
+    Kind::of::<route53::Watch>(route53::checker::load, route53::checker::CALLS),
     Kind::of::<application_autoscaling::ScalingPolicy>(
         application_autoscaling::policy::load,
         application_autoscaling::policy::CALLS,

@@ -51,6 +51,12 @@ const RESIDUES: &[Residue] = &[
         why: "Route 53 remembers for a while that a zone was changed",
     },
     Residue {
+        table: "retired_references",
+        field: "state",
+        values: &["deleted"],
+        why: "Route 53 remembers for days the caller reference of a deleted health check",
+    },
+    Residue {
         table: "clusters",
         field: "status",
         values: &["INACTIVE"],
@@ -93,6 +99,8 @@ const TRACES: &[Trace] = &[
     Trace { table: "auto_scaling_groups", field: "given", why: "which target groups it was made with" },
     Trace { table: "auto_scaling_groups", field: "work", why: "Auto Scaling's own memory" },
     Trace { table: "certificates", field: "held_by", why: HELD_BY },
+    Trace { table: "health_checks", field: "version", why: "Route 53 counts the changes" },
+    Trace { table: "health_check_watches", field: "seen", why: "what the health checkers have seen" },
     Trace { table: "instance_profiles", field: "known_from", why: "when EC2 heard of its role" },
     Trace { table: "launch_templates", field: "numbered", why: "EC2 never uses a version number twice" },
     Trace { table: "parameters", field: "history", why: "Parameter Store remembers what was before" },

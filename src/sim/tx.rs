@@ -308,6 +308,12 @@ impl Tx<'_> {
         self.queue.push(self.now + after, self.scope.clone(), event.into());
     }
 
+    /// Has `event` happen at once in another region of this account.
+    pub fn schedule_in(&mut self, region: &str, event: impl Into<Event>) {
+        let scope = Scope { region: region.to_owned(), ..self.scope.clone() };
+        self.queue.push(self.now, scope, event.into());
+    }
+
     /// What is left of something that takes `whole` and began at `since`: a second at least.
     pub fn left(&self, since: Timestamp, whole: Duration) -> Duration {
         let passed = Duration::try_from(self.now.duration_since(since)).unwrap_or_default();

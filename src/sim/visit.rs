@@ -20,6 +20,23 @@ const LATENCY: Duration = Duration::from_millis(20);
 /// How often a name may lead to another one.
 const NAMES: usize = 8;
 
+impl Answer {
+    /// What a user gets.
+    pub fn reply(self, request: &Request) -> Reply {
+        let (headers, status, body) = match self {
+            Answer::Itself { status, headers, body } => (headers, status, body),
+            Answer::Service { instance, image } => {
+                let body = json!({ "status": "ok", "image": image, "instance": instance, "path": request.url.path });
+                (vec![("content-type", "application/json".to_owned())], 200, body.to_string())
+            }
+        };
+        let headers: BTreeMap<String, String> =
+            headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let body = if request.method == "HEAD" { String::new() } else { body };
+        Reply { status, headers, body, latency: LATENCY }
+    }
+}
+
 impl Simulator {
     /// What a user of the account's services in a region gets.
     ///
@@ -42,24 +59,28 @@ pub enum Answer {
 
 fn answer(tx: &mut Tx, request: &Request) -> Result<Reply, Trouble> {
     let at = request.connect_to.as_deref().unwrap_or(&request.url.host);
-    let mut name = at.trim_end_matches('.').to_lowercase();
+    // Whom the name leads to depends on weights; of two moments, not of two users.
+    let name = end_of(tx, at);
+    if !elbv2::visit::is_balancer(tx, &name) {
+        return Err(Trouble::NoName(at.to_owned()));
+    }
+    Ok(elbv2::visit::answer(tx, &name, request)?.reply(request))
+}
+
+/// Where a name leads in the end: to itself, if nobody knows it.
+pub fn end_of(tx: &Tx, name: &str) -> String {
+    let mut name = name.trim_end_matches('.').to_lowercase();
     for _ in 0..NAMES {
-        if elbv2::visit::is_balancer(tx, &name) {
+        // A load balancer's own name leads no further.
+        if elbv2::region_of(&name).is_some() {
             break;
         }
-        // Whom the name leads to depends on weights; of two moments, not of two users.
-        name = route53::leads_to(tx, &name).ok_or_else(|| Trouble::NoName(at.to_owned()))?;
-    }
-    let (headers, status, body) = match elbv2::visit::answer(tx, &name, request)? {
-        Answer::Itself { status, headers, body } => (headers, status, body),
-        Answer::Service { instance, image } => {
-            let body = json!({ "status": "ok", "image": image, "instance": instance, "path": request.url.path });
-            (vec![("content-type", "application/json".to_owned())], 200, body.to_string())
+        match route53::leads_to(tx, &name) {
+            Some(next) => name = next.to_lowercase(),
+            None => break,
         }
-    };
-    let headers: BTreeMap<String, String> = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let body = if request.method == "HEAD" { String::new() } else { body };
-    Ok(Reply { status, headers, body, latency: LATENCY })
+    }
+    name
 }
 
 /// One of these, by their shares and the moment.

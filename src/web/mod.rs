@@ -66,6 +66,22 @@ pub enum Trouble {
     Other(String),
 }
 
+/// Whether the internet leads to an address: what is private, local, shared by carriers or multicast it does not reach.
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            let shared = first == 100 && (64..128).contains(&second);
+            let local = v4.is_private() || v4.is_loopback() || v4.is_link_local() || first == 0;
+            !(shared || local || v4.is_multicast() || first >= 240)
+        }
+        IpAddr::V6(v6) => {
+            let local = v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback() || v6.is_unspecified();
+            !(local || v6.is_multicast())
+        }
+    }
+}
+
 impl Request {
     /// One without headers and body.
     pub fn new(method: &str, url: Url, timeout: Duration) -> Self {
@@ -117,7 +133,16 @@ impl std::fmt::Display for Url {
 
 #[cfg(test)]
 mod tests {
-    use super::Url;
+    use super::{Url, is_public};
+
+    #[test]
+    fn public_addresses() {
+        let public = |text: &str| is_public(text.parse().expect("an address"));
+        assert!(["192.0.2.44", "52.1.2.3", "172.32.0.1", "100.128.0.1", "2001:db8::1"].into_iter().all(public));
+        let others = ["10.0.0.1", "172.16.0.1", "192.168.1.1", "127.0.0.1", "169.254.1.1", "100.64.0.1", "224.0.0.1"];
+        assert!(!others.into_iter().any(public));
+        assert!(!["0.0.0.0", "255.255.255.255", "::1", "fe80::1", "fd00::1", "ff02::1", "::"].into_iter().any(public));
+    }
 
     #[test]
     fn urls_are_read_and_written() {

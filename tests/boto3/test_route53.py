@@ -1,4 +1,4 @@
-"""Route 53: hosted zones, record sets, changes, tags.
+"""Route 53: hosted zones, record sets, changes, health checks, tags.
 
 Codes and their HTTP statuses are those that the service model lists with the action. What else is expected is in the
 API reference or in the developer guide's page named beside it.
@@ -366,6 +366,163 @@ class Records(Zoned):
             self.change(zone, ("CREATE", record("a b.names.example.com", "192.0.2.1")))
         with self.subTest("reference"), self.refused("InvalidInput"):  # CallerReference: 1 to 128 characters
             self.dns.create_hosted_zone(Name="reference.example.com", CallerReference="r" * 129)
+
+
+class HealthChecks(Zoned):
+    def config(self, **more: object) -> dict:
+        config = {"Type": "HTTPS", "FullyQualifiedDomainName": "eu.example.com", "ResourcePath": "/healthz", **more}
+        return {name: value for name, value in config.items() if value is not None}
+
+    def made(self, **more: object) -> str:
+        Zoned.number += 1
+        made = self.dns.create_health_check(CallerReference=f"check {Zoned.number}",
+                                            HealthCheckConfig=self.config(**more))["HealthCheck"]
+        self.settle()
+        return made["Id"]
+
+    def test_a_new_one(self) -> None:
+        made = self.dns.create_health_check(CallerReference="new", HealthCheckConfig=self.config())
+        self.assertEqual(made["ResponseMetadata"]["HTTPStatusCode"], 201)  # the model of CreateHealthCheck
+        check = made["HealthCheck"]
+        self.assertRegex(check["Id"], "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
+        self.assertTrue(made["Location"].endswith(check["Id"]))
+        self.assertEqual((check["CallerReference"], check["HealthCheckVersion"]), ("new", 1))
+        # HealthCheckConfig: "the default value is 30 seconds", "the default value is three health checks".
+        config = check["HealthCheckConfig"]
+        self.assertEqual((config["RequestInterval"], config["FailureThreshold"], config["Port"]), (30, 3, 443))
+        self.assertEqual([config[name] for name in ("MeasureLatency", "Inverted", "Disabled")], [False] * 3)
+        self.settle()
+        self.assertEqual(self.dns.get_health_check(HealthCheckId=check["Id"])["HealthCheck"], check)
+
+    def test_caller_references(self) -> None:
+        # CreateHealthCheckRequest, CallerReference.
+        create = self.dns.create_health_check
+        first = create(CallerReference="once", HealthCheckConfig=self.config())["HealthCheck"]
+        again = create(CallerReference="once", HealthCheckConfig=self.config())["HealthCheck"]
+        self.assertEqual(again, first)
+        with self.refused("HealthCheckAlreadyExists", status=409):
+            create(CallerReference="once", HealthCheckConfig=self.config(Port=8443))
+        twin = create(CallerReference="twin", HealthCheckConfig=self.config())["HealthCheck"]
+        self.assertNotEqual(twin["Id"], first["Id"])
+        self.settle()
+        self.dns.delete_health_check(HealthCheckId=first["Id"])
+        with self.refused("HealthCheckAlreadyExists", status=409):
+            create(CallerReference="once", HealthCheckConfig=self.config())
+        # "… will be deleted after a number of days."
+        self.advance(8 * 24 * 3600)
+        create(CallerReference="once", HealthCheckConfig=self.config())
+        with self.refused("InvalidInput", "ValidationError", says="64"):  # HealthCheckNonce
+            create(CallerReference="r" * 65, HealthCheckConfig=self.config())
+
+    def test_what_is_refused(self) -> None:
+        # HealthCheckConfig: the descriptions and the limits of its members.
+        child = self.made()
+        for name, wrong in [
+            ("endpoint", {"FullyQualifiedDomainName": None}), ("private", {"IPAddress": "10.0.0.1"}),
+            ("shared", {"IPAddress": "100.64.0.1"}), ("address", {"IPAddress": "eu.example.com"}),
+            ("port", {"Type": "TCP", "ResourcePath": None}), ("interval", {"RequestInterval": 20}),
+            ("threshold", {"FailureThreshold": 11}), ("region", {"Regions": ["us-east-1", "eu-west-1", "eu-central-1"]}),
+            ("string", {"Type": "HTTPS_STR_MATCH"}), ("no string", {"SearchString": "ok"}),
+            ("children", {"ChildHealthChecks": [child], "HealthThreshold": 1}),
+            ("calculated", {"Type": "CALCULATED", "ChildHealthChecks": [child], "HealthThreshold": 1}),
+            ("nobody", {"Type": "CALCULATED", "FullyQualifiedDomainName": None, "ResourcePath": None,
+                        "HealthThreshold": 1}),
+            ("absent", {"Type": "CALCULATED", "FullyQualifiedDomainName": None, "ResourcePath": None,
+                        "ChildHealthChecks": ["51fbac21-c998-4b3d-9d4c-b0f27125a426"], "HealthThreshold": 1}),
+        ]:
+            with self.subTest(name), self.refused("InvalidInput", status=400):
+                self.made(**wrong)
+        absent = "51fbac21-c998-4b3d-9d4c-b0f27125a426"
+        for call in [self.dns.get_health_check, self.dns.delete_health_check, self.dns.update_health_check,
+                     self.dns.get_health_check_status]:
+            with self.refused("NoSuchHealthCheck", status=404):
+                call(HealthCheckId=absent)
+        for call in [lambda: self.dns.list_tags_for_resource(ResourceType="healthcheck", ResourceId=absent),
+                     lambda: self.dns.change_tags_for_resource(ResourceType="healthcheck", ResourceId=absent,
+                                                               AddTags=tag_list(a="b"))]:
+            with self.refused("NoSuchHealthCheck", status=404):
+                call()
+        with self.not_modelled("InvalidInput"):
+            self.made(Type="RECOVERY_CONTROL")
+
+    def test_updates(self) -> None:
+        check = self.made(Type="HTTP_STR_MATCH", SearchString="ok", IPAddress="192.0.2.44")
+        update = self.dns.update_health_check
+        shown = update(HealthCheckId=check, HealthCheckVersion=1, Port=8080, Inverted=True,
+                       Regions=["us-east-1", "eu-west-1", "sa-east-1"])["HealthCheck"]
+        config = shown["HealthCheckConfig"]
+        self.assertEqual((shown["HealthCheckVersion"], config["Port"], config["Inverted"], config["SearchString"]),
+                         (2, 8080, True, "ok"))
+        self.assertCountEqual(config["Regions"], ["us-east-1", "eu-west-1", "sa-east-1"])
+        with self.refused("HealthCheckVersionMismatch", status=409):
+            update(HealthCheckId=check, HealthCheckVersion=1, Port=80)
+        # UpdateHealthCheck, ResetElements.
+        config = update(HealthCheckId=check, ResetElements=["Regions", "ResourcePath", "FullyQualifiedDomainName"])
+        self.assertFalse({"Regions", "ResourcePath", "FullyQualifiedDomainName"} & set(config["HealthCheck"]["HealthCheckConfig"]))
+        with self.refused("InvalidInput"):
+            update(HealthCheckId=check, FailureThreshold=11)
+        # "You can't update an existing health check to add or remove the value of IPAddress."
+        with self.refused("InvalidInput"):
+            update(HealthCheckId=self.made(), IPAddress="192.0.2.44")
+
+    def test_pages_and_count(self) -> None:
+        before = self.dns.get_health_check_count()["HealthCheckCount"]
+        [self.made() for _ in range(3)]
+        self.assertEqual(self.dns.get_health_check_count()["HealthCheckCount"], before + 3)
+        self.paged(self.dns, "list_health_checks", "HealthChecks", 2, lambda check: check["Id"])
+        first = self.dns.list_health_checks(MaxItems="1")
+        self.assertEqual((first["IsTruncated"], first["MaxItems"]), (True, "1"))
+        self.has(first, "NextMarker")
+
+    def test_deletion_and_records(self) -> None:
+        zone, check = self.zone("checked.com"), self.made()
+        of = record("www.checked.com.", "192.0.2.1", SetIdentifier="eu", Weight=1, HealthCheckId=check)
+        self.change(zone, ("CREATE", of))
+        self.assertIn(of, self.records(zone))
+        # ChangeResourceRecordSets has NoSuchHealthCheck among its errors.
+        with self.refused("NoSuchHealthCheck", status=404):
+            self.change(zone, ("UPSERT", {**of, "HealthCheckId": "51fbac21-c998-4b3d-9d4c-b0f27125a426"}))
+        with self.refused("InvalidChangeBatch", says="do not match the current values"):
+            self.change(zone, ("DELETE", {name: value for name, value in of.items() if name != "HealthCheckId"}))
+        # "Amazon Route 53 does not prevent you from deleting a health check even if the health check is associated with
+        # one or more resource record sets."
+        self.dns.delete_health_check(HealthCheckId=check)
+        self.change(zone, ("DELETE", of))
+        with self.refused("NoSuchHealthCheck", status=404):
+            self.dns.delete_health_check(HealthCheckId=check)
+
+    def test_status(self) -> None:
+        check = self.made(IPAddress="192.0.2.44", RequestInterval=10)
+        self.advance(11)
+        seen = self.dns.get_health_check_status(HealthCheckId=check)["HealthCheckObservations"]
+        self.assertEqual(len({it["Region"] for it in seen}), 8)
+        for it in seen:
+            self.assertTrue(it["StatusReport"]["Status"].startswith("Success"), it)
+            self.has(it["StatusReport"], "CheckedTime")
+        counted = self.made(Type="CALCULATED", FullyQualifiedDomainName=None, ResourcePath=None,
+                            ChildHealthChecks=[check], HealthThreshold=1)
+        # "You can't use GetHealthCheckStatus to get the status of a calculated health check."
+        with self.refused("InvalidInput"):
+            self.dns.get_health_check_status(HealthCheckId=counted)
+
+    def test_tags(self) -> None:
+        one, two = self.made(), self.made()
+        self.dns.change_tags_for_resource(ResourceType="healthcheck", ResourceId=one,
+                                          AddTags=tag_list(colour="blue", size="big"))
+        self.dns.change_tags_for_resource(ResourceType="healthcheck", ResourceId=one, RemoveTagKeys=["size"])
+        shown = self.dns.list_tags_for_resource(ResourceType="healthcheck", ResourceId=one)["ResourceTagSet"]
+        self.assertEqual((shown["ResourceType"], shown["ResourceId"], tags_of(shown)),
+                         ("healthcheck", one, {"colour": "blue"}))
+        sets = self.dns.list_tags_for_resources(ResourceType="healthcheck", ResourceIds=[one, two])["ResourceTagSets"]
+        self.assertEqual({it["ResourceId"]: tags_of(it) for it in sets}, {one: {"colour": "blue"}, two: {}})
+
+    def test_how_many(self) -> None:
+        # "Quotas": "Health checks: 200 active health checks per AWS account".
+        dns = self.client("route53", account="333333333333")
+        for number in range(200):
+            dns.create_health_check(CallerReference=f"many {number}", HealthCheckConfig=self.config())
+        with self.refused("TooManyHealthChecks"):
+            dns.create_health_check(CallerReference="one more", HealthCheckConfig=self.config())
 
 
 if __name__ == "__main__":

@@ -117,6 +117,9 @@ def observe():
         "service policies": client("application-autoscaling").describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"],
         "parameters": {row["Name"]: [row["Type"], row.get("Description"), row.get("Tier"), parameter(row["Name"])] for row in
                        listed("ssm", "describe_parameters", "Parameters")},
+        "health checks": {row["Id"]: [row["HealthCheckConfig"], client("route53").list_tags_for_resource(
+            ResourceType="healthcheck", ResourceId=row["Id"])["ResourceTagSet"]["Tags"]] for row in
+            client("route53").list_health_checks()["HealthChecks"]},
         "zones": zones,
         "records": records,
     }

@@ -165,6 +165,15 @@ fn run_all(run: &mut Trial<'_>) -> BTreeSet<&'static str> {
     let url = "https://www.shop-example.com/";
     made.ok("checked", "http_check", json!({ "url": url, "expect": { "json": { "/status": "ok" } } }));
     made.ok("checked", "wait_http", json!({ "url": url, "successes": 2 }));
+    let check = json!({
+        "name": "web", "type": "HTTPS", "fqdn": made.get("balancer")["dns_name"], "resource_path": "/healthz",
+        "request_interval": "10s", "regions": ["us-east-1", "eu-west-1", "sa-east-1"],
+    });
+    made.ok("check", "ensure_health_check", check);
+    made.ok("healthy", "wait_health_check", json!({ "health_check": made.get("check") }));
+    let counted = json!({ "name": "any", "type": "CALCULATED", "child_health_checks": [made.get("check")] });
+    made.ok("counted", "ensure_health_check", counted);
+    made.ok("status", "health_check_status", json!({ "health_check": made.get("counted"), "expect_healthy": true }));
     made.ok("roles", "aws_call", json!({ "service": "iam", "action": "ListRoles" }));
     made.ok("listed", "list_stack", json!({}));
     made.ok("stale", "stale_stacks", json!({ "prefix": "shop", "live": ["shop"] }));

@@ -1,6 +1,6 @@
 //! Hosted zones and records.
 
-use runner::ops::Error;
+use runner::{event::Event, ops::Error};
 use serde_json::{Value, json};
 
 use crate::{
@@ -297,4 +297,300 @@ fn records_of_somebody_else_keep_their_weights() {
     let shift = json!({ "hosted_zone_id": zone["hosted_zone_id"], "name": "shop.example.com", "to": "green" });
     let error = ours.op("shift_dns", shift).expect_err("theirs");
     assert!(matches!(error, Error::NotOwned { owner: Some(owner), .. } if owner == "bank-prod"));
+}
+
+fn check(more: Value) -> Value {
+    let mut options = json!({ "name": "eu", "type": "HTTPS", "fqdn": "eu.example.com", "resource_path": "/healthz", "tags": { "team": "web" } });
+    options.as_object_mut().into_iter().zip(more.as_object()).for_each(|(all, more)| all.extend(more.clone()));
+    options
+}
+
+#[test]
+fn ensure_health_check() {
+    let contract = contract("ensure_health_check", |_| {
+        let more =
+            json!({ "failure_threshold": 5, "inverted": true, "resource_path": "/", "tags": { "team": "shop" } });
+        (check(json!({})), check(more))
+    });
+    assert_eq!(contract.created, ["route53:CreateHealthCheck", "route53:ChangeTagsForResource"]);
+    let mut updated = contract.updated;
+    updated.sort();
+    assert_eq!(updated, ["route53:ChangeTagsForResource", "route53:UpdateHealthCheck"]);
+    // Route 53 has to hear of it before it takes its tags.
+    assert_eq!((contract.created_depth, contract.unchanged_depth), (4, 2));
+}
+
+/// Names and regions are set back to what is usual by a call of their own kind; moto does not know it.
+#[test]
+fn settings_of_a_health_check_go_and_come_back() {
+    let account = Account::new();
+    let at = json!({ "ip_address": "192.0.2.44", "regions": ["us-east-1", "eu-west-1", "sa-east-1"] });
+    account.run().ok("ensure_health_check", check(at));
+    let before = account.observe();
+    let mut run = account.run();
+    let mut bare = check(json!({ "ip_address": "192.0.2.45" }));
+    bare.as_object_mut().expect("options").remove("fqdn");
+    run.ok("ensure_health_check", bare.clone());
+    let names: Vec<String> = run.fields().into_iter().map(|field| field.name).collect();
+    assert_eq!(names, ["fqdn", "ip_address", "regions"]);
+    assert_eq!(account.run().ok("ensure_health_check", bare)["change"], "unchanged");
+    assert!(run.roll_back().is_clean());
+    assert_same(&account.observe(), &before, "undone");
+
+    let mut run = account.run();
+    let eu =
+        run.ok("ensure_health_check", check(json!({ "name": "a", "type": "TCP", "port": 443, "resource_path": null })));
+    let us = run.ok("ensure_health_check", check(json!({ "name": "b" })));
+    let count = |children: Value, enough: u8| json!({ "name": "both", "type": "CALCULATED", "child_health_checks": children, "health_threshold": enough });
+    run.ok("ensure_health_check", count(json!([eu, us]), 2));
+    assert_eq!(run.ok("ensure_health_check", count(json!([us, eu]), 2))["change"], "unchanged");
+    assert_eq!(run.ok("ensure_health_check", count(json!([us]), 1))["change"], "updated");
+    assert!(run.roll_back().is_clean());
+    assert_same(&account.observe(), &before, "undone");
+}
+
+#[test]
+fn what_a_health_check_cannot_change() {
+    let account = Account::prompt();
+    let mut run = account.run();
+    run.ok("ensure_health_check", check(json!({})));
+    for (more, field) in [
+        (json!({ "type": "HTTP" }), "type"),
+        (json!({ "request_interval": "10s" }), "request_interval"),
+        (json!({ "measure_latency": true }), "measure_latency"),
+        (json!({ "ip_address": "192.0.2.44" }), "ip_address"),
+    ] {
+        match run.op("ensure_health_check", check(more)).expect_err("refused") {
+            Error::NeedsReplacement { field: found, .. } => assert_eq!(found, field),
+            other => panic!("{field}: {other}"),
+        }
+    }
+    let private = run.op("ensure_health_check", check(json!({ "ip_address": "10.0.0.7" }))).expect_err("refused");
+    assert!(private.to_string().contains("10.0.0.7 is a private or reserved address"), "{private}");
+}
+
+/// Between its creation and its tags, the caller reference says whose a health check is.
+#[test]
+fn a_health_check_without_tags_is_found_again() {
+    let account = Account::prompt();
+    account.simulator().ask_for(["route53:ChangeTagsForResource#1=denied".parse().expect("a fault")]);
+    let mut first = account.run();
+    first.op("ensure_health_check", check(json!({}))).expect_err("no tags");
+    let listed = account.script(
+        "environment(\"prod\");\nstack(\"shop\");\noutput(\"kinds\", list_stack().resources.map(|one| one.kind));",
+        json!({}),
+    );
+    assert_eq!(listed.outputs["kinds"], json!(["health check"]), "{:?}", listed.failure);
+    let mut again = account.run();
+    assert_eq!(again.ok("ensure_health_check", check(json!({})))["change"], "updated");
+    assert_eq!(again.mutations(), ["route53:ChangeTagsForResource"]);
+    let tagged = account.observe().to_string();
+    assert!(tagged.contains(&format!("\"runner:run\":\"{}\"", first.run.id().as_str())), "its maker: {tagged}");
+    assert_eq!(account.run().ok("ensure_health_check", check(json!({})))["change"], "unchanged");
+    // Of another stack it is not, and another name is another one.
+    let mut theirs = account.run();
+    theirs.run.set_stack("bank-prod".into());
+    assert_eq!(theirs.ok("ensure_health_check", check(json!({})))["change"], "created");
+    assert_eq!(again.ok("ensure_health_check", check(json!({ "name": "eu-2" })))["change"], "created");
+}
+
+#[test]
+fn lost_replies_about_health_checks() {
+    for seed in 0..6 {
+        let account = Account::seeded(seed);
+        let before = account.observe();
+        let mut run = account.run();
+        for (fault, options) in [
+            ("route53:CreateHealthCheck#1=timeout-applied", check(json!({}))),
+            ("route53:UpdateHealthCheck#1=timeout-applied", check(json!({ "failure_threshold": 1 }))),
+        ] {
+            account.simulator().ask_for([fault.parse().expect("a fault")]);
+            run.ok("ensure_health_check", options.clone());
+            assert_eq!(account.run().ok("ensure_health_check", options)["change"], "unchanged", "{seed} {fault}");
+        }
+        let report = run.roll_back();
+        assert!(report.is_clean(), "{report:?}");
+        assert_same(&account.observe(), &before, "undone");
+    }
+}
+
+#[test]
+fn a_health_check_that_somebody_else_changed_since() {
+    let account = Account::prompt();
+    account.run().ok("ensure_health_check", check(json!({})));
+    let mut run = account.run();
+    run.ok("ensure_health_check", check(json!({ "failure_threshold": 5 })));
+    // Another setting is theirs, and stays.
+    account.run().ok("ensure_health_check", check(json!({ "failure_threshold": 5, "inverted": true })));
+    assert!(run.roll_back().is_clean());
+    let stays = check(json!({ "inverted": true }));
+    assert_eq!(account.run().ok("ensure_health_check", stays)["change"], "unchanged");
+    let mut run = account.run();
+    run.ok("ensure_health_check", check(json!({ "failure_threshold": 5, "inverted": true })));
+    account.run().ok("ensure_health_check", check(json!({ "failure_threshold": 7, "inverted": true })));
+    let report = run.roll_back();
+    assert!(report.left.len() == 1 && report.left[0].1.contains("expected failure_threshold 5, found 7"), "{report:?}");
+}
+
+#[test]
+fn a_health_check_of_somebody_else_can_be_adopted() {
+    let account = Account::prompt();
+    let mut theirs = account.run();
+    // Together they make the same name.
+    theirs.run.set_stack("shop".into());
+    theirs.ok("ensure_health_check", check(json!({ "name": "prod-eu" })));
+    let before = account.observe();
+    let mut run = account.run();
+    let error = run.op("ensure_health_check", check(json!({}))).expect_err("refused");
+    assert!(matches!(&error, Error::NotOwned { owner: Some(owner), .. } if owner == "shop"), "{error}");
+    run.ok("ensure_health_check", check(json!({ "adopt": true })));
+    assert_eq!(account.run().ok("ensure_health_check", check(json!({})))["change"], "unchanged");
+    assert!(run.roll_back().is_clean());
+    assert_same(&account.observe(), &before, "given back");
+}
+
+/// Set, changed, kept when it is left out and when weights move, and put back.
+fn records_on(account: &Account, observe: impl Fn() -> Value) {
+    let mut run = account.run();
+    let zone = zone(&mut run);
+    let [one, two] = ["one", "two"]
+        .map(|name| run.ok("ensure_health_check", check(json!({ "name": name })))["health_check_id"].clone());
+    let blue = |check: &Value| {
+        let mut options = one_of(&zone, "blue", "192.0.2.1", Some(100));
+        options["health_check"] = check.clone();
+        options
+    };
+    run.ok("ensure_record", blue(&one));
+    assert!(run.fields().iter().any(|field| field.name == "health_check" && field.after == one));
+    run.ok("ensure_record", one_of(&zone, "green", "192.0.2.2", None));
+    let before = observe();
+    let mut change = account.run();
+    assert_eq!(change.ok("ensure_record", blue(&one))["change"], "unchanged");
+    assert_eq!(change.ok("ensure_record", one_of(&zone, "blue", "192.0.2.1", None))["change"], "unchanged");
+    assert_eq!(change.ok("ensure_record", blue(&two))["change"], "updated");
+    let field = change.fields().pop().expect("a field");
+    assert_eq!((field.name.as_str(), field.before, field.after), ("health_check", Some(one.clone()), two.clone()));
+    change.ok("ensure_record", one_of(&zone, "blue", "192.0.2.9", None));
+    let shift = json!({ "hosted_zone_id": zone["hosted_zone_id"], "name": "shop.example.com", "to": "green" });
+    change.ok("shift_dns", shift);
+    assert!(observe().to_string().contains(two.as_str().expect("an id")), "it is kept");
+    assert_eq!(
+        change.ok("ensure_record", {
+            let mut options = blue(&two);
+            options["values"] = json!(["192.0.2.9"]);
+            options
+        })["change"],
+        "unchanged"
+    );
+    let report = change.roll_back();
+    assert!(report.is_clean(), "{report:?}");
+    assert_same(&observe(), &before, "the former is back");
+}
+
+#[test]
+fn records_with_health_checks() {
+    let account = Account::new();
+    records_on(&account, || account.observe());
+    let name = moto().new_account();
+    records_on(&Account::moto(moto().url(), name.clone()), || moto().boto3(&name, "observe()"));
+}
+
+#[test]
+fn aliases_with_health_checks() {
+    let account = Account::prompt();
+    let mut run = account.run();
+    let zone = zone(&mut run);
+    let made = run.ok("ensure_health_check", check(json!({})));
+    let mut options = record(&zone, &[]);
+    options["alias"] =
+        json!({ "dns_name": "shop-1.eu-central-1.elb.amazonaws.com", "hosted_zone_id": "Z215JYRZR1TBD5" });
+    options["health_check"] = made.clone();
+    match run.op("ensure_record", options.clone()).expect_err("alone") {
+        Error::Option { path, .. } => assert_eq!(path, "health_check"),
+        other => panic!("{other}"),
+    }
+    options["set_identifier"] = json!("eu");
+    assert_eq!(run.ok("ensure_record", options.clone())["change"], "created");
+    assert_eq!(run.ok("ensure_record", options.clone())["change"], "unchanged");
+    options["health_check"] = json!("51fbac21-c998-4b3d-9d4c-b0f27125a426");
+    let absent = run.op("ensure_record", options).expect_err("no such health check");
+    assert!(absent.is(&["NoSuchHealthCheck"]), "{absent}");
+}
+
+/// The shop of the prod runbook, checked from outside by its load balancer's name.
+#[test]
+fn health_checks_see_what_users_see() {
+    let account = Account::prompt();
+    assert_eq!(account.runbook("prod-deploy.rhai", json!({ "image": "ami-healthy-1" })).failure, None);
+    let ran = |body: &str| {
+        let checks = r#"
+            let lb = find_load_balancer("shop-prod-web");
+            let well = ensure_health_check(#{ name: "well", type: "HTTPS", fqdn: lb.dns_name, request_interval: "10s" });
+            let ill = ensure_health_check(#{ name: "ill", type: "TCP", fqdn: lb.dns_name, port: 8443, request_interval: "10s" });
+            let both = ensure_health_check(#{ name: "both", type: "CALCULATED", child_health_checks: [well, ill] });
+            let one = ensure_health_check(#{ name: "one", type: "CALCULATED", child_health_checks: [well, ill], health_threshold: 1 });
+        "#;
+        account.script(&format!("environment(\"prod\");\nstack(\"shop\");\n{checks}\n{body}"), json!({}))
+    };
+    let at_first = ran("output(\"healthy\", health_check_status(well).healthy);");
+    assert_eq!((at_first.failure, &at_first.outputs["healthy"]), (None, &json!(false)), "nobody has looked");
+    let seen = ran(r#"
+        let status = wait_health_check(well);
+        output("well", [status.healthy, status.checkers, status.healthy_checkers]);
+        output("words", status.observations[0].status);
+        wait_health_check(one);
+        output("both", health_check_status(both).healthy);
+        // Inverted, what fails is well; disabled, it is not even looked at.
+        ensure_health_check(#{ name: "ill", type: "TCP", fqdn: lb.dns_name, port: 8443, request_interval: "10s", inverted: true });
+        wait_health_check(#{ health_check: both, dwell: "10s" });
+        ensure_health_check(#{ name: "ill", type: "TCP", fqdn: lb.dns_name, port: 8443, request_interval: "10s", disabled: true });
+        output("disabled", health_check_status(ill).healthy);
+        "#);
+    assert_eq!(seen.failure, None);
+    assert_eq!(seen.outputs["well"], json!([true, 8, 8]));
+    assert_eq!(seen.outputs["words"], json!("Success: HTTP Status Code 200"));
+    assert_eq!((&seen.outputs["both"], &seen.outputs["disabled"]), (&json!(false), &json!(true)));
+    for (body, words) in [
+        (
+            "wait_health_check(#{ health_check: ill, timeout: \"2m\" });",
+            "0 of 8 say that all is well; us-east-1 says Failure: Connection timed out",
+        ),
+        (
+            "health_check_status(#{ health_check: both, expect_healthy: true });",
+            "not healthy, 1 of 2 say that all is well",
+        ),
+        ("wait_health_check(#{ health_check: well, timeout: \"20s\" });", "expected more than the dwell of 30s"),
+        (
+            "health_check_status(\"51fbac21-c998-4b3d-9d4c-b0f27125a426\");",
+            "health check 51fbac21-c998-4b3d-9d4c-b0f27125a426 was not found",
+        ),
+    ] {
+        let failure = ran(body).failure.unwrap_or_else(|| panic!("{body} fails"));
+        assert!(failure.contains(words), "{body}: {failure}");
+    }
+}
+
+#[test]
+fn health_check_status_on_moto() {
+    let account = Account::moto(moto().url(), moto().new_account());
+    let mut run = account.run();
+    let made = run.ok("ensure_health_check", check(json!({})));
+    let status = run.ok("wait_health_check", json!({ "health_check": made }));
+    assert_eq!((&status["healthy"], &status["checkers"]), (&json!(true), &json!(1)));
+    assert!(run.events().iter().any(|event| matches!(event, Event::Waited { .. })));
+}
+
+/// Its name and its tags are known to policy, when its settings change and when its tags do.
+#[test]
+fn a_protected_health_check_stays_as_it_is() {
+    let account = Account::prompt();
+    account.run().ok("ensure_health_check", check(json!({})));
+    for more in [json!({ "failure_threshold": 5 }), json!({ "tags": { "team": "shop" } })] {
+        for rule in ["protected_names = [\"shop-prod-eu\"]", "protected_tags = { team = \"web\" }"] {
+            let mut run = account.run_under(rule);
+            let refused = run.op("ensure_health_check", check(more.clone())).expect_err("protected");
+            assert!(matches!(refused, Error::Policy(_)), "{rule}: {refused}");
+            assert_eq!(run.mutations(), [""; 0], "{rule}");
+        }
+    }
 }

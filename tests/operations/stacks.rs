@@ -221,6 +221,32 @@ fn proofs_that_certificates_of_other_regions_need_stay() {
     assert_eq!((&limited.failure, &limited.outputs["found"]), (&None, &json!(1)));
 }
 
+/// Names that a health check decides about go before it.
+#[test]
+fn health_checks_go_after_their_records() {
+    let account = Account::new();
+    let mut theirs = account.run();
+    theirs.run.set_stack("bank-prod".into());
+    let zone = theirs.ok("ensure_hosted_zone", json!({ "name": "example.com" }));
+    theirs.ok("ensure_health_check", json!({ "name": "eu", "type": "HTTP", "fqdn": "eu.example.com" }));
+    let before = account.observe();
+    let mut run = account.run();
+    let check = run.ok("ensure_health_check", json!({ "name": "eu", "type": "HTTP", "fqdn": "eu.example.com" }));
+    let record = json!({
+        "hosted_zone_id": zone, "name": "shop.example.com", "type": "A", "values": ["192.0.2.1"], "set_identifier": "eu",
+        "health_check": check,
+    });
+    run.ok("ensure_record", record);
+    let listed = ran(&account, r#"output("found", list_stack().resources.map(|one| [one.kind, one.name]));"#);
+    let expected = json!([["record", "A shop.example.com (eu)"], ["health check", "shop-prod-eu"]]);
+    assert_eq!(listed.outputs["found"], expected);
+    let gone = ran(&account, r#"output("deleted", destroy_stack().deleted);"#);
+    assert_eq!((gone.failure.as_deref(), &gone.outputs["deleted"]), (None, &json!({ "health check": 1, "record": 1 })));
+    let calls = gone.mutations();
+    assert_eq!(calls, ["route53:ChangeResourceRecordSets", "route53:DeleteHealthCheck"]);
+    assert_same(&account.observe(), &before, "theirs is untouched");
+}
+
 /// By the list of live branches, and by age.
 #[test]
 fn stale_stacks() {

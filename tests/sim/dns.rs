@@ -1,16 +1,19 @@
 //! Route 53 and the names SSM gives to images.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use aws_sdk_route53::{
     Client,
     error::ProvideErrorMetadata,
     types::{
-        AliasTarget, Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType, Tag,
-        TagResourceType, Vpc, VpcRegion,
+        AliasTarget, Change, ChangeAction, ChangeBatch, HealthCheckConfig, HealthCheckType, ResourceRecord,
+        ResourceRecordSet, RrType, Tag, TagResourceType, Vpc, VpcRegion,
     },
 };
-use runner::sim::{Settings, Simulator, Source};
+use runner::{
+    sim::{Settings, Simulator, Source},
+    web::Request,
+};
 
 use super::sdk;
 
@@ -215,4 +218,161 @@ async fn ssm_names_amazons_images() {
     assert_eq!(missing.code(), Some("ParameterNotFound"));
     let several = ssm.get_parameters().names(name).names("/shop/colour").send().await.unwrap();
     assert_eq!((several.parameters().len(), several.invalid_parameters()), (1, &["/shop/colour".to_owned()][..]));
+}
+
+/// A load balancer that answers by itself, and its name, where it is.
+struct Endpoint {
+    elb: aws_sdk_elasticloadbalancingv2::Client,
+    listener: String,
+    dns_name: String,
+}
+
+impl Endpoint {
+    async fn new(sim: &Arc<Simulator>, region: &'static str) -> Endpoint {
+        let config = sdk::config(sim).to_builder().region(aws_types::region::Region::new(region)).build();
+        let (ec2, elb) = (aws_sdk_ec2::Client::new(&config), aws_sdk_elasticloadbalancingv2::Client::new(&config));
+        let subnets = ec2.describe_subnets().send().await.unwrap();
+        let subnets = subnets.subnets().iter().take(2).filter_map(|subnet| subnet.subnet_id().map(str::to_owned));
+        let groups = ec2.describe_security_groups().send().await.unwrap();
+        let group = groups.security_groups()[0].group_id().unwrap();
+        let anywhere = aws_sdk_ec2::types::IpRange::builder().cidr_ip("0.0.0.0/0").build();
+        let http = aws_sdk_ec2::types::IpPermission::builder().ip_protocol("tcp").from_port(80).to_port(80);
+        let http = http.ip_ranges(anywhere).build();
+        ec2.authorize_security_group_ingress().group_id(group).ip_permissions(http).send().await.unwrap();
+        let made = elb.create_load_balancer().name("web").set_subnets(Some(subnets.collect())).security_groups(group);
+        let made = made.send().await.unwrap();
+        let balancer = &made.load_balancers()[0];
+        let listener = elb.create_listener().load_balancer_arn(balancer.load_balancer_arn().unwrap()).port(80);
+        let listener = listener.protocol(aws_sdk_elasticloadbalancingv2::types::ProtocolEnum::Http);
+        let listener = listener.default_actions(answer("200")).send().await.unwrap();
+        let listener = listener.listeners()[0].listener_arn().unwrap().to_owned();
+        Endpoint { elb, listener, dns_name: balancer.dns_name().unwrap().to_owned() }
+    }
+
+    async fn answers(&self, status: &str) {
+        let request = self.elb.modify_listener().listener_arn(&self.listener);
+        request.default_actions(answer(status)).send().await.unwrap();
+    }
+}
+
+fn answer(status: &str) -> aws_sdk_elasticloadbalancingv2::types::Action {
+    use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, FixedResponseActionConfig};
+    let fixed = FixedResponseActionConfig::builder().status_code(status).message_body("all is well").build();
+    Action::builder().r#type(ActionTypeEnum::FixedResponse).fixed_response_config(fixed).build()
+}
+
+impl Zone {
+    /// A health check that looks every ten seconds, and believes the second look.
+    async fn check(&self, reference: &str, name: &str) -> String {
+        let config = HealthCheckConfig::builder().r#type(HealthCheckType::HttpStrMatch).search_string("is well");
+        let config = config.fully_qualified_domain_name(name).request_interval(10).failure_threshold(2);
+        let request = self.r53.create_health_check().caller_reference(reference);
+        let made = request.health_check_config(config.build().unwrap()).send().await.unwrap();
+        made.health_check().unwrap().id().to_owned()
+    }
+
+    async fn put(&self, id: &str, to: &str, weight: i64, check: Option<&str>) {
+        let plain = set(RrType::Cname, "www.example.com", to);
+        let set = ResourceRecordSet::builder().name(plain.name()).r#type(RrType::Cname).ttl(60).set_identifier(id);
+        let set = set.set_resource_records(plain.resource_records).weight(weight);
+        let set = set.set_health_check_id(check.map(str::to_owned));
+        self.change(vec![(ChangeAction::Upsert, set.build().unwrap())]).await.unwrap();
+    }
+
+    fn pass(&self, seconds: u64) {
+        self.sim.advance(self.sim.clock() + Duration::from_secs(seconds));
+    }
+
+    /// Where users are led in the next seconds: home, or to a load balancer of another region, which is not seen from here.
+    fn led_to(&self) -> BTreeSet<&'static str> {
+        let once = |_| {
+            self.sim.advance(self.sim.clock() + Duration::from_millis(50));
+            let request = Request::new("GET", "http://www.example.com/".parse().unwrap(), Duration::from_secs(5));
+            self.sim.visit("111122223333", "eu-west-1", &request).map_or("away", |_| "home")
+        };
+        (0..40).map(once).collect()
+    }
+
+    async fn statuses(&self, check: &str) -> BTreeSet<String> {
+        let reply = self.r53.get_health_check_status().health_check_id(check).send().await.unwrap();
+        let all = reply.health_check_observations().iter();
+        all.map(|one| one.status_report().unwrap().status().unwrap().to_owned()).collect()
+    }
+}
+
+/// "How Amazon Route 53 chooses records when health checking is configured".
+#[tokio::test]
+async fn names_lead_to_what_is_healthy() {
+    let zone = Zone::new().await;
+    let (home, away) = (Endpoint::new(&zone.sim, "eu-west-1").await, Endpoint::new(&zone.sim, "us-west-2").await);
+    zone.pass(200);
+    let [of_home, of_away] = [zone.check("1", &home.dns_name).await, zone.check("2", &away.dns_name).await];
+    zone.put("home", &home.dns_name, 1, Some(&of_home)).await;
+    zone.put("away", &away.dns_name, 1, Some(&of_away)).await;
+    let both = BTreeSet::from(["away", "home"]);
+    assert_eq!(zone.statuses(&of_away).await, BTreeSet::new());
+    // "Route 53 considers a new health check to be healthy until there's enough data".
+    away.answers("503").await;
+    assert_eq!(zone.led_to(), both);
+    zone.pass(8);
+    assert_eq!(zone.statuses(&of_away).await, BTreeSet::from(["Failure: HTTP Status Code 503".to_owned()]));
+    assert_eq!(zone.statuses(&of_home).await, BTreeSet::from(["Success: HTTP Status Code 200".to_owned()]));
+    assert_eq!(zone.led_to(), both, "one failure is not believed");
+    zone.pass(20);
+    assert_eq!(zone.led_to(), BTreeSet::from(["home"]));
+    // Those without weight are for when no other is healthy.
+    zone.put("home", &home.dns_name, 0, Some(&of_home)).await;
+    assert_eq!(zone.led_to(), BTreeSet::from(["home"]));
+    away.answers("200").await;
+    zone.pass(30);
+    assert_eq!(zone.led_to(), BTreeSet::from(["away"]));
+    // If none is healthy, all are taken to be.
+    home.answers("500").await;
+    away.answers("404").await;
+    zone.pass(30);
+    assert_eq!(zone.led_to(), BTreeSet::from(["away"]));
+    zone.put("home", &home.dns_name, 1, Some(&of_home)).await;
+    assert_eq!(zone.led_to(), both);
+    // Without a health check, one is always healthy.
+    zone.put("home", &home.dns_name, 1, None).await;
+    assert_eq!(zone.led_to(), BTreeSet::from(["home"]));
+    // Inverted, what fails is well; disabled, nobody looks, and it counts as well.
+    let update = |id: &str| zone.r53.update_health_check().health_check_id(id);
+    update(&of_away).inverted(true).send().await.unwrap();
+    assert_eq!(zone.led_to(), both);
+    update(&of_away).disabled(true).send().await.unwrap();
+    assert_eq!(zone.led_to(), BTreeSet::from(["home"]));
+    update(&of_away).inverted(false).send().await.unwrap();
+    assert_eq!(zone.led_to(), both);
+    // A record may go on having one that is gone.
+    zone.r53.delete_health_check().health_check_id(&of_away).send().await.unwrap();
+    assert_eq!(zone.led_to(), both);
+}
+
+/// Children that are counted, and the text that is looked for.
+#[tokio::test]
+async fn health_checks_of_health_checks() {
+    let zone = Zone::new().await;
+    let home = Endpoint::new(&zone.sim, "eu-west-1").await;
+    zone.pass(200);
+    let nowhere = zone.check("1", "nowhere.example.com").await;
+    let well = zone.check("2", &home.dns_name).await;
+    let config = HealthCheckConfig::builder().r#type(HealthCheckType::Calculated).health_threshold(2);
+    let config = config.child_health_checks(&nowhere).child_health_checks(&well).build().unwrap();
+    let made = zone.r53.create_health_check().caller_reference("3").health_check_config(config).send().await.unwrap();
+    let both = made.health_check().unwrap().id();
+    zone.put("away", "web-1.us-west-2.elb.amazonaws.com", 1, Some(both)).await;
+    zone.put("home", &home.dns_name, 1, Some(&well)).await;
+    zone.pass(25);
+    let unknown = "Failure: DNS resolution failed: DNS response error code NXDOMAIN";
+    assert_eq!(zone.statuses(&nowhere).await, BTreeSet::from([unknown.to_owned()]));
+    assert_eq!(zone.led_to(), BTreeSet::from(["home"]));
+    zone.r53.update_health_check().health_check_id(both).health_threshold(1).send().await.unwrap();
+    assert_eq!(zone.led_to(), BTreeSet::from(["away", "home"]));
+    zone.r53.update_health_check().health_check_id(&well).search_string("is ill").send().await.unwrap();
+    zone.pass(25);
+    let lacks = "Failure: The string was not found in the first 5,120 bytes of the response body";
+    assert_eq!(zone.statuses(&well).await, BTreeSet::from([lacks.to_owned()]));
+    let refused = zone.r53.get_health_check_status().health_check_id(both).send().await.unwrap_err();
+    assert_eq!(refused.code(), Some("InvalidInput"));
 }

@@ -7,13 +7,15 @@ use serde_json::{Value, json};
 
 use super::{
     HostedZone, bare_id, record_set,
-    zone::{self, GONE, ZoneTags},
+    reference::{self, Referred},
+    tags::{self, ZoneTags},
+    zone::{self, GONE},
 };
 use crate::{
     event::{Change, Field},
     ops::{
         Error, Operation, Tags, Together, all_of, arguments,
-        ownership::{Owned, RUN_TAG, STACK_TAG, changed, set},
+        ownership::{Owned, changed, set},
         tagged::{self, Tagged},
     },
     run::{Class, Ctx, LookUp, Mutation, Undo, UndoAction, Undone},
@@ -63,74 +65,35 @@ impl Operation for EnsureHostedZone {
 
     async fn run(ctx: &Ctx, options: Self) -> Result<HostedZone, Error> {
         let owned = Owned::new(ctx, &options.name, &options.tags)?;
-        // One is kept for `runner:run`, which is not among those that are compared.
-        if owned.wanted.len() > 9 {
-            let message = format!("expected at most ten tags with the stack's own, found {}", owned.wanted.len() + 1);
-            return Err(Error::option("tags", message));
-        }
-        let zones = zone::find(ctx, &options.name, false).await?;
-        match pick(ctx, &options, &owned, zones).await? {
-            Some((zone, tags)) => converge(ctx, &options, &owned, &zone, &tags).await,
+        tags::check_count(&owned)?;
+        let (what, prefix) = (format!("hosted zone {}", options.name), reference::prefix_of(&owned.stack));
+        let zones = found(ctx, &options.name).await?;
+        match reference::pick(zones, &what, &owned, &prefix, options.adopt)? {
+            Some(zone) => converge(ctx, &options, &owned, &zone).await,
             None => create(ctx, &options, &owned).await,
         }
     }
 }
 
-type TagMap = std::collections::BTreeMap<String, String>;
-
-/// The stack's own zone of this name, or the one to adopt.
-async fn pick(
-    ctx: &Ctx,
-    options: &EnsureHostedZone,
-    owned: &Owned,
-    zones: Vec<Zone>,
-) -> Result<Option<(Zone, TagMap)>, Error> {
+/// The zones of this name, with their tags.
+async fn found(ctx: &Ctx, name: &str) -> Result<Vec<Referred<Zone>>, Error> {
+    let zones = zone::find(ctx, name, false).await?;
     let tags = all_of(zones.iter().map(|zone| ZoneTags::read(ctx, bare_id(zone.id()))));
     // Its records are needed next. If they cannot be read, that is said then.
     let records = all_of(zones.iter().map(|zone| record_set::first_page(ctx, bare_id(zone.id()))));
     let (tags, _) = futures::join!(tags, records);
-    let tags = tags?;
-    let all: Vec<(Zone, TagMap)> = zones.into_iter().zip(tags).collect();
-    let ours = |(zone, tags): &(Zone, TagMap)| match tags.get(STACK_TAG) {
-        Some(owner) => *owner == owned.stack,
-        None => zone.caller_reference().starts_with(&reference_prefix(&owned.stack)),
+    let one = |(zone, tags): (Zone, _)| {
+        let (id, reference) = (bare_id(zone.id()).to_owned(), zone.caller_reference().to_owned());
+        Referred { what: zone, id, reference, tags }
     };
-    let (ours, theirs): (Vec<_>, Vec<_>) = all.into_iter().partition(ours);
-    let is_ours = !ours.is_empty();
-    let mut candidates = if is_ours { ours } else { theirs };
-    let Some((zone, tags)) = candidates.pop() else { return Ok(None) };
-    let what = format!("hosted zone {}", options.name);
-    if let Some((other, _)) = candidates.first() {
-        let found = [&zone, other].map(|zone| bare_id(zone.id()).to_owned()).to_vec();
-        return Err(Error::Ambiguous { what, found });
-    }
-    if !is_ours {
-        owned.check(&format!("{what} ({})", bare_id(zone.id())), &tags, options.adopt)?;
-    }
-    Ok(Some((zone, tags)))
-}
-
-/// The tags to add. One that its maker could not tag any more gets what the maker would have given it.
-fn missing(zone: &Zone, owned: &Owned, tags: &TagMap) -> TagMap {
-    let mut missing = owned.missing(tags);
-    let made = zone.caller_reference().strip_prefix(&reference_prefix(&owned.stack));
-    if let Some((run, _)) = made.and_then(|made| made.split_once('/'))
-        && !tags.contains_key(RUN_TAG)
-    {
-        missing.insert(RUN_TAG.to_owned(), run.to_owned());
-    }
-    missing
-}
-
-fn reference_prefix(stack: &str) -> String {
-    format!("runner/{stack}/")
+    Ok(zones.into_iter().zip(tags?).map(one).collect())
 }
 
 async fn create(ctx: &Ctx, options: &EnsureHostedZone, owned: &Owned) -> Result<HostedZone, Error> {
     const CALL: &str = "route53:CreateHostedZone";
     let name = &options.name;
     // Within 128 characters, and another one for each operation: a reference is never used twice.
-    let reference = format!("{}{}/{}", reference_prefix(&owned.stack), ctx.run_id(), ctx.id());
+    let reference = format!("{}{}/{}", reference::prefix_of(&owned.stack), ctx.run_id(), ctx.id());
     let declared = Mutation::new(CALL, Class::Unique, format!("hosted zone {name}"))
         .look_up(&ZONE_BY_REFERENCE, json!({ "name": name, "caller_reference": reference }))
         .undo(
@@ -164,18 +127,18 @@ async fn converge(
     ctx: &Ctx,
     options: &EnsureHostedZone,
     owned: &Owned,
-    zone: &Zone,
-    tags: &TagMap,
+    found: &Referred<Zone>,
 ) -> Result<HostedZone, Error> {
-    let id = bare_id(zone.id());
-    let found = zone.config().and_then(|config| config.comment()).unwrap_or_default();
-    let comment = options.comment.as_deref().filter(|wanted| *wanted != found);
+    let Referred { what: zone, id, tags, .. } = found;
+    let missing = found.missing(owned, &reference::prefix_of(&owned.stack));
+    let now = zone.config().and_then(|config| config.comment()).unwrap_or_default();
+    let comment = options.comment.as_deref().filter(|wanted| *wanted != now);
     let (name_servers, mut fields, changed) = futures::join!(
         zone::seen_name_servers(ctx, id, zone.name()),
-        tagged::add::<ZoneTags>(ctx, id, tags, missing(zone, owned, tags)),
+        tagged::add::<ZoneTags>(ctx, id, tags, missing),
         async {
             match comment {
-                Some(wanted) => change_comment(ctx, id, found, wanted).await.map(Some),
+                Some(wanted) => change_comment(ctx, id, now, wanted).await.map(Some),
                 None => Ok(None),
             }
         },

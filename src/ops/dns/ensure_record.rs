@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Value, json};
 
 use super::{
-    HostedZone, Record, bare_id, normal, plain,
+    HealthCheck, HostedZone, Record, bare_id, normal, plain,
     record_set::{Batch, Content, Key, RecordSet, Weighted, in_sync, seen},
 };
 use crate::{
@@ -48,6 +48,9 @@ pub struct EnsureRecord {
     set_identifier: Option<String>,
     /// Its weight among the others when it is made, 0 to 255. One that is there keeps the weight it has: `shift_dns` moves it.
     weight: Option<u8>,
+    /// Of one of several: it is not answered while this health check fails, as long as another one is healthy. What
+    /// `ensure_health_check` returned, or an id. Left out, one that is there stays.
+    health_check: Option<IdOf<HealthCheck>>,
     /// How long to wait for the name servers.
     #[serde(default = "five_minutes")]
     timeout: Duration,
@@ -168,7 +171,9 @@ impl Operation for EnsureRecord {
         {
             wanted.weight = now.weight;
         }
-        wanted.health_check_id = found.as_ref().and_then(|found| found.health_check_id.clone());
+        if wanted.health_check_id.is_none() {
+            wanted.health_check_id = found.as_ref().and_then(|found| found.health_check_id.clone());
+        }
         let owner = evidence.as_ref().and_then(owner);
         if owner.as_ref() != Some(&stack) && (found.is_some() || owner.is_some()) && !options.adopt {
             return Err(Error::NotOwned { resource, stack, owner });
@@ -237,7 +242,12 @@ impl EnsureRecord {
                 Some(Weighted { set_identifier: id.clone(), weight: weight.unwrap_or_default().into() })
             }
         };
-        Ok(RecordSet { name: normal(&self.name), r#type: kind.to_owned(), content, weighted, health_check_id: None })
+        let health_check_id = self.health_check.as_ref().map(ToString::to_string);
+        if health_check_id.is_some() && weighted.is_none() {
+            let message = "Route 53 chooses by it among several records: give this one a `set_identifier`";
+            return Err(Error::option("health_check", message));
+        }
+        Ok(RecordSet { name: normal(&self.name), r#type: kind.to_owned(), content, weighted, health_check_id })
     }
 
     fn check_values(&self) -> Result<(), Error> {
@@ -324,6 +334,7 @@ fn fields(found: Option<&RecordSet>, wanted: &RecordSet) -> Vec<Field> {
             Content::Alias { dns_name, .. } => [("alias", json!(plain(dns_name)))].to_vec(),
         };
         parts.extend(set.weighted.as_ref().map(|weighted| ("weight", json!(weighted.weight))));
+        parts.extend(set.health_check_id.as_ref().map(|id| ("health_check", json!(id))));
         parts
     };
     let Some(found) = found else {

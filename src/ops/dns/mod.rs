@@ -1,10 +1,15 @@
-//! DNS: hosted zones, and the records in them.
+//! DNS: hosted zones, the records in them, and health checks.
 
+pub mod ensure_health_check;
 pub mod ensure_hosted_zone;
 pub mod ensure_record;
 pub mod find_hosted_zone;
+pub mod health_check;
+pub mod health_check_status;
 pub mod record_set;
+pub mod reference;
 pub mod shift_dns;
+pub mod tags;
 pub mod zone;
 
 use serde::Serialize;
@@ -40,6 +45,19 @@ pub struct Record {
 impl Kind for Record {
     const KIND: &'static str = "record";
     const ID: &'static str = "name";
+}
+
+/// A health check.
+#[derive(Debug, Serialize)]
+pub struct HealthCheck {
+    pub health_check_id: String,
+    /// `<stack>-<name>`
+    pub name: String,
+}
+
+impl Kind for HealthCheck {
+    const KIND: &'static str = "health_check";
+    const ID: &'static str = "health_check_id";
 }
 
 /// A domain name as it is compared: lower case, with a dot at its end, and `*` for `\052`, which is how Route 53 shows it.

@@ -22,7 +22,7 @@ pub struct RecordSet {
     /// What tells it from others of the same name and type, and its share among them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weighted: Option<Weighted>,
-    /// Somebody's health check: no operation sets it, and none takes it away.
+    /// It is answered only while this one is healthy. `ensure_record` sets it, and no operation takes it away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_check_id: Option<String>,
 }
@@ -266,8 +266,9 @@ impl Batch<'_> {
                 .look_up(&RECORDS_BY_CONTENT, json!({ "hosted_zone_id": self.zone, "sets": new })),
             false => Mutation::new(CALL, Class::Idempotent, &self.what),
         };
+        let checks: Vec<&String> = self.sets.iter().filter_map(|(_, ours)| ours.health_check_id.as_ref()).collect();
         let made = ctx.mutate(
-            declared.undo(undo),
+            declared.refers_to(checks).undo(undo),
             |permit| send(ctx, self.zone, &changes).customize().interceptor(permit).send(),
             |reply| {
                 let id = reply.change_info().map(|info| super::bare_id(info.id()).to_owned());

@@ -1,17 +1,9 @@
-//! Zones by name, and their tags.
+//! Zones by name.
 
-use std::collections::BTreeMap;
-
-use aws_sdk_route53::types::{HostedZone as Zone, RrType, Tag, TagResourceType};
+use aws_sdk_route53::types::{HostedZone as Zone, RrType};
 
 use super::{HostedZone, bare_id, normal, plain, record_set};
-use crate::{
-    ops::{
-        Error,
-        tagged::{Tagged, restore},
-    },
-    run::{Class, Ctx, Mutation, Undo, UndoAction},
-};
+use crate::{ops::Error, run::Ctx};
 
 /// What Route 53 says when a zone is not there.
 pub const GONE: &[&str] = &["NoSuchHostedZone"];
@@ -56,54 +48,4 @@ pub async fn name_servers(ctx: &Ctx, id: &str) -> Result<Vec<String>, Error> {
 /// The handle of a zone.
 pub fn handle(zone: &Zone, name_servers: Vec<String>) -> HostedZone {
     HostedZone { hosted_zone_id: bare_id(zone.id()).to_owned(), name: plain(zone.name()), name_servers }
-}
-
-/// Tags of a zone, by its id.
-pub(in crate::ops) struct ZoneTags;
-
-/// Puts changed tags back.
-pub const RESTORE_ZONE_TAGS: UndoAction =
-    UndoAction { name: "restore_zone_tags", run: |ctx, arguments| Box::pin(restore::<ZoneTags>(ctx, arguments)) };
-
-impl Tagged for ZoneTags {
-    const RESTORE: &'static UndoAction = &RESTORE_ZONE_TAGS;
-    const GONE: &'static [&'static str] = GONE;
-
-    async fn read(ctx: &Ctx, id: &str) -> Result<BTreeMap<String, String>, Error> {
-        let request = || {
-            let request = ctx.aws().route53.list_tags_for_resource().resource_type(TagResourceType::Hostedzone);
-            request.resource_id(id).send()
-        };
-        let reply = ctx.read("route53:ListTagsForResource", request).await?;
-        let tags = reply.resource_tag_set.and_then(|set| set.tags).unwrap_or_default();
-        Ok(tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect())
-    }
-
-    async fn set(ctx: &Ctx, id: &str, tags: &BTreeMap<String, String>, undo: Option<Undo>) -> Result<(), Error> {
-        let tags: Vec<Tag> = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
-        change(ctx, id, Some(tags), None, undo).await
-    }
-
-    async fn remove(ctx: &Ctx, id: &str, keys: &[String]) -> Result<(), Error> {
-        change(ctx, id, None, Some(keys.to_vec()), None).await
-    }
-}
-
-async fn change(
-    ctx: &Ctx,
-    id: &str,
-    add: Option<Vec<Tag>>,
-    remove: Option<Vec<String>>,
-    undo: Option<Undo>,
-) -> Result<(), Error> {
-    let mut declared = Mutation::new("route53:ChangeTagsForResource", Class::Idempotent, id);
-    if let Some(undo) = undo {
-        declared = declared.undo(undo);
-    }
-    ctx.change(declared, |permit| {
-        let request = ctx.aws().route53.change_tags_for_resource().resource_type(TagResourceType::Hostedzone);
-        let request = request.resource_id(id).set_add_tags(add.clone()).set_remove_tag_keys(remove.clone());
-        request.customize().interceptor(permit).send()
-    })
-    .await
 }

@@ -1,4 +1,4 @@
-//! Certificates, zones and records of a stack. Whose a record is says the text beside it.
+//! Certificates, zones, records and health checks of a stack. Whose a record is says the text beside it.
 
 use aws_sdk_acm::types::{CertificateSummary, CertificateType};
 use serde_json::json;
@@ -13,9 +13,11 @@ use crate::{
             bare_id,
             ensure_hosted_zone::DELETE_HOSTED_ZONE,
             ensure_record::{evidence_name, owner, run_of},
+            health_check::{self, DELETE_HEALTH_CHECK},
             plain,
             record_set::{self, RESTORE_RECORDS, RecordSet},
-            zone::ZoneTags,
+            reference,
+            tags::ZoneTags,
         },
         ownership::STACK_TAG,
         tagged::Tagged,
@@ -25,8 +27,10 @@ use crate::{
 
 /// What the stack owns.
 pub async fn of_stack(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
-    let (certificates, zones) = futures::join!(certificates(ctx, stack), zones(ctx)).together()?;
+    let (certificates, zones, checks) =
+        futures::join!(certificates(ctx, stack), zones(ctx), health_checks(ctx, stack)).together()?;
     let (mut found, Proofs { alone, unseen }) = certificates;
+    found.extend(checks);
     for Zone { id, name, tags, sets } in &zones {
         found.extend(records(id, sets, stack));
         let is_proof = |set: &&RecordSet| alone.iter().any(|proof| proof.is_same(set));
@@ -112,6 +116,25 @@ async fn needed_in(ctx: &Ctx, region: &str) -> Result<Vec<RecordSet>, Error> {
     let issued = all.iter().filter(is_issued).filter_map(CertificateSummary::certificate_arn);
     let described = all_of(issued.map(|arn| acm::describe(&there, arn))).await?;
     Ok(described.iter().flat_map(request::records).collect())
+}
+
+/// Health checks. One whose maker could not tag it any more is told by its caller reference.
+async fn health_checks(ctx: &Ctx, stack: &str) -> Result<Vec<Belonging>, Error> {
+    let (all, prefix) = (health_check::list(ctx).await?, reference::prefix_of(stack));
+    let tagged = health_check::with_tags(ctx, all.iter()).await?.into_iter().map(|mut one| {
+        if !one.tags.contains_key(STACK_TAG) && one.reference.starts_with(&prefix) {
+            one.tags.insert(STACK_TAG.to_owned(), stack.to_owned());
+        }
+        one
+    });
+    let asks = ("route53:DeleteHealthCheck", "HealthCheckId");
+    let found = tagged.filter_map(|one| {
+        // What counts others goes before them.
+        let rank = if one.what.settings.is_calculated() { Rank::LoadBalancers } else { Rank::Parts };
+        let found = Belonging::tagged(&one.tags, "health check", &one.id, rank, asks)?;
+        Some(found.gone_by(&DELETE_HEALTH_CHECK, json!({ "health_check_id": one.id })))
+    });
+    Ok(found.collect())
 }
 
 /// A zone, and what is in it.

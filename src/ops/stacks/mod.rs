@@ -80,6 +80,7 @@ const KINDS: &[&str] = &[
     "alarm",
     "certificate",
     "dashboard",
+    "health check",
     "hosted zone",
     "image",
     "instance profile",

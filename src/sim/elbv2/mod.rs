@@ -44,7 +44,7 @@ use super::wire::{self, Params, Protocol};
 pub use certificate::used_by as users_of_certificate;
 use listener::Listener;
 pub use load_balancer::LoadBalancer;
-pub use region::hosted_zone_of;
+pub use region::{hosted_zone_of, region_of};
 use rule::Rule;
 pub use target_group::TargetGroup;
 

@@ -36,14 +36,24 @@ pub fn hosted_zone(region: &str, network: bool) -> Option<&'static str> {
     Some(if network { network_zone } else { application_zone })
 }
 
-/// The hosted zone that the name of a load balancer lies in, if it is one and its region is known here:
-/// `NAME.REGION.elb.amazonaws.com` of an application load balancer, `NAME.elb.REGION.amazonaws.com` of a network one.
+/// The hosted zone that the name of a load balancer lies in, if it is one and its region is known here.
 pub fn hosted_zone_of(dns_name: &str) -> Option<&'static str> {
+    let (region, network) = place(dns_name)?;
+    hosted_zone(region, network)
+}
+
+/// The region of the load balancer that has this name.
+pub fn region_of(dns_name: &str) -> Option<&str> {
+    place(dns_name).map(|(region, _)| region)
+}
+
+/// `NAME.REGION.elb.amazonaws.com` of an application load balancer, `NAME.elb.REGION.amazonaws.com` of a network one.
+fn place(dns_name: &str) -> Option<(&str, bool)> {
     let labels = dns_name.trim_end_matches('.').trim_end_matches(".cn").strip_suffix(".amazonaws.com")?;
     let mut labels = labels.rsplit('.');
     match (labels.next()?, labels.next()?) {
-        ("elb", region) => hosted_zone(region, false),
-        (region, "elb") => hosted_zone(region, true),
+        ("elb", region) => Some((region, false)),
+        (region, "elb") => Some((region, true)),
         _ => None,
     }
 }
@@ -55,7 +65,7 @@ pub fn domain(region: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::hosted_zone_of;
+    use super::{hosted_zone_of, region_of};
 
     #[test]
     fn names_of_load_balancers() {
@@ -65,5 +75,7 @@ mod tests {
         assert_eq!(hosted_zone_of("web-1.cn-north-1.elb.amazonaws.com.cn."), Some("Z1GDH35T77C1KE"));
         assert_eq!(hosted_zone_of("x.s3-website.eu-central-1.amazonaws.com."), None);
         assert_eq!(hosted_zone_of("www.example.com."), None);
+        assert_eq!(region_of("web-1.elb.eu-central-1.amazonaws.com"), Some("eu-central-1"));
+        assert_eq!(region_of("www.example.com."), None);
     }
 }

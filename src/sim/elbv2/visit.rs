@@ -22,22 +22,41 @@ pub fn is_balancer(tx: &Tx, name: &str) -> bool {
 
 /// What comes of a request to the load balancer of that DNS name.
 pub fn answer(tx: &Tx, name: &str, request: &Request) -> Result<Answer, Trouble> {
-    let silence = || Trouble::TimedOut(request.timeout);
+    let listener = listener(tx, name, request.url.port, request.timeout)?;
+    if request.url.secure && listener.is_secure() {
+        is_believed(tx, listener, request)?;
+    }
+    answers(tx, listener, request)
+}
+
+/// The same to whoever takes any certificate.
+pub fn answer_to_anyone(tx: &Tx, name: &str, request: &Request) -> Result<Answer, Trouble> {
+    answers(tx, listener(tx, name, request.url.port, request.timeout)?, request)
+}
+
+/// Whether a connection is taken.
+pub fn connects(tx: &Tx, name: &str, port: u16, timeout: Duration) -> Result<(), Trouble> {
+    listener(tx, name, port, timeout).map(drop)
+}
+
+fn listener<'t>(tx: &'t Tx, name: &str, port: u16, timeout: Duration) -> Result<&'t Listener, Trouble> {
+    let silence = || Trouble::TimedOut(timeout);
     let known = tx.all::<LoadBalancer>().find(|balancer| balancer.dns_name.eq_ignore_ascii_case(name));
     // Its listeners come with it.
     let balancer = known.and_then(|known| tx.peek::<LoadBalancer>(&known.arn));
     let balancer = balancer.filter(|balancer| balancer.active && !balancer.internal).ok_or_else(silence)?;
-    let port = request.url.port;
     if !balancer.security_groups.is_empty() && !security_group_rule::lets_in(tx, &balancer.security_groups, port) {
         return Err(silence());
     }
     let mut listeners = tx.all::<Listener>().filter(|listener| listener.load_balancer == balancer.arn);
-    let listener = listeners.find(|listener| listener.port == i64::from(port)).ok_or(Trouble::Refused)?;
+    listeners.find(|listener| listener.port == i64::from(port)).ok_or(Trouble::Refused)
+}
+
+fn answers(tx: &Tx, listener: &Listener, request: &Request) -> Result<Answer, Trouble> {
     match (request.url.secure, listener.is_secure()) {
-        (true, true) => is_believed(tx, listener, request)?,
         (true, false) => return Err(Trouble::Tls("the port does not speak TLS".to_owned())),
         (false, true) => return Ok(itself(400, "The plain HTTP request was sent to HTTPS port")),
-        (false, false) => {}
+        (true, true) | (false, false) => {}
     }
     let mut rules: Vec<&Rule> = tx.all::<Rule>().filter(|rule| rule.listener == listener.arn).collect();
     rules.sort_by_key(|rule| rule.priority);

@@ -1,12 +1,15 @@
-//! Route 53: hosted zones, the record sets in them, and the changes on their way to the name servers.
+//! Route 53: hosted zones, the record sets in them, the changes on their way to the name servers, and health checks.
 //!
 //! It belongs to the account, not to a region. Element names are those of the service model, codes those of the API
 //! reference; messages those real accounts are known to send.
 
 mod change;
+pub mod checker;
+pub mod health_check;
 mod name;
 mod record;
 mod routes;
+mod tag;
 pub mod zone;
 
 use std::time::Duration;
@@ -25,13 +28,17 @@ use super::visit;
 use super::wire::{Params, Protocol, time};
 
 use change::Change;
+pub use checker::Watch;
+pub use health_check::HealthCheck;
+use health_check::Retired;
+use zone::Lead;
 pub use zone::Zone;
 
 pub const SERVICE: Service = Service {
     name: "route53",
     protocol: Protocol::RestXml(routes::ROUTES),
     namespace: "https://route53.amazonaws.com/doc/2013-04-01/",
-    actions: &[zone::ACTIONS, zone::TAG_ACTIONS, record::ACTIONS, change::ACTIONS],
+    actions: &[zone::ACTIONS, tag::ACTIONS, record::ACTIONS, change::ACTIONS, health_check::ACTIONS, checker::ACTIONS],
     sanitise: no_secrets,
 };
 
@@ -41,6 +48,9 @@ pub const SERVICE: Service = Service {
 pub struct Route53 {
     hosted_zones: Table<Zone>,
     changes: Table<Change>,
+    health_checks: Table<HealthCheck>,
+    health_check_watches: Table<Watch>,
+    retired_references: Table<Retired>,
 }
 
 /// What Route 53 does by itself.
@@ -50,6 +60,10 @@ pub enum Event {
     Propagated(String),
     /// A change is no longer shown.
     Forgotten(String),
+    /// The checkers of a health check have looked.
+    HealthChecked(String),
+    /// The caller reference of a deleted health check may be used again.
+    ReferenceForgotten(String),
 }
 
 impl Event {
@@ -57,6 +71,8 @@ impl Event {
         match self {
             Event::Propagated(id) => change::propagated(tx, &id),
             Event::Forgotten(id) => tx.delete::<Change>(&id),
+            Event::HealthChecked(id) => checker::checked(tx, &id),
+            Event::ReferenceForgotten(reference) => tx.delete::<Retired>(&reference),
         }
     }
 }
@@ -77,15 +93,32 @@ pub fn resolves(tx: &Tx, name: &str, kind: &str, value: &str) -> bool {
     zones.any(|zone| zone.says(name, kind, value))
 }
 
-/// Where the world's resolvers are led by `name`: the name that an alias or a CNAME points at. Of weighted records one with
-/// weight is taken, by the moment.
+/// Where the world's resolvers are led by `name`: the name that an alias or a CNAME points at, or an address. Of weighted records
+/// one that may be answered is taken, by the moment.
 pub fn leads_to(tx: &Tx, name: &str) -> Option<String> {
     let name = name::normal(name);
     let around = |zone: &&Zone| !zone.private && name::is_in(&name, &zone.name) && is_delegated(&zone.name);
     // Lists do not show the records. The zone that is nearest to the name answers.
     let zones = tx.all::<Zone>().filter(around).filter_map(|zone| tx.peek::<Zone>(&zone.id));
-    let records = zones.max_by_key(|zone| zone.name.len())?.records_of(&name);
-    visit::drawn(tx, &records, |(weight, _)| *weight).map(|(_, leads_to)| leads_to.trim_end_matches('.').to_owned())
+    let leads = may_be_answered(tx, zones.max_by_key(|zone| zone.name.len())?.leads(&name));
+    visit::drawn(tx, &leads, |lead| lead.weight).map(|lead| lead.to.trim_end_matches('.').to_owned())
+}
+
+/// The records of a name among which Route 53 chooses, with weights: "How Amazon Route 53 chooses records when health checking
+/// is configured".
+fn may_be_answered<'r>(tx: &Tx, leads: Vec<Lead<'r>>) -> Vec<Lead<'r>> {
+    // Without a health check, a record is always healthy.
+    let is_healthy = |lead: &Lead<'_>| lead.health_check.is_none_or(|id| checker::is_healthy(tx, id));
+    let (healthy, others): (Vec<_>, Vec<_>) = leads.into_iter().partition(is_healthy);
+    // "If no record is healthy, all records are considered to be healthy."
+    let mut leads = if healthy.is_empty() { others } else { healthy };
+    // "Route 53 initially considers only the nonzero weighted records, if any"; those with a weight of zero are alike.
+    if leads.iter().any(|lead| lead.weight > 0) {
+        leads.retain(|lead| lead.weight > 0);
+    } else {
+        leads.iter_mut().for_each(|lead| lead.weight = 1);
+    }
+    leads
 }
 
 fn is_delegated(zone: &str) -> bool {

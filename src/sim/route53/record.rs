@@ -17,6 +17,7 @@ pub const ACTIONS: &[Action] = &[
             "ChangeBatch.Changes[].ResourceRecordSet.TTL",
             "ChangeBatch.Changes[].ResourceRecordSet.ResourceRecords[].Value",
             "ChangeBatch.Changes[].ResourceRecordSet.SetIdentifier ChangeBatch.Changes[].ResourceRecordSet.Weight",
+            "ChangeBatch.Changes[].ResourceRecordSet.HealthCheckId",
             "ChangeBatch.Changes[].ResourceRecordSet.AliasTarget.HostedZoneId",
             "ChangeBatch.Changes[].ResourceRecordSet.AliasTarget.DNSName",
             "ChangeBatch.Changes[].ResourceRecordSet.AliasTarget.EvaluateTargetHealth",
@@ -45,8 +46,10 @@ pub struct RecordSet {
     pub ttl: Option<i64>,
     pub values: Vec<String>,
     pub alias: Option<Alias>,
-    /// What it has that is not modelled: a failover role, a latency region, a health check, … It can be read, and neither
-    /// made nor changed here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<String>,
+    /// What it has that is not modelled: a failover role, a latency region, … It can be read, and neither made nor changed
+    /// here.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub other: Map<String, Value>,
 }
@@ -61,13 +64,23 @@ pub struct Alias {
 impl RecordSet {
     pub fn plain(name: &str, kind: &str, ttl: i64, values: Vec<String>) -> RecordSet {
         let (name, kind) = (name.to_owned(), kind.to_owned());
-        RecordSet { name, kind, identifier: None, weight: None, ttl: Some(ttl), values, alias: None, other: Map::new() }
+        RecordSet {
+            name,
+            kind,
+            identifier: None,
+            weight: None,
+            ttl: Some(ttl),
+            values,
+            alias: None,
+            health_check: None,
+            other: Map::new(),
+        }
     }
 
     /// The inverse of `view`.
     fn shown(shown: &Params) -> RecordSet {
-        const MODELLED: [&str; 7] =
-            ["Name", "Type", "SetIdentifier", "Weight", "TTL", "ResourceRecords", "AliasTarget"];
+        const MODELLED: [&str; 8] =
+            ["Name", "Type", "SetIdentifier", "Weight", "TTL", "ResourceRecords", "AliasTarget", "HealthCheckId"];
         let fields = shown.0.as_object().into_iter().flatten();
         let other = fields.filter(|(name, value)| !MODELLED.contains(&name.as_str()) && !value.is_null());
         let alias = shown.has("AliasTarget").then(|| Alias {
@@ -83,6 +96,7 @@ impl RecordSet {
             ttl: shown.opt_int("TTL").ok().flatten(),
             values: shown.list("ResourceRecords").iter().map(|record| record.text("Value")).collect(),
             alias,
+            health_check: shown.opt_str("HealthCheckId").map(str::to_owned),
             other: other.map(|(name, value)| (name.clone(), value.clone())).collect(),
         }
     }
@@ -110,6 +124,7 @@ impl RecordSet {
             ttl: p.opt_int("TTL")?,
             values,
             alias,
+            health_check: p.opt_str("HealthCheckId").map(str::to_owned),
             other: Map::new(),
         };
         // The model: SetIdentifier has 1 to 128 characters, Weight is 0 to 255, TTL is 0 to 2147483647.
@@ -164,6 +179,7 @@ impl RecordSet {
                 "DNSName": alias.name,
                 "EvaluateTargetHealth": alias.evaluate_health,
             })),
+            "HealthCheckId": self.health_check,
         });
         if let Some(fields) = view.as_object_mut() {
             fields.extend(self.other.clone());
@@ -309,6 +325,11 @@ fn change_record_sets(tx: &mut Tx, p: &Params) -> Reply {
     }
     if let Some(fault) = too_large(&batch) {
         return Err(AwsError::new("InvalidChangeBatch", format!("[{fault}]")));
+    }
+    for (_, record) in batch.iter().filter(|(action, _)| action != "DELETE") {
+        if let Some(id) = &record.health_check {
+            tx.get::<HealthCheck>(id)?;
+        }
     }
     let mut records = zone.records.clone();
     let mut faults = twice(&batch);

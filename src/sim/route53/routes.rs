@@ -36,6 +36,20 @@ pub const ROUTES: &[Route] = &[
     route("UpdateHostedZoneComment", "POST", "/2013-04-01/hostedzone/{Id}"),
     route("GetHostedZone", "GET", "/2013-04-01/hostedzone/{Id}"),
     route("DeleteHostedZone", "DELETE", "/2013-04-01/hostedzone/{Id}"),
+    Route {
+        lists: &["ChildHealthChecks/ChildHealthCheck", "Regions/Region"],
+        status: 201,
+        ..route("CreateHealthCheck", "POST", "/2013-04-01/healthcheck")
+    },
+    Route { query: PAGES, ..route("ListHealthChecks", "GET", "/2013-04-01/healthcheck") },
+    route("GetHealthCheckCount", "GET", "/2013-04-01/healthcheckcount"),
+    route("GetHealthCheckStatus", "GET", "/2013-04-01/healthcheck/{HealthCheckId}/status"),
+    Route {
+        lists: &["ChildHealthChecks/ChildHealthCheck", "Regions/Region", "ResetElements/ResettableElementName"],
+        ..route("UpdateHealthCheck", "POST", "/2013-04-01/healthcheck/{HealthCheckId}")
+    },
+    route("GetHealthCheck", "GET", "/2013-04-01/healthcheck/{HealthCheckId}"),
+    route("DeleteHealthCheck", "DELETE", "/2013-04-01/healthcheck/{HealthCheckId}"),
     route("GetChange", "GET", "/2013-04-01/change/{Id}"),
     Route {
         lists: &["AddTags/Tag", "RemoveTagKeys/Key"],

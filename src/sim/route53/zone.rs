@@ -34,16 +34,6 @@ pub const ACTIONS: &[Action] = &[
     },
 ];
 
-pub const TAG_ACTIONS: &[Action] = &[
-    Action {
-        name: "ChangeTagsForResource",
-        params: &["ResourceType ResourceId AddTags[].Key AddTags[].Value RemoveTagKeys[]"],
-        run: change_tags,
-    },
-    Action { name: "ListTagsForResource", params: &["ResourceType ResourceId"], run: list_tags },
-    Action { name: "ListTagsForResources", params: &["ResourceType ResourceIds[]"], run: list_tags_of_several },
-];
-
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Zone {
     pub id: String,
@@ -58,6 +48,13 @@ pub struct Zone {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub name_servers: Vec<String>,
     pub tags: Tags,
+}
+
+/// Where a record leads, with which part of the users.
+pub struct Lead<'r> {
+    pub weight: u64,
+    pub health_check: Option<&'r str>,
+    pub to: &'r str,
 }
 
 /// It may be of any region.
@@ -100,18 +97,19 @@ impl Zone {
         })
     }
 
-    /// Where the records of a name lead that are an alias or a CNAME, each with its weight.
-    pub fn records_of(&self, name: &str) -> Vec<(u64, String)> {
+    /// The records of a name that lead somewhere: an alias, a CNAME, addresses.
+    pub fn leads(&self, name: &str) -> Vec<Lead<'_>> {
         let of_name = self.records.values().filter(|record| record.name == name);
-        let leads = |record: &RecordSet| -> Option<(u64, String)> {
+        let leads = of_name.filter_map(|record| {
+            let to = match (&record.alias, record.kind.as_str()) {
+                (Some(alias), "A") => &alias.name,
+                (None, "A" | "CNAME") => record.values.first()?,
+                _ => return None,
+            };
             let weight = record.weight.map_or(1, i64::unsigned_abs);
-            match (&record.alias, record.kind.as_str()) {
-                (Some(alias), "A") => Some((weight, alias.name.clone())),
-                (None, "CNAME") => Some((weight, record.values.first()?.clone())),
-                _ => None,
-            }
-        };
-        of_name.filter_map(leads).collect()
+            Some(Lead { weight, health_check: record.health_check.as_deref(), to })
+        });
+        leads.collect()
     }
 
     fn put(&mut self, record: RecordSet) {
@@ -346,42 +344,4 @@ fn disassociate_vpc(tx: &mut Tx, p: &Params) -> Reply {
     zone.vpcs.retain(|held| *held != vpc);
     let change = change::submit(tx, p.opt_str("Comment"));
     Ok(json!({ "ChangeInfo": change }))
-}
-
-fn tagged<'t>(tx: &'t mut Tx, p: &Params, id: &str) -> Result<&'t mut Zone, AwsError> {
-    match p.str("ResourceType")? {
-        "hostedzone" => tx.get_mut::<Zone>(id),
-        other => Err(AwsError::not_modelled("InvalidInput", "resource type", other, "route53")),
-    }
-}
-
-fn change_tags(tx: &mut Tx, p: &Params) -> Reply {
-    let (added, removed) = (tags::read(&p.list("AddTags"))?, p.strings("RemoveTagKeys"));
-    let zone = tagged(tx, p, p.str("ResourceId")?)?;
-    zone.tags.retain(|key, _| !removed.contains(&key.as_str()));
-    zone.tags.extend(added);
-    // "Each tagged resource can have at most 10 tags" (API reference, Tag).
-    if zone.tags.len() > 10 {
-        return Err(invalid_input("The number of tags exceeds the maximum of 10 for a resource"));
-    }
-    Ok(json!({}))
-}
-
-fn tag_set(zone: &Zone) -> Value {
-    let tags = tags::write(&zone.tags, "Key", "Value");
-    json!({ "ResourceType": "hostedzone", "ResourceId": zone.id, "Tags": { "Tag": tags } })
-}
-
-fn list_tags(tx: &mut Tx, p: &Params) -> Reply {
-    let zone = tagged(tx, p, p.str("ResourceId")?)?;
-    Ok(json!({ "ResourceTagSet": tag_set(zone) }))
-}
-
-fn list_tags_of_several(tx: &mut Tx, p: &Params) -> Reply {
-    let ids = p.strings("ResourceIds");
-    if ids.is_empty() || ids.len() > 10 {
-        return Err(invalid_input(format!("1 to 10 resource ids are allowed, found {}", ids.len())));
-    }
-    let sets = ids.iter().map(|id| tagged(tx, p, id).map(|zone| tag_set(zone))).collect::<Result<Vec<_>, _>>()?;
-    Ok(json!({ "ResourceTagSets": { "ResourceTagSet": sets } }))
 }
