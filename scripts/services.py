@@ -4,6 +4,7 @@
 src/aws/read_only.txt   the actions of the services this program calls that may leave the process undeclared
 src/aws/actions.txt     all actions of these services
 src/aws/services.txt    every service that `aws_call` can reach: how it is asked, where it is, and its reads
+src/aws/routes.txt      of those that are asked by method and path: where each action is, and what goes into its query
 
 An operation is read-only if AWS named it so; what hands out credentials is not.
 """
@@ -96,11 +97,27 @@ def services():
         yield "\t".join([directory, prefix, signing, protocol, how, url, " ".join(reads)])
 
 
+def routes():
+    for directory in sorted(path.name for path in data.iterdir() if path.is_dir()):
+        if not (newest(directory) / "service-2.json.gz").exists():
+            continue
+        about = model(directory)
+        if about["metadata"]["protocol"] != "rest-json":
+            continue
+        line = [directory]
+        for name, operation in sorted(about["operations"].items()):
+            shape = about["shapes"][operation["input"]["shape"]] if "input" in operation else {}
+            members = shape.get("members", {}).items()
+            query = [member.get("locationName", name) for name, member in members if member.get("location") == "querystring"]
+            line.append(" ".join([name, operation["http"]["method"], operation["http"]["requestUri"], *query]))
+        yield "\t".join(line)
+
+
 actions = set(operations(SERVICES))
 reads = {action for action in actions if action.split(":")[1].startswith(READS)} - NOT_READS
 folder = pathlib.Path(__file__).resolve().parent.parent / "src/aws"
 files = {"read_only.txt": sorted(reads), "actions.txt": sorted(actions | set(operations(ALSO))),
-         "services.txt": list(services())}
+         "services.txt": list(services()), "routes.txt": list(routes())}
 for name, lines in files.items():
     target, text = folder / name, "\n".join(lines) + "\n"
     if "--check" not in sys.argv:

@@ -94,7 +94,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("route53:CreateHostedZone", &[]),
     ("route53:CreateHealthCheck", &[]),
     ("route53:ChangeTagsForResource", &[TAGGED]),
-    ("route53:*", &["Id", "HealthCheckId", RECORDS]),
+    ("route53:*", &["Id", "HostedZoneId", "HealthCheckId", RECORDS]),
     ("ecr:CreateRepository", &[]),
     ("ecr:TagResource", &["resourceArn"]),
     ("ecr:UntagResource", &["resourceArn"]),
@@ -266,7 +266,7 @@ mod tests {
             ("acm:ImportCertificate", json!({ "CertificateArn": "arn" }), vec!["arn"]),
             (
                 "route53:ChangeResourceRecordSets",
-                json!({ "Id": "Z1", "ChangeBatch": { "Changes": [
+                json!({ "HostedZoneId": "Z1", "ChangeBatch": { "Changes": [
                     { "Action": "CREATE", "ResourceRecordSet": { "Name": "new.example.com." } },
                     { "Action": "UPSERT", "ResourceRecordSet": { "Name": "shop.example.com." } },
                 ] } }),

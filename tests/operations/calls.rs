@@ -52,12 +52,11 @@ fn services_of_every_protocol_on_moto() {
         let files = aws_call("efs", "CreateFileSystem", #{{
             method: "POST", path: "/2015-02-01/file-systems", input: #{{ CreationToken: "carts" }},
             undo: #{{
-                action: "DeleteFileSystem", method: "DELETE", path: "/2015-02-01/file-systems/{{FileSystemId}}",
-                from_reply: #{{ FileSystemId: "/FileSystemId" }},
+                action: "DeleteFileSystem", from_reply: #{{ FileSystemId: "/FileSystemId" }},
             }},
         }});
         let found = aws_call("efs", "DescribeFileSystems", #{{
-            method: "GET", path: `/2015-02-01/file-systems?FileSystemId=${{files.reply.FileSystemId}}`,
+            input: #{{ FileSystemId: files.reply.FileSystemId }},
         }});
         output("files", found.reply.FileSystems[0].CreationToken);
         "#
@@ -151,11 +150,27 @@ fn what_is_wrong_is_said_before_anything_is_sent() {
             r#"aws_call("dynamodb", "CreateTable", #{ undo: #{ action: "ListTables" } })"#,
             "dynamodb:ListTables only reads",
         ),
-        (r#"aws_call("lambda", "ListFunctions")"#, "`lambda` is asked by method and path"),
-        (r#"aws_call("lambda", "ListFunctions", #{ method: "GET", path: "2015-03-31/functions" })"#, "begins with /"),
+        (
+            r#"aws_call("lambda", "ListFunction")"#,
+            "expected an action of `lambda` as AWS names it, found `ListFunction`",
+        ),
+        (
+            r#"aws_call("lambda", "GetFunction", #{ path: "/2015-03-31/functions" })"#,
+            "lambda:GetFunction is at `/2015-03-31/functions/{FunctionName}`, found `/2015-03-31/functions`",
+        ),
+        (r#"aws_call("lambda", "GetFunction")"#, "expected `FunctionName`, which is in the path of lambda:GetFunction"),
+        (
+            r#"aws_call("lambda", "GetFunction", #{ input: #{ FunctionName: "web", Name: "web" } })"#,
+            "lambda:GetFunction has no parameter `Name`",
+        ),
+        // What is not allowed by its name is not allowed by its path, either.
+        (
+            r#"aws_call("lambda", "TagResource", #{ path: "/2015-03-31/functions/web", irreversible: true })"#,
+            "lambda:TagResource is at `/2017-03-31/tags/{Resource}`",
+        ),
         (
             r#"aws_call("lambda", "GetFunction", #{ method: "DELETE", path: "/2015-03-31/functions/web" })"#,
-            "lambda:GetFunction only reads: expected GET or HEAD, found DELETE",
+            "lambda:GetFunction is asked by GET, found DELETE",
         ),
         (r#"aws_call("dynamodb", "ListTables", #{ path: "/" })"#, "is asked by the action's name alone"),
         (r#"aws_call("s3", "ListBuckets")"#, "speaks XML over paths"),

@@ -273,6 +273,26 @@ fn random() -> impl Strategy<Value = Random> {
     )
 }
 
+/// Records have no tags: they are part of their zone.
+#[test]
+fn the_records_of_a_protected_zone_are_protected() {
+    let account = Account::new();
+    let mut theirs = account.run();
+    theirs.run.set_stack("dns-prod".into());
+    theirs.ok("ensure_hosted_zone", json!({ "name": "example.com", "tags": { "protected": "true" } }));
+    let script = r#"
+        environment("prod");
+        stack("shop");
+        ensure_record(#{
+            hosted_zone_id: find_hosted_zone("example.com"), name: "shop.example.com", type: "A", values: ["192.0.2.1"],
+        });
+    "#;
+    let refused = account.script_under("protected_tags = { protected = \"true\" }", script, json!({}));
+    let failure = refused.failure.expect("it is refused");
+    assert!(failure.contains("(dns-prod-example.com), which is tagged protected = true"), "{failure}");
+    assert_eq!(account.script_under("protected_tags = { protected = \"no\" }", script, json!({})).failure, None);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 0, ..ProptestConfig::default() })]
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Asked, AwsReply, Written};
 use crate::{
-    aws::{Assumption, is_read_only},
+    aws::{Assumption, in_path, is_read_only},
     event::Change,
     ops::{Error, Operation, arguments, ownership::set},
     run::{Class, Ctx, Mutation, Undo, UndoAction, Undone, says_absent},
@@ -27,9 +27,9 @@ pub struct AwsCall {
     /// Its parameters, under AWS's names: as in the API reference of the service.
     #[serde(default)]
     input: Map<String, Value>,
-    /// Of services that are asked by method and path (Lambda, EKS, EFS): `GET`.
+    /// Of services that are asked by method and path (Lambda, EKS, EFS). Left out, it is the action's.
     method: Option<String>,
-    /// `/2015-03-31/functions/web`
+    /// `/2015-03-31/functions/web`. Left out, it is the action's, with the parameters that belong there.
     path: Option<String>,
     /// What takes the call back.
     undo: Option<UndoCall>,
@@ -168,8 +168,11 @@ fn subject(asked: &Asked) -> String {
 
 fn taken_back(options: &AwsCall, asked: &Asked, undo: &UndoCall) -> Result<Undo, Error> {
     let service = options.service.clone();
-    // What is wrong with it is said before anything is sent.
-    let back = undo_call(&service, undo.clone())?;
+    // What is wrong with it is said before anything is sent. What the reply will say is there by then.
+    let mut whole = undo.clone();
+    let known = undo.from_reply.keys().map(|name| (name.clone(), json!(format!("{{{name}}}"))));
+    whole.input.extend(known);
+    let back = undo_call(&service, whole)?;
     if is_read_only(back.call) {
         return Err(Error::option("undo.action", format!("{} only reads", back.call)));
     }
@@ -210,10 +213,4 @@ async fn call_back(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
         Err(error) if says_absent(&error) => Ok(Undone::Already),
         sent => sent.map(|()| Undone::Done),
     }
-}
-
-/// A value as a part of a path.
-fn in_path(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Error, Kind, secret_in};
 use crate::{
-    aws::{ApiCall, Assumption, AwsService, Speaks, intern, is_read_only},
+    aws::{ApiCall, Assumption, AwsService, Speaks, intern},
     run::Ctx,
 };
 
@@ -51,7 +51,7 @@ struct Written<'a> {
 impl Asked {
     /// `within` is the option that the call is written in.
     fn new(within: &str, written: Written<'_>) -> Result<Self, Error> {
-        let Written { service: name, action, input, method, path } = written;
+        let Written { service: name, action, mut input, method, path } = written;
         let at = |option: &str| format!("{within}{option}");
         let service = AwsService::find(name).ok_or_else(|| {
             let message = format!("expected a service as boto3 names it (`dynamodb`, `stepfunctions`), found `{name}`");
@@ -72,24 +72,7 @@ impl Asked {
                     format!("`{name}` speaks XML over paths, which aws_call does not: use an operation made for it");
                 return Err(Error::option(at("service"), message));
             }
-            (Speaks::RestJson, Some(method), Some(path)) => {
-                let method: http::Method =
-                    method.parse().map_err(|_| Error::option(at("method"), format!("found `{method}`")))?;
-                if !path.starts_with('/') {
-                    return Err(Error::option(
-                        at("path"),
-                        format!("expected a path that begins with /, found `{path}`"),
-                    ));
-                }
-                Some((method, path.to_owned()))
-            }
-            (Speaks::RestJson, ..) => {
-                let message = format!(
-                    "`{name}` is asked by method and path: give both, as the API reference has them under `Request Syntax` \
-                     (method: \"GET\", path: \"/2015-03-31/functions/web\")"
-                );
-                return Err(Error::option(at(if method.is_none() { "method" } else { "path" }), message));
-            }
+            (Speaks::RestJson, ..) => Some(place_of(&service, within, action, &mut input, (method, path))?),
             (_, None, None) => None,
             (_, method, _) => {
                 let option = if method.is_some() { "method" } else { "path" };
@@ -101,13 +84,6 @@ impl Asked {
             return Err(Error::option(at("action"), message));
         }
         let (action, call) = (intern(action), intern(&format!("{}:{action}", service.prefix)));
-        // The name says that it reads, and the method is what does it: only these change nothing whatever the path is.
-        if let Some((method, _)) = place.as_ref().filter(|(method, _)| !method.is_safe())
-            && is_read_only(call)
-        {
-            let message = format!("{call} only reads: expected GET or HEAD, found {method}");
-            return Err(Error::option(at("method"), message));
-        }
         Ok(Self { service, action, call, input, place })
     }
 
@@ -121,6 +97,36 @@ impl Asked {
         };
         call.assuming(assumption)
     }
+}
+
+/// Method and path of an action. What goes into the path or its query is taken out of the input; what is said of them has to be
+/// the action's: policy judges by its name.
+fn place_of(
+    service: &AwsService,
+    within: &str,
+    action: &str,
+    input: &mut Map<String, Value>,
+    (method, path): (Option<&str>, Option<&str>),
+) -> Result<(http::Method, String), Error> {
+    let wrong = |option: &str, message: String| Error::option(format!("{within}{option}"), message);
+    let name = service.name;
+    let route = service
+        .route(action)
+        .ok_or_else(|| wrong("action", format!("expected an action of `{name}` as AWS names it, found `{action}`")))?;
+    if let Some(given) = method.filter(|given| *given != route.method.as_str()) {
+        return Err(wrong("method", format!("{name}:{action} is asked by {}, found {given}", route.method)));
+    }
+    let path = match path {
+        Some(path) if route.fits(path) => path.to_owned(),
+        Some(path) => return Err(wrong("path", format!("{name}:{action} is at `{}`, found `{path}`", route.path))),
+        None => route.take(input).map_err(|missing| {
+            wrong("input", format!("expected `{missing}`, which is in the path of {name}:{action}: `{}`", route.path))
+        })?,
+    };
+    if let Some(left) = input.keys().next().filter(|_| route.method.is_safe()) {
+        return Err(wrong("input", format!("{name}:{action} has no parameter `{left}`")));
+    }
+    Ok((route.method, path))
 }
 
 /// What actions that hand out secrets are called, over all services: how they begin, and what they are about.
