@@ -97,13 +97,9 @@ def services():
         yield "\t".join([directory, prefix, signing, protocol, how, url, " ".join(reads)])
 
 
-def routes():
-    for directory in sorted(path.name for path in data.iterdir() if path.is_dir()):
-        if not (newest(directory) / "service-2.json.gz").exists():
-            continue
+def routes(services):
+    for directory in (line.split("\t")[0] for line in services if line.split("\t")[3] == "rest-json"):
         about = model(directory)
-        if about["metadata"]["protocol"] != "rest-json":
-            continue
         line = [directory]
         for name, operation in sorted(about["operations"].items()):
             shape = about["shapes"][operation["input"]["shape"]] if "input" in operation else {}
@@ -115,9 +111,10 @@ def routes():
 
 actions = set(operations(SERVICES))
 reads = {action for action in actions if action.split(":")[1].startswith(READS)} - NOT_READS
+known = list(services())
 folder = pathlib.Path(__file__).resolve().parent.parent / "src/aws"
 files = {"read_only.txt": sorted(reads), "actions.txt": sorted(actions | set(operations(ALSO))),
-         "services.txt": list(services()), "routes.txt": list(routes())}
+         "services.txt": known, "routes.txt": list(routes(known))}
 for name, lines in files.items():
     target, text = folder / name, "\n".join(lines) + "\n"
     if "--check" not in sys.argv:
