@@ -4,7 +4,9 @@
 src/aws/read_only.txt   the actions of the services this program calls that may leave the process undeclared
 src/aws/actions.txt     all actions of these services
 src/aws/services.txt    every service that `aws_call` can reach: how it is asked, where it is, and its reads
-src/aws/routes.txt      of those that are asked by method and path: where each action is, and what goes into its query
+src/aws/routes.txt      of those that are asked by method and path: where each action is, which parameters go into the query (`?name`,
+                        `?member=name`) or have another name in the path (`/member=label`), and which are neither there nor in
+                        the body (`!member`: headers, and bodies that are one member)
 
 An operation is read-only if AWS named it so; what hands out credentials is not.
 """
@@ -103,9 +105,17 @@ def routes(services):
         line = [directory]
         for name, operation in sorted(about["operations"].items()):
             shape = about["shapes"][operation["input"]["shape"]] if "input" in operation else {}
-            members = shape.get("members", {}).items()
-            query = [member.get("locationName", name) for name, member in members if member.get("location") == "querystring"]
-            line.append(" ".join([name, operation["http"]["method"], operation["http"]["requestUri"], *query]))
+            words = [name, operation["http"]["method"], operation["http"]["requestUri"]]
+            for member, what in shape.get("members", {}).items():
+                place, location = what.get("locationName", member), what.get("location")
+                both = place if place == member else f"{member}={place}"
+                if location == "querystring":
+                    words.append(f"?{both}")
+                elif location == "uri" and place != member:
+                    words.append(f"/{both}")
+                elif location in ("header", "headers") or member == shape.get("payload"):
+                    words.append(f"!{member}")
+            line.append(" ".join(words))
         yield "\t".join(line)
 
 

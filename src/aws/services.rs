@@ -72,6 +72,11 @@ pub fn reads(prefix: &str, action: &str) -> bool {
     READS.get(prefix).is_some_and(|reads| reads.contains(action))
 }
 
+/// The services whose actions begin with this in policies.
+pub fn of_prefix(prefix: &str) -> impl Iterator<Item = AwsService> {
+    all().filter(move |service| service.prefix == prefix)
+}
+
 /// Every service.
 fn all() -> impl Iterator<Item = AwsService> {
     static ALL: LazyLock<Vec<AwsService>> = LazyLock::new(|| parse().collect());

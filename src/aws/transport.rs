@@ -24,6 +24,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -32,6 +33,7 @@ use super::{
     memory,
     permit::{Outgoing, Permit, PermitError},
     read_only::{is_read_only, reads_secrets},
+    routes,
     wire_log::{Noted, WireLog},
 };
 use crate::{
@@ -180,7 +182,7 @@ impl HttpConnector for Guarded {
 /// Who answers a request for a call that the simulated AWS does not model.
 enum Answer<'a> {
     Live(&'a LiveAccounts),
-    Assumed(serde_json::Value),
+    Assumed(Value),
 }
 
 /// None: the simulated AWS does, or says that it has no answer.
@@ -234,7 +236,14 @@ fn admit(request: &HttpRequest) -> Result<Option<Permit>, PermitError> {
 /// What a mutation asks for. Bytes that cannot be read back are not sent: nobody could have judged them.
 fn outgoing(request: &HttpRequest) -> Result<Outgoing, ConnectorError> {
     let copy = request.try_clone().ok_or_else(|| refused("a streaming body, which cannot be written down"))?;
-    let parameters = sim::parameters(&to_http(copy)?).map_err(refused)?;
+    let mut parameters = sim::parameters(&to_http(copy)?).map_err(refused)?;
+    // What a path names stands in it, not beside it.
+    if let Some(route) = request.extension::<Action>().and_then(|Action(action)| routes::of_call(action))
+        && let Some(path) = parameters.get("path").and_then(Value::as_str)
+        && let Some(labels) = route.labels(path)
+    {
+        parameters["labels"] = labels.into_iter().collect();
+    }
     Ok(Outgoing { digest: digest(request), parameters })
 }
 

@@ -286,6 +286,10 @@ impl CallError {
             CallErrorKind::Unknown => {
                 Some("the request may have been carried out: look at the resource before you repeat it".into())
             }
+            // The words of the simulated AWS, which a call by name can go beyond.
+            CallErrorKind::Refused if self.message.contains("the simulator does not model the service") => {
+                Some("a plan, and a run on the simulated AWS, take `assume` of `aws_call` for its reply".into())
+            }
             CallErrorKind::Refused | CallErrorKind::Throttled | CallErrorKind::NotSent => None,
         }
     }

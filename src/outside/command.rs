@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader, Read, Write as _},
-    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    os::unix::{
+        fs::PermissionsExt as _,
+        process::{CommandExt as _, ExitStatusExt as _},
+    },
     path::PathBuf,
     process::{Child, ExitStatus, Stdio},
     thread::{self, JoinHandle},
@@ -26,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// A command to be run.
 #[derive(Clone, Debug)]
 pub struct Command {
-    /// A name that is looked for in `PATH`, or a path.
+    /// A name that is looked for in the `PATH` of this process, or a path.
     pub program: String,
     pub args: Vec<String>,
     /// Beside the environment of this process.
@@ -93,8 +96,13 @@ impl Command {
     }
 
     fn run_here(&self, lines: &Lines) -> Result<ExitStatus, Trouble> {
-        let mut command = std::process::Command::new(&self.program);
-        command.args(&self.args).envs(&self.env);
+        let not_started = |code: &'static str, error: &dyn std::fmt::Display| Trouble::Failed {
+            code,
+            message: format!("`{}` could not be started: {error}", self.program),
+        };
+        let place = self.place().ok_or_else(|| not_started("NotFound", &"there is no such program in `PATH`"))?;
+        let mut command = std::process::Command::new(place);
+        command.arg0(&self.program).args(&self.args).envs(&self.env);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Ctrl-C is for this process, which lets what it has begun come to its end.
         command.process_group(0);
@@ -103,7 +111,7 @@ impl Command {
         }
         let mut child = command.spawn().map_err(|error| {
             let code = if error.kind() == std::io::ErrorKind::NotFound { "NotFound" } else { "NotStarted" };
-            Trouble::Failed { code, message: format!("`{}` could not be started: {error}", self.program) }
+            not_started(code, &error)
         })?;
         if let (Some(mut stdin), text) = (child.stdin.take(), self.stdin.clone()) {
             // A command that does not read to the end says by its exit code whether that is wrong.
@@ -112,6 +120,22 @@ impl Command {
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let readers = [stdout.map(|out| listen(out, lines, false)), stderr.map(|out| listen(out, lines, true))];
         self.wait(&mut child, || readers.iter().flatten().all(JoinHandle::is_finished))
+    }
+
+    /// Where the program is. A `PATH` in `env` is for what it starts itself: it would put another program under a name that
+    /// policy allows.
+    fn place(&self) -> Option<PathBuf> {
+        if self.program.contains('/') {
+            return Some(PathBuf::from(&self.program));
+        }
+        let is_program = |file: &PathBuf| {
+            file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+        };
+        // What systems take where there is none.
+        let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+        let found = std::env::split_paths(&path).map(|folder| folder.join(&self.program)).find(is_program)?;
+        // It may run in another folder.
+        std::path::absolute(found).ok()
     }
 
     /// Until it has ended, and all that it has started, as far as that has its output.
@@ -185,16 +209,23 @@ fn keep(kept: &mut String, line: &str) {
 mod tests {
     use super::*;
 
-    fn run(program: &str, args: &[&str], timeout: Duration) -> (Result<Finished, Trouble>, Vec<Line>) {
-        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let command = Command {
+    fn command(program: &str, args: &[&str], timeout: Duration) -> Command {
+        Command {
             program: program.to_owned(),
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             env: [("NAME".to_owned(), "shop".to_owned())].into(),
             directory: None,
             stdin: "read\n".to_owned(),
             timeout,
-        };
+        }
+    }
+
+    fn run(program: &str, args: &[&str], timeout: Duration) -> (Result<Finished, Trouble>, Vec<Line>) {
+        run_it(&command(program, args, timeout))
+    }
+
+    fn run_it(command: &Command) -> (Result<Finished, Trouble>, Vec<Line>) {
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let mut lines = Vec::new();
         let ended = tokio.block_on(command.run(|line, is_error| lines.push((line.to_owned(), is_error))));
         (ended, lines)
@@ -233,6 +264,24 @@ mod tests {
         let (ended, lines) = run("sh", &["-c", &format!("printf x%s {text}")], Duration::from_secs(10));
         assert_eq!(ended.expect("it runs").stdout, format!("x{text}"));
         assert!(lines.len() > 1);
+    }
+
+    /// Policy allows a program by its name.
+    #[test]
+    fn its_own_path_does_not_decide_which_program_runs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let fake = folder.path().join("sh");
+        std::fs::write(&fake, "#!/bin/sh\necho another\n").expect("written");
+        std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).expect("its own file");
+        let path = folder.path().display().to_string();
+        let with_path = |program: &str| Command {
+            env: [("PATH".to_owned(), path.clone())].into(),
+            ..command(program, &["-c", "echo $PATH"], Duration::from_secs(10))
+        };
+        assert_eq!(run_it(&with_path("sh")).0.expect("it runs").stdout, format!("{path}\n"));
+        std::fs::rename(&fake, folder.path().join("only-there")).expect("renamed");
+        let (ended, _) = run_it(&with_path("only-there"));
+        assert!(matches!(ended, Err(Trouble::Failed { code: "NotFound", .. })), "{ended:?}");
     }
 
     #[test]

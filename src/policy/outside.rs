@@ -17,12 +17,12 @@ pub fn is_outside(call: &Call<'_>) -> bool {
 
 pub(super) fn command(allowed: &[Pattern], call: &Call<'_>) -> Option<String> {
     let program = call.text(PROGRAM).filter(|_| call.service() == EXEC)?;
-    not_among(allowed, program, &format!("the command `{program}`"))
+    not_among(allowed, program, rule_for(call)?)
 }
 
 pub(super) fn host(allowed: &[Pattern], call: &Call<'_>) -> Option<String> {
     let host = call.text(HOST).filter(|_| call.service() == HTTP)?;
-    not_among(allowed, host, &format!("the host {host}"))
+    not_among(allowed, host, rule_for(call)?)
 }
 
 /// What a call does outside AWS, and the rule that would allow it.
@@ -36,10 +36,10 @@ pub fn rule_for(call: &Call<'_>) -> Option<(String, String)> {
     }
 }
 
-fn not_among(allowed: &[Pattern], name: &str, what: &str) -> Option<String> {
+fn not_among(allowed: &[Pattern], name: &str, (what, rule): (String, String)) -> Option<String> {
     match allowed {
-        [] => Some(format!("{what} is not allowed: nothing is")),
-        allowed => actions::allowed(allowed, name, what),
+        [] => Some(format!("{what} is not allowed: nothing is, until there is `{rule}`")),
+        allowed => actions::allowed(allowed, name, &what),
     }
 }
 
@@ -55,7 +55,10 @@ mod tests {
         let docker = json!({ "program": "docker", "args": ["push"] });
         let docker = Call { action: "exec:docker", resource: "", parameters: &docker };
         assert_eq!(command(&patterns(&["git", "docker"]), &docker), None);
-        assert_eq!(command(&[], &docker).expect("denied"), "the command `docker` is not allowed: nothing is");
+        let denied = command(&[], &docker).expect("denied");
+        let wanted =
+            "the command `docker` is not allowed: nothing is, until there is `allowed_commands = [\"docker\"]`";
+        assert_eq!(denied, wanted);
         let denied = command(&patterns(&["/usr/bin/docker"]), &docker).expect("denied");
         assert_eq!(denied, "the command `docker` is not among what is allowed: `/usr/bin/docker`");
         let slack = json!({ "host": "hooks.slack.com" });

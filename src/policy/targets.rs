@@ -168,8 +168,16 @@ fn named_by(call: &Call<'_>, paths: &[&'static str]) -> Vec<Target> {
 
 fn at_the_top<'a>(call: &Call<'a>, endings: &[&str]) -> Vec<(&'a str, String)> {
     let Some(parameters) = call.parameters.as_object() else { return Vec::new() };
-    let names = parameters.keys().filter(|name| endings.iter().any(|ending| name.ends_with(ending)));
-    names.flat_map(|name| call.texts(name).into_iter().map(move |id| (name.as_str(), id.to_owned()))).collect()
+    let is_one = |name: &str| endings.iter().any(|ending| name.ends_with(ending) || name.eq_ignore_ascii_case(ending));
+    let names = parameters.keys().filter(|name| is_one(name)).map(|name| (name, name.clone()));
+    // Of calls by method and path: what is in the path, and what is in the body.
+    let inner = |part: &'static str| {
+        let fields = parameters.get(part).and_then(Value::as_object).into_iter().flatten();
+        fields.map(move |(name, _)| (name, format!("{part}.{name}")))
+    };
+    let in_body = inner("body").filter(|(name, _)| is_one(name));
+    let all = names.chain(inner("labels")).chain(in_body);
+    all.flat_map(|(name, path)| call.texts(&path).into_iter().map(move |id| (name.as_str(), id.to_owned()))).collect()
 }
 
 fn tagged<'a>(call: &Call<'a>) -> Vec<(&'a str, String)> {
@@ -275,6 +283,18 @@ mod tests {
             ("route53:CreateHealthCheck", json!({ "CallerReference": "r" }), vec![]),
             ("route53:UpdateHealthCheck", json!({ "HealthCheckId": "h1", "HealthCheckVersion": 1 }), vec!["h1"]),
             ("route53:ChangeTagsForResource", json!({ "ResourceType": "healthcheck", "ResourceId": "h1" }), vec!["h1"]),
+            (
+                "eks:DeleteNodegroup",
+                json!({ "method": "DELETE", "path": "/clusters/prod/node-groups/web", "body": null,
+                        "labels": { "name": "prod", "nodegroupName": "web" } }),
+                vec!["prod", "web"],
+            ),
+            (
+                "elasticfilesystem:CreateMountTarget",
+                json!({ "method": "POST", "path": "/2015-02-01/mount-targets", "labels": {},
+                        "body": { "FileSystemId": "fs-1", "IpAddress": "10.0.0.1" } }),
+                vec!["fs-1"],
+            ),
             ("sqs:SetQueueAttributes", json!({ "QueueName": "web", "KeyArn": "arn", "Count": 1 }), vec!["web", "arn"]),
             ("ecr:CreateRepository", json!({ "repositoryName": "web" }), vec![]),
             ("ecr:PutLifecyclePolicy", json!({ "repositoryName": "web" }), vec!["web"]),

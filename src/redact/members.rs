@@ -16,7 +16,8 @@ pub fn mask(tree: &mut Value, more: &[&str]) {
             let is_secure = fields.get("Type").is_some_and(|kind| kind == "SecureString");
             for (name, value) in fields.iter_mut() {
                 let name = name.as_str();
-                if SECRET.contains(&name) || more.contains(&name) || (is_secure && name == "Value") {
+                let is_secret = SECRET.iter().any(|secret| secret.eq_ignore_ascii_case(name));
+                if is_secret || more.contains(&name) || (is_secure && name == "Value") {
                     *value = MASK.into();
                 } else {
                     mask(value, more);

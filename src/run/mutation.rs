@@ -18,6 +18,8 @@ pub struct Mutation {
     pub(super) varies: bool,
     /// What it names besides what it changes.
     pub(super) refers: Vec<String>,
+    /// What is taken for its result if a person says that it was carried out.
+    pub(super) if_said: Option<Value>,
 }
 
 /// What may be done when it is not known whether a call was carried out.
@@ -59,6 +61,7 @@ impl Mutation {
             patience: None,
             varies: false,
             refers: Vec::new(),
+            if_said: None,
         }
     }
 
@@ -85,6 +88,13 @@ impl Mutation {
     /// them, AWS has not heard of it everywhere yet.
     pub fn refers_to(mut self, ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.refers = ids.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What is taken for its result if it is of [`Class::Once`], nobody knows what came of it, and a person says that it was
+    /// carried out. Without it nobody can say that.
+    pub fn if_said(mut self, result: Value) -> Self {
+        self.if_said = Some(result);
         self
     }
 

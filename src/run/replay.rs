@@ -81,15 +81,22 @@ impl Replay {
         let calls = self.past.operations.values().flat_map(|operation| operation.calls.values());
         // What the others have made is looked for, and they are sent again if it is not there: nobody has to say.
         let in_doubt = calls.filter(|call| call.came.is_none() && call.intent.class == Class::Once);
-        let in_doubt: Vec<&str> = in_doubt.map(|call| call.intent.path.as_str()).collect();
-        if !in_doubt.contains(&path) {
+        let in_doubt: BTreeMap<&str, bool> =
+            in_doubt.map(|call| (call.intent.path.as_str(), call.intent.can_be_said)).collect();
+        let Some(can_be_said) = in_doubt.get(path) else {
             return Err(match in_doubt.is_empty() {
                 true => "there is no call whose outcome only a person could know".to_owned(),
                 false => format!(
                     "`{path}` is none of the calls whose outcome only a person could know: `{}`",
-                    in_doubt.join("`, `")
+                    in_doubt.into_keys().collect::<Vec<_>>().join("`, `")
                 ),
             });
+        };
+        if error.is_none() && !can_be_said {
+            return Err(format!(
+                "that `{path}` is done is not enough to go on: what it returned is needed, and nobody can say it; \
+                 `--mark-not-done` lets it fail, and `runner rollback` takes the run back"
+            ));
         }
         let came = error.map_or(Came::Done(None), Came::Refused);
         self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), came);
@@ -336,7 +343,56 @@ impl Memory for OperationMemory {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::{
+        aws::Scope,
+        run::{Entry, Intent},
+    };
+
+    /// A run in which these calls of class Once were under way when its driver ended: whether a person can say of them that
+    /// they were carried out.
+    fn in_doubt(calls: &[(&str, bool)]) -> Replay {
+        let at = Timestamp::UNIX_EPOCH;
+        let started = json!({
+            "runbook": "deploy.rhai", "version": "0", "semantics": 1, "target": "aws", "target_id": "aws", "world": null,
+            "seed": 1, "environment": null, "params": {}, "salt": "",
+        });
+        let started = Record::RunStarted(Box::new(serde_json::from_value(started).expect("a beginning")));
+        let began = |id: &str| Record::Operation {
+            id: id.to_owned(),
+            operation: "exec".to_owned(),
+            subject: "make".to_owned(),
+            arguments: Value::Null,
+        };
+        let intent = |(path, can_be_said): &(&str, bool)| {
+            Record::Intent(Box::new(Intent {
+                path: (*path).to_owned(),
+                call: "exec:make".to_owned(),
+                class: Class::Once,
+                token: String::new(),
+                request_sha256: String::new(),
+                scope: Scope { region: "eu-west-1".to_owned(), role_arn: None, external_id: None },
+                look_up: None,
+                undo: None,
+                can_be_said: *can_be_said,
+            }))
+        };
+        let records = [started, began("1")].into_iter().chain(calls.iter().map(intent));
+        let entries: Vec<Entry> = records.map(|record| Entry { at, record }).collect();
+        Replay::new(Past::of(&entries).expect("a run"))
+    }
+
+    #[test]
+    fn only_what_has_a_result_then_can_be_said_to_be_done() {
+        let replay = in_doubt(&[("1/exec:make/make", true), ("1/ssm:SendCommand/commands", false)]);
+        assert_eq!(replay.settle("1/exec:make/make", None), Ok(()));
+        let refused = replay.settle("1/ssm:SendCommand/commands", None).expect_err("its id is needed");
+        assert!(refused.contains("what it returned is needed"), "{refused}");
+        let refused = replay.settle("1/other", None).expect_err("there is none");
+        assert!(refused.contains("`1/exec:make/make`, `1/ssm:SendCommand/commands`"), "{refused}");
+    }
 
     fn left(ids: &[&str]) -> Left {
         Left { commits: Vec::new(), hooks: Vec::new(), ids: ids.iter().map(|id| numbers(id)).collect() }

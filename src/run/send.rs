@@ -123,7 +123,7 @@ impl Ctx {
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
         R: Serialize + DeserializeOwned,
     {
-        let Mutation { call, resource, class, look_up, undo, patience, varies, refers } = mutation;
+        let Mutation { call, resource, class, look_up, undo, patience, varies, refers, if_said } = mutation;
         debug_assert!(
             look_up.is_some() || undo.is_none() || matches!(class, Class::Idempotent | Class::Once),
             "{call}: if its reply is lost for good, nobody knows what to take back"
@@ -140,6 +140,7 @@ impl Ctx {
             scope: self.own_scope().clone(),
             look_up: look_up.as_ref().map(|(look_up, arguments)| (look_up.name.to_owned(), arguments.clone())),
             undo: undo.clone(),
+            can_be_said: class == Class::Once && if_said.is_some(),
         };
         if self.run.keeps_reads() && self.run.journal().would_hide(&intent) {
             let message =
@@ -151,7 +152,7 @@ impl Ctx {
             let digest = if varies { None } else { Some(Box::pin(self.digest_of(call, &token, &send)).await?) };
             self.compare_call(past, call, digest.as_deref())?;
             if let Some(came) = &past.came {
-                return answered(call, &resource, came);
+                return answered(call, &resource, came, if_said);
             }
         }
         let begun = Arc::new(AtomicBool::new(past.is_some()));
@@ -278,7 +279,7 @@ impl Ctx {
         F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        self.mutate(mutation, send, |_| Ok(())).await
+        self.mutate(mutation.if_said(Value::Null), send, |_| Ok(())).await
     }
 
     async fn attempt<O, E>(
@@ -466,10 +467,18 @@ impl Ctx {
     }
 }
 
-/// What an earlier driver of the run was answered.
-fn answered<R: DeserializeOwned>(call: &'static str, resource: &str, came: &Came) -> Result<R, Error> {
+/// What an earlier driver of the run was answered; or what a person says, who knows no result.
+fn answered<R: DeserializeOwned>(
+    call: &'static str,
+    resource: &str,
+    came: &Came,
+    if_said: Option<Value>,
+) -> Result<R, Error> {
     match came {
-        Came::Done(result) => serde_json::from_value(result.clone().unwrap_or_default()).map_err(|_| unlike(call)),
+        Came::Done(result) => {
+            let result = result.clone().or(if_said).unwrap_or_default();
+            serde_json::from_value(result).map_err(|_| unlike(call))
+        }
         Came::Refused(Refused { kind, code, message, request_id, attempts }) => Err(Box::new(CallError {
             call,
             resource: Some(resource.to_owned()),
@@ -499,5 +508,26 @@ impl Refused {
             request_id: request_id.clone(),
             attempts: *attempts,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::outside::Finished;
+
+    /// Who says that a command was carried out does not say what it printed.
+    #[test]
+    fn what_a_person_says_is_done_has_a_result() {
+        let done = |result: Option<Value>, if_said: Option<Value>| {
+            answered::<Finished>("exec:make", "make", &Came::Done(result), if_said)
+        };
+        let default = Finished::default();
+        assert_eq!(done(None, Some(json!(default))).expect("said"), default);
+        let ended = Finished { stdout: "built".to_owned(), ..Finished::default() };
+        assert_eq!(done(Some(json!(ended)), Some(json!(default))).expect("on record"), ended);
+        assert!(done(None, None).is_err());
     }
 }

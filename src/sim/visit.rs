@@ -44,7 +44,15 @@ impl Simulator {
     /// As over a network.
     pub fn visit(&self, account: &str, region: &str, request: &Request) -> Result<Reply, Trouble> {
         let scope = Scope { account: account.to_owned(), region: region.to_owned() };
-        let found = self.inner().world.informed(|world| answer(&mut world.tx(&scope, "", ""), request));
+        let at = request.connect_to.as_deref().unwrap_or(&request.url.host);
+        let found = self.inner().world.informed(|world| {
+            // Whom the name leads to depends on weights; of two moments, not of two users.
+            let name = end_of(&world.tx(&scope, "", ""), at);
+            // Names belong to no region, load balancers to one.
+            let region = elbv2::region_of(&name).unwrap_or(region).to_owned();
+            let there = Scope { account: account.to_owned(), region };
+            answer(&world.tx(&there, "", ""), &name, request)
+        });
         found.unwrap_or_else(|error| Err(Trouble::Other(error.message)))
     }
 }
@@ -57,14 +65,11 @@ pub enum Answer {
     Service { instance: String, image: String },
 }
 
-fn answer(tx: &mut Tx, request: &Request) -> Result<Reply, Trouble> {
-    let at = request.connect_to.as_deref().unwrap_or(&request.url.host);
-    // Whom the name leads to depends on weights; of two moments, not of two users.
-    let name = end_of(tx, at);
-    if !elbv2::visit::is_balancer(tx, &name) {
-        return Err(Trouble::NoName(at.to_owned()));
+fn answer(tx: &Tx, name: &str, request: &Request) -> Result<Reply, Trouble> {
+    if !elbv2::visit::is_balancer(tx, name) {
+        return Err(Trouble::NoName(request.connect_to.as_ref().unwrap_or(&request.url.host).clone()));
     }
-    Ok(elbv2::visit::answer(tx, &name, request)?.reply(request))
+    Ok(elbv2::visit::answer(tx, name, request)?.reply(request))
 }
 
 /// Where a name leads in the end: to itself, if nobody knows it.

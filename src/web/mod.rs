@@ -54,7 +54,7 @@ pub struct Reply {
 /// Why nothing came back.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Trouble {
-    #[error("{0} is not known by that name")]
+    #[error("the name {0} leads to nobody (DNS)")]
     NoName(String),
     #[error("the connection was refused")]
     Refused,

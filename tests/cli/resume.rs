@@ -626,6 +626,25 @@ fn a_call_that_is_not_there_is_said_so() {
     assert_eq!(project.runner(&["rollback", &id]).code, Some(0));
 }
 
+/// Nothing tells what became of such a call: a person does, and the run goes on.
+#[test]
+fn what_only_a_person_knows_is_said() {
+    let call = r#"
+let made = aws_call("iam", "CreateRole", #{
+    input: #{ RoleName: "by-hand", AssumeRolePolicyDocument: `{"Version":"2012-10-17","Statement":[]}` },
+    undo: #{ action: "DeleteRole", input: #{ RoleName: "by-hand" } }, assume: #{ Role: #{ RoleName: "by-hand" } },
+});
+output("role", made.reply.Role.RoleName);
+"#;
+    let project = project(&format!("{HEAD}{call}"));
+    let id = killed(&project, "iam:CreateRole#1=crash-after");
+    let asks = project.runner(&["resume", &id]);
+    assert!(asks.code != Some(0) && asks.stderr.contains("--mark-done"), "{asks}");
+    let path = "1/iam:CreateRole/by-hand";
+    let ran = project.runner(&["resume", &id, "--mark-done", path, "--reason", "the console shows it"]);
+    assert!(ran.code == Some(0) && ran.stdout.contains("by-hand"), "{ran}");
+}
+
 /// For a ticket, and for a browser.
 #[test]
 fn a_run_is_told_as_a_page() {

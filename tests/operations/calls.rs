@@ -172,6 +172,25 @@ fn what_is_wrong_is_said_before_anything_is_sent() {
             r#"aws_call("lambda", "GetFunction", #{ method: "DELETE", path: "/2015-03-31/functions/web" })"#,
             "lambda:GetFunction is asked by GET, found DELETE",
         ),
+        // The name is what policy sees: nothing may follow that makes it another path.
+        (
+            r#"aws_call("eks", "DeleteNodegroup", #{ path: "/clusters/prod#/node-groups/x", irreversible: true })"#,
+            "eks:DeleteNodegroup is at `/clusters/{name}/node-groups/{nodegroupName}`",
+        ),
+        (
+            r#"aws_call("lambda", "DeleteFunction", #{ input: #{ FunctionName: "web", Qualifer: "3" }, irreversible: true })"#,
+            "lambda:DeleteFunction has no parameter `Qualifer`",
+        ),
+        (
+            r#"aws_call("lambda", "Invoke", #{ input: #{ FunctionName: "web", Payload: "{}" }, irreversible: true })"#,
+            "`Payload` of lambda:Invoke is a header or a whole body",
+        ),
+        (
+            r#"aws_call("lambda", "CreateFunction", #{ input: #{ FunctionName: "web" }, undo: #{
+                action: "DeleteFunction", path: "/2015-03-31/functions/{FunctionNam}", from_reply: #{ FunctionName: "/FunctionName" },
+            } })"#,
+            "found `/2015-03-31/functions/{FunctionNam}`",
+        ),
         (r#"aws_call("dynamodb", "ListTables", #{ path: "/" })"#, "is asked by the action's name alone"),
         (r#"aws_call("s3", "ListBuckets")"#, "speaks XML over paths"),
         (r#"aws_call("sts", "GetSessionToken")"#, "returns secrets"),
@@ -181,6 +200,19 @@ fn what_is_wrong_is_said_before_anything_is_sent() {
         let failure = refused(body);
         assert!(failure.contains(words), "{body}: {failure}");
     }
+}
+
+/// What a runbook says takes a call back is a call like any other.
+#[test]
+fn an_undo_is_judged_before_the_call() {
+    let account = Account::prompt();
+    let body = r#"aws_call("iam", "CreateRole", #{
+        input: #{ RoleName: "a", AssumeRolePolicyDocument: "{}" }, undo: #{ action: "DeleteUser", input: #{ UserName: "b" } },
+    });"#;
+    let refused = account.script_under("denied_actions = [\"iam:DeleteUser\"]", &script(body), json!({}));
+    let failure = refused.failure.expect("it is refused");
+    assert!(failure.contains("refused by policy") && failure.contains("iam:DeleteUser"), "{failure}");
+    assert_eq!(refused.rollback.map(|report| report.done), Some(0));
 }
 
 /// Nobody knows whether it was carried out: it is not sent again, and the rollback takes it back.

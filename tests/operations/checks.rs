@@ -53,7 +53,7 @@ fn the_service_answers_by_its_name() {
 fn what_is_wrong_is_said() {
     let account = shop("ami-healthy-1");
     for (body, words) in [
-        (r#"http_check("https://nobody.example.com/")"#, "nobody.example.com is not known by that name"),
+        (r#"http_check("https://nobody.example.com/")"#, "the name nobody.example.com leads to nobody"),
         (r#"http_check("https://shop.example.com:8443/")"#, "there was no reply within 10s"),
         (
             r#"http_check(#{ url: "https://shop.example.com/", expect: #{ status: "3xx" } })"#,

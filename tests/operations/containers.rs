@@ -508,6 +508,8 @@ fn what_others_have_added_to_the_scaling_comes_back() {
         policy[format!("{kind}PolicyConfiguration")] = configuration.clone();
         ask(&account, SCALING, "PutScalingPolicy", &of(policy))["PolicyARN"].clone()
     };
+    let night_off = json!({ "ScheduledScalingSuspended": true });
+    ask(&account, SCALING, "RegisterScalableTarget", &of(json!({ "SuspendedState": night_off })));
     put("queue", "TargetTrackingScaling", &queue);
     put("steps", "StepScaling", &add);
     ask(&account, SCALING, "PutScheduledAction", &of(night.clone()));
@@ -527,6 +529,11 @@ fn what_others_have_added_to_the_scaling_comes_back() {
     assert_eq!(policies("steps")["StepScalingPolicyConfiguration"], add);
     let scheduled = ask(&account, SCALING, "DescribeScheduledActions", &of(json!({})))["ScheduledActions"][0].clone();
     assert_eq!((&scheduled["Schedule"], &scheduled["Timezone"]), (&night["Schedule"], &night["Timezone"]));
+    let targets = json!({ "ServiceNamespace": "ecs", "ResourceIds": ["service/shop-prod-main/shop-prod-worker"] });
+    let target = ask(&account, SCALING, "DescribeScalableTargets", &targets)["ScalableTargets"][0].clone();
+    let suspended =
+        ["ScheduledScalingSuspended", "DynamicScalingInSuspended"].map(|kind| &target["SuspendedState"][kind]);
+    assert_eq!(suspended, [&json!(true), &json!(false)]);
     // It began long ago.
     assert_eq!(scheduled["StartTime"], Value::Null);
 
@@ -623,6 +630,25 @@ fn essential_containers_of_a_task_decide() {
             (ended, _) => panic!("essential {essential}: {ended:?}"),
         }
     }
+}
+
+/// A helper that ends first has ECS end what the task is for: its work is not done.
+#[test]
+fn a_task_that_ecs_has_ended_before_its_work_was_done_has_failed() {
+    let account = Account::new();
+    let mut run = account.run();
+    let shop = Shop::new(&mut run);
+    let mut image = |tag: &str| run.ok("find_container_image", json!({ "repository": "shop-prod-web", "tag": tag }));
+    let containers =
+        json!([{ "name": "migrate", "image": image("exits-143") }, { "name": "helper", "image": image("exits-0") }]);
+    let options = json!({
+        "family": "web", "cpu": 256, "memory": 512, "execution_role": shop.role, "container_definitions": containers,
+    });
+    let definition = run.ok("register_task_definition", options);
+    let mut options = migration(&shop, &definition);
+    options["overrides"] = json!({});
+    let error = run.op("run_task", options).expect_err("nobody knows how far it came");
+    assert!(error.to_string().contains("migrate exited with 143"), "{error}");
 }
 
 #[test]

@@ -235,6 +235,44 @@ fn shift_dns() {
     shift_on(&Account::moto(moto().url(), name.clone()), || moto().boto3(&name, "observe()"));
 }
 
+/// How long a run of undos took, and whether it waited for resolvers.
+fn way_back(run: &mut Trial<'_>) -> (i64, bool) {
+    let (began, known) = (run.run.clock().now(), run.events().len());
+    let report = run.roll_back();
+    assert!(report.is_clean(), "{report:?}");
+    let waits = |event: &Event| matches!(event, Event::Waited { what, .. } if what.as_str() == "resolvers to follow");
+    (run.run.clock().now().duration_since(began).as_secs(), run.events()[known..].iter().any(waits))
+}
+
+/// What is behind a record is undone right after it: nobody may be led there any more then.
+#[test]
+fn an_undo_of_weights_waits_for_resolvers() {
+    let account = Account::new();
+    let zone = zone(&mut account.run());
+    account.run().ok("ensure_record", one_of(&zone, "blue", "192.0.2.1", Some(100)));
+    account.run().ok("ensure_record", one_of(&zone, "green", "192.0.2.2", None));
+    let mut run = account.run();
+    let shift = json!({ "hosted_zone_id": zone["hosted_zone_id"], "name": "shop.example.com", "to": "green" });
+    run.ok("shift_dns", shift);
+    let told = run.events().into_iter().any(|event| {
+        matches!(event, Event::Waiting { what, seen, .. } if what == "resolvers to follow" && seen == "share of green: 100 %")
+    });
+    assert!(told, "{:?}", run.events());
+    let (seconds, waited) = way_back(&mut run);
+    assert!(waited && seconds >= 30, "{seconds}");
+
+    // One with users is gone only when they have heard of it; one without has nobody to tell.
+    let mut run = account.run();
+    run.ok("ensure_record", one_of(&zone, "red", "192.0.2.3", Some(50)));
+    let (seconds, waited) = way_back(&mut run);
+    assert!(waited && seconds >= 30, "{seconds}");
+    for options in [one_of(&zone, "red", "192.0.2.3", None), one_of(&zone, "green", "192.0.2.9", None)] {
+        let mut run = account.run();
+        run.ok("ensure_record", options);
+        assert!(!way_back(&mut run).1);
+    }
+}
+
 /// A record that was made again does not take users back from where they were moved.
 #[test]
 fn weights_belong_to_who_moves_them() {
@@ -495,6 +533,98 @@ fn records_with_health_checks() {
     records_on(&Account::moto(moto().url(), name.clone()), || moto().boto3(&name, "observe()"));
 }
 
+fn with_check(id: &str, value: &str, check: &Value, zone: &Value) -> Value {
+    let mut options = one_of(zone, id, value, Some(50));
+    options["health_check"] = check.clone();
+    options
+}
+
+#[test]
+fn a_health_check_is_taken_off_a_record() {
+    let account = Account::new();
+    let mut run = account.run();
+    let zone = zone(&mut run);
+    let made = run.ok("ensure_health_check", check(json!({})));
+    run.ok("ensure_record", with_check("blue", "192.0.2.1", &made, &zone));
+    let before = account.observe();
+    let off = with_check("blue", "192.0.2.1", &json!(false), &zone);
+    let mut run = account.run();
+    assert_eq!(run.ok("ensure_record", off.clone())["change"], "updated");
+    let field = run.fields().pop().expect("a field");
+    assert_eq!((field.name.as_str(), field.before), ("health_check", Some(made["health_check_id"].clone())));
+    assert_eq!(run.ok("ensure_record", off.clone())["change"], "unchanged");
+    assert_eq!(run.ok("ensure_record", one_of(&zone, "blue", "192.0.2.1", None))["weight"], 50);
+    assert!(run.roll_back().is_clean());
+    assert_same(&account.observe(), &before, "it is back");
+    let wrong = run.op("ensure_record", with_check("blue", "192.0.2.1", &json!(true), &zone)).expect_err("wrong");
+    assert!(wrong.to_string().contains("found the boolean true"), "{wrong}");
+}
+
+/// A record that stays keeps its health check.
+#[test]
+fn a_health_check_stays_with_its_record() {
+    let account = Account::new();
+    let zone = zone(&mut account.run());
+    let mut run = account.run();
+    let made = run.ok("ensure_health_check", check(json!({})));
+    run.ok("ensure_record", with_check("blue", "192.0.2.1", &made, &zone));
+    account.run().ok("ensure_record", with_check("blue", "192.0.2.9", &made, &zone));
+    let report = run.roll_back();
+    assert_eq!(report.left.len(), 2, "{report:?}");
+    assert!(report.left[0].1.contains("192.0.2.9") && report.left[1].1.contains("it may be needed"), "{report:?}");
+    account.run().ok("health_check_status", json!({ "health_check": made }));
+}
+
+/// A record comes back without the health check that somebody has deleted meanwhile.
+#[test]
+fn a_record_comes_back_without_a_health_check_that_is_gone() {
+    let account = Account::prompt();
+    let zone = zone(&mut account.run());
+    let mut theirs = account.run();
+    let one = theirs.ok("ensure_health_check", check(json!({ "name": "one" })));
+    let two = account.run().ok("ensure_health_check", check(json!({ "name": "two" })));
+    account.run().ok("ensure_record", with_check("blue", "192.0.2.1", &one, &zone));
+    let mut run = account.run();
+    run.ok("ensure_record", with_check("blue", "192.0.2.1", &two, &zone));
+    assert!(theirs.roll_back().is_clean());
+    let report = run.roll_back();
+    assert!(report.is_clean(), "{report:?}");
+    let told = |event: &Event| matches!(event, Event::Warning { message } if message.contains("put back without its health check"));
+    assert!(run.events().iter().any(told), "{:?}", run.events());
+    let bare = with_check("blue", "192.0.2.1", &json!(false), &zone);
+    assert_eq!(account.run().ok("ensure_record", bare)["change"], "unchanged");
+}
+
+/// Nobody is led to where the health check says not to go; away from there at any time.
+#[test]
+fn shift_dns_looks_at_the_health_check() {
+    let account = Account::new();
+    let mut run = account.run();
+    let zone = zone(&mut run);
+    // Nothing has this name.
+    let made = run.ok("ensure_health_check", check(json!({})));
+    let at_first = run.op("health_check_status", json!({ "health_check": made, "expect_healthy": true }));
+    let words = at_first.expect_err("nobody has looked").to_string();
+    assert!(words.contains("is not healthy: no checker has looked yet"), "{words}");
+    run.ok("ensure_record", one_of(&zone, "blue", "192.0.2.1", Some(50)));
+    run.ok("ensure_record", with_check("green", "192.0.2.2", &made, &zone));
+    let shift = |to: &str, weight: u8| json!({ "hosted_zone_id": zone["hosted_zone_id"], "name": "shop.example.com", "to": to, "steps": [{ "weight": weight }] });
+    let mut run = account.run();
+    let mut refused = |words: &str| {
+        let error = run.op("shift_dns", shift("green", 60)).expect_err("ill");
+        assert!(matches!(&error, Error::Unsafe(message) if message.contains(words)), "{error}");
+        assert_eq!(run.mutations(), [""; 0]);
+    };
+    refused(
+        "record A shop.example.com (green) gets no more users: health check shop-prod-eu (HTTPS eu.example.com:443/healthz)",
+    );
+    refused("not healthy: 0 of 8 checkers reach it; us-east-1 says Failure: DNS resolution failed");
+    assert_eq!(account.run().ok("shift_dns", shift("green", 10))["weights"], json!({ "blue": 90, "green": 10 }));
+    assert_eq!(account.run().ok("shift_dns", shift("blue", 100))["weights"], json!({ "blue": 100, "green": 0 }));
+    account.run().ok("ensure_health_check", check(json!({ "inverted": true })));
+    assert_eq!(account.run().ok("shift_dns", shift("green", 60))["weights"], json!({ "blue": 40, "green": 60 }));
+}
+
 #[test]
 fn aliases_with_health_checks() {
     let account = Account::prompt();
@@ -553,11 +683,30 @@ fn health_checks_see_what_users_see() {
     for (body, words) in [
         (
             "wait_health_check(#{ health_check: ill, timeout: \"2m\" });",
-            "0 of 8 say that all is well; us-east-1 says Failure: Connection timed out",
+            "not healthy: 0 of 8 checkers reach it; us-east-1 says Failure: Connection timed out",
         ),
         (
             "health_check_status(#{ health_check: both, expect_healthy: true });",
-            "not healthy, 1 of 2 say that all is well",
+            "health check shop-prod-both (CALCULATED) is not healthy: 1 of 2 health checks are healthy, 2 have to be",
+        ),
+        (
+            "wait_health_check(#{ health_check: ill, timeout: \"2m\" });",
+            "health check shop-prod-ill (TCP shop-prod-web-",
+        ),
+        // What the checkers have seen of the former endpoint says nothing.
+        (
+            r#"
+            let other = #{ name: "well", type: "HTTPS", fqdn: lb.dns_name, port: 8443, request_interval: "10s" };
+            wait_health_check(#{ health_check: ensure_health_check(other), dwell: "1s", timeout: "1m" });
+            "#,
+            "not healthy: 0 of 8 checkers reach it",
+        ),
+        (
+            r#"
+            let inverted = #{ name: "well", type: "HTTPS", fqdn: lb.dns_name, request_interval: "10s", inverted: true };
+            wait_health_check(#{ health_check: ensure_health_check(inverted), timeout: "1m" });
+            "#,
+            "not healthy: 8 of 8 checkers reach it, inverted",
         ),
         ("wait_health_check(#{ health_check: well, timeout: \"20s\" });", "expected more than the dwell of 30s"),
         (

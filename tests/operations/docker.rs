@@ -152,6 +152,26 @@ fn a_rollback_leaves_what_others_have_pushed() {
     assert_ne!(machine.digest("1"), Value::Null);
 }
 
+/// Not every CLI says what it has pushed: podman does not.
+#[test]
+fn a_rollback_asks_the_cli_what_it_has_pushed() {
+    let machine = Machine::new();
+    let script = fs::read_to_string(machine.docker()).expect("a script").replace("exec ", "");
+    fs::write(machine.docker(), format!("{} | sed /digest:/d\n", script.trim_end())).expect("written");
+    let fail = |more: &str| machine.run(&format!("{}\n{more}\nfail(\"not today\");", release()));
+    assert!(fail("").rollback.is_some_and(|report| report.is_clean()));
+    assert_eq!(machine.digest("1"), Value::Null);
+
+    machine.write_dockerfile("FROM scratch\nLABEL colour=green\n");
+    let others = r#"
+        exec(docker, #{ args: ["build", "--tag", built.image, "--label", "by=others", context] });
+        exec(docker, #{ args: ["push", built.image] });"#;
+    let report = fail(others).rollback.expect("it failed");
+    let why = format!("{:?}", report.left);
+    assert!(why.contains("whether this run pushed it is not known"), "{why}");
+    assert_ne!(machine.digest("1"), Value::Null);
+}
+
 #[test]
 fn an_image_of_another_name_is_tagged_first() {
     let machine = Machine::new();
@@ -210,6 +230,12 @@ fn what_is_missing_is_said() {
         (push, "/shop-prod-web:1 on this machine was not found"),
         (&context, "failed to read dockerfile"),
         (r#"build_image(#{ repository: repository, tag: "a/b", program: docker });"#, "expected at most 128 letters"),
+        (r#"build_image(#{ repository: "1.dkr.ecr.eu-central-1.amazonaws.com/web", tag: "1" });"#, "that is a URI"),
+        (r#"push_image(#{ repository: "1.dkr.ecr.eu-central-1.amazonaws.com/web", tag: "1" });"#, "that is a URI"),
+        (
+            r#"find_container_image(#{ repository: "1.dkr.ecr.eu-central-1.amazonaws.com/web", tag: "1" });"#,
+            "that is a URI",
+        ),
         (r#"build_image(#{ repository: "other", tag: "1", program: docker });"#, "repository other in eu-central-1"),
         (&absent, "the command `no-such-docker` is not among what is allowed"),
     ] {

@@ -86,6 +86,16 @@ fn what_is_not_named_does_not_run() {
 }
 
 #[test]
+fn nothing_is_loaded_into_what_is_allowed() {
+    for name in ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"] {
+        let ran =
+            live(ALLOWED, &format!("exec(\"sh\", #{{ args: [\"-c\", \"true\"], env: #{{ {name}: \"x.so\" }} }});"));
+        let failure = ran.failure.expect("refused");
+        assert!(failure.contains(&format!("env.{name}")) && failure.contains("loads code of others"), "{failure}");
+    }
+}
+
+#[test]
 fn secrets_are_shown_nowhere() {
     let account = Account::moto(moto().url(), moto().new_account());
     let ran = account.script_under(

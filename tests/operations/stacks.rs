@@ -1,5 +1,6 @@
 //! Whole stacks: what they own, taken away, and found when nobody needs them any more.
 
+use runner::event::Event;
 use serde_json::{Value, json};
 
 use crate::{
@@ -138,6 +139,14 @@ fn what_is_protected_or_of_others_stays() {
         json!({}),
     );
     assert!(refused.failure.expect("refused").contains("protected_names"));
+    // What is asked about before the first deletion is all that will be sent.
+    for policy in ["protected_names = [\"shop.example.com\"]", "denied_actions = [\"ec2:RevokeSecurityGroupEgress\"]"] {
+        let body = "environment(\"prod\");\nstack(\"shop\");\ndestroy_stack();";
+        let refused = account.script_under(policy, body, json!({}));
+        let committed = refused.forward().filter(|event| matches!(event, Event::Committed { .. })).count();
+        assert!(refused.failure.is_some(), "{policy}");
+        assert_eq!((committed, refused.mutations().len()), (0, 0), "{policy}");
+    }
     let kept = ran(&account, r#"destroy_stack(#{ keep: ["VPC", "subnet", "internet gateway"] });"#);
     assert_eq!(kept.failure, None);
     let left = ran(&account, r#"output("left", list_stack().resources.map(|one| one.kind));"#);

@@ -47,7 +47,9 @@ def build(words):
     file = pathlib.Path(given.get("--file", [os.path.join(context, "Dockerfile")])[0])
     if not file.exists():
         end(1, f"ERROR: failed to read dockerfile: open {file}: no such file or directory")
-    arguments = {name: os.environ[name] for name in given.get("--build-arg", [])}
+    # Without a value it is taken from the environment.
+    pairs = [argument.partition("=") for argument in given.get("--build-arg", [])]
+    arguments = {name: value if is_given else os.environ[name] for name, is_given, value in pairs}
     # BuildKit keeps secrets out of the image: it does not depend on them.
     secrets = dict(part.split("=", 1) for secret in given.get("--secret", []) for part in secret.split(","))
     if secrets:
@@ -88,10 +90,12 @@ match words:
     case ["push", *words]:
         push(words)
     case ["image", "inspect", reference]:
-        if reference not in images:
+        by_id = (image for image in images.values() if image["Id"] == reference)
+        image = images.get(reference) or next(by_id, None)
+        if not image:
             print("[]")
             end(1, f"Error response from daemon: No such image: {reference}")
-        print(json.dumps([images[reference]]))
+        print(json.dumps([image]))
         end(0)
     case ["image", "tag", source, target]:
         images[target] = images[source]

@@ -125,7 +125,7 @@ async fn read(ctx: &Ctx, options: &AwsCall, asked: &Asked) -> Result<AwsReply, E
 
 async fn change(ctx: &Ctx, options: &AwsCall, asked: &Asked) -> Result<AwsReply, Error> {
     let undo = match (&options.undo, options.irreversible) {
-        (Some(undo), false) => taken_back(options, asked, undo)?,
+        (Some(undo), false) => taken_back(ctx, options, asked, undo).await?,
         (None, true) => Undo::impossible(format!("nothing takes {} back", asked.call)),
         (Some(_), true) => return Err(Error::option("irreversible", "expected either this or `undo`, found both")),
         (None, false) => {
@@ -137,8 +137,11 @@ async fn change(ctx: &Ctx, options: &AwsCall, asked: &Asked) -> Result<AwsReply,
         }
     };
     let class = if options.idempotent { Class::Idempotent } else { Class::Once };
-    let declared = Mutation::new(asked.call, class, subject(asked)).undo(undo.keep(options.keep_on_rollback));
-    let assumption = Assumption::new(Some(Value::Object(options.assume.clone().unwrap_or_default())));
+    let reply = Value::Object(options.assume.clone().unwrap_or_default());
+    let assumption = Assumption::new(Some(reply.clone()));
+    let declared = Mutation::new(asked.call, class, subject(asked))
+        .if_said(json!(Made { reply }))
+        .undo(undo.keep(options.keep_on_rollback));
     let Made { reply } = ctx
         .mutate(
             declared,
@@ -166,18 +169,37 @@ fn subject(asked: &Asked) -> String {
     asked.input.iter().find_map(names).or_else(path).unwrap_or_else(|| asked.service.name.to_owned())
 }
 
-fn taken_back(options: &AwsCall, asked: &Asked, undo: &UndoCall) -> Result<Undo, Error> {
+/// What stands for a value of a reply that is not there yet.
+const LATER: &str = "known-from-the-reply";
+
+async fn taken_back(ctx: &Ctx, options: &AwsCall, asked: &Asked, undo: &UndoCall) -> Result<Undo, Error> {
     let service = options.service.clone();
-    // What is wrong with it is said before anything is sent. What the reply will say is there by then.
+    // What is wrong with it is said before anything is sent.
     let mut whole = undo.clone();
-    let known = undo.from_reply.keys().map(|name| (name.clone(), json!(format!("{{{name}}}"))));
-    whole.input.extend(known);
+    for name in undo.from_reply.keys() {
+        whole.fill(name, &json!(LATER));
+    }
     let back = undo_call(&service, whole)?;
     if is_read_only(back.call) {
         return Err(Error::option("undo.action", format!("{} only reads", back.call)));
     }
+    // Undos are not judged when they are sent: they only put back what a run was allowed to change. Here it is what a runbook says.
+    ctx.may_send(back.call, &subject(&back), &Value::Object(back.input.clone())).await?;
     let arguments = Arguments { service, undo: undo.clone(), reply: Value::Null };
     Ok(Undo::new(&CALL_BACK, format!("{} for {}", back.call, subject(asked)), json!(arguments)))
+}
+
+impl UndoCall {
+    /// Puts a value of the reply where it belongs: into the path, or among the parameters.
+    fn fill(&mut self, name: &str, value: &Value) {
+        let place = format!("{{{name}}}");
+        match &mut self.path {
+            Some(path) if path.contains(&place) => *path = path.replace(&place, &in_path(value)),
+            _ => {
+                self.input.insert(name.to_owned(), value.clone());
+            }
+        }
+    }
 }
 
 fn undo_call(service: &str, undo: UndoCall) -> Result<Asked, Error> {
@@ -197,13 +219,7 @@ async fn call_back(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
             let hint = Some("look whether the call was carried out, and take it back by hand".to_owned());
             return Err(Error::NotFound { what: format!("`{pointer}` in the reply of the call"), hint });
         };
-        let place = format!("{{{name}}}");
-        match &mut undo.path {
-            Some(path) if path.contains(&place) => *path = path.replace(&place, &in_path(value)),
-            _ => {
-                undo.input.insert(name, value.clone());
-            }
-        }
+        undo.fill(&name, value);
     }
     let asked = undo_call(&service, undo)?;
     let assumption = Assumption::new(Some(json!({})));

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Error, Kind, secret_in};
 use crate::{
-    aws::{ApiCall, Assumption, AwsService, Speaks, intern},
+    aws::{ApiCall, Assumption, AwsService, Misplaced, Speaks, intern},
     run::Ctx,
 };
 
@@ -116,15 +116,33 @@ fn place_of(
     if let Some(given) = method.filter(|given| *given != route.method.as_str()) {
         return Err(wrong("method", format!("{name}:{action} is asked by {}, found {given}", route.method)));
     }
+    let misplaced = |misplaced| match misplaced {
+        Misplaced::Missing(member) => {
+            format!("expected `{member}`, which is in the path of {name}:{action}: `{}`", route.path)
+        }
+        Misplaced::Elsewhere(member) => {
+            format!("`{member}` of {name}:{action} is a header or a whole body, which aws_call does not send")
+        }
+        Misplaced::Dots(member) => format!("`{member}` leads to another path"),
+    };
     let path = match path {
         Some(path) if route.fits(path) => path.to_owned(),
         Some(path) => return Err(wrong("path", format!("{name}:{action} is at `{}`, found `{path}`", route.path))),
-        None => route.take(input).map_err(|missing| {
-            wrong("input", format!("expected `{missing}`, which is in the path of {name}:{action}: `{}`", route.path))
-        })?,
+        None => route.take(input).map_err(|why| wrong("input", misplaced(why)))?,
     };
-    if let Some(left) = input.keys().next().filter(|_| route.method.is_safe()) {
-        return Err(wrong("input", format!("{name}:{action} has no parameter `{left}`")));
+    if let Some(member) = route.elsewhere(input) {
+        return Err(wrong("input", misplaced(Misplaced::Elsewhere(member))));
+    }
+    if let Some(other) = service.instead(&route, &path) {
+        return Err(wrong("path", format!("`{path}` is {name}:{other}")));
+    }
+    // No action that is asked in these ways has a body.
+    let has_body = !matches!(route.method.as_str(), "GET" | "HEAD" | "DELETE");
+    if let Some(left) = input.keys().next().filter(|_| !has_body) {
+        return Err(wrong(
+            "input",
+            format!("{name}:{action} has no parameter `{left}` beside those in its path and query"),
+        ));
     }
     Ok((route.method, path))
 }
@@ -151,13 +169,31 @@ const SECRETS: &[&str] = &[
     "TokenForIdentity",
 ];
 
+/// And those whose names do not say it: their replies have members that the service models call sensitive.
+const OTHERS: &[&str] = &[
+    "AdminInitiateAuth",
+    "AdminRespondToAuthChallenge",
+    "CreateProvisioningClaim",
+    "Decrypt",
+    "DeriveSharedSecret",
+    "DescribeChapCredentials",
+    "DescribeUserPoolClient",
+    "ExecuteCommand",
+    "ExportCertificate",
+    "GetJobDetails",
+    "GetParameterHistory",
+    "GetThirdPartyJobDetails",
+    "InitiateAuth",
+    "ListUserPoolClientSecrets",
+    "RespondToAuthChallenge",
+];
+
 /// Whether the reply is one that a script is not to have as text, and a journal not to keep.
 fn hands_out_secrets(action: &str, input: &Map<String, Value>) -> bool {
     let decrypts = input.get("WithDecryption").is_some_and(|flag| flag == true || flag == "true");
     let by_name =
         HAND_OUT.iter().any(|verb| action.starts_with(verb)) && SECRETS.iter().any(|secret| action.ends_with(secret));
-    // AssumeRoleWithSAML, GetParameterHistory: with values that were decrypted.
-    decrypts || by_name || action.starts_with("AssumeRo") || ["Decrypt", "GetParameterHistory"].contains(&action)
+    decrypts || by_name || action.starts_with("Assume") || OTHERS.contains(&action)
 }
 
 #[cfg(test)]
@@ -167,6 +203,7 @@ mod tests {
     #[test]
     fn secrets_are_known_by_the_names_of_actions() {
         for action in [
+            "AssumeQueueRoleForRead",
             "AssumeRoleWithSAML",
             "CreateAccessKey",
             "CreateKeyPair",

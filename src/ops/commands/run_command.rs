@@ -229,10 +229,12 @@ async fn run_undo_commands(ctx: &Ctx, arguments_: Value) -> Result<Undone, Error
     let Back { script, instance_ids, what } = arguments(arguments_)?;
     let (living, stopped) = living(ctx, &instance_ids).await?;
     let what = format!("the `undo_commands` of {what}");
-    if !living.is_empty() {
-        let script = script.called(ctx, "undo");
-        let command_id = script.send(ctx, Class::Once, &what, &living, None).await?;
-        check(&what, &script.ended(ctx, &command_id, &living).await?)?;
+    // One comment in all rollbacks of the run, and another one for each undo.
+    let script = script.to_take_back(&instance_ids);
+    let left = script.not_run_on(ctx, &living).await?;
+    if !left.is_empty() {
+        let command_id = script.send(ctx, Class::Once, &what, &left, None).await?;
+        check(&what, &script.ended(ctx, &command_id, &left).await?)?;
     }
     match (stopped.is_empty(), living.is_empty()) {
         (false, _) => Ok(Undone::Foreign(format!("{what} are not run on {}: it is stopped", stopped.join(", ")))),

@@ -118,6 +118,26 @@ impl Script {
         self
     }
 
+    /// The same for what takes back a script that was called so, on these instances.
+    pub fn to_take_back(mut self, instances: &[String]) -> Self {
+        let comment = format!("undo {} {}", instances.first().map_or("", String::as_str), self.comment);
+        self.comment = comment.chars().take(100).collect();
+        self
+    }
+
+    /// Those of these instances on which it has not ended well before. One that was sent there and runs is waited for.
+    pub async fn not_run_on(&self, ctx: &Ctx, instances: &[String]) -> Result<Vec<String>, Error> {
+        let is_left = async |id: &String| {
+            for command_id in called(ctx, &self.comment, id).await? {
+                if self.ended(ctx, &command_id, std::slice::from_ref(id)).await?.iter().all(Invocation::succeeded) {
+                    return Ok(None);
+                }
+            }
+            Ok::<_, Error>(Some(id.clone()))
+        };
+        Ok(all_of(instances.iter().map(is_left)).await?.into_iter().flatten().collect())
+    }
+
     /// Waits until a command has ended on all of its instances.
     pub async fn ended(&self, ctx: &Ctx, command_id: &str, instances: &[String]) -> Result<Vec<Invocation>, Error> {
         let mut ended: BTreeMap<String, Invocation> = BTreeMap::new();
@@ -163,13 +183,19 @@ struct ByComment {
 
 async fn command_by_comment(ctx: &Ctx, wanted: Value) -> Result<Option<Value>, Error> {
     let ByComment { comment, instance_id } = arguments(wanted)?;
+    let found = called(ctx, &comment, &instance_id).await?.into_iter().next();
+    Ok(found.map(|command_id| json!(Sent { command_id })))
+}
+
+/// The commands with that comment that were sent to an instance.
+async fn called(ctx: &Ctx, comment: &str, instance_id: &str) -> Result<Vec<String>, Error> {
     let request = || {
-        let request = ctx.aws().ssm.list_command_invocations().instance_id(&instance_id);
+        let request = ctx.aws().ssm.list_command_invocations().instance_id(instance_id);
         request.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
     };
     let all = ctx.read("ssm:ListCommandInvocations", request).await?;
-    let found = all.into_iter().find(|one| one.comment() == Some(comment.as_str()));
-    found.and_then(|one| one.command_id).map(|command_id| Ok(json!(Sent { command_id }))).transpose()
+    let found = all.into_iter().filter(|one| one.comment() == Some(comment));
+    Ok(found.filter_map(|one| one.command_id).collect())
 }
 
 /// `instance i-1`, `3 instances`
@@ -228,6 +254,19 @@ mod tests {
             max_concurrency: max_concurrency.map(str::to_owned),
             max_errors: None,
         }
+    }
+
+    /// What is found by it is taken for done.
+    #[test]
+    fn the_comment_of_an_undo_is_its_own() {
+        let forward = Script { comment: format!("runner 20261127-101502-k3f9 {}", "2.1.".repeat(40)), ..script(None) };
+        let of = |id: &str| forward.clone().to_take_back(&[id.to_owned(), "i-9".to_owned()]).comment;
+        let (one, other) = (of("i-0123456789abcdef0"), of("i-0123456789abcdef1"));
+        assert!(
+            one.starts_with("undo i-0123456789abcdef0 runner 20261127-101502-k3f9 2.1.") && one.len() == 100,
+            "{one}"
+        );
+        assert_ne!(one, other);
     }
 
     #[test]

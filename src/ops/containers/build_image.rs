@@ -14,7 +14,6 @@ use crate::{
     event::Change,
     ops::{
         Duration, Error, IdOf, Operation, Sensitive,
-        outside::visible,
         ownership::{changed, set},
     },
     redact::MASK,
@@ -39,7 +38,8 @@ pub struct BuildImage {
     target: Option<String>,
     /// `"linux/amd64"`, `"linux/arm64"`: what the tasks run on. Left out, what this machine is.
     platform: Option<String>,
-    /// Values for `ARG` of the Dockerfile. They can be read in the image: secrets are for `secrets`.
+    /// Values for `ARG` of the Dockerfile. They can be read in the image: secrets are for `secrets`. One that is secret is a
+    /// variable of the CLI meanwhile, and cannot have the name of one that the CLI reads itself, such as `PATH`.
     #[serde(default)]
     build_args: BTreeMap<String, Sensitive>,
     /// What `RUN --mount=type=secret,id=NAME` reads, by name. It stays out of the image. Needs BuildKit.
@@ -117,6 +117,7 @@ impl Operation for BuildImage {
 
 impl BuildImage {
     fn check(&self) -> Result<(), Error> {
+        ecr::check_repository(self.repository.as_str())?;
         check_tag("tag", &self.tag)?;
         let paths = [("context", Some(&self.context)), ("dockerfile", self.dockerfile.as_ref())];
         let words = [("target", self.target.as_ref()), ("platform", self.platform.as_ref())];
@@ -128,7 +129,7 @@ impl BuildImage {
                 ));
             }
         }
-        // They become names of variables, and parts of `NAME=VALUE` and `id=NAME,env=…`.
+        // They become parts of `NAME=VALUE` and `id=NAME,env=…`.
         let names = [("build_args", &self.build_args), ("secrets", &self.secrets)];
         for (option, name) in names.iter().flat_map(|(option, given)| given.keys().map(move |name| (option, name))) {
             let is_good = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
@@ -136,6 +137,12 @@ impl BuildImage {
                 let message = format!("expected names of letters, digits, `_`, `-` and `.`, found {name:?}");
                 return Err(Error::option(*option, message));
             }
+        }
+        let secret = self.build_args.iter().filter(|(_, value)| value.is_secret()).map(|(name, _)| name);
+        if let Some(name) = secret.into_iter().find(|name| is_read_by_the_cli(name)) {
+            let message = "it is secret, and so a variable of the CLI, which reads this one itself: give it another name, or to \
+                           `secrets`";
+            return Err(Error::option(format!("build_args.{name}"), message));
         }
         match self.labels.keys().find(|name| name.is_empty() || name.contains('=')) {
             Some(name) => Err(Error::option("labels", format!("expected names without `=`, found {name:?}"))),
@@ -152,9 +159,13 @@ impl BuildImage {
         self.labels.iter().for_each(|(name, value)| say("--label", &format!("{name}={value}")));
         let mut env = BTreeMap::new();
         for (name, value) in &self.build_args {
-            // Without a value it is taken from the environment.
-            say("--build-arg", name);
-            env.insert(name.clone(), (value.expose().to_owned(), visible(value)));
+            if value.is_secret() {
+                // Without a value it is taken from the environment.
+                say("--build-arg", name);
+                env.insert(name.clone(), (value.expose().to_owned(), MASK.to_owned()));
+            } else {
+                say("--build-arg", &format!("{name}={}", value.expose()));
+            }
         }
         for (at, (name, value)) in self.secrets.iter().enumerate() {
             let variable = format!("RUNNER_BUILD_SECRET_{at}");
@@ -166,5 +177,48 @@ impl BuildImage {
         }
         args.push(self.context.clone());
         (args, With { env, ..With::default() })
+    }
+}
+
+/// Whether a variable decides which CLI runs, what is loaded into it, or where it sends the build.
+fn is_read_by_the_cli(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["PATH", "HOME"].contains(&name.as_str())
+        || ["LD_", "DOCKER_", "BUILDKIT_", "RUNNER_"].iter().any(|start| name.starts_with(start))
+        || name.ends_with("_PROXY")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn with(build_args: Value) -> BuildImage {
+        let options = json!({ "repository": "web", "tag": "1", "build_args": build_args });
+        serde_json::from_value(options).expect("options")
+    }
+
+    /// A variable would replace the CLI, or send the build elsewhere.
+    #[test]
+    fn arguments_of_a_build_are_no_variables_of_the_cli() {
+        let (args, With { env, .. }) =
+            with(json!({ "PATH": "/app/bin", "http_proxy": "http://10.0.0.1" })).words("r/web:1");
+        assert!(args.contains(&"PATH=/app/bin".to_owned()) && args.contains(&"http_proxy=http://10.0.0.1".to_owned()));
+        assert!(env.is_empty(), "{env:?}");
+    }
+
+    #[test]
+    fn secret_arguments_of_a_build_have_names_of_their_own() {
+        let secret = |name: &str| with(json!({ name: { "$secret": "hunter2" } }));
+        for name in
+            ["PATH", "home", "LD_PRELOAD", "DOCKER_HOST", "BUILDKIT_HOST", "https_proxy", "Runner_Build_Secret_0"]
+        {
+            let error = secret(name).check().expect_err(name).to_string();
+            assert!(error.contains("give it another name"), "{error}");
+        }
+        let (args, With { env, .. }) = secret("NPM_TOKEN").words("r/web:1");
+        assert!(secret("NPM_TOKEN").check().is_ok() && args.contains(&"NPM_TOKEN".to_owned()));
+        assert_eq!(env["NPM_TOKEN"], ("hunter2".to_owned(), MASK.to_owned()));
     }
 }

@@ -1,6 +1,6 @@
 //! The docker CLI, or one that takes the same words: images on this machine.
 //!
-//! Values go to it in its environment or on its standard input, never among its arguments: those can be seen by everybody on a
+//! Secrets go to it in its environment or on its standard input, never among its arguments: those can be seen by everybody on a
 //! machine.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::ecr::Found;
 use crate::{
     ops::{
         Error,
@@ -48,9 +47,9 @@ pub struct Local {
 }
 
 impl Local {
-    /// Whether it is the image of a repository with that digest.
-    pub fn is(&self, repository: &Found, digest: &str) -> bool {
-        self.repo_digests.iter().any(|known| known.split_once('@') == Some((&repository.repository_uri, digest)))
+    /// Whether it is the image of a repository, by its URI, with that digest.
+    pub fn is(&self, repository_uri: &str, digest: &str) -> bool {
+        self.repo_digests.iter().any(|known| known.split_once('@') == Some((repository_uri, digest)))
     }
 }
 

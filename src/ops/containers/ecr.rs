@@ -71,6 +71,17 @@ pub async fn get(ctx: &Ctx, name: &str) -> Result<Found, Error> {
         .ok_or_else(|| Error::NotFound { what: format!("repository {name} in {}", ctx.aws().region), hint: Some(hint) })
 }
 
+/// Before anything is asked: ECR would say that there is no such repository, or that the name is wrong.
+///
+/// # Errors
+/// [`Error::Option`] if a repository is given by its URI.
+pub fn check_repository(name: &str) -> Result<(), Error> {
+    match [".dkr.ecr.", ".dkr-ecr."].iter().any(|part| name.contains(part)) {
+        true => Err(Error::option("repository", "that is a URI: give the name or the handle")),
+        false => Ok(()),
+    }
+}
+
 /// What a tag of a repository names, if it names anything.
 ///
 /// # Errors

@@ -35,6 +35,7 @@ impl Operation for FindContainerImage {
 
     async fn run(ctx: &Ctx, options: Self) -> Result<ContainerImage, Error> {
         let (name, tag) = (options.repository.as_str(), &options.tag);
+        ecr::check_repository(name)?;
         let (repository, digest) = futures::join!(ecr::get(ctx, name), ecr::digest_of(ctx, name, tag)).together()?;
         let Some(image_digest) = digest else {
             let hint = Some(format!("push it to {} first", repository.repository_uri));

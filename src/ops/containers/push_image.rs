@@ -13,6 +13,7 @@ use super::{
     ecr::{self, Found},
 };
 use crate::{
+    aws::Permit,
     event::Change,
     ops::{
         Duration, Error, IdOf, Operation, Together, arguments,
@@ -80,15 +81,17 @@ impl Operation for PushImage {
                 return Err(Error::NotFound { what: format!("the image {source} on this machine"), hint });
             }
             // A push only adds to what is known of the image here: a run that goes on decides as it did.
-            Seen::There(local) if before.as_ref().is_some_and(|before| local.is(&repository, before)) => {
+            Seen::There(local)
+                if before.as_ref().is_some_and(|before| local.is(&repository.repository_uri, before)) =>
+            {
                 ctx.did(Change::Unchanged, []);
                 before.unwrap_or_default()
             }
-            Seen::There(_) => {
+            Seen::There(local) => {
                 check_mutability(&repository, tag, before.as_ref())?;
-                options.push(ctx, &docker, &repository, before).await?
+                options.push(ctx, &docker, &repository, Some(local.id), before).await?
             }
-            Seen::NotLooked => options.push(ctx, &docker, &repository, before).await?,
+            Seen::NotLooked => options.push(ctx, &docker, &repository, None, before).await?,
         };
         Ok(ContainerImage {
             image: format!("{}@{digest}", repository.repository_uri),
@@ -101,6 +104,7 @@ impl Operation for PushImage {
 
 impl PushImage {
     fn check(&self) -> Result<(), Error> {
+        ecr::check_repository(self.repository.as_str())?;
         check_tag("tag", &self.tag)?;
         match &self.image {
             Some(image) if image.is_empty() || image.starts_with('-') => {
@@ -117,6 +121,7 @@ impl PushImage {
         ctx: &Ctx,
         docker: &Docker<'_>,
         repository: &Found,
+        image_id: Option<String>,
         before: Option<String>,
     ) -> Result<String, Error> {
         let (name, tag) = (&repository.repository_name, &self.tag);
@@ -133,7 +138,10 @@ impl PushImage {
         let undo = Undo::new(
             &RESTORE_IMAGE_TAG,
             format!("put tag {tag} of repository {name} back"),
-            json!({ "repository_name": name, "image_tag": tag, "before": before }),
+            json!({
+                "repository_name": name, "image_tag": tag, "before": before, "repository_uri": repository.repository_uri,
+                "image_id": image_id, "program": self.program,
+            }),
         );
         let with = With { undo: Some(undo.keep(self.keep_on_rollback)), ..With::default() };
         let assumed = docker.run(ctx, words(&["push", &target]), with).await?;
@@ -211,6 +219,12 @@ struct Pushed {
     image_tag: String,
     /// The digest it named.
     before: Option<String>,
+    #[serde(default)]
+    repository_uri: String,
+    /// What was pushed, as this machine has it.
+    image_id: Option<String>,
+    #[serde(default = "docker")]
+    program: String,
     /// What the CLI said, if that is known.
     #[serde(default)]
     stdout: String,
@@ -221,6 +235,19 @@ impl Pushed {
     fn digest(&self) -> Option<&str> {
         self.stdout.split_whitespace().rfind(|word| word.starts_with("sha256:"))
     }
+
+    /// Whether this run has pushed what the tag names now; `None` if nobody knows.
+    async fn is(&self, ctx: &Ctx, now: &str) -> Option<bool> {
+        if let Some(digest) = self.digest() {
+            return Some(digest == now);
+        }
+        // Not every CLI says it, and none has said it if the run was killed meanwhile.
+        let docker = Docker { program: &self.program, timeout: half_an_hour().0 };
+        match docker.look(ctx, self.image_id.as_ref()?).await {
+            Ok(Seen::There(local)) if local.is(&self.repository_uri, now) => Some(true),
+            _ => None,
+        }
+    }
 }
 
 async fn restore_image_tag(ctx: &Ctx, pushed: Value) -> Result<Undone, Error> {
@@ -230,12 +257,14 @@ async fn restore_image_tag(ctx: &Ctx, pushed: Value) -> Result<Undone, Error> {
     if now == *before {
         return Ok(Undone::Already);
     }
-    match now {
-        None => return Ok(Undone::Already),
-        Some(now) if pushed.digest() != Some(now.as_str()) => {
-            return Ok(Undone::Foreign(format!("tag {tag} of {name} names {now}, which this run did not push")));
-        }
-        Some(_) => {}
+    let Some(now) = now else { return Ok(Undone::Already) };
+    let foreign = match pushed.is(ctx, &now).await {
+        Some(true) => None,
+        Some(false) => Some(format!("tag {tag} of {name} names {now}, which this run did not push")),
+        None => Some(format!("tag {tag} of {name} names {now}, and whether this run pushed it is not known")),
+    };
+    if let Some(why) = foreign {
+        return Ok(Undone::Foreign(why));
     }
     match before {
         Some(before) => ecr::tag(ctx, name, tag, before).await,
@@ -243,9 +272,34 @@ async fn restore_image_tag(ctx: &Ctx, pushed: Value) -> Result<Undone, Error> {
             let declared =
                 Mutation::new("ecr:BatchDeleteImage", Class::Idempotent, format!("tag {tag} of repository {name}"));
             let input = json!({ "repositoryName": name, "imageIds": [{ "imageTag": tag }] });
-            let call = "ecr:BatchDeleteImage";
-            ctx.change(declared, |permit| ctx.aws().call(call, &input).permit(permit).send::<Value>()).await?;
-            Ok(Undone::Done)
+            let send = |permit: Permit| ctx.aws().call("ecr:BatchDeleteImage", &input).permit(permit).send::<Deleted>();
+            let deleted = ctx.mutate(declared, send, |deleted: &Deleted| Ok(deleted.clone())).await?;
+            deleted.check(format!("deleting tag {tag} of {name}")).map(|()| Undone::Done)
+        }
+    }
+}
+
+/// What ECR answers to a deletion: also one that it refuses is answered with 200.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Deleted {
+    failures: Vec<Failure>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Failure {
+    failure_code: String,
+    failure_reason: String,
+}
+
+impl Deleted {
+    fn check(&self, what: String) -> Result<(), Error> {
+        let failures = self.failures.iter().filter(|failure| failure.failure_code != "ImageNotFound");
+        let words = |failure: &Failure| format!("{}: {}", failure.failure_code, failure.failure_reason);
+        match failures.map(words).collect::<Vec<_>>() {
+            none if none.is_empty() => Ok(()),
+            faults => Err(Error::Failed { what, faults }),
         }
     }
 }
@@ -254,6 +308,21 @@ async fn restore_image_tag(ctx: &Ctx, pushed: Value) -> Result<Undone, Error> {
 mod tests {
     use super::*;
 
+    /// "ImageReferencedByManifestList": an image for several platforms has it.
+    #[test]
+    fn what_is_not_deleted_is_no_success() {
+        let check = |code: &str| {
+            let failure =
+                json!({ "imageId": { "imageTag": "1" }, "failureCode": code, "failureReason": "it is referenced" });
+            let deleted: Deleted =
+                serde_json::from_value(json!({ "imageIds": [], "failures": [failure] })).expect("a reply");
+            deleted.check("deleting tag 1 of web".to_owned()).map_err(|error| error.to_string())
+        };
+        assert_eq!(check("ImageNotFound"), Ok(()));
+        let error = check("ImageReferencedByManifestList").expect_err("it is there still");
+        assert_eq!(error, "deleting tag 1 of web failed: ImageReferencedByManifestList: it is referenced");
+    }
+
     #[test]
     fn what_docker_says_of_a_push() {
         let said = "The push refers to repository [r/web]\nabc: Pushed\n1.4.2: digest: sha256:12ab size: 1573\n";
@@ -261,6 +330,9 @@ mod tests {
             repository_name: "web".into(),
             image_tag: "1.4.2".into(),
             before: None,
+            repository_uri: "r/web".into(),
+            image_id: None,
+            program: docker(),
             stdout: stdout.into(),
         };
         assert_eq!(pushed(said).digest(), Some("sha256:12ab"));

@@ -26,7 +26,8 @@ use crate::{
 };
 
 /// Runs a task once, and waits until it has ended. Fails unless its essential containers, and those that are
-/// overridden, exit with 0, with why it stopped and the end of its log.
+/// overridden, exit with 0, with why it stopped and the end of its log. Containers that are overridden are what it is run for:
+/// once they have exited with 0, ECS may end the others.
 ///
 /// Undone, a task that still runs is stopped. What it has done stays done: a migration must be one that the old version can
 /// live with.
@@ -205,8 +206,9 @@ impl RunTask {
         let decides =
             |container: &&Container| is_overridden(&container.name) || definition.is_essential(&container.name);
         let all: Vec<&Container> = task.containers.iter().filter(decides).collect();
-        // With the first essential container that ends, ECS ends the others.
-        let is_done = all.iter().any(|container| container.exit_code == Some(0));
+        // With the first essential container that ends, ECS ends the others: only if that one is what the task is run for, its
+        // work is done.
+        let is_done = all.iter().any(|container| container.exit_code == Some(0) && is_overridden(&container.name));
         let failed = all.iter().filter(|container| match container.exit_code {
             Some(0) => false,
             _ => !(is_done && container.was_ended() && !is_overridden(&container.name)),

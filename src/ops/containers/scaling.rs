@@ -29,10 +29,20 @@ pub struct Bounds {
     pub max_capacity: i64,
 }
 
+/// What somebody has stopped for a while.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Suspended {
+    dynamic_scaling_in_suspended: bool,
+    dynamic_scaling_out_suspended: bool,
+    scheduled_scaling_suspended: bool,
+}
+
 /// All of it, but for what is scheduled.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scaling {
     pub bounds: Option<Bounds>,
+    suspended: Suspended,
     pub policies: BTreeMap<String, Found>,
     /// By policy, the alarms of others that act on it.
     alarms: BTreeMap<String, Vec<String>>,
@@ -41,9 +51,21 @@ pub struct Scaling {
 impl Scaling {
     pub fn wanted(bounds: Bounds, policies: BTreeMap<String, Policy>) -> Self {
         let policies = policies.into_iter().map(|(name, policy)| (name, Found::Tracking(policy))).collect();
-        Self { bounds: Some(bounds), policies, alarms: BTreeMap::new() }
+        Self { bounds: Some(bounds), policies, ..Self::default() }
+    }
+
+    /// Its bounds with what is suspended: all that goes with the target.
+    fn target(&self) -> Value {
+        let mut target = json!(self.bounds);
+        if let Some(target) = target.as_object_mut().filter(|_| self.suspended != Suspended::default()) {
+            target.insert(SUSPENDED.to_owned(), json!(self.suspended));
+        }
+        target
     }
 }
+
+/// Beside the bounds of a target.
+const SUSPENDED: &str = "suspended";
 
 /// `service/CLUSTER/NAME`
 pub fn resource_id(service_arn: &str) -> Result<String, Error> {
@@ -67,12 +89,12 @@ fn with(resource: &str, more: Value) -> Value {
 /// # Errors
 /// If a call fails.
 pub async fn read(ctx: &Ctx, resource: &str) -> Result<Scaling, Error> {
-    let (bounds, shown) = futures::join!(
-        read_bounds(ctx, resource),
+    let (target, shown) = futures::join!(
+        read_target(ctx, resource),
         all::<ShownPolicy>(ctx, "application-autoscaling:DescribeScalingPolicies", resource)
     )
     .together()?;
-    let mut scaling = Scaling { bounds, ..Scaling::default() };
+    let mut scaling = target;
     for shown in shown {
         let name = shown.policy_name.clone();
         scaling.alarms.insert(name.clone(), shown.others_alarms());
@@ -81,7 +103,8 @@ pub async fn read(ctx: &Ctx, resource: &str) -> Result<Scaling, Error> {
     Ok(scaling)
 }
 
-async fn read_bounds(ctx: &Ctx, resource: &str) -> Result<Option<Bounds>, Error> {
+/// Without policies.
+async fn read_target(ctx: &Ctx, resource: &str) -> Result<Scaling, Error> {
     #[derive(Debug, Default, Deserialize)]
     #[serde(default, rename_all = "PascalCase")]
     struct Reply {
@@ -93,13 +116,18 @@ async fn read_bounds(ctx: &Ctx, resource: &str) -> Result<Option<Bounds>, Error>
         resource_id: String,
         min_capacity: i64,
         max_capacity: i64,
+        suspended_state: Suspended,
     }
     let input = json!({
         "ServiceNamespace": "ecs", "ResourceIds": [resource], "ScalableDimension": "ecs:service:DesiredCount",
     });
     let reply: Reply = ctx.fetch("application-autoscaling:DescribeScalableTargets", &input).await?;
     let found = reply.scalable_targets.into_iter().find(|target| target.resource_id == resource);
-    Ok(found.map(|target| Bounds { min_capacity: target.min_capacity, max_capacity: target.max_capacity }))
+    Ok(found.map_or_else(Scaling::default, |Target { min_capacity, max_capacity, suspended_state, .. }| Scaling {
+        bounds: Some(Bounds { min_capacity, max_capacity }),
+        suspended: suspended_state,
+        ..Scaling::default()
+    }))
 }
 
 /// What is scheduled, by name: as PutScheduledAction takes it back.
@@ -167,9 +195,9 @@ pub async fn converge(
     let mut fields = Vec::new();
     // Policies need bounds.
     if found.bounds != wanted.bounds {
-        let (before, ours) = (json!(found.bounds), json!(wanted.bounds));
-        change(ctx, service_arn, Part::Bounds, &before, &ours, keep).await?;
-        fields.push(changed("bounds", before, ours));
+        let ours = json!(wanted.bounds);
+        change(ctx, service_arn, Part::Bounds, &found.target(), &ours, keep).await?;
+        fields.push(changed("bounds", json!(found.bounds), ours));
     }
     let superfluous = |(name, policy): &(&String, &Found)| {
         matches!(policy, Found::Tracking(_)) && name.starts_with(&prefix) && !wanted.policies.contains_key(*name)
@@ -194,7 +222,9 @@ pub async fn converge(
 pub async fn remove(ctx: &Ctx, service_arn: &str, keep: bool) -> Result<bool, Error> {
     let resource = resource_id(service_arn)?;
     let (found, scheduled) = futures::join!(read(ctx, &resource), read_scheduled(ctx, &resource)).together()?;
-    let Some(bounds) = found.bounds else { return Ok(false) };
+    if found.bounds.is_none() {
+        return Ok(false);
+    }
     let policies = found.policies.iter().map(|(name, policy)| (Part::Policy(name.clone()), json!(policy)));
     let parts: Vec<(Part, Value)> =
         policies.chain(scheduled.into_iter().map(|(name, action)| (Part::Scheduled(name), action))).collect();
@@ -209,7 +239,7 @@ pub async fn remove(ctx: &Ctx, service_arn: &str, keep: bool) -> Result<bool, Er
         part => change(ctx, service_arn, part.clone(), before, &Value::Null, keep).await,
     });
     all_of(removals).await?;
-    change(ctx, service_arn, Part::Bounds, &json!(bounds), &Value::Null, keep).await?;
+    change(ctx, service_arn, Part::Bounds, &found.target(), &Value::Null, keep).await?;
     Ok(true)
 }
 
@@ -246,10 +276,14 @@ async fn write(ctx: &Ctx, service_arn: &str, part: &Part, value: &Value, undo: O
     let resource = resource_id(service_arn)?;
     let what = part.words(service_arn);
     let (call, input) = match (part, value.is_null()) {
-        (Part::Bounds, false) => (
-            "application-autoscaling:RegisterScalableTarget",
-            with(&resource, json!({ "MinCapacity": value["min_capacity"], "MaxCapacity": value["max_capacity"] })),
-        ),
+        (Part::Bounds, false) => {
+            let bounds = json!({ "MinCapacity": value["min_capacity"], "MaxCapacity": value["max_capacity"] });
+            let mut input = with(&resource, bounds);
+            if let Some(suspended) = value.get(SUSPENDED) {
+                input["SuspendedState"] = suspended.clone();
+            }
+            ("application-autoscaling:RegisterScalableTarget", input)
+        }
         (Part::Bounds, true) => ("application-autoscaling:DeregisterScalableTarget", named(&resource)),
         (Part::Policy(name), false) => {
             let mut input = with(&resource, arguments::<Found>(value.clone())?.request());
@@ -291,21 +325,28 @@ struct ScalingChange {
     ours: Value,
 }
 
-/// Puts bounds, a policy or a scheduled action back. The count stays what scaling has made of it.
+/// Puts bounds (of a target that was taken away, with what was suspended of it), a policy or a scheduled action back. The count
+/// stays what scaling has made of it.
 pub const RESTORE_SERVICE_SCALING: UndoAction =
     UndoAction { name: "restore_service_scaling", run: |ctx, arguments| Box::pin(restore(ctx, arguments)) };
 
 async fn restore(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
-    let ScalingChange { service_arn, part, before, ours } = arguments(change)?;
+    let ScalingChange { service_arn, part, mut before, ours } = arguments(change)?;
     if service::find(ctx, &service_arn).await?.is_none() {
         return Ok(without(ctx, &service_arn));
     }
     let resource = resource_id(&service_arn)?;
-    let found = match &part {
-        Part::Bounds => json!(read_bounds(ctx, &resource).await?),
+    let mut found = match &part {
+        Part::Bounds => read_target(ctx, &resource).await?.target(),
         Part::Policy(name) => json!(read(ctx, &resource).await?.policies.get(name)),
         Part::Scheduled(name) => json!(read_scheduled(ctx, &resource).await?.get(name)),
     };
+    // What is suspended went away with the target. Of one that is there it was never changed.
+    if part == Part::Bounds && !ours.is_null() {
+        [&mut found, &mut before].into_iter().filter_map(Value::as_object_mut).for_each(|target| {
+            target.remove(SUSPENDED);
+        });
+    }
     if let Some(undone) = nothing_to_undo(&found, &before, &ours) {
         return Ok(undone);
     }

@@ -1,6 +1,6 @@
 //! `ensure_health_check`: whether an endpoint is well, as seen from the internet.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use aws_sdk_route53::types::HealthCheckRegion;
 use schemars::JsonSchema;
@@ -33,7 +33,7 @@ use crate::{
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnsureHealthCheck {
-    /// `<stack>-<name>` is the tag `Name`, which the console shows.
+    /// `<stack>-<name>` is the tag `Name`, which the console shows. Without `/`.
     name: String,
     /// `HTTP` and `HTTPS` want a status of 2xx or 3xx, those with `_STR_MATCH` also `search_string` in the body, `TCP` a connection,
     /// `CALCULATED` enough healthy `child_health_checks`. It cannot be changed.
@@ -49,12 +49,10 @@ pub struct EnsureHealthCheck {
     resource_path: Option<String>,
     /// Stands in the first 5,120 bytes of the body.
     search_string: Option<String>,
-    /// From one request of a checker to its next: `"10s"` or `"30s"`. It cannot be changed.
-    #[serde(default = "half_a_minute")]
-    request_interval: Duration,
-    /// How many results in a row change what a checker says, 1 to 10.
-    #[serde(default = "three")]
-    failure_threshold: i32,
+    /// From one request of a checker to its next: `"10s"` or `"30s"`. Left out: 30 seconds. It cannot be changed.
+    request_interval: Option<Duration>,
+    /// How many results in a row change what a checker says, 1 to 10. Left out: 3.
+    failure_threshold: Option<i32>,
     /// Says the name when TLS begins. Left out: yes, for HTTPS.
     enable_sni: Option<bool>,
     /// Shows how long requests take, as a metric. It cannot be changed.
@@ -125,14 +123,6 @@ impl Type {
     fn is_secure(self) -> bool {
         matches!(self, Self::Https | Self::HttpsStrMatch)
     }
-}
-
-fn half_a_minute() -> Duration {
-    Duration::from_secs(30)
-}
-
-fn three() -> i32 {
-    3
 }
 
 impl Operation for EnsureHealthCheck {
@@ -258,6 +248,10 @@ fn fixed(resource: &str, found: &Settings, wanted: &Settings) -> Result<(), Erro
 impl EnsureHealthCheck {
     /// What Route 53 is to have.
     fn settings(&self) -> Result<Settings, Error> {
+        // Its caller reference is found by what it begins with.
+        if self.name.contains('/') {
+            return Err(Error::option("name", format!("expected a name without `/`, found {:?}", self.name)));
+        }
         let calculated = self.kind == Type::Calculated;
         if calculated {
             self.check_children()?
@@ -274,11 +268,11 @@ impl EnsureHealthCheck {
             port: self.port.or(self.kind.usual_port()).map(i32::from),
             resource_path: of_http.then(|| self.resource_path.clone().unwrap_or_else(|| "/".to_owned())),
             search_string: self.search_string.clone(),
-            request_interval: (!calculated).then(|| self.request_interval.as_secs()),
-            failure_threshold: (!calculated).then_some(self.failure_threshold),
+            request_interval: (!calculated).then(|| self.request_interval.map_or(30, Duration::as_secs)),
+            failure_threshold: (!calculated).then(|| self.failure_threshold.unwrap_or(3)),
             measure_latency: (!calculated).then_some(self.measure_latency),
             enable_sni: self.kind.is_secure().then(|| self.enable_sni.unwrap_or(true)),
-            regions: self.regions.iter().cloned().collect(),
+            regions: health_check::regions(self.regions.iter().map(String::as_str)),
             child_health_checks: children.iter().cloned().collect(),
             health_threshold: calculated.then_some(threshold),
             inverted: self.inverted,
@@ -293,6 +287,8 @@ impl EnsureHealthCheck {
             ("port", self.port.is_some()),
             ("resource_path", self.resource_path.is_some()),
             ("search_string", self.search_string.is_some()),
+            ("request_interval", self.request_interval.is_some()),
+            ("failure_threshold", self.failure_threshold.is_some()),
             ("enable_sni", self.enable_sni.is_some()),
             ("measure_latency", self.measure_latency),
             ("regions", !self.regions.is_empty()),
@@ -300,11 +296,17 @@ impl EnsureHealthCheck {
         if let Some((option, _)) = of_endpoints.into_iter().find(|(_, given)| *given) {
             return Err(Error::option(option, "a calculated health check has children, and no endpoint of its own"));
         }
-        match self.child_health_checks.as_slice().len() {
-            1..=256 => Ok(()),
-            found => {
-                Err(Error::option("child_health_checks", format!("expected 1 to 256 health checks, found {found}")))
+        let children = self.child_health_checks.as_slice().len();
+        if !(1..=256).contains(&children) {
+            let message = format!("expected 1 to 256 health checks, found {children}");
+            return Err(Error::option("child_health_checks", message));
+        }
+        match self.health_threshold {
+            Some(enough) if !(1..=children).contains(&enough.into()) => {
+                let message = format!("expected 1 to {children}, as many as there are children, found {enough}");
+                Err(Error::option("health_threshold", message))
             }
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -353,11 +355,11 @@ impl EnsureHealthCheck {
             }
             Some(_) | None => {}
         }
-        if ![10, 30].map(Duration::from_secs).contains(&self.request_interval) {
-            return option("request_interval", format!("expected 10s or 30s, found {}", self.request_interval));
+        if let Some(found) = self.request_interval.filter(|one| ![10, 30].map(Duration::from_secs).contains(one)) {
+            return option("request_interval", format!("expected 10s or 30s, found {found}"));
         }
-        if !(1..=10).contains(&self.failure_threshold) {
-            return option("failure_threshold", format!("expected 1 to 10, found {}", self.failure_threshold));
+        if let Some(found) = self.failure_threshold.filter(|one| !(1..=10).contains(one)) {
+            return option("failure_threshold", format!("expected 1 to 10, found {found}"));
         }
         if self.enable_sni.is_some() && !self.kind.is_secure() {
             return option("enable_sni", format!("only HTTPS has a name when TLS begins, found {kind}"));
@@ -371,8 +373,11 @@ impl EnsureHealthCheck {
             let message = format!("expected one of {}, found {:?}", known.join(", "), self.regions[at]);
             return Err(Error::option(format!("regions[{at}]"), message));
         }
-        match self.regions.len() {
-            found @ (1 | 2) => Err(Error::option("regions", format!("expected at least three, found {found}"))),
+        let different: BTreeSet<&String> = self.regions.iter().collect();
+        match different.len() {
+            found @ (1 | 2) => {
+                Err(Error::option("regions", format!("expected at least three different ones, found {found}")))
+            }
             _ => Ok(()),
         }
     }
@@ -396,13 +401,33 @@ fn check_address(address: &str) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
-    fn fault(more: serde_json::Value) -> Option<String> {
-        let mut options = json!({ "name": "eu", "type": "HTTPS", "fqdn": "eu.example.com" });
+    fn with(mut options: Value, more: &Value) -> Value {
         options.as_object_mut().into_iter().zip(more.as_object()).for_each(|(all, more)| all.extend(more.clone()));
-        let options: EnsureHealthCheck = serde_json::from_value(options).expect("options");
-        options.settings().err().map(|error| match error {
+        options
+    }
+
+    fn options(more: &Value) -> EnsureHealthCheck {
+        let options = with(json!({ "name": "eu", "type": "HTTPS", "fqdn": "eu.example.com" }), more);
+        serde_json::from_value(options).expect("options")
+    }
+
+    fn counting(more: Value) -> Value {
+        with(json!({ "type": "CALCULATED", "fqdn": null, "child_health_checks": ["a", "b"] }), &more)
+    }
+
+    #[test]
+    fn all_regions_are_the_same_as_none() {
+        let regions = |named: &[&str]| options(&json!({ "regions": named })).settings().expect("settings").regions;
+        assert_eq!(regions(HealthCheckRegion::values()), regions(&[]));
+        assert_eq!(regions(&["us-east-1", "eu-west-1", "sa-east-1", "us-east-1"]).len(), 3);
+    }
+
+    fn fault(more: Value) -> Option<String> {
+        options(&more).settings().err().map(|error| match error {
             Error::Option { path, .. } => path,
             other => other.to_string(),
         })
@@ -410,8 +435,8 @@ mod tests {
 
     #[test]
     fn options_are_checked_before_anything_is_asked() {
-        let children = json!({ "type": "CALCULATED", "fqdn": null, "child_health_checks": ["a", "b"] });
-        for good in [json!({}), json!({ "ip_address": "192.0.2.44" }), children] {
+        let calculated = counting(json!({ "health_threshold": 2 }));
+        for good in [json!({}), json!({ "ip_address": "192.0.2.44" }), counting(json!({})), calculated] {
             assert_eq!(fault(good.clone()), None, "{good}");
         }
         for (more, path) in [
@@ -432,9 +457,15 @@ mod tests {
             (json!({ "type": "HTTP", "enable_sni": true }), "enable_sni"),
             (json!({ "regions": ["us-east-1", "eu-west-1"] }), "regions"),
             (json!({ "regions": ["us-east-1", "eu-west-1", "eu-central-1"] }), "regions[2]"),
+            (json!({ "regions": ["us-east-1", "us-east-1", "us-east-1"] }), "regions"),
+            (json!({ "name": "eu/web" }), "name"),
             (json!({ "health_threshold": 1 }), "child_health_checks"),
             (json!({ "type": "CALCULATED" }), "fqdn"),
             (json!({ "type": "CALCULATED", "fqdn": null }), "child_health_checks"),
+            (counting(json!({ "health_threshold": 0 })), "health_threshold"),
+            (counting(json!({ "health_threshold": 3 })), "health_threshold"),
+            (counting(json!({ "request_interval": "30s" })), "request_interval"),
+            (counting(json!({ "failure_threshold": 3 })), "failure_threshold"),
         ] {
             assert_eq!(fault(more.clone()).as_deref(), Some(path), "{more}");
         }

@@ -49,8 +49,8 @@ pub struct EnsureRecord {
     /// Its weight among the others when it is made, 0 to 255. One that is there keeps the weight it has: `shift_dns` moves it.
     weight: Option<u8>,
     /// Of one of several: it is not answered while this health check fails, as long as another one is healthy. What
-    /// `ensure_health_check` returned, or an id. Left out, one that is there stays.
-    health_check: Option<IdOf<HealthCheck>>,
+    /// `ensure_health_check` returned, or an id. `false` takes it off; left out, one that is there stays.
+    health_check: Option<Checked>,
     /// How long to wait for the name servers.
     #[serde(default = "five_minutes")]
     timeout: Duration,
@@ -139,6 +139,33 @@ impl JsonSchema for Alias {
     }
 }
 
+/// The health check of a record; none if it is taken off.
+#[derive(Debug)]
+struct Checked(Option<IdOf<HealthCheck>>);
+
+impl<'de> Deserialize<'de> for Checked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Bool(false) => Ok(Self(None)),
+            other => IdOf::deserialize(other).map(|id| Self(Some(id))).map_err(D::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for Checked {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "health check or false".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "object", "boolean"], "x-type": "health_check or false" })
+    }
+}
+
 fn five_minutes() -> Duration {
     Duration::from_secs(300)
 }
@@ -171,7 +198,7 @@ impl Operation for EnsureRecord {
         {
             wanted.weight = now.weight;
         }
-        if wanted.health_check_id.is_none() {
+        if options.health_check.is_none() {
             wanted.health_check_id = found.as_ref().and_then(|found| found.health_check_id.clone());
         }
         let owner = evidence.as_ref().and_then(owner);
@@ -184,6 +211,7 @@ impl Operation for EnsureRecord {
             r#type: wanted.r#type.clone(),
             hosted_zone_id: zone.to_owned(),
             set_identifier: options.set_identifier.clone(),
+            weight: wanted.weight(),
         };
         let known = owner.as_ref() == Some(&stack);
         if known && found.as_ref().is_some_and(|found| found.is_same(&wanted)) {
@@ -242,7 +270,7 @@ impl EnsureRecord {
                 Some(Weighted { set_identifier: id.clone(), weight: weight.unwrap_or_default().into() })
             }
         };
-        let health_check_id = self.health_check.as_ref().map(ToString::to_string);
+        let health_check_id = self.health_check.as_ref().and_then(|Checked(id)| id.as_ref().map(ToString::to_string));
         if health_check_id.is_some() && weighted.is_none() {
             let message = "Route 53 chooses by it among several records: give this one a `set_identifier`";
             return Err(Error::option("health_check", message));
@@ -343,10 +371,12 @@ fn fields(found: Option<&RecordSet>, wanted: &RecordSet) -> Vec<Field> {
     let before = parts(found);
     let before_of = |name: &str| before.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
     let after = parts(wanted).into_iter();
+    let taken_off = found.health_check_id.as_ref().filter(|_| wanted.health_check_id.is_none());
     after
         .map(|(name, value)| (name, before_of(name).unwrap_or_default(), value))
         .filter(|(_, before, value)| before != value)
         .map(|(name, before, value)| changed(name, before, value))
+        .chain(taken_off.map(|id| changed("health_check", id.as_str(), Value::Null)))
         .collect()
 }
 

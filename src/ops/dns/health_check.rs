@@ -51,10 +51,6 @@ impl Settings {
         let of_http = kind.starts_with("HTTP");
         let of_endpoint = kind != "CALCULATED";
         let text = |text: Option<&str>| text.map(str::to_owned);
-        let mut regions: BTreeSet<String> = config.regions().iter().map(|region| region.as_str().to_owned()).collect();
-        if regions.len() == HealthCheckRegion::values().len() {
-            regions.clear();
-        }
         Self {
             r#type: kind.to_owned(),
             fqdn: text(config.fully_qualified_domain_name()),
@@ -66,7 +62,7 @@ impl Settings {
             failure_threshold: config.failure_threshold().filter(|_| of_endpoint),
             measure_latency: of_endpoint.then(|| config.measure_latency().unwrap_or_default()),
             enable_sni: config.enable_sni().filter(|_| kind.starts_with("HTTPS")),
-            regions,
+            regions: regions(config.regions().iter().map(HealthCheckRegion::as_str)),
             child_health_checks: config.child_health_checks().iter().cloned().collect(),
             health_threshold: config.health_threshold().filter(|_| !of_endpoint),
             inverted: config.inverted().unwrap_or_default(),
@@ -124,6 +120,12 @@ impl Settings {
     }
 }
 
+/// Regions that are checked from. All of them are the same as none.
+pub fn regions<'a>(named: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    let named: BTreeSet<String> = named.map(str::to_owned).collect();
+    if named.len() == HealthCheckRegion::values().len() { BTreeSet::new() } else { named }
+}
+
 /// An address in the one way of several to write it.
 pub fn one_way(address: &str) -> String {
     address.parse::<std::net::IpAddr>().map_or_else(|_| address.to_owned(), |address| address.to_string())
@@ -156,13 +158,14 @@ pub async fn read(ctx: &Ctx, id: &str) -> Result<Option<Found>, Error> {
 /// All of the account, as they were a moment ago.
 pub async fn list(ctx: &Ctx) -> Result<Vec<Shown>, Error> {
     const READING: Reading = Reading::new("route53:ListHealthChecks", &["HealthCheck"]);
-    let all = async || {
-        ctx.read(READING.call, || {
-            ctx.aws().route53.list_health_checks().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-        })
-        .await
-    };
-    ctx.shared(READING, "", all).await
+    ctx.shared(READING, "", async || read_all(ctx).await).await
+}
+
+async fn read_all(ctx: &Ctx) -> Result<Vec<Shown>, Error> {
+    ctx.read("route53:ListHealthChecks", || {
+        ctx.aws().route53.list_health_checks().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+    })
+    .await
 }
 
 /// What the references begin with that a health check of this name is made with. A reference has up to 64 characters: of a long
@@ -203,10 +206,6 @@ pub async fn with_tags<'s>(
     Ok(shown.filter_map(one).collect())
 }
 
-/// Nothing of the reply is kept: an id in here would count as made by this run.
-#[derive(Serialize, Deserialize)]
-struct Done {}
-
 /// Sets what differs. Refused if somebody has changed the health check since it was read.
 pub async fn update(ctx: &Ctx, id: &str, found: &Found, wanted: &Settings, undo: Option<Undo>) -> Result<(), Error> {
     let now = &found.settings;
@@ -216,48 +215,45 @@ pub async fn update(ctx: &Ctx, id: &str, found: &Found, wanted: &Settings, undo:
     ];
     let reset: Vec<_> = reset.into_iter().filter_map(|(element, goes)| goes.then_some(element)).collect();
     let declared = Mutation::new("route53:UpdateHealthCheck", Class::Unique, format!("health check {id}"))
-        .look_up(&HEALTH_CHECK_IS_SET, json!({ "health_check_id": id, "settings": wanted }))
+        .look_up(&HEALTH_CHECK_IS_SET, json!({ "health_check_id": id, "before": now, "ours": wanted }))
         .refers_to([id])
         .undo(undo);
     let send = |permit| {
         let request = ctx.aws().route53.update_health_check().health_check_id(id).health_check_version(found.version);
         let request = request
-            .set_fully_qualified_domain_name(wanted.fqdn.clone().filter(|_| now.fqdn != wanted.fqdn))
-            .set_ip_address(wanted.ip_address.clone().filter(|_| now.ip_address != wanted.ip_address))
-            .set_port(wanted.port.filter(|_| now.port != wanted.port))
-            .set_resource_path(wanted.resource_path.clone().filter(|_| now.resource_path != wanted.resource_path))
-            .set_search_string(wanted.search_string.clone().filter(|_| now.search_string != wanted.search_string))
-            .set_failure_threshold(
-                wanted.failure_threshold.filter(|_| now.failure_threshold != wanted.failure_threshold),
-            )
-            .set_enable_sni(wanted.enable_sni.filter(|_| now.enable_sni != wanted.enable_sni))
-            .set_regions(wanted.regions().filter(|_| now.regions != wanted.regions))
-            .set_child_health_checks(
-                wanted.children().filter(|_| now.child_health_checks != wanted.child_health_checks),
-            )
-            .set_health_threshold(wanted.health_threshold.filter(|_| now.health_threshold != wanted.health_threshold))
-            .set_inverted((now.inverted != wanted.inverted).then_some(wanted.inverted))
-            .set_disabled((now.disabled != wanted.disabled).then_some(wanted.disabled));
+            .set_fully_qualified_domain_name(new(&now.fqdn, &wanted.fqdn))
+            .set_ip_address(new(&now.ip_address, &wanted.ip_address))
+            .set_port(new(&now.port, &wanted.port))
+            .set_resource_path(new(&now.resource_path, &wanted.resource_path))
+            .set_search_string(new(&now.search_string, &wanted.search_string))
+            .set_failure_threshold(new(&now.failure_threshold, &wanted.failure_threshold))
+            .set_enable_sni(new(&now.enable_sni, &wanted.enable_sni))
+            .set_regions(new(&now.regions(), &wanted.regions()))
+            .set_child_health_checks(new(&now.children(), &wanted.children()))
+            .set_health_threshold(new(&now.health_threshold, &wanted.health_threshold))
+            .set_inverted(new(&Some(now.inverted), &Some(wanted.inverted)))
+            .set_disabled(new(&Some(now.disabled), &Some(wanted.disabled)));
         let request = request.set_reset_elements((!reset.is_empty()).then(|| reset.clone()));
         request.customize().interceptor(permit).send()
     };
-    ctx.mutate(declared, send, |_| Ok(Done {})).await.map(|Done {}| ())
+    ctx.change(declared, send).await
+}
+
+/// What is to be sent of a setting: nothing of one that stays.
+fn new<T: Clone + PartialEq>(now: &Option<T>, wanted: &Option<T>) -> Option<T> {
+    wanted.clone().filter(|_| now != wanted)
 }
 
 /// Finds out whether a health check has the settings that it was to get.
 pub const HEALTH_CHECK_IS_SET: LookUp =
     LookUp { name: "health_check_is_set", run: |ctx, arguments| Box::pin(is_set(ctx, arguments)) };
 
-#[derive(Deserialize)]
-struct ToBe {
-    health_check_id: String,
-    settings: Settings,
-}
-
 async fn is_set(ctx: &Ctx, wanted: Value) -> Result<Option<Value>, Error> {
-    let ToBe { health_check_id, settings } = arguments(wanted)?;
-    let found = read(ctx, &health_check_id).await?;
-    Ok(found.filter(|found| found.settings == settings).map(|_| json!(Done {})))
+    let SettingsChange { health_check_id, before, ours } = arguments(wanted)?;
+    let found = json!(read(ctx, &health_check_id).await?.map(|found| found.settings));
+    // Other settings are other people's, who may have changed them since.
+    let is_set = before.differences(&ours).iter().all(|field| found[field.name.as_str()] == field.after);
+    Ok((is_set && !found.is_null()).then_some(Value::Null))
 }
 
 /// What is kept of a created health check.
@@ -277,7 +273,8 @@ struct ByReference {
 
 async fn by_reference(ctx: &Ctx, wanted: Value) -> Result<Option<Value>, Error> {
     let ByReference { caller_reference } = arguments(wanted)?;
-    let all = list(ctx).await?;
+    // Not the shared list: who asks again would be shown the old one again.
+    let all = read_all(ctx).await?;
     let made = all.iter().find(|one| one.caller_reference() == caller_reference);
     Ok(made.map(|made| json!(Made { health_check_id: made.id().to_owned() })))
 }
@@ -309,15 +306,16 @@ pub fn restoring(id: &str, before: &Settings, ours: &Settings) -> Undo {
         .key(format!("health check {id}"))
 }
 
+/// What an update replaced, and by what.
 #[derive(Deserialize)]
-struct Restore {
+struct SettingsChange {
     health_check_id: String,
     before: Settings,
     ours: Settings,
 }
 
-async fn restore(ctx: &Ctx, restore: Value) -> Result<Undone, Error> {
-    let Restore { health_check_id: id, before, ours } = arguments(restore)?;
+async fn restore(ctx: &Ctx, change: Value) -> Result<Undone, Error> {
+    let SettingsChange { health_check_id: id, before, ours } = arguments(change)?;
     let Some(found) = read(ctx, &id).await? else { return Ok(Undone::Already) };
     // Only what this run has set: the rest is whoever's changed it.
     let now = json!(found.settings);

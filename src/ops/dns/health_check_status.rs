@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     HealthCheck,
     health_check::{self, Settings},
+    tags::HealthCheckTags,
 };
 use crate::{
     event::Change,
-    ops::{Duration, Error, IdOf, Kind, Operation, Pending, all_of, ownership::set},
+    ops::{Duration, Error, IdOf, Kind, Operation, Pending, all_of, ownership::set, tagged::Tagged},
     run::{Ctx, Seen, Wait},
 };
 
@@ -28,7 +29,8 @@ pub struct ReadHealthCheckStatus {
     expect_healthy: bool,
 }
 
-/// Waits until a health check is healthy, and has been for as long as its checkers need to believe it.
+/// Waits until a health check is healthy, and has been for as long as its checkers need to believe it. What they have seen before it
+/// began to wait does not count.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WaitHealthCheck {
@@ -57,6 +59,9 @@ pub struct HealthCheckStatus {
     pub healthy_checkers: usize,
     /// None of a calculated one.
     pub observations: Vec<Observation>,
+    /// When one of its checkers has looked last, or one of those of the health checks that it counts.
+    #[serde(skip)]
+    newest: Option<Timestamp>,
 }
 
 /// What one checker has seen last.
@@ -101,26 +106,72 @@ impl Watched {
         self.settings.time_to_believe().max(of_children)
     }
 
-    fn look<'a>(&'a self, ctx: &'a Ctx) -> Pending<'a, HealthCheckStatus> {
+    /// What was seen after that time.
+    fn look<'a>(&'a self, ctx: &'a Ctx, after: Option<Timestamp>) -> Pending<'a, HealthCheckStatus> {
         Box::pin(async move {
             let Self { id, settings, children } = self;
-            let (checkers, healthy_checkers, observations) = if settings.disabled {
-                (0, 0, Vec::new())
+            let (checkers, healthy_checkers, observations, newest) = if settings.disabled {
+                (0, 0, Vec::new(), None)
             } else if settings.is_calculated() {
                 // "You can't use GetHealthCheckStatus to get the status of a calculated health check."
-                let seen = all_of(children.iter().map(|child| child.look(ctx))).await?;
-                (seen.len(), seen.iter().filter(|child| child.healthy).count(), Vec::new())
+                let seen = all_of(children.iter().map(|child| child.look(ctx, after))).await?;
+                let newest = seen.iter().filter_map(|child| child.newest).max();
+                (seen.len(), seen.iter().filter(|child| child.healthy).count(), Vec::new(), newest)
             } else {
-                let observations = observations(ctx, id).await?;
-                (observations.len(), observations.iter().filter(|one| one.is_good()).count(), observations)
+                let mut observations = observations(ctx, id).await?;
+                observations.retain(|one| after.is_none() || one.checked_time > after);
+                let newest = observations.iter().filter_map(|one| one.checked_time).max();
+                let good = observations.iter().filter(|one| one.is_good()).count();
+                (observations.len(), good, observations, newest)
             };
             let healthy = settings.is_healthy(checkers, healthy_checkers);
-            Ok(HealthCheckStatus { health_check_id: id.clone(), healthy, checkers, healthy_checkers, observations })
+            let health_check_id = id.clone();
+            Ok(HealthCheckStatus { health_check_id, healthy, checkers, healthy_checkers, observations, newest })
         })
+    }
+
+    /// What people know it by: its name, if it has one, and what it checks.
+    async fn title(&self, ctx: &Ctx) -> Result<String, Error> {
+        let tags = HealthCheckTags::read(ctx, &self.id).await?;
+        let name = tags.get("Name").unwrap_or(&self.id);
+        Ok(format!("health check {name} ({})", self.settings.endpoint()))
+    }
+
+    fn words(&self, status: &HealthCheckStatus) -> String {
+        let HealthCheckStatus { healthy, checkers, healthy_checkers, observations, .. } = status;
+        let settings = &self.settings;
+        let failure = observations.iter().find(|one| !one.is_good());
+        let why = failure.map(|one| format!("; {} says {}", one.region, one.status)).unwrap_or_default();
+        let seen = match settings.health_threshold {
+            _ if settings.disabled => "disabled, nothing is checked".to_owned(),
+            Some(enough) => format!("{healthy_checkers} of {checkers} health checks are healthy, {enough} have to be"),
+            None if *checkers == 0 => "no checker has looked yet".to_owned(),
+            None => format!("{healthy_checkers} of {checkers} checkers reach it"),
+        };
+        let state = if *healthy { "healthy" } else { "not healthy" };
+        let inverted = if settings.inverted { ", inverted" } else { "" };
+        format!("{state}: {seen}{inverted}{why}")
     }
 }
 
+/// Why nobody should be led to what has this health check, if so.
+pub async fn illness(ctx: &Ctx, id: &str) -> Result<Option<String>, Error> {
+    let watched = Watched::read(ctx, id.to_owned()).await?;
+    let status = watched.look(ctx, None).await?;
+    if status.healthy {
+        return Ok(None);
+    }
+    Ok(Some(format!("{} is {}", watched.title(ctx).await?, watched.words(&status))))
+}
+
 impl Settings {
+    /// `HTTPS eu.example.com:443/healthz`
+    fn endpoint(&self) -> String {
+        let host = self.fqdn.iter().chain(&self.ip_address).next().map(|host| format!(" {host}")).unwrap_or_default();
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}{host}{port}{}", self.r#type, self.resource_path.as_deref().unwrap_or_default())
+    }
+
     /// What Route 53 makes of it.
     fn is_healthy(&self, of: usize, healthy: usize) -> bool {
         /// "If more than 18% of health checkers report that an endpoint is healthy, Route 53 considers it healthy": "How Amazon
@@ -144,16 +195,6 @@ impl Observation {
     }
 }
 
-impl HealthCheckStatus {
-    fn words(&self) -> String {
-        let Self { healthy_checkers, checkers, .. } = self;
-        let failure = self.observations.iter().find(|one| !one.is_good());
-        let why = failure.map(|one| format!("; {} says {}", one.region, one.status)).unwrap_or_default();
-        let state = if self.healthy { "healthy" } else { "not healthy" };
-        format!("{state}, {healthy_checkers} of {checkers} say that all is well{why}")
-    }
-}
-
 async fn observations(ctx: &Ctx, id: &str) -> Result<Vec<Observation>, Error> {
     let request = || ctx.aws().route53.get_health_check_status().health_check_id(id).send();
     let reply = ctx.read_of("route53:GetHealthCheckStatus", id, request).await?;
@@ -164,7 +205,7 @@ async fn observations(ctx: &Ctx, id: &str) -> Result<Vec<Observation>, Error> {
             region: shown.region().map_or_else(String::new, |region| region.as_str().to_owned()),
             ip_address: shown.ip_address().unwrap_or_default().to_owned(),
             status: report.and_then(|report| report.status()).unwrap_or_default().to_owned(),
-            checked_time: time.and_then(|time| Timestamp::from_second(time.secs()).ok()),
+            checked_time: time.and_then(|time| Timestamp::from_nanosecond(time.as_nanos()).ok()),
         }
     };
     Ok(reply.health_check_observations().iter().map(one).collect())
@@ -185,10 +226,10 @@ impl Operation for ReadHealthCheckStatus {
 
     async fn run(ctx: &Ctx, options: Self) -> Result<HealthCheckStatus, Error> {
         let watched = Watched::read(ctx, options.health_check.into_string()).await?;
-        let status = watched.look(ctx).await?;
+        let status = watched.look(ctx, None).await?;
         ctx.did(Change::Read, [set("healthy", status.healthy)]);
         if options.expect_healthy && !status.healthy {
-            return Err(Error::Unsafe(format!("health check {} is {}", watched.id, status.words())));
+            return Err(Error::Unsafe(format!("{} is {}", watched.title(ctx).await?, watched.words(&status))));
         }
         Ok(status)
     }
@@ -214,22 +255,24 @@ impl Operation for WaitHealthCheck {
             let message = format!("expected more than the dwell of {dwell}, found {}", options.timeout);
             return Err(Error::option("timeout", message));
         }
+        // What was seen before may be about what the health check has checked formerly. By the checkers' clocks: ours may differ.
+        let before = watched.look(ctx, None).await?.newest;
         let wait = Wait {
-            what: format!("health check {} to be healthy", watched.id),
+            what: format!("{} to be healthy", watched.title(ctx).await?),
             timeout: options.timeout.0,
             every: std::time::Duration::from_secs(10),
         };
         let mut since = None;
         let status = ctx
             .wait(wait, async || {
-                let status = watched.look(ctx).await?;
+                let status = watched.look(ctx, before).await?;
                 if !status.healthy {
                     since = None;
-                    return Ok(Seen::Pending(status.words()));
+                    return Ok(Seen::Pending(watched.words(&status)));
                 }
                 let since = *since.get_or_insert_with(|| ctx.now());
                 if ctx.since(since) < dwell.0 {
-                    return Ok(Seen::Pending(format!("{}, for {dwell} to be sure", status.words())));
+                    return Ok(Seen::Pending(format!("{}, for {dwell} to be sure", watched.words(&status))));
                 }
                 Ok(Seen::Ready(status))
             })

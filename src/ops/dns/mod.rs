@@ -40,6 +40,8 @@ pub struct Record {
     pub hosted_zone_id: String,
     /// Of one of several.
     pub set_identifier: Option<String>,
+    /// The weight that it has now, of one of several.
+    pub weight: Option<i64>,
 }
 
 impl Kind for Record {

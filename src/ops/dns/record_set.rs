@@ -1,13 +1,17 @@
 //! Record sets as data: read, compared, changed in one batch, put back.
 
-use aws_sdk_route53::types::{
-    AliasTarget, Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType,
+use aws_sdk_route53::{
+    operation::change_resource_record_sets::{
+        ChangeResourceRecordSetsOutput, builders::ChangeResourceRecordSetsFluentBuilder,
+    },
+    types::{AliasTarget, Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{normal, zone::GONE};
+use super::{health_check, normal, zone::GONE};
 use crate::{
+    event::Event,
     ops::{Error, Together, all_of, arguments, require},
     run::{Class, Ctx, LookUp, Mutation, Phase, Reading, Seen, Undo, UndoAction, Undone, Wait},
 };
@@ -22,7 +26,7 @@ pub struct RecordSet {
     /// What tells it from others of the same name and type, and its share among them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weighted: Option<Weighted>,
-    /// It is answered only while this one is healthy. `ensure_record` sets it, and no operation takes it away.
+    /// It is answered only while this one is healthy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_check_id: Option<String>,
 }
@@ -51,7 +55,22 @@ pub enum Content {
     Alias { dns_name: String, hosted_zone_id: String, evaluate_target_health: bool },
 }
 
+/// Route 53 answers for a load balancer with this TTL, in seconds.
+const TTL_OF_ALIAS: i64 = 60;
+
 impl RecordSet {
+    pub fn weight(&self) -> Option<i64> {
+        self.weighted.as_ref().map(|weighted| weighted.weight)
+    }
+
+    /// How long resolvers keep it, in seconds.
+    fn ttl(&self) -> i64 {
+        match &self.content {
+            Content::Values { ttl, .. } => *ttl,
+            Content::Alias { .. } => TTL_OF_ALIAS,
+        }
+    }
+
     pub fn key(&self) -> Key<'_> {
         let set_identifier = self.weighted.as_ref().map(|weighted| weighted.set_identifier.as_str());
         Key { name: &self.name, r#type: &self.r#type, set_identifier }
@@ -238,10 +257,18 @@ struct Made {
     change_id: Option<String>,
 }
 
+const CALL: &str = "route53:ChangeResourceRecordSets";
+
+impl Made {
+    fn of(reply: &ChangeResourceRecordSetsOutput) -> Result<Self, Error> {
+        let id = reply.change_info().map(|info| super::bare_id(info.id()).to_owned());
+        Ok(Self { change_id: Some(require(CALL, "ChangeInfo.Id", id)?) })
+    }
+}
+
 impl Batch<'_> {
     /// Sends what differs. Returns the id of the change, to wait for.
     pub async fn apply(self, ctx: &Ctx) -> Result<Option<String>, Error> {
-        const CALL: &str = "route53:ChangeResourceRecordSets";
         let differs =
             |(before, ours): &&(Option<RecordSet>, RecordSet)| before.as_ref().is_none_or(|b| !b.is_same(ours));
         let new: Vec<&RecordSet> = self.sets.iter().filter(differs).map(|(_, ours)| ours).collect();
@@ -261,6 +288,9 @@ impl Batch<'_> {
             json!({ "hosted_zone_id": self.zone, "before": before, "ours": ours }),
         );
         let undo = undo.keep(self.keep_on_rollback).phase(phase).key(format!("{} in {}", self.what, self.zone));
+        // A record that stays needs its health check.
+        let is_checked = self.sets.iter().any(|(_, ours)| ours.health_check_id.is_some());
+        let undo = if is_checked { undo.rests() } else { undo };
         let declared = match created {
             true => Mutation::new(CALL, Class::Unique, &self.what)
                 .look_up(&RECORDS_BY_CONTENT, json!({ "hosted_zone_id": self.zone, "sets": new })),
@@ -270,10 +300,7 @@ impl Batch<'_> {
         let made = ctx.mutate(
             declared.refers_to(checks).undo(undo),
             |permit| send(ctx, self.zone, &changes).customize().interceptor(permit).send(),
-            |reply| {
-                let id = reply.change_info().map(|info| super::bare_id(info.id()).to_owned());
-                Ok(Made { change_id: Some(require(CALL, "ChangeInfo.Id", id)?) })
-            },
+            Made::of,
         );
         Ok(made.await?.change_id)
     }
@@ -284,11 +311,7 @@ fn change(action: ChangeAction, set: &RecordSet) -> Change {
     change.build().expect("action and record set are given")
 }
 
-fn send(
-    ctx: &Ctx,
-    zone: &str,
-    changes: &[Change],
-) -> aws_sdk_route53::operation::change_resource_record_sets::builders::ChangeResourceRecordSetsFluentBuilder {
+fn send(ctx: &Ctx, zone: &str, changes: &[Change]) -> ChangeResourceRecordSetsFluentBuilder {
     let batch = ChangeBatch::builder().set_changes(Some(changes.to_vec())).build().expect("changes are given");
     ctx.aws().route53.change_resource_record_sets().hosted_zone_id(zone).change_batch(batch)
 }
@@ -303,6 +326,36 @@ pub async fn in_sync(ctx: &Ctx, change_id: &str, timeout: std::time::Duration) -
         Ok(if status == "INSYNC" { Seen::Ready(()) } else { Seen::Pending(status.to_owned()) })
     })
     .await
+}
+
+/// Waits until users are where a change leads them: all name servers have it, and no resolver keeps what `left` said.
+pub async fn followed(
+    ctx: &Ctx,
+    change_id: Option<&str>,
+    left: &[RecordSet],
+    timeout: std::time::Duration,
+    what: String,
+) -> Result<(), Error> {
+    if let Some(change_id) = change_id {
+        in_sync(ctx, change_id, timeout).await?;
+    }
+    let ttl = left.iter().map(RecordSet::ttl).max().unwrap_or_default();
+    let kept = std::time::Duration::from_secs(u64::try_from(ttl).unwrap_or_default());
+    pass(ctx, "resolvers to follow", what, kept).await
+}
+
+/// Lets time pass, and says why.
+pub async fn pass(ctx: &Ctx, what: &str, seen: String, time: std::time::Duration) -> Result<(), Error> {
+    if time.is_zero() {
+        return Ok(());
+    }
+    let (id, what) = (ctx.id().to_owned(), what.to_owned());
+    let elapsed = std::time::Duration::ZERO;
+    ctx.emit(Event::Waiting { id: id.clone(), what: what.clone(), seen, elapsed, timeout: time });
+    ctx.will_wait(time)?;
+    ctx.sleep(time).await?;
+    ctx.emit(Event::Waited { id, what, elapsed: time, timeout: time });
+    Ok(())
 }
 
 /// Finds record sets that are exactly as they were to be made.
@@ -340,26 +393,79 @@ async fn restore_records(ctx: &Ctx, restore: Value) -> Result<Undone, Error> {
         Err(error) if error.is(GONE) => return Ok(Undone::Already),
         Err(error) => return Err(error),
     };
-    let mut changes = Vec::new();
-    for ((before, ours), found) in before.iter().zip(&ours).zip(&found) {
+    let mut back = Vec::new();
+    // What users are moved away from. What is behind it is undone right after this, so nobody may be there any more.
+    let mut left = Vec::new();
+    for ((before, ours), found) in before.into_iter().zip(&ours).zip(found) {
         match (before, found) {
             (None, None) => {}
-            (Some(before), Some(found)) if before.is_same(found) => {}
+            (Some(before), Some(found)) if before.is_same(&found) => {
+                // It may be a moment ago that a rollback that was broken off has put it back.
+                if before.weight() != ours.weight() {
+                    left.push(ours.clone());
+                }
+            }
             (_, Some(found)) if !found.is_same(ours) => {
                 let (ours, found) = (json!(ours), json!(found));
                 return Ok(Undone::Foreign(format!("expected {ours}, found {found}")));
             }
             (Some(_), None) => return Ok(Undone::Foreign(format!("expected {}, found nothing", json!(ours)))),
-            (Some(before), Some(_)) => changes.push(change(ChangeAction::Upsert, before)),
+            (Some(before), Some(found)) => {
+                if before.weight() != found.weight() {
+                    left.push(found);
+                }
+                back.push((ChangeAction::Upsert, before));
+            }
             // As it is there: a delete must repeat what it deletes.
-            (None, Some(found)) => changes.push(change(ChangeAction::Delete, found)),
+            (None, Some(found)) => {
+                if found.weight().is_some_and(|weight| weight > 0) {
+                    left.push(found.clone());
+                }
+                back.push((ChangeAction::Delete, found));
+            }
         }
     }
-    if changes.is_empty() {
+    let name =
+        ours.first().map_or_else(String::new, |set| format!("record {} {}", set.r#type, super::plain(&set.name)));
+    let follow = async |change_id: Option<String>| match left.is_empty() {
+        true => Ok(()),
+        false => followed(ctx, change_id.as_deref(), &left, TO_BE_IN_SYNC, format!("{name} is as before")).await,
+    };
+    if back.is_empty() {
+        follow(None).await?;
         return Ok(Undone::Already);
     }
-    let name = ours.first().map_or_else(String::new, |set| format!("record {} {}", set.r#type, set.name));
-    let declared = Mutation::new("route53:ChangeResourceRecordSets", Class::Idempotent, name);
-    ctx.change(declared, |permit| send(ctx, &zone, &changes).customize().interceptor(permit).send()).await?;
+    let made = match send_back(ctx, &zone, &name, &back).await {
+        Err(error) if error.is(health_check::GONE) => {
+            without_gone_checks(ctx, &mut back).await?;
+            send_back(ctx, &zone, &name, &back).await?
+        }
+        made => made?,
+    };
+    follow(made.change_id).await?;
     Ok(Undone::Done)
+}
+
+/// How long an undo waits for the name servers: "Changes generally propagate to all Route 53 name servers within 60 seconds".
+const TO_BE_IN_SYNC: std::time::Duration = std::time::Duration::from_secs(300);
+
+async fn send_back(ctx: &Ctx, zone: &str, name: &str, back: &[(ChangeAction, RecordSet)]) -> Result<Made, Error> {
+    let changes: Vec<Change> = back.iter().map(|(action, set)| change(action.clone(), set)).collect();
+    let declared = Mutation::new(CALL, Class::Idempotent, name);
+    ctx.mutate(declared, |permit| send(ctx, zone, &changes).customize().interceptor(permit).send(), Made::of).await
+}
+
+/// A record is better back without its health check than not at all, if somebody has deleted that.
+async fn without_gone_checks(ctx: &Ctx, back: &mut [(ChangeAction, RecordSet)]) -> Result<(), Error> {
+    for (_, set) in back.iter_mut().filter(|(action, _)| *action == ChangeAction::Upsert) {
+        let Some(id) = set.health_check_id.clone() else { continue };
+        if health_check::read(ctx, &id).await?.is_none() {
+            let name = super::plain(&set.name);
+            let message =
+                format!("record {} {name} is put back without its health check {id}, which is gone", set.r#type);
+            ctx.emit(Event::Warning { message });
+            set.health_check_id = None;
+        }
+    }
+    Ok(())
 }

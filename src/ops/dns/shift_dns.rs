@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     HostedZone, bare_id,
     ensure_record::{Type, evidence_name, owner},
-    normal,
-    record_set::{self, Batch, Content, Key, RecordSet, Weighted, in_sync},
+    health_check_status, normal,
+    record_set::{self, Batch, Key, RecordSet, Weighted, followed, pass},
 };
 use crate::{
     event::Change,
@@ -18,8 +18,9 @@ use crate::{
 /// Moves users between records of one name by their weights, in steps. After each step it waits until all name servers have
 /// it, then as long as resolvers may keep the old answer, then as long as the step says. The records are made by
 /// `ensure_record` with a `set_identifier`. What an earlier run has done of it is not done again; if more users are on the record
-/// than the last step says, they go back to that at once. Rolled back, the weights are
-/// what they were before the first step; resolvers follow within the records' TTL.
+/// than the last step says, they go back to that at once. Before each step that gives the record more users it looks at the
+/// record's health check, if it has one, and refuses if that is not healthy; the way back needs no health. Rolled back, the
+/// weights are what they were before the first step, and it waits for the resolvers once more before anything else is undone.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ShiftDns {
@@ -27,7 +28,7 @@ pub struct ShiftDns {
     hosted_zone_id: IdOf<HostedZone>,
     /// The whole name: `"shop.example.com"`.
     name: String,
-    /// Of the records.
+    /// Of the records. Left out: `A`.
     #[serde(rename = "type", default = "type_a")]
     kind: Type,
     /// The set identifier of the record that gets users.
@@ -82,8 +83,6 @@ impl Kind for DnsWeights {
     const ID: &'static str = "name";
 }
 
-/// Route 53 answers for a load balancer with this TTL, in seconds.
-const TTL_OF_ALIAS: i64 = 60;
 /// How long a list may be behind a change that all name servers have.
 const READ_BACK: std::time::Duration = std::time::Duration::from_secs(60);
 const LOOK: std::time::Duration = std::time::Duration::from_secs(2);
@@ -123,20 +122,21 @@ impl Operation for ShiftDns {
             if wanted == now {
                 continue;
             }
+            if share(&wanted, &options.to) > share(&now, &options.to) {
+                is_healthy(ctx, &now, &options.to).await?;
+            }
             let batch = Batch {
                 zone,
                 what: format!("the weights of {kind} {}", options.name),
                 sets: now.iter().cloned().map(Some).zip(wanted.iter().cloned()).collect(),
                 keep_on_rollback: false,
             };
-            if let Some(change) = batch.apply(ctx).await? {
-                in_sync(ctx, &change, options.timeout.0).await?;
-            }
+            let change = batch.apply(ctx).await?;
+            let is = format!("share of {}: {}", options.to, percent(share(&wanted, &options.to)));
+            followed(ctx, change.as_deref(), &now, options.timeout.0, is.clone()).await?;
             read_back(ctx, zone, &wanted).await?;
             now = wanted;
-            let kept = now.iter().map(ttl).max().unwrap_or_default();
-            let kept = std::time::Duration::from_secs(u64::try_from(kept).unwrap_or_default());
-            ctx.sleep(kept + step.hold.0).await?;
+            pass(ctx, "the hold to be over", is, step.hold.0).await?;
         }
         let is = share(&now, &options.to);
         if now == before {
@@ -191,6 +191,19 @@ async fn is_ours(ctx: &Ctx, zone: &str, sets: &[RecordSet]) -> Result<(), Error>
     all_of(sets.iter().map(read)).await.map(drop)
 }
 
+/// Fails if the health check of a record says that nobody should be led there.
+async fn is_healthy(ctx: &Ctx, sets: &[RecordSet], to: &str) -> Result<(), Error> {
+    let Some(set) = sets.iter().find(|set| identifier(set) == to) else { return Ok(()) };
+    let Some(check) = &set.health_check_id else { return Ok(()) };
+    match health_check_status::illness(ctx, check).await? {
+        None => Ok(()),
+        Some(illness) => {
+            let record = format!("record {} {} ({to})", set.r#type, super::plain(&set.name));
+            Err(Error::Unsafe(format!("{record} gets no more users: {illness}")))
+        }
+    }
+}
+
 /// A read may be behind, so it is looked again; what stays different is somebody else's.
 async fn read_back(ctx: &Ctx, zone: &str, wanted: &[RecordSet]) -> Result<(), Error> {
     let [first, ..] = wanted else { return Ok(()) };
@@ -231,7 +244,7 @@ fn identifier(set: &RecordSet) -> &str {
 }
 
 fn weight(set: &RecordSet) -> i64 {
-    set.weighted.as_ref().map_or(0, |weighted| weighted.weight)
+    set.weight().unwrap_or_default()
 }
 
 /// How much of the users a record has, in percent. If none has a weight, all are alike: source, "Weighted routing" of the
@@ -249,16 +262,10 @@ fn percent(share: i64) -> String {
     format!("{share} %")
 }
 
-fn ttl(set: &RecordSet) -> i64 {
-    match &set.content {
-        Content::Values { ttl, .. } => *ttl,
-        Content::Alias { .. } => TTL_OF_ALIAS,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::dns::record_set::Content;
 
     fn sets(weights: &[(&str, i64)]) -> Vec<RecordSet> {
         let one = |(id, weight): &(&str, i64)| RecordSet {

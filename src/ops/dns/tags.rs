@@ -32,37 +32,42 @@ pub const RESTORE_HEALTH_CHECK_TAGS: UndoAction = UndoAction {
     run: |ctx, arguments| Box::pin(restore::<HealthCheckTags>(ctx, arguments)),
 };
 
-impl Tagged for ZoneTags {
-    const RESTORE: &'static UndoAction = &RESTORE_ZONE_TAGS;
-    const GONE: &'static [&'static str] = zone::GONE;
-
-    async fn read(ctx: &Ctx, id: &str) -> Result<TagMap, Error> {
-        read(ctx, &TagResourceType::Hostedzone, id).await
-    }
-
-    async fn set(ctx: &Ctx, id: &str, tags: &TagMap, undo: Option<Undo>) -> Result<(), Error> {
-        set(ctx, &TagResourceType::Hostedzone, id, tags, undo).await
-    }
-
-    async fn remove(ctx: &Ctx, id: &str, keys: &[String]) -> Result<(), Error> {
-        change(ctx, &TagResourceType::Hostedzone, id, None, Some(keys.to_vec()), None).await
-    }
+/// A kind of resource that Route 53 has tags for.
+pub(in crate::ops) trait OfRoute53 {
+    const TYPE: TagResourceType;
+    const RESTORE: &'static UndoAction;
+    const GONE: &'static [&'static str];
 }
 
-impl Tagged for HealthCheckTags {
+impl OfRoute53 for ZoneTags {
+    const TYPE: TagResourceType = TagResourceType::Hostedzone;
+    const RESTORE: &'static UndoAction = &RESTORE_ZONE_TAGS;
+    const GONE: &'static [&'static str] = zone::GONE;
+}
+
+impl OfRoute53 for HealthCheckTags {
+    const TYPE: TagResourceType = TagResourceType::Healthcheck;
     const RESTORE: &'static UndoAction = &RESTORE_HEALTH_CHECK_TAGS;
     const GONE: &'static [&'static str] = health_check::GONE;
+}
+
+impl<T: OfRoute53> Tagged for T {
+    const RESTORE: &'static UndoAction = T::RESTORE;
+    const GONE: &'static [&'static str] = T::GONE;
 
     async fn read(ctx: &Ctx, id: &str) -> Result<TagMap, Error> {
-        read(ctx, &TagResourceType::Healthcheck, id).await
+        let request = || ctx.aws().route53.list_tags_for_resource().resource_type(T::TYPE).resource_id(id).send();
+        let reply = ctx.read_of("route53:ListTagsForResource", id, request).await?;
+        Ok(map(reply.resource_tag_set.and_then(|set| set.tags)))
     }
 
     async fn set(ctx: &Ctx, id: &str, tags: &TagMap, undo: Option<Undo>) -> Result<(), Error> {
-        set(ctx, &TagResourceType::Healthcheck, id, tags, undo).await
+        let tags: Vec<Tag> = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+        change(ctx, T::TYPE, id, Some(tags), None, undo).await
     }
 
     async fn remove(ctx: &Ctx, id: &str, keys: &[String]) -> Result<(), Error> {
-        change(ctx, &TagResourceType::Healthcheck, id, None, Some(keys.to_vec()), None).await
+        change(ctx, T::TYPE, id, None, Some(keys.to_vec()), None).await
     }
 }
 
@@ -116,20 +121,9 @@ fn map(tags: Option<Vec<Tag>>) -> TagMap {
     tags.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
 }
 
-async fn read(ctx: &Ctx, kind: &TagResourceType, id: &str) -> Result<TagMap, Error> {
-    let request = || ctx.aws().route53.list_tags_for_resource().resource_type(kind.clone()).resource_id(id).send();
-    let reply = ctx.read_of("route53:ListTagsForResource", id, request).await?;
-    Ok(map(reply.resource_tag_set.and_then(|set| set.tags)))
-}
-
-async fn set(ctx: &Ctx, kind: &TagResourceType, id: &str, tags: &TagMap, undo: Option<Undo>) -> Result<(), Error> {
-    let tags: Vec<Tag> = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
-    change(ctx, kind, id, Some(tags), None, undo).await
-}
-
 async fn change(
     ctx: &Ctx,
-    kind: &TagResourceType,
+    kind: TagResourceType,
     id: &str,
     add: Option<Vec<Tag>>,
     remove: Option<Vec<String>>,

@@ -21,12 +21,12 @@ use crate::{
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exec {
-    /// A name that is looked for in `PATH`, or a path.
+    /// A name that is looked for in the `PATH` of `runner`, or a path.
     program: String,
     /// Its arguments.
     #[serde(default)]
     args: Vec<Sensitive>,
-    /// Beside the environment of this process.
+    /// Beside the environment of this process. A `PATH` is for what the program starts itself.
     #[serde(default)]
     env: BTreeMap<String, Sensitive>,
     /// Where it runs; the folder `runner` was started in.
@@ -46,6 +46,9 @@ pub struct Exec {
     #[serde(default)]
     assume: String,
 }
+
+/// What has the loader of programs take other code. Source: ld.so(8).
+const LOADED: [&str; 3] = ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"];
 
 fn ten_minutes() -> Duration {
     Duration::from_secs(600)
@@ -88,6 +91,10 @@ impl Operation for Exec {
     async fn run(ctx: &Ctx, options: Self) -> Result<CommandResult, Error> {
         if options.program.is_empty() {
             return Err(Error::option("program", "expected the name of a program, found nothing"));
+        }
+        if let Some(name) = options.env.keys().find(|name| LOADED.contains(&name.as_str())) {
+            let message = "it loads code of others into the program that policy allows";
+            return Err(Error::option(format!("env.{name}"), message));
         }
         let declared = Declared {
             command: options.command(),

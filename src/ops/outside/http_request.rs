@@ -115,7 +115,8 @@ impl Operation for HttpRequest {
         let class = if options.idempotent { Class::Idempotent } else { Class::Once };
         let mut left = options.retries;
         loop {
-            let declared = Mutation::new(intern(&format!("http:{}", options.method)), class, &what);
+            let declared = Mutation::new(intern(&format!("http:{}", options.method)), class, &what)
+                .if_said(serde_json::json!(assume));
             let effect = async || {
                 let reply = send(&request).await?;
                 let faults = expected.faults(&reply);

@@ -39,7 +39,9 @@ impl Declared {
     /// Those of [`Ctx::outside`].
     pub async fn run(self, ctx: &Ctx) -> Result<Outcome<Finished>, Error> {
         let Self { command, line, shown, class, undo, assume } = self;
-        let declared = Mutation::new(intern(&format!("exec:{}", command.program)), class, line).undo(undo);
+        let declared = Mutation::new(intern(&format!("exec:{}", command.program)), class, line)
+            .undo(undo)
+            .if_said(json!(Finished::default()));
         let name = command.program.rsplit('/').next().unwrap_or(&command.program);
         let tell = |line: &str, _: bool| ctx.emit(Event::Log { message: format!("{name}: {line}") });
         let assume = Finished { stdout: assume, ..Finished::default() };

@@ -19,6 +19,9 @@ use crate::{
 /// Deletes all that a stack owns, what needs something before what it needs: names first, then load balancers, fleets (their
 /// instances are drained), and the network last. It waits for what AWS lets go of only after a while. What the stack does not own stays.
 ///
+/// That is what is in the region of the environment, and what has no region (DNS, IAM). What the stack has in other regions goes first,
+/// with `within(#{ region: … }, || destroy_stack())` and `keep` for what has none.
+///
 /// It is a point of no return: earlier changes of the run are not taken back any more, and what is deleted does not come back.
 /// A run that fails half-way is finished by the next. A dry run shows all that would go. A load balancer with deletion protection, and
 /// what policy protects, is refused.
@@ -71,15 +74,11 @@ impl Operation for DestroyStack {
             return Ok(DestroyedStack { stack, deleted: BTreeMap::new() });
         }
         check_protection(ctx, &found).await?;
-        for one in &found {
-            let (call, parameter) = one.asks;
-            ctx.may_send(call, &one.name, &json!({ parameter: one.id })).await?;
-        }
+        ask_policy(ctx, &found).await?;
         ctx.commit(&format!("{stack} is deleted"))?;
         let mut stays = Vec::new();
         for rank in found.chunk_by(|a, b| a.rank == b.rank) {
-            if rank[0].rank == Rank::SecurityGroups {
-                // Two that name each other keep each other.
+            if name_each_other(rank) {
                 let groups: Vec<String> = rank.iter().map(|one| one.id.clone()).collect();
                 revoke_references(ctx, &groups).await?;
             }
@@ -122,6 +121,27 @@ fn check_kinds(keep: &[String]) -> Result<(), Error> {
             Err(Error::option(format!("keep[{at}]"), message))
         }
     }
+}
+
+/// Of one rank: two groups that name each other keep each other.
+fn name_each_other(rank: &[Belonging]) -> bool {
+    rank.len() > 1 && rank[0].rank == Rank::SecurityGroups
+}
+
+/// About all that will be sent, before anything is: a stack is not to go half.
+async fn ask_policy(ctx: &Ctx, found: &[Belonging]) -> Result<(), Error> {
+    for rank in found.chunk_by(|a, b| a.rank == b.rank) {
+        for one in rank {
+            let (call, parameters) = &one.asks;
+            ctx.may_send(call, &one.name, parameters).await?;
+            if name_each_other(rank) {
+                for call in ["ec2:RevokeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress"] {
+                    ctx.may_send(call, &one.name, &json!({ "GroupId": one.id })).await?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What belongs to the stack, but for kinds that stay.

@@ -1,7 +1,7 @@
 //! Certificates, zones, records and health checks of a stack. Whose a record is says the text beside it.
 
 use aws_sdk_acm::types::{CertificateSummary, CertificateType};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Belonging, Rank, TagMap};
 use crate::{
@@ -181,6 +181,9 @@ fn record(zone: &str, set: &RecordSet, all: &[&RecordSet], stack: &str) -> Belon
     let one = set.weighted.as_ref().map(|one| format!(" ({})", one.set_identifier)).unwrap_or_default();
     let name = format!("{} {}{one}", set.r#type, plain(&set.name));
     let before = vec![None::<RecordSet>; all.len()];
+    let deletion =
+        |set: &&RecordSet| json!({ "Action": "DELETE", "ResourceRecordSet": { "Name": set.name, "Type": set.r#type } });
+    let deletions: Vec<Value> = all.iter().map(deletion).collect();
     Belonging {
         stack: stack.to_owned(),
         run: None,
@@ -188,7 +191,10 @@ fn record(zone: &str, set: &RecordSet, all: &[&RecordSet], stack: &str) -> Belon
         id: name.clone(),
         name,
         rank: Rank::Names,
-        asks: ("route53:ChangeResourceRecordSets", ""),
+        asks: (
+            "route53:ChangeResourceRecordSets",
+            json!({ "HostedZoneId": zone, "ChangeBatch": { "Changes": deletions } }),
+        ),
         steps: vec![(&RESTORE_RECORDS, json!({ "hosted_zone_id": zone, "before": before, "ours": all }))],
     }
 }

@@ -17,7 +17,7 @@ pub mod stale_stacks;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Error, Kind, Together, all_of,
@@ -37,13 +37,13 @@ pub(super) struct Belonging {
     pub id: String,
     pub name: String,
     pub rank: Rank,
-    /// The call that deletes it, and the parameter that names it there: what policy is asked about.
-    pub asks: Asks,
+    /// The call that deletes it, with what policy looks at of its parameters.
+    pub asks: (&'static str, Value),
     /// What takes it away, in order.
     pub steps: Vec<(&'static UndoAction, Value)>,
 }
 
-/// A call and one of its parameters.
+/// A call that deletes something, and the parameter that names it there.
 pub(super) type Asks = (&'static str, &'static str);
 
 /// When something can go: what needs it goes before it. Of one rank, all go at once.
@@ -124,6 +124,8 @@ impl Belonging {
         let id = id.into();
         let name = tags.get("Name").cloned().unwrap_or_else(|| id.clone());
         let (stack, run) = (tags.get(STACK_TAG)?.clone(), tags.get(RUN_TAG).cloned());
+        let (call, parameter) = asks;
+        let asks = (call, json!({ parameter: &id }));
         Some(Self { stack, run, kind, id, name, rank, asks, steps: Vec::new() })
     }
 

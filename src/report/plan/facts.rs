@@ -155,8 +155,10 @@ pub fn banners(plan: &Plan) -> Vec<Banner> {
         (Action::Delete, "deletes", plan.totals.delete),
         (Action::Replace, "deletes and creates anew", plan.totals.replace),
     ] {
-        let names: Vec<&str> =
-            plan.steps().filter(|step| step.action == action).map(|step| step.subject.as_str()).collect();
+        // What is about the stack of the run names nothing else.
+        let name = |step: &'_ Step| if step.subject.is_empty() { step.operation.clone() } else { step.subject.clone() };
+        let names: Vec<String> = plan.steps().filter(|step| step.action == action).map(name).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         if !names.is_empty() {
             banner(true, format!("{verb} {}", total.max(1)), &listed(names, NAMES_SHOWN));
         }

@@ -230,6 +230,9 @@ pub struct Intent {
     /// How to find what it made, should the reply be lost: name and arguments.
     pub look_up: Option<(String, Value)>,
     pub undo: Option<Undo>,
+    /// Of [`Class::Once`]: whether a person can say that it was carried out, as the run can do without what it returned.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub can_be_said: bool,
 }
 
 /// AWS's answer to a read.

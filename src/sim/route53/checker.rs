@@ -242,14 +242,19 @@ fn get_health_check_status(tx: &mut Tx, p: &Params) -> Reply {
         let message = "You can't use GetHealthCheckStatus to get the status of a calculated health check.";
         return Err(invalid_input(message));
     }
-    let reports = tx.peek::<Watch>(id).map_or(&[][..], |watch| &watch.seen.reports);
-    let view = |report: &Report| {
+    let now = tx.now;
+    let view = |report: &Report, running: bool| {
+        // Checkers that were read of an account look again, and see the same.
+        let at = if running { report.at } else { now };
         json!({
             "Region": report.region,
             "IPAddress": report.address,
-            "StatusReport": { "Status": report.status, "CheckedTime": time(report.at) },
+            "StatusReport": { "Status": report.status, "CheckedTime": time(at) },
         })
     };
-    let reports: Vec<Value> = reports.iter().map(view).collect();
+    let reports: Vec<Value> = match tx.peek::<Watch>(id) {
+        Some(Watch { seen, .. }) => seen.reports.iter().map(|report| view(report, seen.running)).collect(),
+        None => Vec::new(),
+    };
     Ok(json!({ "HealthCheckObservations": { "HealthCheckObservation": reports } }))
 }
