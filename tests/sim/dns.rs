@@ -220,8 +220,9 @@ async fn ssm_names_amazons_images() {
     assert_eq!((several.parameters().len(), several.invalid_parameters()), (1, &["/shop/colour".to_owned()][..]));
 }
 
-/// A load balancer that answers by itself, and its name, where it is.
+/// A load balancer that answers by itself, saying where it is, and its name.
 struct Endpoint {
+    region: &'static str,
     elb: aws_sdk_elasticloadbalancingv2::Client,
     listener: String,
     dns_name: String,
@@ -244,20 +245,23 @@ impl Endpoint {
         let balancer = &made.load_balancers()[0];
         let listener = elb.create_listener().load_balancer_arn(balancer.load_balancer_arn().unwrap()).port(80);
         let listener = listener.protocol(aws_sdk_elasticloadbalancingv2::types::ProtocolEnum::Http);
-        let listener = listener.default_actions(answer("200")).send().await.unwrap();
+        let listener = listener.default_actions(answer("200", region)).send().await.unwrap();
         let listener = listener.listeners()[0].listener_arn().unwrap().to_owned();
-        Endpoint { elb, listener, dns_name: balancer.dns_name().unwrap().to_owned() }
+        Endpoint { region, elb, listener, dns_name: balancer.dns_name().unwrap().to_owned() }
     }
 
     async fn answers(&self, status: &str) {
         let request = self.elb.modify_listener().listener_arn(&self.listener);
-        request.default_actions(answer(status)).send().await.unwrap();
+        request.default_actions(answer(status, self.region)).send().await.unwrap();
     }
 }
 
-fn answer(status: &str) -> aws_sdk_elasticloadbalancingv2::types::Action {
+fn answer(status: &str, region: &str) -> aws_sdk_elasticloadbalancingv2::types::Action {
     use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, FixedResponseActionConfig};
-    let fixed = FixedResponseActionConfig::builder().status_code(status).message_body("all is well").build();
+    let fixed = FixedResponseActionConfig::builder()
+        .status_code(status)
+        .message_body(format!("all is well in {region}"))
+        .build();
     Action::builder().r#type(ActionTypeEnum::FixedResponse).fixed_response_config(fixed).build()
 }
 
@@ -283,12 +287,13 @@ impl Zone {
         self.sim.advance(self.sim.clock() + Duration::from_secs(seconds));
     }
 
-    /// Where users are led in the next seconds: home, or to a load balancer of another region, which is not seen from here.
+    /// Where users are led in the next seconds: home, or to anybody else.
     fn led_to(&self) -> BTreeSet<&'static str> {
         let once = |_| {
             self.sim.advance(self.sim.clock() + Duration::from_millis(50));
             let request = Request::new("GET", "http://www.example.com/".parse().unwrap(), Duration::from_secs(5));
-            self.sim.visit("111122223333", "eu-west-1", &request).map_or("away", |_| "home")
+            let reply = self.sim.visit("111122223333", "eu-west-1", &request);
+            if reply.is_ok_and(|reply| reply.body.contains("eu-west-1")) { "home" } else { "away" }
         };
         (0..40).map(once).collect()
     }
