@@ -414,10 +414,24 @@ async fn delete_launch_template(ctx: &Ctx, made: Value) -> Result<Undone, Error>
     deleted(outcome.await, GONE)
 }
 
+/// How long a list may show a group that is gone.
+const LISTED: Duration = Duration::from_secs(30);
+
 /// What this run made its groups from is not in use any more, or it is by somebody else.
 async fn in_use(ctx: &Ctx, id: &str, version: Option<i64>) -> Result<Option<Undone>, Error> {
-    let group = super::asg::launched_from(ctx, id, version).await?;
-    Ok(group.map(|group| Undone::Foreign(format!("Auto Scaling group {group} launches its instances from it"))))
+    let what = format!("no group to be listed that launches its instances from {id}");
+    let wait = Wait { what, timeout: LISTED, every: Duration::from_secs(5) };
+    let look = ctx.wait(wait, async || {
+        let group = super::asg::launched_from(ctx, id, version).await?;
+        Ok(group.map_or(Seen::Ready(()), Seen::Pending))
+    });
+    match look.await {
+        Ok(()) => Ok(None),
+        Err(Error::TimedOut { seen, .. }) => {
+            Ok(Some(Undone::Foreign(format!("Auto Scaling group {seen} launches its instances from it"))))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Deletes a version this run made. Groups that were launched from it are gone or restored by then.
