@@ -26,7 +26,7 @@ pub use known::actions;
 pub use live::LiveAccounts;
 pub use permit::{BeforeSend, Outgoing, Permit, PermitError};
 pub use read_only::is_read_only;
-pub use routes::{Misplaced, in_path};
+pub use routes::{Misplaced, in_path, labels_of};
 pub use services::{AwsService, Speaks};
 pub use transport::{Assumption, Transport};
 pub use wire_log::WireLog;

@@ -50,12 +50,12 @@ impl AwsService {
         })
     }
 
-    /// Another action that a request with this method and path would be.
+    /// Another action that a request with this method and path could be: what it names is no less than what the route does.
     pub fn instead(&self, route: &Route, path: &str) -> Option<&'static str> {
-        let labels = |path: &str| path.matches('{').count();
-        let is_closer =
-            |other: &Route| other.method == route.method && labels(other.path) < labels(route.path) && other.fits(path);
-        self.routes().find(|other| other.action != route.action && is_closer(other)).map(|other| other.action)
+        let is_no_less =
+            |other: &Route| other.method == route.method && other.named() >= route.named() && other.fits(path);
+        let mut others = self.routes().filter(|other| other.action != route.action);
+        others.find(is_no_less).map(|other| other.action)
     }
 }
 
@@ -69,8 +69,14 @@ impl Route {
         given.bytes().all(is_plain) && self.segments(path).is_some() && self.fixed.split('&').all(is_fixed)
     }
 
+    /// How much of a path and its query it names.
+    fn named(&self) -> usize {
+        let is_named = |part: &&str| !part.is_empty() && !part.starts_with('{');
+        self.path.split('/').chain(self.fixed.split('&')).filter(is_named).count()
+    }
+
     /// The labels of a path with what stands in their places, if it is one of this action.
-    pub fn labels(&self, path: &str) -> Option<Vec<(&'static str, String)>> {
+    fn labels(&self, path: &str) -> Option<Vec<(&'static str, String)>> {
         let path = path.split('?').next().unwrap_or_default();
         Some(self.segments(path)?.into_iter().map(|(label, text)| (label, decoded(&text))).collect())
     }
@@ -167,10 +173,11 @@ fn decoded(text: &str) -> String {
     form_urlencoded::parse(form.as_bytes()).next().map(|(text, _)| text.into_owned()).unwrap_or_default()
 }
 
-/// The route of an action that IAM names so, `eks:DeleteCluster`, if it is asked by method and path.
-pub(super) fn of_call(call: &str) -> Option<Route> {
+/// What stands in the path of a call that IAM names so, `eks:DeleteCluster`, if it is asked by method and path.
+pub fn labels_of(call: &str, path: &str) -> Option<Value> {
     let (prefix, action) = call.split_once(':')?;
-    services::of_prefix(prefix).find_map(|service| service.route(action))
+    let route = services::of_prefix(prefix).find_map(|service| service.route(action))?;
+    Some(route.labels(path)?.into_iter().collect())
 }
 
 /// A value as a part of a path or a query.
@@ -191,6 +198,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::aws::Speaks;
 
     fn route(service: &str, action: &str) -> Route {
         AwsService::find(service).expect("a service").route(action).expect("an action")
@@ -236,18 +244,27 @@ mod tests {
         assert!(!route("eks", "DeleteNodegroup").fits("/clusters/prod#/node-groups/x"));
         let off = route("workspaces-web", "DisassociateBrowserSettings");
         assert!(!off.fits("/portals/arn:aws:x:portal/1") && off.fits("/portals/arn:aws:x:portal/1/browserSettings"));
-        for service in ["lambda", "eks", "guardduty", "apigateway", "efs", "workspaces-web"] {
-            let service = AwsService::find(service).expect("a service");
-            for route in service.routes() {
-                for other in service.routes().filter(|other| other.method == route.method && other.path != route.path) {
-                    // A path of the other one, with what could be a name in each label's place.
-                    let path = other.path.replace('{', "").replace("+}", "").replace('}', "");
-                    let is_taken = route.fits(&path) && service.instead(&route, &path).is_none();
-                    let is_less = route.path.matches('{').count() <= other.path.matches('{').count();
-                    assert!(!is_taken || is_less, "{} could be {}", route.action, other.action);
+        let mut fit = 0;
+        for service in services::all().filter(|service| service.speaks == Speaks::RestJson) {
+            let routes: Vec<Route> = service.routes().collect();
+            let pairs = routes.iter().flat_map(|route| routes.iter().map(move |other| (route, other)));
+            for (route, other) in
+                pairs.filter(|(route, other)| route.method == other.method && route.action != other.action)
+            {
+                // A path of the other one, with what could be a name in each label's place.
+                let path = format!("{}?{}", other.path.replace(['{', '}', '+'], ""), other.fixed);
+                if route.fits(&path) {
+                    fit += 1;
+                    let taken = format!("{}: {} could be {}", service.name, route.action, other.action);
+                    assert!(service.instead(route, &path).is_some(), "{taken}");
                 }
             }
         }
+        assert!(fit > 50, "there are such paths: {fit}");
+        let import = "/apikeys?mode=import";
+        let gateway = AwsService::find("apigateway").expect("a service");
+        assert_eq!(gateway.instead(&route("apigateway", "CreateApiKey"), import), Some("ImportApiKeys"));
+        assert_eq!(gateway.instead(&route("apigateway", "ImportApiKeys"), import), None);
     }
 
     #[test]
@@ -262,12 +279,10 @@ mod tests {
         let update = json!({ "FunctionName": "web", "Timeout": 3 });
         let path = "/2015-03-31/functions/web/configuration".to_owned();
         assert_eq!(take("lambda", "UpdateFunctionConfiguration", update), Ok((path, json!({ "Timeout": 3 }))));
+        let tags = json!({ "resourceArn": "arn:aws:eks:x", "tagKeys": ["a", "b"] });
+        let path = "/tags/arn%3Aaws%3Aeks%3Ax?tagKeys=a&tagKeys=b".to_owned();
+        assert_eq!(take("eks", "UntagResource", tags), Ok((path, json!({}))));
         // By the API's name and by that of the path.
-        for (name, keys) in [("resourceArn", "tagKeys"), ("resourceArn", "tagKeys")] {
-            let path = "/tags/arn%3Aaws%3Aeks%3Ax?tagKeys=a&tagKeys=b".to_owned();
-            let tags = json!({ name: "arn:aws:eks:x", keys: ["a", "b"] });
-            assert_eq!(take("eks", "UntagResource", tags), Ok((path, json!({}))));
-        }
         for name in ["restApiId", "restapi_id"] {
             assert_eq!(take("apigateway", "GetRestApi", json!({ name: "a" })), Ok(("/restapis/a".into(), json!({}))));
         }

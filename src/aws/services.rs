@@ -78,7 +78,7 @@ pub fn of_prefix(prefix: &str) -> impl Iterator<Item = AwsService> {
 }
 
 /// Every service.
-fn all() -> impl Iterator<Item = AwsService> {
+pub fn all() -> impl Iterator<Item = AwsService> {
     static ALL: LazyLock<Vec<AwsService>> = LazyLock::new(|| parse().collect());
     ALL.iter().copied()
 }

@@ -238,11 +238,11 @@ fn outgoing(request: &HttpRequest) -> Result<Outgoing, ConnectorError> {
     let copy = request.try_clone().ok_or_else(|| refused("a streaming body, which cannot be written down"))?;
     let mut parameters = sim::parameters(&to_http(copy)?).map_err(refused)?;
     // What a path names stands in it, not beside it.
-    if let Some(route) = request.extension::<Action>().and_then(|Action(action)| routes::of_call(action))
+    if let Some(Action(action)) = request.extension::<Action>()
         && let Some(path) = parameters.get("path").and_then(Value::as_str)
-        && let Some(labels) = route.labels(path)
+        && let Some(labels) = routes::labels_of(action, path)
     {
-        parameters["labels"] = labels.into_iter().collect();
+        parameters["labels"] = labels;
     }
     Ok(Outgoing { digest: digest(request), parameters })
 }

@@ -25,7 +25,7 @@ mod project;
 use project::Project;
 
 /// How long a script may take to be refused or stopped.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(2);
 /// When one that does not end is killed.
 const LATE: Duration = Duration::from_secs(10);
 /// As somebody who trusts it would start it, and as CI does for a pull request of a stranger.

@@ -178,6 +178,10 @@ fn what_is_wrong_is_said_before_anything_is_sent() {
             "eks:DeleteNodegroup is at `/clusters/{name}/node-groups/{nodegroupName}`",
         ),
         (
+            r#"aws_call("apigateway", "CreateApiKey", #{ path: "/apikeys?mode=import", irreversible: true })"#,
+            "`/apikeys?mode=import` is apigateway:ImportApiKeys",
+        ),
+        (
             r#"aws_call("lambda", "DeleteFunction", #{ input: #{ FunctionName: "web", Qualifer: "3" }, irreversible: true })"#,
             "lambda:DeleteFunction has no parameter `Qualifer`",
         ),
@@ -209,10 +213,20 @@ fn an_undo_is_judged_before_the_call() {
     let body = r#"aws_call("iam", "CreateRole", #{
         input: #{ RoleName: "a", AssumeRolePolicyDocument: "{}" }, undo: #{ action: "DeleteUser", input: #{ UserName: "b" } },
     });"#;
-    let refused = account.script_under("denied_actions = [\"iam:DeleteUser\"]", &script(body), json!({}));
-    let failure = refused.failure.expect("it is refused");
-    assert!(failure.contains("refused by policy") && failure.contains("iam:DeleteUser"), "{failure}");
-    assert_eq!(refused.rollback.map(|report| report.done), Some(0));
+    // What is protected stands in its path.
+    let in_path = r#"aws_call("eks", "CreateNodegroup", #{
+        input: #{ name: "test", nodegroupName: "web", subnets: [], nodeRole: "r" }, assume: #{},
+        undo: #{ action: "DeleteCluster", input: #{ name: "prod" } },
+    });"#;
+    for (policy, body, words) in [
+        ("denied_actions = [\"iam:DeleteUser\"]", body, "iam:DeleteUser"),
+        ("protected_names = [\"prod\"]", in_path, "eks:DeleteCluster would change prod, which `prod` protects"),
+    ] {
+        let refused = account.script_under(policy, &script(body), json!({}));
+        let failure = refused.failure.expect("it is refused");
+        assert!(failure.contains("refused by policy") && failure.contains(words), "{failure}");
+        assert_eq!(refused.rollback.map(|report| report.done), Some(0));
+    }
 }
 
 /// Nobody knows whether it was carried out: it is not sent again, and the rollback takes it back.

@@ -172,6 +172,27 @@ fn a_rollback_asks_the_cli_what_it_has_pushed() {
     assert_ne!(machine.digest("1"), Value::Null);
 }
 
+/// What was there before does not come back by itself.
+#[test]
+fn a_tag_that_others_have_taken_away_is_not_said_to_be_back() {
+    let machine = Machine::new();
+    assert_eq!(machine.run(&release()).failure, None);
+    machine.write_dockerfile("FROM scratch\nLABEL colour=green\n");
+    let gone = format!(
+        r#"{}
+        aws_call("ecr", "BatchDeleteImage", #{{
+            input: #{{ repositoryName: "shop-prod-web", imageIds: [#{{ imageTag: "1" }}] }}, irreversible: true, keep_on_rollback: true,
+        }});
+        fail("not today");"#,
+        release()
+    );
+    let report = machine.run(&gone).rollback.expect("it is taken back");
+    assert!(
+        report.left.iter().any(|left| format!("{left:?}").contains("tag 1 of shop-prod-web is gone")),
+        "{report:?}"
+    );
+}
+
 #[test]
 fn an_image_of_another_name_is_tagged_first() {
     let machine = Machine::new();
@@ -230,11 +251,11 @@ fn what_is_missing_is_said() {
         (push, "/shop-prod-web:1 on this machine was not found"),
         (&context, "failed to read dockerfile"),
         (r#"build_image(#{ repository: repository, tag: "a/b", program: docker });"#, "expected at most 128 letters"),
-        (r#"build_image(#{ repository: "1.dkr.ecr.eu-central-1.amazonaws.com/web", tag: "1" });"#, "that is a URI"),
-        (r#"push_image(#{ repository: "1.dkr.ecr.eu-central-1.amazonaws.com/web", tag: "1" });"#, "that is a URI"),
+        (r#"build_image(#{ repository: "1.dkr.ecr.eu-central-1.amazonaws.com/web", tag: "1" });"#, "found the URI"),
+        (r#"push_image(#{ repository: "1.dkr.ecr.eu-central-1.amazonaws.com/web", tag: "1" });"#, "found the URI"),
         (
             r#"find_container_image(#{ repository: "1.dkr.ecr.eu-central-1.amazonaws.com/web", tag: "1" });"#,
-            "that is a URI",
+            "found the URI",
         ),
         (r#"build_image(#{ repository: "other", tag: "1", program: docker });"#, "repository other in eu-central-1"),
         (&absent, "the command `no-such-docker` is not among what is allowed"),

@@ -184,7 +184,7 @@ async fn taken_back(ctx: &Ctx, options: &AwsCall, asked: &Asked, undo: &UndoCall
         return Err(Error::option("undo.action", format!("{} only reads", back.call)));
     }
     // Undos are not judged when they are sent: they only put back what a run was allowed to change. Here it is what a runbook says.
-    ctx.may_send(back.call, &subject(&back), &Value::Object(back.input.clone())).await?;
+    ctx.may_send(back.call, &subject(&back), &back.parameters()).await?;
     let arguments = Arguments { service, undo: undo.clone(), reply: Value::Null };
     Ok(Undo::new(&CALL_BACK, format!("{} for {}", back.call, subject(asked)), json!(arguments)))
 }

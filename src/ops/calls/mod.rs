@@ -3,11 +3,11 @@
 pub mod aws_call;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Error, Kind, secret_in};
 use crate::{
-    aws::{ApiCall, Assumption, AwsService, Misplaced, Speaks, intern},
+    aws::{ApiCall, Assumption, AwsService, Misplaced, Speaks, intern, labels_of},
     run::Ctx,
 };
 
@@ -85,6 +85,16 @@ impl Asked {
         }
         let (action, call) = (intern(action), intern(&format!("{}:{action}", service.prefix)));
         Ok(Self { service, action, call, input, place })
+    }
+
+    /// What policy looks at, as it reads it in the request.
+    fn parameters(&self) -> Value {
+        match &self.place {
+            None => Value::Object(self.input.clone()),
+            Some((method, path)) => json!({
+                "method": method.as_str(), "path": path, "labels": labels_of(self.call, path), "body": self.input,
+            }),
+        }
     }
 
     fn to_send(&self, ctx: &Ctx, assumption: &Assumption) -> ApiCall {

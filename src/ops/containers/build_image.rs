@@ -16,7 +16,6 @@ use crate::{
         Duration, Error, IdOf, Operation, Sensitive,
         ownership::{changed, set},
     },
-    redact::MASK,
     run::Ctx,
 };
 
@@ -162,7 +161,7 @@ impl BuildImage {
             if value.is_secret() {
                 // Without a value it is taken from the environment.
                 say("--build-arg", name);
-                env.insert(name.clone(), (value.expose().to_owned(), MASK.to_owned()));
+                env.insert(name.clone(), value.expose().to_owned());
             } else {
                 say("--build-arg", &format!("{name}={}", value.expose()));
             }
@@ -170,7 +169,7 @@ impl BuildImage {
         for (at, (name, value)) in self.secrets.iter().enumerate() {
             let variable = format!("RUNNER_BUILD_SECRET_{at}");
             say("--secret", &format!("id={name},env={variable}"));
-            env.insert(variable, (value.expose().to_owned(), MASK.to_owned()));
+            env.insert(variable, value.expose().to_owned());
         }
         if self.pull {
             args.push("--pull".to_owned());
@@ -219,6 +218,6 @@ mod tests {
         }
         let (args, With { env, .. }) = secret("NPM_TOKEN").words("r/web:1");
         assert!(secret("NPM_TOKEN").check().is_ok() && args.contains(&"NPM_TOKEN".to_owned()));
-        assert_eq!(env["NPM_TOKEN"], ("hunter2".to_owned(), MASK.to_owned()));
+        assert_eq!(env["NPM_TOKEN"], "hunter2");
     }
 }

@@ -3,7 +3,7 @@
 //! Secrets go to it in its environment or on its standard input, never among its arguments: those can be seen by everybody on a
 //! machine.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -29,11 +29,10 @@ pub struct Docker<'a> {
 /// What is given to a command beside its arguments.
 #[derive(Default)]
 pub struct With {
-    /// Variables, and how each is shown.
-    pub env: BTreeMap<String, (String, String)>,
+    /// Variables that are secret.
+    pub env: BTreeMap<String, String>,
     /// A secret that it reads.
     pub stdin: Option<String>,
-    pub directory: Option<PathBuf>,
     pub undo: Option<Undo>,
 }
 
@@ -72,19 +71,17 @@ impl Docker<'_> {
     /// [`Error::NotFound`] if there is no such CLI, [`Error::Failed`] with what it says if it fails.
     pub async fn run(&self, ctx: &Ctx, args: Vec<String>, with: With) -> Result<bool, Error> {
         let said = self.line(&args);
-        let shown: BTreeMap<&String, &String> = with.env.iter().map(|(name, (_, shown))| (name, shown)).collect();
+        let shown: BTreeMap<&String, &str> = with.env.keys().map(|name| (name, MASK)).collect();
         let declared = Declared {
             line: said.clone(),
             shown: json!({
-                PROGRAM: self.program, "args": &args, "env": shown, "directory": &with.directory,
-                "stdin": with.stdin.as_ref().map(|_| MASK),
+                PROGRAM: self.program, "args": &args, "env": shown, "stdin": with.stdin.as_ref().map(|_| MASK),
             }),
             class: Class::Idempotent,
             undo: with.undo,
             assume: String::new(),
             command: Command {
-                env: with.env.into_iter().map(|(name, (value, _))| (name, value)).collect(),
-                directory: with.directory,
+                env: with.env,
                 stdin: with.stdin.unwrap_or_default(),
                 ..self.command(args, self.timeout)
             },

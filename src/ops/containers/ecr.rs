@@ -77,7 +77,7 @@ pub async fn get(ctx: &Ctx, name: &str) -> Result<Found, Error> {
 /// [`Error::Option`] if a repository is given by its URI.
 pub fn check_repository(name: &str) -> Result<(), Error> {
     match [".dkr.ecr.", ".dkr-ecr."].iter().any(|part| name.contains(part)) {
-        true => Err(Error::option("repository", "that is a URI: give the name or the handle")),
+        true => Err(Error::option("repository", format!("expected the name or the handle, found the URI {name}"))),
         false => Ok(()),
     }
 }

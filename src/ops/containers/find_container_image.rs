@@ -42,11 +42,6 @@ impl Operation for FindContainerImage {
             return Err(Error::NotFound { what: format!("an image tagged {tag} in repository {name}"), hint });
         };
         ctx.did(Change::Read, [set("image_digest", image_digest.clone())]);
-        Ok(ContainerImage {
-            image: format!("{}@{image_digest}", repository.repository_uri),
-            repository_name: name.to_owned(),
-            image_tag: options.tag,
-            image_digest,
-        })
+        Ok(ContainerImage::of(repository, options.tag, image_digest))
     }
 }

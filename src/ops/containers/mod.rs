@@ -59,6 +59,13 @@ pub struct ContainerImage {
     pub image_digest: String,
 }
 
+impl ContainerImage {
+    fn of(repository: ecr::Found, image_tag: String, image_digest: String) -> Self {
+        let image = format!("{}@{image_digest}", repository.repository_uri);
+        Self { image, repository_name: repository.repository_name, image_tag, image_digest }
+    }
+}
+
 impl Kind for ContainerImage {
     const KIND: &'static str = "container_image";
     const ID: &'static str = "image";

@@ -93,12 +93,7 @@ impl Operation for PushImage {
             }
             Seen::NotLooked => options.push(ctx, &docker, &repository, None, before).await?,
         };
-        Ok(ContainerImage {
-            image: format!("{}@{digest}", repository.repository_uri),
-            repository_name: repository.repository_name,
-            image_tag: options.tag,
-            image_digest: digest,
-        })
+        Ok(ContainerImage::of(repository, options.tag, digest))
     }
 }
 
@@ -257,11 +252,13 @@ async fn restore_image_tag(ctx: &Ctx, pushed: Value) -> Result<Undone, Error> {
     if now == *before {
         return Ok(Undone::Already);
     }
-    let Some(now) = now else { return Ok(Undone::Already) };
-    let foreign = match pushed.is(ctx, &now).await {
-        Some(true) => None,
-        Some(false) => Some(format!("tag {tag} of {name} names {now}, which this run did not push")),
-        None => Some(format!("tag {tag} of {name} names {now}, and whether this run pushed it is not known")),
+    let foreign = match &now {
+        None => Some(format!("tag {tag} of {name} is gone")),
+        Some(now) => match pushed.is(ctx, now).await {
+            Some(true) => None,
+            Some(false) => Some(format!("tag {tag} of {name} names {now}, which this run did not push")),
+            None => Some(format!("tag {tag} of {name} names {now}, and whether this run pushed it is not known")),
+        },
     };
     if let Some(why) = foreign {
         return Ok(Undone::Foreign(why));

@@ -17,6 +17,7 @@ use crate::{
     event::Change,
     ops::{
         Duration, Error, IdsOf, Operation, Tags, Together,
+        outcome::{fixed, report},
         ownership::{Owned, set},
         tagged::{self, Tagged},
     },
@@ -197,7 +198,7 @@ async fn converge(
     wanted: &Settings,
 ) -> Result<String, Error> {
     let resource = format!("health check {} ({})", owned.name, found.id);
-    fixed(&resource, &found.what.settings, wanted)?;
+    check_fixed(&resource, &found.what.settings, wanted)?;
     let differences = found.what.settings.differences(wanted);
     let missing = found.missing(owned, prefix);
     let (mut fields, ()) =
@@ -210,37 +211,23 @@ async fn converge(
         },)
         .together()?;
     fields.extend(differences);
-    ctx.did(if fields.is_empty() { Change::Unchanged } else { Change::Updated }, fields);
+    report(ctx, fields);
     Ok(found.id)
 }
 
 /// "You can't change the value of" these, and "you can't update an existing health check to add or remove the value of
 /// IPAddress".
-fn fixed(resource: &str, found: &Settings, wanted: &Settings) -> Result<(), Error> {
+fn check_fixed(resource: &str, found: &Settings, wanted: &Settings) -> Result<(), Error> {
     let number = |number: Option<i32>| number.map_or_else(|| "none".to_owned(), |number| format!("{number}s"));
     let flag = |flag: Option<bool>| flag.unwrap_or_default().to_string();
-    let address = |of: &Settings| of.ip_address.clone().unwrap_or_else(|| "none".to_owned());
-    let has_address = |of: &Settings| of.ip_address.is_some();
-    let all = [
-        ("type", found.r#type != wanted.r#type, found.r#type.clone(), wanted.r#type.clone()),
-        (
-            "request_interval",
-            found.request_interval != wanted.request_interval,
-            number(found.request_interval),
-            number(wanted.request_interval),
-        ),
-        (
-            "measure_latency",
-            found.measure_latency != wanted.measure_latency,
-            flag(found.measure_latency),
-            flag(wanted.measure_latency),
-        ),
-        ("ip_address", has_address(found) != has_address(wanted), address(found), address(wanted)),
-    ];
-    match all.into_iter().find(|(_, differs, ..)| *differs) {
-        None => Ok(()),
-        Some((field, _, found, wanted)) => {
-            Err(Error::NeedsReplacement { resource: resource.to_owned(), field, found, wanted })
+    fixed(resource, "type", &found.r#type, &wanted.r#type)?;
+    fixed(resource, "request_interval", &number(found.request_interval), &number(wanted.request_interval))?;
+    fixed(resource, "measure_latency", &flag(found.measure_latency), &flag(wanted.measure_latency))?;
+    match (&found.ip_address, &wanted.ip_address) {
+        (Some(_), Some(_)) | (None, None) => Ok(()),
+        (found, wanted) => {
+            let address = |address: &Option<String>| address.clone().unwrap_or_else(|| "none".to_owned());
+            fixed(resource, "ip_address", &address(found), &address(wanted))
         }
     }
 }

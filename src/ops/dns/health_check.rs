@@ -14,7 +14,8 @@ use crate::{
     event::Field,
     ops::{
         Error, arguments,
-        ownership::{Owned, changed, shorten},
+        outcome::{deleted, differences},
+        ownership::{Owned, shorten},
     },
     run::{Class, Ctx, LookUp, Mutation, Reading, Undo, UndoAction, Undone},
 };
@@ -106,10 +107,8 @@ impl Settings {
 
     /// What is to change.
     pub fn differences(&self, wanted: &Self) -> Vec<Field> {
-        let (before, after) = (json!(self), json!(wanted));
-        let all = after.as_object().into_iter().flatten();
-        let different = all.filter(|(name, value)| before[name.as_str()] != **value);
-        different.map(|(name, value)| changed(name, before[name.as_str()].clone(), value.clone())).collect()
+        let members = |settings: &Self| json!(settings).as_object().cloned().unwrap_or_default();
+        differences(&members(self), &members(wanted))
     }
 
     /// How long an endpoint has to be well until its checkers say so: "the number of consecutive health checks that an endpoint
@@ -286,13 +285,10 @@ pub const DELETE_HEALTH_CHECK: UndoAction =
 async fn delete(ctx: &Ctx, made: Value) -> Result<Undone, Error> {
     let Made { health_check_id: id } = arguments(made)?;
     let declared = Mutation::new("route53:DeleteHealthCheck", Class::Idempotent, &id).refers_to([&id]);
-    let deleted = ctx.change(declared, |permit| {
+    let gone = ctx.change(declared, |permit| {
         ctx.aws().route53.delete_health_check().health_check_id(&id).customize().interceptor(permit).send()
     });
-    match deleted.await {
-        Err(error) if error.is(GONE) => Ok(Undone::Already),
-        deleted => deleted.map(|()| Undone::Done),
-    }
+    deleted(gone.await, GONE)
 }
 
 /// Puts settings of a health check back.

@@ -137,6 +137,14 @@ impl Watched {
         Ok(format!("health check {name} ({})", self.settings.endpoint()))
     }
 
+    /// What is wrong, if anything is.
+    async fn illness(&self, ctx: &Ctx, status: &HealthCheckStatus) -> Result<Option<String>, Error> {
+        match status.healthy {
+            true => Ok(None),
+            false => Ok(Some(format!("{} is {}", self.title(ctx).await?, self.words(status)))),
+        }
+    }
+
     fn words(&self, status: &HealthCheckStatus) -> String {
         let HealthCheckStatus { healthy, checkers, healthy_checkers, observations, .. } = status;
         let settings = &self.settings;
@@ -158,10 +166,7 @@ impl Watched {
 pub async fn illness(ctx: &Ctx, id: &str) -> Result<Option<String>, Error> {
     let watched = Watched::read(ctx, id.to_owned()).await?;
     let status = watched.look(ctx, None).await?;
-    if status.healthy {
-        return Ok(None);
-    }
-    Ok(Some(format!("{} is {}", watched.title(ctx).await?, watched.words(&status))))
+    watched.illness(ctx, &status).await
 }
 
 impl Settings {
@@ -228,8 +233,10 @@ impl Operation for ReadHealthCheckStatus {
         let watched = Watched::read(ctx, options.health_check.into_string()).await?;
         let status = watched.look(ctx, None).await?;
         ctx.did(Change::Read, [set("healthy", status.healthy)]);
-        if options.expect_healthy && !status.healthy {
-            return Err(Error::Unsafe(format!("{} is {}", watched.title(ctx).await?, watched.words(&status))));
+        if options.expect_healthy
+            && let Some(illness) = watched.illness(ctx, &status).await?
+        {
+            return Err(Error::Unsafe(illness));
         }
         Ok(status)
     }

@@ -6,12 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Declared, check_exit, line, visible};
+use super::{Declared, check_exit, line};
 use crate::{
     event::Change,
     ops::{Duration, Error, Kind, Operation, Sensitive, ownership::set},
     outside::{Command, Finished},
     policy::outside::PROGRAM,
+    redact::MASK,
     run::{Class, Ctx, Outcome},
 };
 
@@ -142,4 +143,8 @@ impl Exec {
             "directory": self.directory, "stdin": self.stdin.as_ref().map(visible),
         })
     }
+}
+
+fn visible(text: &Sensitive) -> String {
+    if text.is_secret() { MASK.to_owned() } else { text.expose().to_owned() }
 }

@@ -8,7 +8,7 @@ use std::time::Duration as Time;
 
 use serde_json::{Value, json};
 
-use super::{Error, Sensitive};
+use super::Error;
 use crate::{
     aws::intern,
     event::Event,
@@ -67,11 +67,6 @@ pub(super) fn check_exit(line: &str, ended: &Finished) -> Result<(), Error> {
         None => Ok(()),
         Some(faults) => Err(Error::Failed { what: format!("`{line}`"), faults }),
     }
-}
-
-/// A text as it is shown.
-pub(super) fn visible(text: &Sensitive) -> String {
-    if text.is_secret() { MASK.to_owned() } else { text.expose().to_owned() }
 }
 
 /// What is shown of a request: where it goes, and not what may be secret of it.
