@@ -82,13 +82,31 @@ impl System {
         self.script("prod", &look.replace("STACK", stack));
     }
 
+    /// Of all that a stack has, one security group lets everybody in, on one port: that of the load balancer.
+    #[track_caller]
+    fn is_open_on(&self, environment: &str, stack: &str, port: &str) {
+        let look = r#"
+        let ours = [#{ Name: "tag:runner:stack", Value: ["STACK"] }];
+        let groups = aws_call("ec2", "DescribeSecurityGroups", #{ input: #{ Filter: ours } }).reply.securityGroupInfo;
+        let open = [];
+        for group in groups {
+            for rule in group.ipPermissions {
+                if "ipRanges" in rule || "ipv6Ranges" in rule { open.push(`${group.groupName} ${rule.fromPort}-${rule.toPort}`); }
+            }
+        }
+        if groups.len() < 2 || open.len() != 1 || !open[0].ends_with("-lb PORT-PORT") { fail(`open: ${open}`); }
+        "#;
+        self.script(environment, &look.replace("STACK", stack).replace("PORT", port));
+    }
+
     /// What a script says of the account.
     #[track_caller]
-    fn script(&self, environment: &str, body: &str) {
+    fn script(&self, environment: &str, body: &str) -> Ran {
         let path = self.project.path().join("look.rhai");
         std::fs::write(&path, format!("environment(\"{environment}\");\n{body}")).expect("it takes files");
         let ran = self.run(&["look.rhai"]);
         assert_eq!(ran.code, Some(0), "{body}: {ran}");
+        ran
     }
 }
 
@@ -171,6 +189,7 @@ fn hello_web() {
         http_check(#{ url: `http://${lb.dns_name}/`, closed: true, timeout: "2s" });
         "#,
     );
+    system.is_open_on("staging", "hello-staging", "443");
     system.done(&["staging.rhai", "--param", &image("healthy-2")]);
     system.unchanged(&["staging.rhai", "--param", &image("healthy-2")]);
     system.taken_back(&["staging.rhai", "--param", &image("never-healthy-3")]);
@@ -203,6 +222,22 @@ fn time_service() {
     system.done(&["deploy.rhai"]);
     system.done(&["health.rhai"]);
     system.unchanged(&["deploy.rhai"]);
+    system.is_open_on("prod", "time-prod", "80");
+    // One that turns unhealthy is drained and replaced, and no request is lost.
+    let replaced = system.script(
+        "prod",
+        r#"
+        stack("time");
+        let before = find_asg("time-blue").instance_ids;
+        aws_call("autoscaling", "SetInstanceHealth", #{
+            input: #{ InstanceId: before[0], HealthStatus: "Unhealthy" }, irreversible: true,
+        });
+        sleep("10m");
+        let after = find_asg("time-blue").instance_ids;
+        if after.len() != before.len() || after.contains(before[0]) { fail(`${before} → ${after}`); }
+        "#,
+    );
+    assert!(format!("{replaced}").contains(" 0 failed"), "{replaced}");
     system.done(&["deploy.rhai", "--param", "version=2"]);
     system.taken_back(&["deploy.rhai", "--param", "image=ami-never-healthy-1"]);
     system.removed(&["remove.rhai"]);
@@ -217,6 +252,7 @@ fn shopping_cart() {
     system.unchanged(&["test-eu.rhai"]);
     system.done(&["test-eu.rhai", "--param", &image("healthy-2")]);
     system.taken_back(&["test-eu.rhai", "--param", &image("exits-1")]);
+    system.is_open_on("test-eu", "cart-test-eu", "80");
     // Another region has a state and a lock of its own.
     let before = system.observe();
     let asks = system.run(&["prod-us.rhai", "--param", &image("healthy-2")]);
@@ -232,6 +268,7 @@ fn branch_stack() {
     let system = System::new("branch-stack");
     let empty = system.observe();
     system.done(&["up.rhai", "--param", "branch=main"]);
+    system.is_open_on("branches", "b-main-branches", "443");
     let one = system.observe();
     system.done(&["up.rhai", "--param", "branch=Feature/A"]);
     system.taken_back(&["up.rhai", "--param", "branch=main", "--param", &image("never-healthy-2")]);
